@@ -1,0 +1,37 @@
+# Everything that is needed is installed into .venv; only Python >= 3.11 and make have to be there.
+PYTHON ?= python3
+VENV ?= .venv
+AIRFLOW ?= 3.3
+PY := $(VENV)/bin/python
+
+.PHONY: help setup demo test test-slow lint lock clean
+
+help:  ## show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready  ## install everything into .venv
+
+$(VENV)/.ready: requirements/airflow-$(AIRFLOW).txt requirements/uv.txt pyproject.toml scripts/setup_venv.sh
+	@sh scripts/setup_venv.sh "$(PYTHON)" "$(VENV)" requirements/airflow-$(AIRFLOW).txt
+	@touch "$(VENV)/.ready"
+
+demo: setup  ## recordings into an emulated Edge Impulse, through real Airflow (KEEP=1 keeps its page open)
+	@"$(PY)" scripts/demo.py $(if $(KEEP),--keep)
+
+test: setup  ## all tests that take a moment
+	@"$(PY)" -m pytest -m "not slow" -n 2 $(ARGS)
+
+test-slow: setup  ## the tests that take longer: gigabytes, processes, whole suites
+	@"$(PY)" -m pytest -m slow $(ARGS)
+
+lint: setup  ## style, types, and that the lock files name no address
+	@"$(PY)" -m ruff check .
+	@"$(PY)" -m ruff format --check .
+	@"$(PY)" -m mypy
+	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements/*.txt
+
+lock: setup  ## write the lock files anew
+	@sh scripts/lock.sh "$(PY)"
+
+clean:  ## remove what the targets made
+	rm -rf .venv .venv-* .demo dist .mypy_cache .ruff_cache .pytest_cache

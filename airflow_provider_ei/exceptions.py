@@ -1,0 +1,115 @@
+"""What can go wrong between a task and Edge Impulse.
+
+Every error is an :class:`EdgeImpulseError`; its text says what was wrong, where, and what to do. ``permanent``
+tells whether trying again can help: the operators turn a permanent error into ``AirflowFailException``, so that
+Airflow does not spend a task's retries on it, and let a passing one through, so that it does.
+"""
+
+from __future__ import annotations
+
+
+class EdgeImpulseError(Exception):
+    """Anything that this package raises on its own account."""
+
+    #: True when the same call fails again however often it is tried.
+    permanent: bool = False
+
+
+class EdgeImpulseConfigError(EdgeImpulseError):
+    """The Airflow connection is incomplete or contradicts itself; nothing was sent."""
+
+    permanent = True
+
+
+class EdgeImpulseInputError(EdgeImpulseError, ValueError):
+    """A name, a file, a metadata value or a parameter cannot be uploaded as given; nothing was sent."""
+
+    permanent = True
+
+
+class EdgeImpulseConflictError(EdgeImpulseError):
+    """A data item of that name is there already and ``if_exists`` does not allow to touch it."""
+
+    permanent = True
+
+
+class EdgeImpulseFileError(EdgeImpulseError):
+    """A source file changed, vanished or could not be read while it was being sent.
+
+    It is no ``OSError``, because HTTP libraries report those as a fault of the network. The request is cut off,
+    so that the service never stores half a file. It passes: by the next try the file may be at rest.
+    """
+
+
+class EdgeImpulseServiceError(EdgeImpulseError):
+    """The service refused, failed or could not be reached.
+
+    :ivar operation: operation id of the API, for instance ``addOrganizationDataItem``.
+    :ivar status: HTTP status, or None when no answer arrived.
+    :ivar server_text: the service's own words, shortened, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation: str | None = None,
+        status: int | None = None,
+        server_text: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.operation = operation
+        self.status = status
+        self.server_text = server_text
+
+
+class EdgeImpulseAuthError(EdgeImpulseServiceError):
+    """The API key is wrong, or it may not do this (401, 403, or "Invalid API key" with any status)."""
+
+    permanent = True
+
+
+class EdgeImpulseRefusedError(EdgeImpulseServiceError):
+    """The service understood and said no: ``success: false``, or a 4xx that no new try can change."""
+
+    permanent = True
+
+
+class EdgeImpulseNotFoundError(EdgeImpulseRefusedError):
+    """404: no such organization, dataset or data item, or the connection's host is not Edge Impulse Studio."""
+
+
+class EdgeImpulseRedirectError(EdgeImpulseServiceError):
+    """The host answered with a redirect. None is followed: it would drop the body or carry the key elsewhere."""
+
+    permanent = True
+
+
+class EdgeImpulseThrottledError(EdgeImpulseServiceError):
+    """429: too many requests.
+
+    :ivar retry_after: seconds that the service asked to wait, or None when it did not say.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, **kwargs: object) -> None:
+        super().__init__(message, **kwargs)  # type: ignore[arg-type]
+        self.retry_after = retry_after
+
+
+class EdgeImpulseUnavailableError(EdgeImpulseServiceError):
+    """No usable answer: a connection or time-out fault, or a 5xx.
+
+    :ivar ambiguous: True when the service may have carried the request out all the same.
+    :ivar retry_after: seconds that the service asked to wait, or None.
+    """
+
+    def __init__(
+        self, message: str, *, ambiguous: bool = True, retry_after: float | None = None, **kwargs: object
+    ) -> None:
+        super().__init__(message, **kwargs)  # type: ignore[arg-type]
+        self.ambiguous = ambiguous
+        self.retry_after = retry_after
+
+
+class EdgeImpulseAnswerError(EdgeImpulseServiceError):
+    """The answer arrived with a 2xx but is not what the API promises: no JSON, a field missing, a short listing."""

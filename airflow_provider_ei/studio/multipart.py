@@ -1,0 +1,165 @@
+"""The body of an upload: form fields and files, streamed with constant memory.
+
+Each file is opened when its first byte is due and closed after its last, so one descriptor is enough for any number
+of files. Its size is pinned beforehand: it stands in the request's Content-Length, and a file that turns out longer
+or shorter ends the request before the service could store it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any, BinaryIO, Protocol
+
+from requests_toolbelt import MultipartEncoder
+
+from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError
+
+
+class UploadFile(Protocol):
+    """One file to send: what it is called there, where it is from, and how to read it."""
+
+    @property
+    def name(self) -> str:
+        """Name within the data item, ``/`` between folders."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes, from stat or from the object store's own listing."""
+
+    @property
+    def content_type(self) -> str:
+        """Media type of the part."""
+
+    @property
+    def source(self) -> str:
+        """Path or URI, for messages."""
+
+    def open(self) -> BinaryIO:
+        """Open for reading from the first byte.
+
+        :raises EdgeImpulseFileError: when it is gone, unreadable, or no longer of the pinned size.
+        """
+
+    def check_unchanged(self, handle: BinaryIO) -> None:
+        """Compare the file with what was pinned, after its last byte was read.
+
+        :raises EdgeImpulseFileError: when it was changed meanwhile.
+        """
+
+
+class PinnedReader:
+    """Reads exactly ``file.size`` bytes, and hashes them on the way.
+
+    It has ``read`` and ``len`` (the bytes still to come), which is all that the encoder needs; no ``fileno``, from
+    which the encoder would take a length of its own.
+    """
+
+    def __init__(self, file: UploadFile) -> None:
+        self.file = file
+        self.len = file.size
+        self._hash = hashlib.sha256()
+        self._handle: BinaryIO | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to ``size`` bytes, or what is left.
+
+        :raises EdgeImpulseFileError: when the file cannot be read, or ends early, or goes on past its size.
+        """
+        if self.len == 0:
+            return b""
+        wanted = self.len if size < 0 else min(size, self.len)
+        try:
+            if self._handle is None:
+                self._handle = self.file.open()
+            block = self._handle.read(wanted)
+            if not block:
+                raise EdgeImpulseFileError(
+                    f"{self.file.source} shrank while it was being sent: {self.file.size - self.len} bytes instead of "
+                    f"{self.file.size}. {_AT_REST}"
+                )
+            self._hash.update(block)
+            self.len -= len(block)
+            if self.len == 0:
+                self._finish(self._handle)
+        except EdgeImpulseError:
+            self.close()
+            raise
+        except Exception as error:  # an object store raises errors of its own, not only OSError
+            self.close()
+            raise EdgeImpulseFileError(f"{self.file.source} could not be read: {_words(error)}.") from error
+        return block
+
+    def _finish(self, handle: BinaryIO) -> None:
+        if handle.read(1):
+            raise EdgeImpulseFileError(
+                f"{self.file.source} grew while it was being sent; it had {self.file.size} bytes. {_AT_REST}"
+            )
+        self.file.check_unchanged(handle)
+        self.close()
+
+    def check_empty(self) -> None:
+        """Look at a file of 0 bytes, which the encoder never reads.
+
+        :raises EdgeImpulseFileError: when it is gone, unreadable or no longer empty.
+        """
+        try:
+            with self.file.open() as handle:
+                self._finish(handle)
+        except EdgeImpulseError:
+            raise
+        except Exception as error:
+            raise EdgeImpulseFileError(f"{self.file.source} could not be read: {_words(error)}.") from error
+
+    def sha256(self) -> str:
+        """Hex digest of what was read."""
+        return self._hash.hexdigest()
+
+    def close(self) -> None:
+        """Close the file if it is open."""
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+
+
+_AT_REST = "Let the task that writes it finish first."
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+class MultipartBody:
+    """A ``multipart/form-data`` body, as a context manager that closes whatever file is open.
+
+    :param fields: text parts, in order.
+    :param files: the ``files[]`` parts, in order.
+    """
+
+    def __init__(self, fields: Iterable[tuple[str, str]], files: Sequence[UploadFile]) -> None:
+        self._readers = [PinnedReader(file) for file in files]
+        parts: list[tuple[str, Any]] = list(fields)
+        parts += [("files[]", (r.file.name, r, r.file.content_type)) for r in self._readers]
+        self.encoder = MultipartEncoder(parts)
+
+    def __enter__(self) -> MultipartBody:
+        for reader in self._readers:
+            if reader.file.size == 0:
+                reader.check_empty()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for reader in self._readers:
+            reader.close()
+
+    @property
+    def content_type(self) -> str:
+        """Value of the Content-Type header."""
+        return str(self.encoder.content_type)
+
+    def sha256_by_name(self) -> dict[str, str]:
+        """Digest of each file, once the body was sent."""
+        return {reader.file.name: reader.sha256() for reader in self._readers}

@@ -1,0 +1,83 @@
+"""How to reach Studio: base URL, key, time-outs, retries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from airflow_provider_ei.exceptions import EdgeImpulseConfigError
+
+DEFAULT_BASE_URL = "https://studio.edgeimpulse.com/v1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudioSettings:
+    """Everything a client needs to know; times are in seconds.
+
+    :param api_key: key of an organization (``ei_…``), sent as ``x-api-key``; never part of the repr.
+    :param base_url: Studio's base URL, for white-label customers their own; see :func:`parse_base_url`.
+    :param connect_timeout: for the TCP and TLS handshakes.
+    :param write_timeout: how long one block of 128 KiB may take to leave; not the whole upload.
+    :param read_timeout: how long the answer may take once the request is sent, between two bytes of it.
+    :param retry_attempts: how often a request is tried in all.
+    :param retry_wait: base of the exponential back-off between tries.
+    :param settle_seconds: how long to wait before looking whether an upload without an answer has arrived.
+    :param batch_files: most files in one request; the API takes 10,000.
+    :param batch_bytes: bytes of files after which a request is full; a larger file travels alone.
+    """
+
+    api_key: str = field(repr=False)
+    base_url: str = DEFAULT_BASE_URL
+    connect_timeout: float = 15.0
+    write_timeout: float = 60.0
+    read_timeout: float = 300.0
+    retry_attempts: int = 4
+    retry_wait: float = 1.0
+    settle_seconds: float = 5.0
+    batch_files: int = 10_000
+    batch_bytes: int = 256 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        # http.client would put an odd character into its error text, and the key with it.
+        if not self.api_key or not all("!" <= character <= "~" for character in self.api_key):
+            raise EdgeImpulseConfigError(
+                "The API key is empty or has characters that no Edge Impulse key has (spaces, line breaks, "
+                "non-ASCII letters). Copy it again from Studio: organization, API keys."
+            )
+
+    @property
+    def web_url(self) -> str:
+        """Address of Studio's pages, which is the base URL without the API's version (``/v1``)."""
+        return self.base_url.removesuffix("/v1")
+
+
+def parse_base_url(text: str | None, *, port: int | None = None) -> str:
+    """Make Studio's base URL of what stands in a connection's host.
+
+    Empty means Edge Impulse itself, a missing scheme ``https``, a missing path ``/v1``. ``port`` is used where
+    the text names none.
+
+    :raises EdgeImpulseConfigError: when it is no http(s) URL, or carries a user, a query or a fragment.
+    """
+    text = (text or "").strip()
+    if not text:
+        return DEFAULT_BASE_URL
+    url = text if "://" in text else f"https://{text}"
+    advice = f"Write the base URL of Studio, such as {DEFAULT_BASE_URL}."
+    try:
+        parts = urlsplit(url)
+        host, own_port = parts.hostname, parts.port
+    except ValueError as error:
+        raise EdgeImpulseConfigError(f"Host of the connection, {text!r}, is no URL: {error}. {advice}") from None
+    if parts.username is not None or parts.password is not None:
+        # Not shown: what stands before the @ is probably a secret.
+        raise EdgeImpulseConfigError(f"Host of the connection carries a user or password. {advice}")
+    if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in url):
+        raise EdgeImpulseConfigError(f"Host of the connection, {text!r}, is no http(s) URL. {advice}")
+    if parts.query or parts.fragment:
+        raise EdgeImpulseConfigError(f"Host of the connection, {text!r}, has a query or fragment. {advice}")
+    if ":" in host:
+        host = f"[{host}]"
+    if own_port or port:
+        host = f"{host}:{own_port or port}"
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/') or '/v1'}"

@@ -1,0 +1,222 @@
+"""Carries the plan out: list, plan, do, until nothing is left to do. Safe to stop and to repeat at any point."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TypedDict
+
+from airflow_provider_ei.exceptions import (
+    EdgeImpulseAnswerError,
+    EdgeImpulseFileError,
+    EdgeImpulseRefusedError,
+    EdgeImpulseUnavailableError,
+)
+from airflow_provider_ei.studio.answers import DataItem
+from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.sync.digest import sha256_of
+from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.metadata import Marks, complete_metadata, pending_metadata
+from airflow_provider_ei.sync.plan import (
+    AddFiles,
+    Create,
+    DeleteDouble,
+    Done,
+    IfExists,
+    Limits,
+    LookAgain,
+    MarkPending,
+    Outcome,
+    Progress,
+    ReadFiles,
+    RemoveFile,
+    Step,
+    WriteDigest,
+    plan_item,
+)
+
+log = logging.getLogger(__name__)
+
+#: Rounds of list, plan and do. A first upload takes three, the worst case of a test eight.
+MOST_ROUNDS = 16
+
+
+class AddDataResult(TypedDict):
+    """What ``add_data`` did. Plain JSON, so that it can be an XCom.
+
+    ``total_bytes`` in bytes; ``digest`` is SHA-256 over files and metadata, None for a skipped item of someone else;
+    ``url`` is the page of the organization's data in Studio.
+    """
+
+    data_id: int
+    name: str
+    dataset: str
+    organization_id: int
+    outcome: Outcome
+    file_count: int
+    total_bytes: int
+    digest: str | None
+    url: str
+
+
+class ItemUpload:
+    """One data item on its way.
+
+    :param wanted: the item as it should be.
+    :param if_exists: what may be done to an item of that name that is there already.
+    """
+
+    def __init__(
+        self, client: StudioClient, organization_id: int, wanted: WantedItem, if_exists: IfExists = "update"
+    ) -> None:
+        self._client = client
+        self._organization_id = organization_id
+        self._wanted = wanted
+        self._if_exists = if_exists
+        self._limits = Limits(client.settings.batch_files, client.settings.batch_bytes)
+        self._progress = Progress()
+        self._looked = False
+
+    def run(self) -> AddDataResult:
+        """Make the item what it should be.
+
+        :raises EdgeImpulseError: the precise subclass. The item is then as it was, or pending, which the next run
+            completes; never half-done and marked as complete.
+        """
+        listed = self._listed()
+        for _ in range(MOST_ROUNDS):
+            steps = plan_item(self._wanted, listed, self._progress, self._if_exists, self._limits)
+            for step in steps:
+                if isinstance(step, Done):
+                    return self._result(step)
+                try:
+                    self._do(step)
+                except _PlanAnew as reason:
+                    log.warning("%s", reason)
+                    break
+            if steps != [ReadFiles()]:  # reading changes nothing there
+                listed = self._listed()
+        raise EdgeImpulseAnswerError(
+            f"Data item {self._wanted.name!r} does not become what was sent: Edge Impulse accepts the changes, and its "
+            "listing does not show them. Try again later; if it stays so, ask Edge Impulse's support."
+        )
+
+    def _listed(self) -> list[DataItem]:
+        return self._client.find_data_items(self._organization_id, self._wanted.dataset, self._wanted.name)
+
+    def _do(self, step: Step) -> None:
+        client, organization_id = self._client, self._organization_id
+        match step:
+            case ReadFiles():
+                for file in self._wanted.files:
+                    if file.name not in self._wanted.hashes:
+                        self._wanted.hashes[file.name] = sha256_of(file)
+            case Create():
+                self._create(step)
+            case DeleteDouble(item):
+                log.warning("Deleting data item %d, a double of %r.", item.id, item.name)
+                self._change(item, lambda: client.delete_data_item(organization_id, item.id))
+            case MarkPending(item):
+                self._begin(item)
+                self._write(item, pending_metadata(item.metadata, self._wanted.metadata))
+            case AddFiles(item, files):
+                self._begin(item)
+                self._change(item, lambda: self._sent(client.add_files(organization_id, item.id, files)))
+            case RemoveFile(item, name):
+                self._change(item, lambda: client.delete_file(organization_id, item.id, name))
+            case WriteDigest(item):
+                self._begin(item)
+                wanted = self._wanted
+                self._write(
+                    item,
+                    complete_metadata(item.metadata, wanted.metadata, state=wanted.digest, files=wanted.files_digest),
+                )
+            case LookAgain(difference):
+                self._look_again(difference)
+
+    def _create(self, step: Create) -> None:
+        client, wanted, progress = self._client, self._wanted, self._progress
+        if step.complete:
+            metadata = complete_metadata({}, wanted.metadata, state=wanted.digest, files=wanted.files_digest)
+        else:
+            metadata = pending_metadata({}, wanted.metadata)
+        progress.outcome = "created"
+        try:
+            progress.data_id, hashes = client.add_data_item(
+                self._organization_id,
+                name=wanted.name,
+                dataset=wanted.dataset,
+                metadata=metadata,
+                files=step.files,
+                bucket_name=wanted.bucket_name,
+                bucket_id=wanted.bucket_id,
+                bucket_path=wanted.bucket_path,
+            )
+        except EdgeImpulseUnavailableError as error:
+            progress.unanswered += error.ambiguous
+            if not error.ambiguous or progress.unanswered >= client.settings.retry_attempts:
+                raise
+            settle = client.settings.settle_seconds
+            client.sleep(settle)
+            raise _PlanAnew(f"{error} Waited {settle:g} s; looking whether the item has arrived.") from error
+        except EdgeImpulseRefusedError as error:
+            if progress.unanswered and self._listed():
+                raise _PlanAnew(f"{error} An earlier attempt has arrived after all.") from error
+            raise
+        self._sent(hashes)
+
+    def _begin(self, item: DataItem) -> None:
+        """Take note that what is listed of this item from now on may be this run's own work."""
+        progress = self._progress
+        if progress.data_id != item.id:
+            progress.data_id, progress.sent = item.id, set()
+        if progress.outcome != "created":
+            progress.outcome = "updated"
+
+    def _sent(self, hashes: Mapping[str, str]) -> None:
+        known = self._wanted.hashes
+        changed = next((name for name in hashes if known.get(name, hashes[name]) != hashes[name]), None)
+        if changed is not None:
+            raise EdgeImpulseFileError(f"{changed!r} was changed while it was being sent, without a new time or size.")
+        known.update(hashes)
+        self._progress.sent.update(hashes)
+
+    def _write(self, item: DataItem, metadata: Mapping[str, str]) -> None:
+        self._change(item, lambda: self._client.update_data_item(self._organization_id, item.id, metadata=metadata))
+
+    def _change(self, item: DataItem, call: Callable[[], None]) -> None:
+        """Change an item that is there; if another run has deleted it meanwhile, begin anew with what it left."""
+        try:
+            call()
+        except EdgeImpulseRefusedError as error:
+            if any(other.id == item.id for other in self._listed()):
+                raise
+            self._progress = Progress(outcome=self._progress.outcome)
+            raise _PlanAnew(f"{error} Data item {item.id} is gone; another run has taken over.") from error
+
+    def _look_again(self, difference: str) -> None:
+        if self._looked:
+            raise EdgeImpulseAnswerError(
+                f"Data item {self._wanted.name!r} is not listed as it was sent: {difference}. It stays marked as "
+                "pending; the next run sends it again."
+            )
+        self._looked = True
+        self._client.sleep(self._client.settings.settle_seconds)
+
+    def _result(self, done: Done) -> AddDataResult:
+        item, marks = done.item, Marks.of(done.item.metadata)
+        return AddDataResult(
+            data_id=item.id,
+            name=item.name,
+            dataset=item.dataset,
+            organization_id=self._organization_id,
+            outcome=done.outcome,
+            file_count=item.total_file_count,
+            total_bytes=item.total_file_size,
+            digest=marks.state if marks.complete else None,
+            url=f"{self._client.settings.web_url}/organization/{self._organization_id}/data",
+        )
+
+
+class _PlanAnew(Exception):
+    """The rest of the plan no longer fits: list the item again, and plan."""

@@ -1,0 +1,43 @@
+"""Media types by file name, the same on every machine."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+
+DEFAULT = "application/octet-stream"
+
+# Without the machine's own tables, which differ, and with what sensor data comes in.
+_types = mimetypes.MimeTypes(filenames=())
+for _ending, _type in {
+    ".cbor": "application/cbor",
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".parquet": "application/vnd.apache.parquet",
+    ".wav": "audio/wav",
+}.items():
+    _types.add_type(_type, _ending)
+
+_COMPRESSED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_MEDIA_TYPE = re.compile(rf'{_TOKEN}/{_TOKEN}(?:[ ]*;[ ]*{_TOKEN}=(?:{_TOKEN}|"[ !#-\[\]-~]*"))*')
+
+
+def guess(name: str) -> str:
+    """Return the media type that a file name suggests, ``application/octet-stream`` for an unknown ending."""
+    kind, encoding = _types.guess_type(name)
+    if encoding:
+        return _COMPRESSED.get(encoding, DEFAULT)
+    return kind or DEFAULT
+
+
+def check(value: object, source: str) -> str:
+    """Return a media type given by the user.
+
+    :raises EdgeImpulseInputError: when it is none, for instance because it carries a line break.
+    """
+    if not isinstance(value, str) or not _MEDIA_TYPE.fullmatch(value):
+        raise EdgeImpulseInputError(f"files: content_type {value!r} of {source!r} is no media type such as 'text/csv'.")
+    return value

@@ -1,0 +1,92 @@
+"""Turns the ``files`` that a user gives into pinned files: paths, URIs, directories, globs, dicts, lists of them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.studio.multipart import UploadFile
+from airflow_provider_ei.sync import content_types
+from airflow_provider_ei.sync.names import check_characters, check_collisions, check_file_name
+from airflow_provider_ei.sync.places import OpenStore, find
+
+_SPEC_KEYS = {"path", "name", "content_type"}
+
+
+def resolve_files(files: object, open_store: OpenStore) -> list[UploadFile]:
+    """Find all files that ``files`` stands for, sorted by name.
+
+    :param files: a path or URI, a directory, a glob, ``{"path", "name"?, "content_type"?}``, a list of these (lists
+        within lists are flattened), or a text with such a list or dict in JSON or Python.
+    :raises EdgeImpulseInputError: when one is missing, unreadable, of another form, or has the name of another.
+    """
+    found = [file for spec in _flatten(files) for file in _resolve(spec, open_store)]
+    if not found:
+        raise EdgeImpulseInputError(
+            "files is empty. A data item needs at least one file; if they come from an upstream task, that task "
+            "returned none."
+        )
+    check_collisions((file.name, file.source) for file in found)
+    return sorted(found, key=lambda file: file.name)
+
+
+def parse_literal(text: str) -> object:
+    """Read a text that a template rendered: a list or dict in JSON or in Python. Any other text stays as it is."""
+    if text.lstrip()[:1] in ("[", "{"):
+        for read in (json.loads, ast.literal_eval):
+            try:
+                value: object = read(text.strip())
+            except (ValueError, SyntaxError):
+                continue
+            if isinstance(value, list | dict):
+                return value
+    return text
+
+
+def _flatten(files: object) -> Iterator[str | Mapping[str, object]]:
+    if isinstance(files, str):
+        files = parse_literal(files)
+    if isinstance(files, str | Mapping):
+        yield files
+    elif isinstance(files, os.PathLike):
+        yield str(files)  # not os.fspath: of an object-storage path, that is the path without the store
+    elif isinstance(files, Sequence) and not isinstance(files, bytes | bytearray):
+        for one in files:
+            yield from _flatten(one)
+    else:
+        raise EdgeImpulseInputError(
+            "files must be a path, a URI, a dict with 'path', or a list of these, not "
+            f"{type(files).__name__}: {str(files)[:80]!r}."
+        )
+
+
+def _resolve(spec: str | Mapping[str, object], open_store: OpenStore) -> Iterator[UploadFile]:
+    if isinstance(spec, str):
+        spec = {"path": spec}
+    path = spec.get("path")
+    if set(spec) - _SPEC_KEYS or not isinstance(path, str | os.PathLike):
+        raise EdgeImpulseInputError(
+            "files: a dict has 'path', and 'name' and 'content_type' if wanted; this one has "
+            f"{', '.join(map(repr, spec)) or 'nothing'}."
+        )
+    path = str(path)
+    if path in ("", "None"):
+        raise EdgeImpulseInputError(
+            f"files has {'the text None as a path' if path else 'an empty path'}. If it comes from an upstream task, "
+            "that task returned nothing."
+        )
+    check_characters("files: the path", path)
+    found = find(path, open_store)
+    name, content_type = spec.get("name"), spec.get("content_type")
+    if name is not None and not found.one_file:
+        raise EdgeImpulseInputError(
+            f"files: the name {name!r} can be given for one file; {path!r} is a directory or a pattern."
+        )
+    if content_type is not None:
+        content_types.check(content_type, path)
+    for found_name, pin in found.files:
+        own_name = check_file_name(found_name if name is None else str(name), path)
+        yield pin(own_name, str(content_type or content_types.guess(own_name)))

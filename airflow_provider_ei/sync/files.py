@@ -1,0 +1,163 @@
+"""The files of a data item: pinned when they are found, checked again when they are sent."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A regular file on this machine, with the size, time and inode that it had when it was found."""
+
+    name: str
+    path: str
+    content_type: str
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @property
+    def source(self) -> str:
+        """The path."""
+        return self.path
+
+    @classmethod
+    def pin(cls, path: Path, name: str, content_type: str) -> LocalFile:
+        """Look at a file, and try whether it opens.
+
+        :raises EdgeImpulseInputError: when it is missing, unreadable, or no regular file.
+        """
+        try:
+            found = path.stat()
+            if stat.S_ISREG(found.st_mode):
+                with path.open("rb"):
+                    pass
+        except FileNotFoundError:
+            link = f", a symbolic link to {os.readlink(path)!r}," if path.is_symlink() else ""
+            raise EdgeImpulseInputError(
+                f"files: {str(path)!r}{link} does not exist on the machine that runs this task."
+            ) from None
+        except OSError as error:
+            raise EdgeImpulseInputError(f"files: {str(path)!r} cannot be read: {error.strerror}.") from None
+        if not stat.S_ISREG(found.st_mode):
+            raise EdgeImpulseInputError(f"files: {str(path)!r} is no regular file but {_kind(found.st_mode)}.")
+        return cls(name, str(path), content_type, found.st_size, found.st_mtime_ns, found.st_ino)
+
+    def open(self) -> BinaryIO:
+        """Open unbuffered, since blocks are large; see ``UploadFile.open``."""
+        try:
+            handle = open(self.path, "rb", buffering=0)  # noqa: SIM115  # the caller closes it
+        except OSError as error:
+            raise EdgeImpulseFileError(
+                f"{self.path} was there when the task began and cannot be read now: {error.strerror}."
+            ) from error
+        try:
+            self.check_unchanged(handle)
+        except EdgeImpulseFileError:
+            handle.close()
+            raise
+        return handle
+
+    def check_unchanged(self, handle: BinaryIO) -> None:
+        """Compare the open file with what was pinned; see ``UploadFile.check_unchanged``."""
+        now = os.fstat(handle.fileno())
+        if (now.st_size, now.st_mtime_ns, now.st_ino) != (self.size, self.mtime_ns, self.inode):
+            raise EdgeImpulseFileError(
+                f"{self.path} was changed after the task had begun with it: {self.size} bytes then, {now.st_size} "
+                "now. Let the task that writes it finish first."
+            )
+
+
+def _kind(mode: int) -> str:
+    for test, kind in (
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    ):
+        if test(mode):
+            return kind
+    return "something else"
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """An object in a store, read through fsspec, with the size and version that the store's listing gave.
+
+    :ivar fs: the file system, for instance s3fs.
+    :ivar key: what that file system calls the object.
+    :ivar version: a fact of the listing that changes with the content, such as ``("ETag", …)``.
+    """
+
+    name: str
+    uri: str
+    content_type: str
+    size: int
+    version: tuple[str, Any] | None
+    fs: AbstractFileSystem
+    key: str
+
+    @property
+    def source(self) -> str:
+        """The URI."""
+        return self.uri
+
+    @classmethod
+    def pin(
+        cls,
+        fs: AbstractFileSystem,
+        key: str,
+        info: Mapping[str, Any],
+        *,
+        uri: str,
+        name: str,
+        content_type: str,
+    ) -> StoredFile:
+        """Pin what a listing says of an object.
+
+        :param info: fsspec's ``info``.
+        :raises EdgeImpulseInputError: when the store does not say how large the object is.
+        """
+        size = info.get("size")
+        if not isinstance(size, int):
+            raise EdgeImpulseInputError(
+                f"files: the store does not say how many bytes {uri!r} has, so it cannot be streamed. Copy it to a "
+                "file or a bucket first."
+            )
+        version = next(((fact, info[fact]) for fact in _VERSION_FACTS if info.get(fact) is not None), None)
+        return cls(name, uri, content_type, size, version, fs, key)
+
+    def open(self) -> BinaryIO:
+        """Open the object; see ``UploadFile.open``."""
+        handle: BinaryIO = self.fs.open(self.key, "rb")
+        return handle
+
+    def check_unchanged(self, handle: BinaryIO) -> None:
+        """Ask the store, not its cached listing, again; see ``UploadFile.check_unchanged``.
+
+        If the version is the same after the last byte as it was in the listing, it was the same in between.
+        """
+        self.fs.invalidate_cache(self.fs._parent(self.key))
+        info = self.fs.info(self.key)
+        fact, value = self.version or ("size", self.size)
+        # Some stores tell more in a listing than for one object; what they do not tell says nothing.
+        if info.get("size") != self.size or info.get(fact, value) != value:
+            raise EdgeImpulseFileError(
+                f"{self.uri} was changed after the task had begun with it: {self.size} bytes then, "
+                f"{info.get('size')} now. Let what writes it finish first."
+            )
+
+
+#: In the order in which they are trusted: S3 and Azure have an etag, GCS a generation, others only a time.
+_VERSION_FACTS = ("ETag", "etag", "generation", "mtime", "LastModified", "last_modified", "created")

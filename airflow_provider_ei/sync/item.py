@@ -1,0 +1,79 @@
+"""A data item as it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from airflow_provider_ei.studio.answers import DataFile, DataItem
+from airflow_provider_ei.studio.multipart import UploadFile
+from airflow_provider_ei.sync.digest import files_digest, item_digest
+from airflow_provider_ei.sync.names import wire_forms
+
+
+@dataclass
+class WantedItem:
+    """What a data item should be, and what is known of its bytes so far.
+
+    :ivar hashes: SHA-256 in hex by file name, of the files that were read. A file is read when it is sent, so a new
+        item of any size is read once.
+    """
+
+    name: str
+    dataset: str
+    files: Sequence[UploadFile]
+    metadata: Mapping[str, str]
+    bucket_name: str | None = None
+    bucket_id: int | None = None
+    bucket_path: str | None = None
+    hashes: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._sizes = {file.name: file.size for file in self.files}
+        self._own_names = {form: name for name in self._sizes for form in wire_forms(name)}
+        self._own_names.update((name, name) for name in self._sizes)  # a name itself before another one's wire form
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(self._sizes.values())
+
+    @property
+    def hashed(self) -> bool:
+        """Whether every file was read, so that the digests are known."""
+        return self.hashes.keys() == self._sizes.keys()
+
+    @property
+    def files_digest(self) -> str:
+        """Digest of the files."""
+        return files_digest({name: (size, self.hashes[name]) for name, size in self._sizes.items()})
+
+    @property
+    def digest(self) -> str:
+        """Digest of files and metadata, which marks a complete item."""
+        return item_digest(self.files_digest, self.metadata)
+
+    def difference(self, listed: DataItem) -> str | None:
+        """Say how the listed files differ in names or sizes; None when they do not."""
+        there: dict[str, int] = {}
+        for file in _files_of(listed):
+            name = self._own_names.get(file.name)
+            if name is None:
+                return f"{file.name!r} is there and not given"
+            if name in there:
+                return f"{file.name!r} is there twice"
+            if file.size != self._sizes[name]:
+                return f"{file.name!r} has {file.size} bytes there, {self._sizes[name]} here"
+            there[name] = file.size
+        missing = next((name for name in self._sizes if name not in there), None)
+        return None if missing is None else f"{missing!r} is not there"
+
+    def superfluous(self, listed: DataItem) -> list[str]:
+        """Names of the listed files that are not wanted, as the service lists them."""
+        return [file.name for file in _files_of(listed) if file.name not in self._own_names]
+
+
+def _files_of(listed: DataItem) -> Sequence[DataFile]:
+    if listed.files is None:
+        raise ValueError(f"data item {listed.id} was listed without its files")
+    return listed.files

@@ -1,0 +1,84 @@
+"""Which names can travel, and which two would collide."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+
+
+def check_text(field: str, value: object, *, where: str = "") -> str:
+    """Return a name as it will be sent: of a data item, a dataset, a bucket.
+
+    :param field: the parameter's name, for the message.
+    :raises EdgeImpulseInputError: when it is no text, is empty, has control characters or surrounding spaces.
+    """
+    label = f"{where}{field}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)  # a template rendered to a native number
+    if not isinstance(value, str):
+        raise EdgeImpulseInputError(f"{label} must be a text, not {type(value).__name__}: {value!r}.")
+    if not value or value == "None":
+        raise EdgeImpulseInputError(
+            f"{label} is {'empty' if not value else 'the text None'}. If it comes from a template or an upstream "
+            "task, that task returned nothing."
+        )
+    if value != value.strip():
+        raise EdgeImpulseInputError(f"{label} {value!r} begins or ends with white space. Strip it.")
+    return check_characters(label, value)
+
+
+def check_characters(label: str, value: str) -> str:
+    """Refuse what would break a header or cannot be encoded.
+
+    :raises EdgeImpulseInputError: for control characters (NUL, CR, LF, …) and for bytes that are no UTF-8.
+    """
+    bad = next((c for c in value if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")), None)
+    if bad is not None:
+        what = "bytes that are no UTF-8" if unicodedata.category(bad) == "Cs" else f"the control character {bad!r}"
+        raise EdgeImpulseInputError(f"{label} {value!r} contains {what}. Rename it.")
+    return value
+
+
+def check_file_name(name: str, source: str) -> str:
+    """Return a file's name within its item, folders separated by ``/``.
+
+    :raises EdgeImpulseInputError: for control characters, an empty name, an absolute one, ``.`` or ``..`` as a folder.
+    """
+    check_characters(f"files: the name for {source!r},", name)
+    if not name or any(step in ("", ".", "..") for step in name.split("/")):
+        raise EdgeImpulseInputError(
+            f"files: {name!r}, the name for {source!r}, is no relative file name (no empty, '.' or '..' folders)."
+        )
+    return name
+
+
+def wire_forms(name: str) -> frozenset[str]:
+    """Return the forms in which a server may list a name that was sent.
+
+    Names travel as UTF-8 with ``"`` as ``%22``; a server may decode them as Latin-1, and leave ``%22`` as it is.
+    """
+    escaped = name.replace('"', "%22")
+    latin = [text.encode().decode("latin-1") for text in (name, escaped)]
+    return frozenset([name, escaped, *latin])
+
+
+def check_collisions(files: Iterable[tuple[str, str]]) -> None:
+    """Refuse two files of one item that the service, or someone who downloads them, could not tell apart.
+
+    :param files: pairs of name and source.
+    :raises EdgeImpulseInputError: when two names are equal exactly, in NFC, in upper and lower case, or once ``"``
+        is written as ``%22``; names both sources.
+    """
+    seen: dict[str, tuple[str, str]] = {}
+    for name, source in files:
+        key = unicodedata.normalize("NFC", name.replace('"', "%22")).casefold()
+        if key in seen:
+            other_name, other_source = seen[key]
+            same = f"the name {name!r}" if name == other_name else f"names that collide, {other_name!r} and {name!r}"
+            raise EdgeImpulseInputError(
+                f"files: {other_source!r} and {source!r} have {same}. Give one of them another one with "
+                '{"path": …, "name": …}.'
+            )
+        seen[key] = (name, source)

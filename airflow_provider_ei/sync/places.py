@@ -1,0 +1,140 @@
+"""Finds the files at a place: a file, a directory or a pattern, on this machine or in an object store.
+
+Files below a directory keep their path relative to it, files of a pattern theirs relative to the part before the first
+wildcard, so that ``s1/x.csv`` and ``s2/x.csv`` stay apart. Hidden files and folders (``.name``) are left out of
+directories and patterns. Symbolic links are followed; one that leads back to a folder above it is an error.
+"""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.studio.multipart import UploadFile
+from airflow_provider_ei.sync.files import LocalFile, StoredFile
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+log = logging.getLogger(__name__)
+
+#: Opens the store behind a URI and says what that store calls the place.
+OpenStore = Callable[[str], "tuple[AbstractFileSystem, str]"]
+
+#: Pins a found file under a name and a content type.
+Pin = Callable[[str, str], UploadFile]
+
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_MAGIC = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is at a place: names with what pins them, and whether the place was one file itself."""
+
+    files: tuple[tuple[str, Pin], ...]
+    one_file: bool
+
+
+def find(place: str, open_store: OpenStore) -> Found:
+    """Find the files at a path or URI.
+
+    :raises EdgeImpulseInputError: when there is none, or it cannot be read.
+    """
+    place = place.removeprefix("file://")
+    return _in_store(place, open_store) if _URI.match(place) else _on_disk(place)
+
+
+def _on_disk(place: str) -> Found:
+    path = Path(place)
+    if path.is_dir():
+        named = [(file.relative_to(path).as_posix(), file) for file in _walk(path)]
+        if not named:
+            raise EdgeImpulseInputError(f"files: the directory {place!r} has no files.")
+    elif glob.has_magic(place) and not os.path.lexists(place):
+        base = _before_wildcard(place)
+        matches = (Path(match) for match in glob.iglob(place, recursive=True))
+        named = [(os.path.relpath(match, base), match) for match in matches if not match.is_dir()]
+        if not named:
+            raise EdgeImpulseInputError(f"files: no file matches the pattern {place!r}.")
+    else:
+        return Found(((path.name, partial(_pin_local, path)),), one_file=True)
+    return Found(tuple((name, partial(_pin_local, file)) for name, file in named), one_file=False)
+
+
+def _pin_local(path: Path, name: str, content_type: str) -> UploadFile:
+    return LocalFile.pin(path, name, content_type)
+
+
+def _walk(top: Path) -> Iterator[Path]:
+    def stop(error: OSError) -> NoReturn:
+        raise EdgeImpulseInputError(f"files: {error.filename!r} cannot be read: {error.strerror}.") from None
+
+    hidden = 0
+    for folder, folders, files in os.walk(top, onerror=stop, followlinks=True):
+        real = os.path.realpath(folder)
+        for name in folders:
+            below = os.path.join(folder, name)
+            if os.path.islink(below) and (real + os.sep).startswith(os.path.realpath(below).rstrip(os.sep) + os.sep):
+                raise EdgeImpulseInputError(f"files: {below!r} is a symbolic link to a folder above itself.")
+        hidden += sum(name.startswith(".") for name in (*folders, *files))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
+    if hidden:
+        log.info("Left out %d hidden files and folders below %s.", hidden, top)
+
+
+def _in_store(uri: str, open_store: OpenStore) -> Found:
+    try:
+        fs, key = open_store(uri)
+        return _in_file_system(fs, key, uri)
+    except EdgeImpulseInputError:
+        raise
+    except FileNotFoundError:
+        raise EdgeImpulseInputError(f"files: {uri!r} does not exist.") from None
+    except (ImportError, ValueError, PermissionError) as error:
+        # The scheme's provider package is missing, the URI is none, or the store says no: a retry changes nothing.
+        raise EdgeImpulseInputError(f"files: {uri!r} cannot be read: {error}") from error
+
+
+def _in_file_system(fs: AbstractFileSystem, key: str, uri: str) -> Found:
+    scheme = uri[: uri.index("://") + 3] + (uri.partition("://")[2].partition("@")[0] + "@" if "@" in uri else "")
+
+    def pin(info: Mapping[str, Any], name: str, content_type: str) -> UploadFile:
+        own_uri = scheme + info["name"].lstrip("/")
+        return StoredFile.pin(fs, info["name"], info, uri=own_uri, name=name, content_type=content_type)
+
+    if _MAGIC.search(key) and not fs.exists(key):
+        base = _before_wildcard(key)
+        infos: Mapping[str, Mapping[str, Any]] = fs.glob(key, detail=True)
+        missing = f"files: no object matches the pattern {uri!r}."
+    else:
+        info = fs.info(key)
+        if info["type"] != "directory":
+            return Found(((key.rstrip("/").rpartition("/")[2], partial(pin, info)),), one_file=True)
+        base = key
+        infos = fs.find(key, detail=True)
+        missing = f"files: the directory {uri!r} has no files."
+    named = {name.removeprefix(base.rstrip("/") + "/"): info for name, info in infos.items() if info["type"] == "file"}
+    visible = {name: info for name, info in named.items() if not any(s.startswith(".") for s in name.split("/"))}
+    if not visible:
+        raise EdgeImpulseInputError(missing)
+    # Stores list the empty object that stands for a folder; its name ends in a slash.
+    return Found(
+        tuple((name, partial(pin, info)) for name, info in visible.items() if not name.endswith("/")),
+        one_file=False,
+    )
+
+
+def _before_wildcard(pattern: str) -> str:
+    steps = pattern.split("/")
+    magic = next(number for number, step in enumerate(steps) if _MAGIC.search(step))
+    return "/".join(steps[:magic]) or ("/" if pattern.startswith("/") else ".")

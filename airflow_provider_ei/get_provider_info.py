@@ -1,0 +1,44 @@
+"""What Airflow is told about this provider, through the entry point ``apache_airflow_provider``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_ei import __version__
+from airflow_provider_ei.hooks.connection import CONN_TYPE, EXTRA_FIELDS, HOOK_NAME, UI_FIELD_BEHAVIOUR
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata, in the form of Airflow's ``provider_info`` schema."""
+    return {
+        "package-name": "airflow-provider-ei",
+        "name": "Edge Impulse",
+        "description": "Move files and metadata into the datasets of an `Edge Impulse <https://edgeimpulse.com/>`__ "
+        "organization.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": "Edge Impulse",
+                "external-doc-url": "https://docs.edgeimpulse.com/",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.hooks.edge_impulse"]}],
+        "operators": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.operators.data"]}],
+        "connection-types": [
+            {
+                "connection-type": CONN_TYPE,
+                "hook-class-name": "airflow_provider_ei.hooks.edge_impulse.EdgeImpulseHook",
+                "hook-name": HOOK_NAME,
+                "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
+                "conn-fields": {
+                    name: {
+                        "label": field.label,
+                        "description": field.description,
+                        "schema": {"type": [field.kind, "null"]},
+                    }
+                    for name, field in EXTRA_FIELDS.items()
+                },
+            }
+        ],
+    }

@@ -1,0 +1,132 @@
+"""What an Airflow connection of type ``edge_impulse`` holds: its form, and how it is read.
+
+Airflow 3 draws the form from the provider's metadata, Airflow 2 from methods of the hook; both are made of what stands
+here.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from airflow_provider_ei.exceptions import EdgeImpulseConfigError
+from airflow_provider_ei.studio.settings import DEFAULT_BASE_URL, StudioSettings, parse_base_url
+
+log = logging.getLogger(__name__)
+
+CONN_TYPE = "edge_impulse"
+HOOK_NAME = "Edge Impulse"
+
+
+@dataclass(frozen=True)
+class ExtraField:
+    """One optional field of the connection's extra; ``kind`` is its JSON type."""
+
+    label: str
+    description: str
+    kind: str
+
+
+EXTRA_FIELDS = {
+    "organization_id": ExtraField(
+        "Organization ID",
+        "The number in Studio's address. Empty: the organization of the API key.",
+        "integer",
+    ),
+    "connect_timeout": ExtraField("Connect time-out", "Seconds for the connection to be made. Empty: 15.", "number"),
+    "write_timeout": ExtraField(
+        "Write time-out",
+        "Seconds for one block of 128 KiB to leave, not for the whole upload. Empty: 60.",
+        "number",
+    ),
+    "read_timeout": ExtraField(
+        "Read time-out", "Seconds for the answer, once everything is sent. Empty: 300.", "number"
+    ),
+    "retry_attempts": ExtraField("Retry attempts", "Tries of one request in all. Empty: 4.", "integer"),
+    "retry_wait": ExtraField("Retry wait", "Seconds, base of the back-off between tries. Empty: 1.", "number"),
+    "settle_seconds": ExtraField(
+        "Settle time",
+        "Seconds to wait before looking whether an upload without answer has arrived. Empty: 5.",
+        "number",
+    ),
+}
+
+# The port stays: the test button of Airflow 3 sends one, and is refused when the field is hidden.
+UI_FIELD_BEHAVIOUR: dict[str, Any] = {
+    "hidden-fields": ["schema", "login"],
+    "relabeling": {
+        "password": "API key",
+        "host": "Studio base URL",
+        "port": "Port (part of the URL; leave empty)",
+    },
+    "placeholders": {"password": "ei_…", "host": DEFAULT_BASE_URL},
+}
+
+
+class AirflowConnection(Protocol):
+    """The part of Airflow's Connection that is read."""
+
+    conn_id: Any
+    host: Any
+    schema: Any
+    login: Any
+    password: Any
+    port: Any
+
+    @property
+    def extra_dejson(self) -> dict[str, Any]:
+        """The extra, as a dict."""
+
+
+def read_connection(connection: AirflowConnection) -> tuple[StudioSettings, int | None]:
+    """Return the settings in a connection, and its organization id if it has one.
+
+    :raises EdgeImpulseConfigError: naming the connection and the field that is missing or wrong.
+    """
+    try:
+        return _settings(connection), _number("organization_id", connection.extra_dejson, kind="integer")
+    except EdgeImpulseConfigError as error:
+        raise EdgeImpulseConfigError(f"Connection {connection.conn_id!r}: {error}") from None
+
+
+def _settings(connection: AirflowConnection) -> StudioSettings:
+    extra = connection.extra_dejson
+    key = (connection.password or "").strip()  # secrets from files end in a line break
+    if not key:
+        hint = " It has a Login, which is not used; the key may stand there." if connection.login else ""
+        raise EdgeImpulseConfigError(
+            f"Password is empty. Put an API key of the organization there (Studio: organization, API keys).{hint}"
+        )
+    unknown = sorted(set(extra) - set(EXTRA_FIELDS))
+    if unknown:
+        log.warning("Connection %r: extra has fields that mean nothing here: %s.", connection.conn_id, unknown)
+    if connection.schema:
+        # From a connection in URI form, whose path becomes the schema.
+        raise EdgeImpulseConfigError(
+            f"Schema is {connection.schema!r} and would be ignored. Put the whole base URL into Host, such as "
+            f"{DEFAULT_BASE_URL}."
+        )
+    given = {
+        name: _number(name, extra, kind=field.kind) for name, field in EXTRA_FIELDS.items() if name != "organization_id"
+    }
+    return StudioSettings(
+        api_key=key,
+        base_url=parse_base_url(connection.host, port=connection.port),
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def _number(name: str, extra: dict[str, Any], *, kind: str) -> Any:
+    value = extra.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        number = float(value) if not isinstance(value, bool) else math.nan
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number) or number <= 0 or (kind == "integer" and number != int(number)):
+        what = "a positive whole number" if kind == "integer" else "a positive number of seconds"
+        raise EdgeImpulseConfigError(f"extra {name!r} must be {what}, not {value!r}.")
+    return int(number) if kind == "integer" else number

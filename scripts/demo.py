@@ -33,8 +33,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="edge-impulse-demo-") as folder:
         home = Path(folder)
         emulator = subprocess.Popen(
-            [sys.executable, "-m", "airflow_provider_ei.emulator", "--port", "0"]
-            + ["--data-dir", str(home / "emulator"), "--api-key", KEY, "--organization-id", "1"],
+            [
+                *(sys.executable, "-m", "airflow_provider_ei.emulator", "--port=0"),
+                *(f"--data-dir={home / 'emulator'}", f"--api-key={KEY}", "--organization-id=1"),
+            ],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -127,8 +129,7 @@ def newest_results(home: Path) -> list[dict]:
             " (select max(id) from dag_run where dag_id = ?)",
             (DAG_ID,),
         ).fetchall()
-    values = (json.loads(value) for (value,) in rows)
-    return [json.loads(value) if isinstance(value, str) else value for value in values]
+    return [json.loads(value) for (value,) in rows]
 
 
 def get(url: str) -> dict:

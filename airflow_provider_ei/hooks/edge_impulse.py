@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from airflow_provider_ei.studio.client import StudioClient
     from airflow_provider_ei.studio.settings import StudioSettings
     from airflow_provider_ei.sync.apply import AddDataResult
+
+log = logging.getLogger(__name__)
 
 #: Most seconds that the connection's test button waits, whatever the connection's time-outs are.
 TEST_TIMEOUT = 10.0
@@ -66,10 +69,11 @@ class EdgeImpulseHook(BaseHook):
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Return the form's own fields."""
         from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-        from wtforms import FloatField, IntegerField
+        from wtforms import IntegerField, StringField
         from wtforms.validators import Optional
 
-        kinds = {"integer": IntegerField, "number": FloatField}
+        # Airflow 2 draws no field for fractions; a text is read as a number like any other.
+        kinds = {"integer": IntegerField, "number": StringField}
         return {
             name: kinds[field.kind](
                 field.label,
@@ -89,7 +93,7 @@ class EdgeImpulseHook(BaseHook):
         settings, organization_id = read_connection(self.get_connection(self.edge_impulse_conn_id))
         mask_secret(settings.api_key)
         if settings.base_url.startswith("http:") and not _is_loopback(settings.base_url):
-            self.log.warning("The API key travels unencrypted to %s. Use https.", settings.base_url)
+            log.warning("The API key travels unencrypted to %s. Use https.", settings.base_url)
         return settings, organization_id
 
     @property
@@ -205,7 +209,7 @@ class EdgeImpulseHook(BaseHook):
             open_store=_open_store,
         )
         organization_id = self.organization_id
-        self.log.info(
+        log.info(
             "Data item %r of dataset %r, organization %d: %d files, %d bytes.",
             wanted.name,
             wanted.dataset,
@@ -214,7 +218,7 @@ class EdgeImpulseHook(BaseHook):
             wanted.total_bytes,
         )
         result = ItemUpload(self.client, organization_id, wanted, checked_if_exists).run()
-        self.log.info("Data item %r (id %d): %s.", result["name"], result["data_id"], result["outcome"])
+        log.info("Data item %r (id %d): %s.", result["name"], result["data_id"], result["outcome"])
         return result
 
     # --- single calls of the API --------------------------------------------------------------------------

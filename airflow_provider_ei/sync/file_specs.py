@@ -51,8 +51,8 @@ def _flatten(files: object) -> Iterator[str | Mapping[str, object]]:
         files = parse_literal(files)
     if isinstance(files, str | Mapping):
         yield files
-    elif isinstance(files, os.PathLike):
-        yield str(files)  # not os.fspath: of an object-storage path, that is the path without the store
+    elif _is_path(files):
+        yield str(files)
     elif isinstance(files, Sequence) and not isinstance(files, bytes | bytearray):
         for one in files:
             yield from _flatten(one)
@@ -63,11 +63,16 @@ def _flatten(files: object) -> Iterator[str | Mapping[str, object]]:
         )
 
 
+def _is_path(value: object) -> bool:
+    """Whether ``str()`` of it is a path or a URI: a pathlib path, or Airflow's path in an object store."""
+    return isinstance(value, os.PathLike) or (hasattr(value, "fs") and hasattr(value, "path"))
+
+
 def _resolve(spec: str | Mapping[str, object], open_store: OpenStore) -> Iterator[UploadFile]:
     if isinstance(spec, str):
         spec = {"path": spec}
     path = spec.get("path")
-    if set(spec) - _SPEC_KEYS or not isinstance(path, str | os.PathLike):
+    if set(spec) - _SPEC_KEYS or not (isinstance(path, str) or _is_path(path)):
         raise EdgeImpulseInputError(
             "files: a dict has 'path', and 'name' and 'content_type' if wanted; this one has "
             f"{', '.join(map(repr, spec)) or 'nothing'}."

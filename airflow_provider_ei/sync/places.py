@@ -95,6 +95,7 @@ def _walk(top: Path) -> Iterator[Path]:
 def _in_store(uri: str, open_store: OpenStore) -> Found:
     try:
         fs, key = open_store(uri)
+        fs.invalidate_cache()  # Airflow keeps file systems for as long as its process lives, and they keep listings
         return _in_file_system(fs, key, uri)
     except EdgeImpulseInputError:
         raise

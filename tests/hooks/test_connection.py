@@ -1,0 +1,134 @@
+"""Reading an Airflow connection: real Connection objects, as the form, JSON, a URI or a secrets backend make them."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+from airflow.models.connection import Connection
+
+from airflow_provider_ei.exceptions import EdgeImpulseConfigError
+from airflow_provider_ei.hooks.connection import read_connection
+
+KEY = "ei_0123456789abcdef"
+
+
+def connection(**fields: object) -> Connection:
+    values = {"conn_id": "acme", "conn_type": "edge_impulse", "password": KEY} | fields
+    if isinstance(values.get("extra"), dict):
+        values["extra"] = json.dumps(values["extra"])
+    return Connection(**values)
+
+
+class TestDefaults:
+    def test_a_key_is_enough(self) -> None:
+        settings, organization_id = read_connection(connection())
+        assert settings.api_key == KEY
+        assert settings.base_url == "https://studio.edgeimpulse.com/v1"
+        assert organization_id is None
+        assert (settings.connect_timeout, settings.write_timeout, settings.read_timeout) == (15, 60, 300)
+        assert (settings.retry_attempts, settings.retry_wait, settings.settle_seconds) == (4, 1, 5)
+
+    def test_a_line_break_after_the_key_is_left_out(self) -> None:
+        assert read_connection(connection(password=f"{KEY}\n"))[0].api_key == KEY
+
+    def test_the_form_sends_nulls_and_empty_texts(self) -> None:
+        extra = {"organization_id": None, "read_timeout": "", "retry_attempts": None}
+        settings, organization_id = read_connection(connection(host="", port=0, schema="", extra=extra))
+        assert organization_id is None
+        assert settings.read_timeout == 300
+
+
+class TestHost:
+    @pytest.mark.parametrize(
+        ("fields", "url"),
+        [
+            pytest.param({"host": "https://studio.acme.com/v1"}, "https://studio.acme.com/v1", id="white label"),
+            pytest.param({"host": "https://studio.acme.com/v1/"}, "https://studio.acme.com/v1", id="slash"),
+            pytest.param({"host": "studio.acme.com"}, "https://studio.acme.com/v1", id="bare name"),
+            pytest.param({"host": "http://127.0.0.1:8700/v1"}, "http://127.0.0.1:8700/v1", id="emulator"),
+            pytest.param({"host": "http://127.0.0.1", "port": 8700}, "http://127.0.0.1:8700/v1", id="port field"),
+        ],
+    )
+    def test_what_it_means(self, fields: dict, url: str) -> None:
+        assert read_connection(connection(**fields))[0].base_url == url
+
+    @pytest.mark.parametrize("host", ["ftp://studio.acme.com", "https://", "https://studio.acme.com/v1?x=1", "a b"])
+    def test_what_is_no_base_url_is_refused(self, host: str) -> None:
+        with pytest.raises(EdgeImpulseConfigError, match=r"(?s)'acme'.*Host.*https://studio"):
+            read_connection(connection(host=host))
+
+    def test_a_key_in_the_host_is_not_shown(self) -> None:
+        with pytest.raises(EdgeImpulseConfigError, match="user or password") as caught:
+            read_connection(connection(host=f"https://{KEY}@studio.acme.com/v1"))
+        assert KEY not in str(caught.value)
+
+
+class TestHalfFilled:
+    def test_no_key(self) -> None:
+        with pytest.raises(EdgeImpulseConfigError, match=r"'acme'.*Password is empty"):
+            read_connection(connection(password=None))
+
+    def test_a_key_in_the_wrong_field(self) -> None:
+        with pytest.raises(EdgeImpulseConfigError, match="Password is empty.*Login") as caught:
+            read_connection(connection(password=None, login=KEY))
+        assert KEY not in str(caught.value)
+
+    def test_a_key_with_odd_characters(self) -> None:
+        with pytest.raises(EdgeImpulseConfigError, match="API key") as caught:
+            read_connection(connection(password=f"{KEY} and more"))
+        assert KEY not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("extra", "name"),
+        [
+            ({"organization_id": "seven"}, "organization_id"),
+            ({"organization_id": 0}, "organization_id"),
+            ({"organization_id": 1.5}, "organization_id"),
+            ({"organization_id": True}, "organization_id"),
+            ({"connect_timeout": -1}, "connect_timeout"),
+            ({"write_timeout": "soon"}, "write_timeout"),
+            ({"read_timeout": "inf"}, "read_timeout"),
+            ({"retry_attempts": 0}, "retry_attempts"),
+            ({"retry_wait": []}, "retry_wait"),
+            ({"settle_seconds": "nan"}, "settle_seconds"),
+        ],
+    )
+    def test_a_wrong_number_names_its_field(self, extra: dict, name: str) -> None:
+        with pytest.raises(EdgeImpulseConfigError, match=f"'acme'.*{name}"):
+            read_connection(connection(extra=extra))
+
+    def test_a_misspelt_extra_is_told(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.WARNING):
+            read_connection(connection(extra={"organisation_id": 7}))
+        assert "organisation_id" in caplog.text
+
+
+class TestForms:
+    """The same connection, in each way that the README shows."""
+
+    def check(self, made: Connection) -> None:
+        settings, organization_id = read_connection(made)
+        assert settings.api_key == KEY
+        assert settings.base_url == "https://studio.acme.com/v1"
+        assert organization_id == 7
+        assert settings.read_timeout == 600
+
+    def test_json(self) -> None:
+        text = {
+            "conn_type": "edge_impulse",
+            "password": KEY,
+            "host": "https://studio.acme.com/v1",
+            "extra": {"organization_id": 7, "read_timeout": 600},
+        }
+        self.check(Connection.from_json(json.dumps(text), conn_id="acme"))
+
+    def test_uri(self) -> None:
+        host = "https%3A%2F%2Fstudio.acme.com%2Fv1"
+        uri = f"edge-impulse://:{KEY}@{host}?organization_id=7&read_timeout=600"
+        self.check(Connection(conn_id="acme", uri=uri))
+
+    def test_a_path_in_a_uri_is_not_lost(self) -> None:
+        with pytest.raises(EdgeImpulseConfigError, match="Schema is 'v2'"):
+            read_connection(Connection(conn_id="acme", uri=f"edge-impulse://:{KEY}@studio.acme.com/v2"))

@@ -1,0 +1,67 @@
+"""Every example DAG runs in real Airflow, twice, and leaves in the service what it promises."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_ei.emulator import EmulatorServer
+from tests.support import load_dags, run_dag
+
+EXAMPLES = sorted((Path(__file__).resolve().parent.parent / "example_dags").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_is_parsed_without_an_error(path: Path) -> None:
+    assert list(load_dags(path)) == [path.stem]
+
+
+class TestAddData:
+    def test_one_item_with_two_files(self, studio: EmulatorServer, airflow_database: None) -> None:
+        (result,) = run_dag("edge_impulse_add_data").returned["add_data"]
+        (item,) = studio.items("appliances")
+        assert item.name == "kitchen-01"
+        assert item.bucket_name == "Internal datasets"
+        assert {file.name: file.content_type for file in item.files} == {
+            "recording.csv": "text/csv",
+            "notes.json": "application/json",
+        }
+        assert item.metadata["device"] == "washing machine"
+        assert item.metadata["frequency_hz"] == "100"
+        assert result["outcome"] == "created"
+        assert result["data_id"] == item.id
+
+
+class TestMotionEtl:
+    def test_forty_recordings_then_nothing_to_do(
+        self, studio: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MOTION_ETL_OUTPUT", str(tmp_path))
+        first = run_dag("edge_impulse_motion_etl").returned["add_data"]
+        assert [result["outcome"] for result in first] == ["created"] * 40
+        items = {item.name: item for item in studio.items("basic-motions")}
+        assert sorted(items) == sorted(
+            f"{activity}-{number:02d}"
+            for activity in ("standing", "running", "walking", "badminton")
+            for number in range(1, 11)
+        )
+        item = items["badminton-10"]
+        given = {key: value for key, value in item.metadata.items() if not key.startswith("airflow_ei_")}
+        assert given == {"activity": "badminton", "frequency_hz": "10", "source": "BasicMotions_TRAIN.ts"}
+
+        rows = list(csv.reader(io.StringIO(studio.read_file(items["standing-01"].id, "motion.csv").decode())))
+        assert rows[0] == [
+            *("timestamp", "accX (m/s2)", "accY (m/s2)", "accZ (m/s2)"),
+            *("gyrX (rad/s)", "gyrY (rad/s)", "gyrZ (rad/s)"),
+        ]
+        assert [row[0] for row in rows[1:]] == [str(100 * number) for number in range(100)]
+        assert rows[1][1] == "0.079106"  # the first number of the raw file
+
+        studio.clear_requests()
+        second = run_dag("edge_impulse_motion_etl").returned["add_data"]
+        assert [result["outcome"] for result in second] == ["unchanged"] * 40
+        assert [request for request in studio.requests() if request.changed] == []
+        assert len(studio.items("basic-motions")) == 40

@@ -1,0 +1,22 @@
+"""A DAG file is parsed every few seconds: declaring tasks must not load what only uploading needs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+SCRIPT = """
+import json, sys
+from airflow.providers.common.compat.sdk import BaseHook, BaseOperator, AirflowFailException, dag, task
+before = set(sys.modules)
+import airflow_provider_ei.operators.data
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def test_the_operators_load_nothing_but_this_package() -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
+    new = json.loads(done.stdout.splitlines()[-1])
+    assert [name for name in new if not name.startswith("airflow_provider_ei")] == []
+    assert not [name for name in new if name.startswith(("airflow_provider_ei.sync", "airflow_provider_ei.emulator"))]

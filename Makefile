@@ -4,7 +4,7 @@ VENV ?= .venv
 AIRFLOW ?= 3.3
 PY := $(VENV)/bin/python
 
-.PHONY: help setup demo test test-slow lint lock clean
+.PHONY: help setup demo test test-slow lint bench lock clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ lint: setup  ## style, types, and that the lock files name no address
 	@"$(PY)" -m ruff format --check .
 	@"$(PY)" -m mypy
 	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements/*.txt
+
+bench: setup  ## figures, beside what people would use instead
+	@"$(PY)" scripts/bench_parse.py
 
 lock: setup  ## write the lock files anew
 	@sh scripts/lock.sh "$(PY)"

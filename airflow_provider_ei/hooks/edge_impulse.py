@@ -210,11 +210,12 @@ class EdgeImpulseHook(BaseHook):
         )
         organization_id = self.organization_id
         log.info(
-            "Data item %r of dataset %r, organization %d: %d files, %d bytes.",
+            "Data item %r of dataset %r, organization %d: %d %s, %d bytes.",
             wanted.name,
             wanted.dataset,
             organization_id,
             len(wanted.files),
+            "file" if len(wanted.files) == 1 else "files",
             wanted.total_bytes,
         )
         result = ItemUpload(self.client, organization_id, wanted, checked_if_exists).run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,8 @@ from airflow_provider_ei.studio.outcome import read_answer, read_failure, wants_
 from airflow_provider_ei.studio.retry import retrying
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.studio.transport import open_session
+
+log = logging.getLogger(__name__)
 
 #: Data items a listing asks for at once.
 PAGE_ITEMS = 1000
@@ -271,7 +274,9 @@ class StudioClient:
                 **kwargs,
             )
         except (requests.RequestException, HTTPError) as error:
-            raise read_failure(error, operation, urlsplit(settings.base_url).netloc) from error
+            # Three libraries' tracebacks would bury what the person who reads the task's log has to know.
+            log.debug("%s failed", operation, exc_info=True)
+            raise read_failure(error, operation, urlsplit(settings.base_url).netloc) from None
         return read_answer(response, operation, settings.api_key)
 
 

@@ -71,7 +71,7 @@ class TestHalfFilled:
             read_connection(connection(password=None))
 
     def test_a_key_in_the_wrong_field(self) -> None:
-        with pytest.raises(EdgeImpulseConfigError, match="Password is empty.*Login") as caught:
+        with pytest.raises(EdgeImpulseConfigError, match=r"Password is empty.*Login") as caught:
             read_connection(connection(password=None, login=KEY))
         assert KEY not in str(caught.value)
 
@@ -128,6 +128,12 @@ class TestForms:
         host = "https%3A%2F%2Fstudio.acme.com%2Fv1"
         uri = f"edge-impulse://:{KEY}@{host}?organization_id=7&read_timeout=600"
         self.check(Connection(conn_id="acme", uri=uri))
+
+    def test_uri_without_a_host(self) -> None:
+        settings, organization_id = read_connection(
+            Connection(conn_id="acme", uri=f"edge-impulse://:{KEY}@?organization_id=7")
+        )
+        assert (settings.base_url, organization_id) == ("https://studio.edgeimpulse.com/v1", 7)
 
     def test_a_path_in_a_uri_is_not_lost(self) -> None:
         with pytest.raises(EdgeImpulseConfigError, match="Schema is 'v2'"):

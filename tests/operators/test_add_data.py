@@ -104,7 +104,8 @@ class TestUpstreamResults:
                     return {{"files": [{{"path": {str(recording)!r}, "name": "x.csv"}}], "metadata": {{"n": 2}}}}
                 etl() >> EdgeImpulseAddDataOperator(
                     task_id="add", dataset="gestures", name="{{{{ 12 }}}}",
-                    files="{{{{ ti.xcom_pull('etl')['files'] }}}}", metadata="{{{{ ti.xcom_pull('etl')['metadata'] }}}}",
+                    files="{{{{ ti.xcom_pull('etl')['files'] }}}}",
+                    metadata="{{{{ ti.xcom_pull('etl')['metadata'] }}}}",
                 )
             native()
         """)

@@ -105,8 +105,8 @@ class TestS3:
 
     def test_an_object_replaced_while_it_is_sent(self, studio: EmulatorServer, s3: Any) -> None:
         from airflow_provider_ei.exceptions import EdgeImpulseFileError
-        from airflow_provider_ei.sync.file_specs import resolve_files
         from airflow_provider_ei.hooks.edge_impulse import _open_store
+        from airflow_provider_ei.sync.file_specs import resolve_files
 
         s3.put_object(Bucket="recordings", Key="changing.csv", Body=b"one")
         files = resolve_files("s3://study_s3@recordings/changing.csv", _open_store)

@@ -1,0 +1,281 @@
+"""The API: takes each request through log, latency, faults and key to its operation."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from airflow_provider_ei.emulator.arguments import Arguments
+from airflow_provider_ei.emulator.body import Disconnected, RequestBody
+from airflow_provider_ei.emulator.connections import Connections
+from airflow_provider_ei.emulator.downloads import CHUNK_BYTES, Download
+from airflow_provider_ei.emulator.faults import Fault, FaultQueue
+from airflow_provider_ei.emulator.multipart import MultipartReader
+from airflow_provider_ei.emulator.operations import Call, Operation, find_operation
+from airflow_provider_ei.emulator.records import StoreError
+from airflow_provider_ei.emulator.request_log import RequestLog
+from airflow_provider_ei.emulator.settings import EmulatorSettings
+from airflow_provider_ei.emulator.store import Store
+from airflow_provider_ei.emulator.uploads import Upload
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    seq: int
+    method: str
+    path: str
+    query: Arguments
+    headers: dict[str, str]
+    operation: Operation | None
+    path_values: dict[str, str]
+    key_ok: bool
+    fault: Fault | None
+    body: RequestBody
+
+
+class Api:
+    """The ASGI application below ``/v1/api``."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: EmulatorSettings,
+        faults: FaultQueue,
+        log: RequestLog,
+        connections: Connections,
+        executor: Executor,
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._faults = faults
+        self._log = log
+        self._connections = connections
+        self._executor = executor
+        self._stopping = asyncio.Event()
+        self._late: dict[asyncio.TimerHandle, Upload | None] = {}
+        self._late_tasks: set[asyncio.Task[Response]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Play one request."""
+        request = self._arrived(scope, receive)
+        response: Response | None = None
+        try:
+            await self._pause(self._settings.latency_seconds)
+            response = await self._respond(request)
+        except Disconnected:
+            pass
+        except Exception:
+            self._log.update(request.seq, status=500)
+            raise
+        finally:
+            self._log.update(request.seq, bytes_received=request.body.received)
+        if response is not None:
+            self._log.update(request.seq, status=response.status_code)
+            await response(scope, receive, send)
+        if response is None or (request.fault is not None and request.fault.kind == "early_status"):
+            self._connections.reset(scope["client"])
+            # Uvicorn must have seen the end of the connection, or it answers in our place.
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+    def forget_late(self) -> None:
+        """Give up what ``store_late`` faults have put off."""
+        for handle, upload in self._late.items():
+            handle.cancel()
+            if upload is not None:
+                upload.discard()
+        self._late.clear()
+
+    def stop(self) -> None:
+        """End all waiting: the server stops."""
+        self._stopping.set()
+        self.forget_late()
+
+    def _arrived(self, scope: Scope, receive: Receive) -> _Request:
+        method, path = scope["method"], scope["raw_path"].decode("ascii", "replace")
+        query = scope["query_string"].decode("ascii", "replace")
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        found = find_operation(method, path)
+        operation, path_values = found or (None, {})
+        operation_id = None if operation is None else operation.id
+        key_ok = hmac.compare_digest(headers.get("x-api-key", "").encode(), self._settings.api_key.encode())
+        fault = self._faults.take(operation_id)
+        seq = self._log.begin(
+            time=time.time(),
+            method=method,
+            path=path,
+            query=query,
+            operation=operation_id,
+            key_ok=key_ok,
+            fault=None if fault is None else fault.kind,
+        )
+        arguments = Arguments(dict(parse_qsl(query, keep_blank_values=True)))
+        body = RequestBody(receive)
+        return _Request(seq, method, path, arguments, headers, operation, path_values, key_ok, fault, body)
+
+    async def _respond(self, request: _Request) -> Response | None:
+        """The answer, or none where the connection is to be reset instead."""
+        fault = request.fault
+        if fault is None:
+            return await self._carry_out(request)
+        match fault.kind:
+            case "early_status":
+                response = _fault_response(fault)
+                response.headers["connection"] = "close"
+                return response
+            case "cut_body":
+                await request.body.drain(fault.after_bytes)
+                return None
+            case "drop_before":
+                await self._read_for_log(request)
+                return None
+            case "status" | "redirect":
+                await self._read_for_log(request)
+                return _fault_response(fault)
+            case "success_false":
+                await self._read_for_log(request)
+                return _failure(fault.error)
+            case "store_late":
+                await self._carry_out(request, late_by=fault.delay_seconds)
+                return None
+            case "drop_after":
+                await self._carry_out(request)
+                return None
+            case "slow":
+                answer = await self._carry_out(request)
+                await self._pause(fault.delay_seconds)
+                return answer
+
+    async def _carry_out(self, request: _Request, late_by: float | None = None) -> Response | None:
+        """Read the request and act on it, or have that done later: then there is no answer yet."""
+        refusal = self._refusal(request)
+        if refusal is not None:
+            await self._read_for_log(request)
+            return refusal
+        assert request.operation is not None
+        try:
+            call = await self._read(request, request.operation)
+        except StoreError as error:
+            return _failure(str(error))
+        if late_by is not None:
+            self._put_off(late_by, request, call)
+            return None
+        return await self._act(request, call)
+
+    def _refusal(self, request: _Request) -> Response | None:
+        if not request.key_ok:
+            return _failure("Invalid API key", self._settings.wrong_key_status)
+        if request.operation is None:
+            return _failure(f"the emulator does not play {request.method} {request.path}", 501)
+        organization = request.path_values.get("organizationId")
+        if organization is not None and organization != str(self._settings.organization_id):
+            return _failure(f"Organization {organization} not found, or this API key has no access to it")
+        return None
+
+    async def _read_for_log(self, request: _Request) -> None:
+        if request.operation is None:
+            await request.body.drain()
+            return
+        try:
+            call = await self._read(request, request.operation)
+        except StoreError:
+            return
+        if call.upload is not None:
+            call.upload.discard()
+
+    async def _read(self, request: _Request, operation: Operation) -> Call:
+        fields: dict[str, Any] = {}
+        upload: Upload | None = None
+        if operation.body == "multipart":
+            upload = self._store.new_upload()
+            fields = await self._read_multipart(request, upload)
+        elif operation.body == "json":
+            fields = await request.body.json_object()
+            self._log.update(request.seq, fields=fields)
+        else:
+            await request.body.drain()
+        arguments = Arguments(fields)
+        return Call(self._store, self._settings, request.path_values, request.query, arguments, upload)
+
+    async def _read_multipart(self, request: _Request, upload: Upload) -> dict[str, str]:
+        reader = MultipartReader(request.headers.get("content-type", ""), upload, self._settings.file_names)
+        try:
+            await request.body.feed(reader, self._executor)
+            if reader.error is not None:
+                raise StoreError(reader.error)
+        except BaseException:
+            upload.discard()
+            raise
+        finally:
+            files = tuple(file.logged() for file in upload.files)
+            self._log.update(request.seq, fields=reader.fields, files=files)
+        return reader.fields
+
+    async def _act(self, request: _Request, call: Call) -> Response:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._act_blocking, request, call)
+
+    def _act_blocking(self, request: _Request, call: Call) -> Response:
+        assert request.operation is not None
+        try:
+            answer = request.operation.act(call)
+        except BaseException as error:
+            if call.upload is not None:
+                call.upload.discard()
+            if isinstance(error, StoreError):
+                return _failure(str(error))
+            raise
+        if request.operation.changes:
+            self._log.update(request.seq, changed=True)
+        if isinstance(answer, Download):
+            return StreamingResponse(self._stream(answer), headers=answer.headers())
+        return JSONResponse({"success": True, **answer})
+
+    async def _stream(self, download: Download) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        with download.stream as stream:
+            left = download.size
+            while left:
+                chunk = await loop.run_in_executor(self._executor, stream.read, min(left, CHUNK_BYTES))
+                left -= len(chunk)
+                yield chunk
+
+    def _put_off(self, delay: float, request: _Request, call: Call) -> None:
+        loop = asyncio.get_running_loop()
+
+        def now() -> None:
+            self._late.pop(handle)
+            task = loop.create_task(self._act(request, call))
+            self._late_tasks.add(task)
+            task.add_done_callback(self._late_tasks.discard)
+
+        handle = loop.call_later(delay, now)
+        self._late[handle] = call.upload
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but no longer than the server runs."""
+        if seconds <= 0:
+            return
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
+        raise Disconnected
+
+
+def _failure(error: str, status: int = 200) -> Response:
+    return JSONResponse({"success": False, "error": error}, status_code=status)
+
+
+def _fault_response(fault: Fault) -> Response:
+    status, headers, body = fault.answer()
+    return Response(body, status_code=status, headers=headers)

@@ -1,0 +1,60 @@
+"""The open connections, so that a fault can break the one a request came over."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from typing import Any
+
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+Peer = tuple[str, int]
+"""Address and port of the other end: what ASGI calls the client."""
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Connections:
+    """The transports of a server's connections. Only for the server's event loop."""
+
+    def __init__(self) -> None:
+        self._transports: dict[Peer, asyncio.Transport] = {}
+
+    def protocol(self) -> type[asyncio.Protocol]:
+        """Uvicorn's protocol for HTTP, which enters its connections here."""
+        transports = self._transports
+
+        class TrackedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+            def connection_made(self, transport: asyncio.Transport) -> None:
+                super().connection_made(transport)
+                self._peer = _peer(transport)
+                if self._peer is not None:
+                    transports[self._peer] = transport
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                if self._peer is not None:
+                    transports.pop(self._peer, None)
+                super().connection_lost(exc)
+
+        return TrackedProtocol
+
+    def reset(self, peer: Peer) -> None:
+        """Break a connection at once, with a TCP reset."""
+        transport = self._transports.get(peer)
+        if transport is None:
+            return
+        connection: socket.socket | None = transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        transport.abort()
+
+    def close_all(self) -> None:
+        """Close all connections without waiting for the other ends."""
+        for transport in list(self._transports.values()):
+            transport.abort()
+
+
+def _peer(transport: asyncio.Transport) -> Peer | None:
+    name: Any = transport.get_extra_info("peername")
+    return (str(name[0]), int(name[1])) if name else None

@@ -1,0 +1,127 @@
+"""The data directory: an SQLite database with the facts, and the folder of uploads with the bytes."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from airflow_provider_ei.emulator.uploads import UploadFolder
+
+DEFAULT_BUCKET = "Internal datasets"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS buckets (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS datasets (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    type TEXT NOT NULL,
+    category TEXT,
+    tags TEXT NOT NULL,
+    bucket_id INTEGER,
+    bucket_path TEXT,
+    naming_levels INTEGER,
+    created TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS items (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    dataset TEXT NOT NULL,
+    bucket_id INTEGER NOT NULL,
+    bucket_path TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    created TEXT NOT NULL,
+    last_file TEXT NOT NULL,
+    file_count INTEGER NOT NULL DEFAULT 0,
+    total_size INTEGER NOT NULL DEFAULT 0,
+    revision INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS items_by_name ON items (dataset, name);
+CREATE INDEX IF NOT EXISTS items_by_revision ON items (revision);
+CREATE TABLE IF NOT EXISTS files (
+    id INTEGER PRIMARY KEY,
+    item_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    content_type TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    modified TEXT NOT NULL,
+    upload TEXT NOT NULL,
+    offset INTEGER NOT NULL,
+    UNIQUE (item_id, name)
+);
+CREATE INDEX IF NOT EXISTS files_by_upload ON files (upload);
+"""
+
+
+class Database:
+    """The open data directory. One connection for all threads; who uses it holds the lock."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """:raises sqlite3.OperationalError: if another emulator uses the folder."""
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self.lock = threading.RLock()
+        # Transactions are begun and ended by change() alone, hence no isolation level.
+        self.connection = sqlite3.connect(
+            data_dir / "emulator.sqlite", timeout=0, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._prepare()
+        except sqlite3.Error:
+            self.connection.close()
+            raise
+        self.uploads = UploadFolder(data_dir / "uploads")
+        kept = {row["upload"] for row in self.connection.execute("SELECT DISTINCT upload FROM files")}
+        self.uploads.remove(self.uploads.names() - kept)
+        self._run = secrets.token_hex(4)
+        row = self.connection.execute("SELECT coalesce(max(revision), 0) FROM items").fetchone()
+        self._revision: int = row[0]
+        self._released: set[str] = set()
+
+    def _prepare(self) -> None:
+        self.connection.row_factory = sqlite3.Row
+        # EXCLUSIVE keeps off a second emulator, which would clear away the uploads arriving at this one.
+        # The data survive the process; a stand-in need not survive a power cut too, hence no syncing.
+        for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = OFF"):
+            self.connection.execute(f"PRAGMA {pragma}")
+        self.connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+        self.connection.execute("INSERT OR IGNORE INTO buckets (id, name) VALUES (1, ?)", (DEFAULT_BUCKET,))
+
+    @property
+    def version(self) -> str:
+        """A text that differs after every change, also over restarts."""
+        return f"{self._run}-{self._revision}"
+
+    @contextmanager
+    def change(self) -> Iterator[int]:
+        """A transaction; yields the revision that its changes belong to."""
+        with self.lock:
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._revision + 1
+            except BaseException:
+                self.connection.execute("ROLLBACK")
+                self._released.clear()
+                raise
+            self.connection.execute("COMMIT")
+            self._revision += 1
+            self._remove_released()
+
+    def release(self, upload: str) -> None:
+        """Say, inside a change, that a file no longer needs an upload; it goes once no file needs it."""
+        self._released.add(upload)
+
+    def _remove_released(self) -> None:
+        needed = "SELECT 1 FROM files WHERE upload = ? LIMIT 1"
+        for upload in self._released:
+            if self.connection.execute(needed, (upload,)).fetchone() is None:
+                self.uploads.remove([upload])
+        self._released.clear()
+
+    def close(self) -> None:
+        """Close the database."""
+        with self.lock:
+            self.connection.close()

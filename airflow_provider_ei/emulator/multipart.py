@@ -1,0 +1,161 @@
+"""Reads multipart/form-data as it arrives: files go to the upload, small text fields to a dict.
+
+Names in Content-Disposition are read as browsers write them (the WHATWG form encoding): a quoted name ends at
+the next ``"``, a backslash is an ordinary character, ``%22``, ``%0D`` and ``%0A`` stand for quote, CR and LF,
+and every other ``%`` stays as it is. ``filename*`` is not looked at: RFC 7578 forbids it in forms.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser
+
+from airflow_provider_ei.emulator.settings import FileNames
+from airflow_provider_ei.emulator.uploads import Upload
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+MAX_FILES = 10_000
+"""How many files the API takes in one call."""
+MAX_TEXT_BYTES = 4 << 20
+"""How much the text fields of one request may hold together."""
+MAX_TEXT_FIELDS = 100
+
+_PARAMETER = re.compile(rb';\s*(name|filename)\s*=\s*(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
+_BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
+_ESCAPES = ((b"%22", b'"'), (b"%0D", b"\r"), (b"%0A", b"\n"))
+_ENCODINGS = {"utf8": "utf-8", "latin1": "latin-1"}
+
+
+class MultipartReader:
+    """Takes a request's body in pieces. A body that cannot be used is read on to its end; ``error`` says why.
+
+    :param content_type: the request's Content-Type header.
+    :param upload: takes the files.
+    """
+
+    def __init__(self, content_type: str, upload: Upload, file_names: FileNames) -> None:
+        self.upload = upload
+        self.fields: dict[str, str] = {}
+        self.error: str | None = None
+        self._encoding = _ENCODINGS[file_names]
+        self._complete = False
+        self._text_bytes = 0
+        self._header_name = b""
+        self._header_value = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._field_name = ""
+        self._file_name: str | None = None
+        self._text = bytearray()
+        boundary = _BOUNDARY.search(content_type)
+        if not content_type.lower().startswith("multipart/form-data") or boundary is None:
+            self.error = "The request is no multipart/form-data"
+            return
+        callbacks: MultipartCallbacks = {
+            "on_part_begin": self._on_part_begin,
+            "on_header_field": self._on_header_field,
+            "on_header_value": self._on_header_value,
+            "on_header_end": self._on_header_end,
+            "on_headers_finished": self._on_headers_finished,
+            "on_part_data": self._on_part_data,
+            "on_part_end": self._on_part_end,
+            "on_end": self._on_end,
+        }
+        try:
+            self._parser = MultipartParser((boundary[1] or boundary[2]).encode("latin-1"), callbacks)
+        except FormParserError as error:
+            self.error = f"Malformed multipart body: {error}"
+
+    def feed(self, data: bytes) -> None:
+        """The next piece of the body."""
+        if self.error is not None:
+            return
+        try:
+            self._parser.write(data)
+        except FormParserError as error:
+            self.error = f"Malformed multipart body: {error}"
+        except _Refused as refused:
+            self.error = str(refused)
+
+    def close(self) -> None:
+        """The body has ended."""
+        self.upload.close()
+        if self.error is None and not self._complete:
+            self.error = "Unexpected end of multipart body"
+
+    def _on_part_begin(self) -> None:
+        self._headers = {}
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        self._headers[self._header_name.lower()] = self._header_value
+        self._header_name = self._header_value = b""
+
+    def _on_headers_finished(self) -> None:
+        names: dict[bytes, bytes] = {}
+        for match in _PARAMETER.finditer(self._headers.get(b"content-disposition", b"")):
+            names.setdefault(match[1].lower(), match[3] if match[2] is None else match[2])
+        if b"name" not in names:
+            raise _Refused("A part of the multipart body has no name")
+        self._field_name = _unescape(names[b"name"]).decode("utf-8", "replace")
+        if b"filename" not in names:
+            self._begin_text()
+        else:
+            self._begin_file(_unescape(names[b"filename"]).decode(self._encoding, "replace"))
+
+    def _begin_text(self) -> None:
+        self._file_name = None
+        self._text.clear()
+        if len(self.fields) >= MAX_TEXT_FIELDS:
+            raise _Refused(f"More than {MAX_TEXT_FIELDS} text fields")
+        if self._field_name == "files[]":
+            raise _Refused("files[] must be a file")
+
+    def _begin_file(self, file_name: str) -> None:
+        if self._field_name != "files[]":
+            raise _Refused(f"Unexpected file field {self._field_name!r}; files go into files[]")
+        if not file_name:
+            raise _Refused("A file has no name")
+        if len(self.upload.files) >= MAX_FILES:
+            raise _Refused(f"More than {MAX_FILES} files in one call")
+        self._file_name = file_name
+        self.upload.begin_file()
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        piece = memoryview(data)[start:end]
+        if self._file_name is not None:
+            self.upload.write(piece)
+            return
+        self._text_bytes += len(piece)
+        if self._text_bytes > MAX_TEXT_BYTES:
+            raise _Refused(f"More than {MAX_TEXT_BYTES} bytes of text fields")
+        self._text += piece
+
+    def _on_part_end(self) -> None:
+        if self._file_name is None:
+            self.fields[self._field_name] = self._text.decode("utf-8", "replace")
+        else:
+            content_type = self._headers.get(b"content-type", b"application/octet-stream").decode("latin-1")
+            self.upload.end_file(self._file_name, content_type)
+
+    def _on_end(self) -> None:
+        self._complete = True
+
+
+class _Refused(Exception):
+    """Ends the parsing; its text is for the client."""
+
+
+def _unescape(name: bytes) -> bytes:
+    for written, meant in _ESCAPES:
+        name = name.replace(written, meant)
+    return name

@@ -1,0 +1,245 @@
+"""The operations of the API that the emulator plays: how each is addressed and what it does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import unquote
+
+from airflow_provider_ei.emulator import answers
+from airflow_provider_ei.emulator.arguments import Arguments, metadata_text
+from airflow_provider_ei.emulator.catalog import EVERYTHING
+from airflow_provider_ei.emulator.downloads import Download, download_file, download_item
+from airflow_provider_ei.emulator.filters import Condition, FilterError, parse_filter
+from airflow_provider_ei.emulator.records import StoreError
+from airflow_provider_ei.emulator.settings import EmulatorSettings
+from airflow_provider_ei.emulator.store import Store
+from airflow_provider_ei.emulator.uploads import Upload
+
+BodyKind = Literal["none", "json", "multipart"]
+Answer = dict[str, Any] | Download
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that has been read.
+
+    :param path: the parts of the path that the operation leaves open, decoded.
+    :param query: the query's parameters.
+    :param fields: the text fields of a multipart body, or the members of a JSON one.
+    :param upload: the files of a multipart body.
+    """
+
+    store: Store
+    settings: EmulatorSettings
+    path: Mapping[str, str]
+    query: Arguments
+    fields: Arguments
+    upload: Upload | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation of the API.
+
+    ``act`` blocks, and answers with the members of a JSON body (``success: true`` is added) or a download. It
+    raises ``StoreError`` to answer with ``success: false``.
+    """
+
+    id: str
+    method: str
+    path: str
+    act: Callable[[Call], Answer]
+    body: BodyKind = "none"
+    changes: bool = False
+    pattern: re.Pattern[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        pattern = re.sub(r"\{(\w+Id)\}", r"(?P<\1>[0-9]+)", self.path)
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)
+        object.__setattr__(self, "pattern", re.compile(f"/v1/api{pattern}"))
+
+
+def find_operation(method: str, raw_path: str) -> tuple[Operation, dict[str, str]] | None:
+    """The operation for a request, and the decoded parts of its path.
+
+    :param raw_path: the path as sent: an encoded ``/`` belongs to a name and separates nothing.
+    """
+    for operation in OPERATIONS:
+        match = operation.pattern.fullmatch(raw_path)
+        if match is not None and operation.method == method:
+            return operation, {name: unquote(value) for name, value in match.groupdict().items()}
+    return None
+
+
+def list_organizations(call: Call) -> Answer:
+    """``listOrganizations``: the one the key belongs to."""
+    return {"organizations": [answers.organization(call.settings.organization_id)]}
+
+
+def get_organization_info(call: Call) -> Answer:
+    """``getOrganizationInfo``."""
+    return answers.organization_info(call.settings.organization_id, call.store.datasets())
+
+
+def list_buckets(call: Call) -> Answer:
+    """``listOrganizationBuckets``."""
+    return {"buckets": [answers.bucket_info(*bucket) for bucket in call.store.buckets()]}
+
+
+def list_data(call: Call) -> Answer:
+    """``listOrganizationData``: without ``data`` when the filter cannot be read, as the contract allows."""
+    try:
+        condition = _selection(call)
+    except FilterError as error:
+        return {"filterParseError": str(error)}
+    totals = call.store.totals(condition)
+    items = call.store.items(condition, **_page(call), files_limit=0)
+    return {
+        "data": [answers.item_summary(item) for item in items],
+        "totalFileCount": totals.files,
+        "totalDataItemCount": totals.items,
+    }
+
+
+def list_files(call: Call) -> Answer:
+    """``listOrganizationFiles``."""
+    try:
+        condition = _selection(call)
+    except FilterError as error:
+        empty = {"totalFileSize": 0, "totalFileCount": 0, "totalDataItemCount": 0, "data": []}
+        return {"filterParseError": str(error), **empty}
+    totals = call.store.totals(condition)
+    items = call.store.items(condition, **_page(call))
+    return {
+        "data": [answers.item_with_files(item) for item in items],
+        "totalFileSize": totals.size,
+        "totalFileCount": totals.files,
+        "totalDataItemCount": totals.items,
+    }
+
+
+def add_item(call: Call) -> Answer:
+    """``addOrganizationDataItem``."""
+    item_id = call.store.add_item(
+        call.fields.required_text("name"),
+        call.fields.required_text("dataset"),
+        metadata_text(call.fields.required_text("metadata")),
+        _files(call),
+        duplicate_names=call.settings.duplicate_names,
+        bucket_name=call.fields.text("bucketName"),
+        bucket_id=call.fields.integer("bucketId"),
+        bucket_path=call.fields.text("bucketPath"),
+    )
+    return {"id": item_id}
+
+
+def add_files(call: Call) -> Answer:
+    """``addOrganizationDataFile``."""
+    call.store.add_files(_data_id(call), _files(call))
+    return {}
+
+
+def get_item(call: Call) -> Answer:
+    """``getOrganizationDataItem``."""
+    return {"data": answers.item_with_files(call.store.item(_data_id(call)))}
+
+
+def update_item(call: Call) -> Answer:
+    """``updateOrganizationDataItem``."""
+    call.store.update_item(
+        _data_id(call),
+        name=call.fields.text("name"),
+        dataset=call.fields.text("dataset"),
+        metadata=call.fields.metadata("metadata"),
+        metadata_update=call.settings.metadata_update,
+    )
+    return {}
+
+
+def delete_item(call: Call) -> Answer:
+    """``deleteOrganizationDataItem``."""
+    call.store.delete_item(_data_id(call))
+    return {}
+
+
+def delete_file(call: Call) -> Answer:
+    """``deleteOrganizationDataFile``."""
+    call.store.delete_file(_data_id(call), call.query.required_text("fileName"))
+    return {}
+
+
+def get_item_archive(call: Call) -> Answer:
+    """``downloadOrganizationSingleDataItem``."""
+    return download_item(call.store, _data_id(call))
+
+
+def get_file(call: Call) -> Answer:
+    """``downloadOrganizationDataFile``."""
+    return download_file(call.store, _data_id(call), call.query.required_text("fileName"))
+
+
+def add_dataset(call: Call) -> Answer:
+    """``addOrganizationDataset``."""
+    return {"id": call.store.add_dataset(call.fields.dataset(complete=True))}
+
+
+def get_dataset(call: Call) -> Answer:
+    """``getOrganizationDataset``."""
+    return {"dataset": answers.dataset_info(call.store.dataset(call.path["dataset"]))}
+
+
+def update_dataset(call: Call) -> Answer:
+    """``updateOrganizationDataset``."""
+    call.store.update_dataset(call.path["dataset"], call.fields.dataset(complete=False))
+    return {}
+
+
+def _data_id(call: Call) -> int:
+    # SQLite takes no number of more than 64 bits; none that long is an id.
+    return min(int(call.path["dataId"][:19]), 2**63 - 1)
+
+
+def _files(call: Call) -> Upload:
+    if call.upload is None or not call.upload.files:
+        raise StoreError("Missing files[]")
+    return call.upload
+
+
+def _selection(call: Call) -> Condition:
+    condition = parse_filter(text) if (text := call.query.text("filter")) else EVERYTHING
+    if dataset := call.query.text("dataset"):
+        return Condition(f"items.dataset = ? AND {condition.sql}", (dataset, *condition.values))
+    return condition
+
+
+def _page(call: Call) -> dict[str, Any]:
+    return {"limit": call.query.count("limit"), "offset": call.query.count("offset") or 0}
+
+
+_ORGANIZATION = "/organizations/{organizationId}"
+_ITEM = _ORGANIZATION + "/data/{dataId}"
+_DATASET = _ORGANIZATION + "/dataset/{dataset}"
+
+OPERATIONS = (
+    Operation("listOrganizations", "GET", "/organizations", list_organizations),
+    Operation("getOrganizationInfo", "GET", _ORGANIZATION, get_organization_info),
+    Operation("listOrganizationBuckets", "GET", f"{_ORGANIZATION}/buckets", list_buckets),
+    Operation("listOrganizationData", "GET", f"{_ORGANIZATION}/data", list_data),
+    Operation("listOrganizationFiles", "GET", f"{_ORGANIZATION}/data/files", list_files),
+    Operation("addOrganizationDataItem", "POST", f"{_ORGANIZATION}/data/add", add_item, "multipart", True),
+    Operation("addOrganizationDataFile", "POST", f"{_ITEM}/add", add_files, "multipart", True),
+    Operation("getOrganizationDataItem", "GET", _ITEM, get_item),
+    Operation("updateOrganizationDataItem", "POST", _ITEM, update_item, "json", True),
+    Operation("deleteOrganizationDataItem", "DELETE", _ITEM, delete_item, "none", True),
+    Operation("deleteOrganizationDataFile", "DELETE", f"{_ITEM}/download", delete_file, "none", True),
+    Operation("downloadOrganizationSingleDataItem", "GET", f"{_ITEM}/download", get_item_archive),
+    Operation("downloadOrganizationDataFile", "GET", f"{_ITEM}/files/download", get_file),
+    Operation("addOrganizationDataset", "POST", f"{_ORGANIZATION}/dataset", add_dataset, "json", True),
+    Operation("getOrganizationDataset", "GET", _DATASET, get_dataset),
+    Operation("updateOrganizationDataset", "POST", _DATASET, update_dataset, "json", True),
+)
+"""What the emulator plays, in the order in which paths are matched."""
+OPERATION_IDS = frozenset(operation.id for operation in OPERATIONS)

@@ -1,0 +1,30 @@
+"""The page for people: one HTML file that draws what ``/emulator/state`` tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+_PAGE = Path(__file__).with_name("page.html")
+# The page needs nothing from anywhere else, and whatever a data item is called can start nothing in it.
+_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",
+}
+
+
+def page_routes() -> list[BaseRoute]:
+    """The route of the page."""
+    return [Route("/", _get_page, methods=["GET"])]
+
+
+async def _get_page(request: Request) -> Response:
+    return Response(_PAGE.read_bytes(), media_type="text/html", headers=_HEADERS)

@@ -1,0 +1,138 @@
+"""One run of the server: uvicorn on a real socket, in a thread of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from airflow_provider_ei.emulator.api import Api
+from airflow_provider_ei.emulator.connections import Connections
+from airflow_provider_ei.emulator.control import Control
+from airflow_provider_ei.emulator.faults import FaultQueue
+from airflow_provider_ei.emulator.page import page_routes
+from airflow_provider_ei.emulator.request_log import RequestLog
+from airflow_provider_ei.emulator.settings import EmulatorSettings
+from airflow_provider_ei.emulator.store import Store
+
+# An idle connection that the server closes under a client looks like a fault nobody ordered.
+_KEEP_ALIVE_SECONDS = 600
+_GRACE_SECONDS = 0.5
+_WORKERS = 8
+
+
+class Running:
+    """A server that accepts connections, and everything that has to be given back at its end.
+
+    :raises OSError: if the address cannot be used, or the certificate cannot be read.
+    :raises sqlite3.OperationalError: if another emulator uses the data directory.
+    """
+
+    def __init__(
+        self,
+        settings: EmulatorSettings,
+        faults: FaultQueue,
+        log: RequestLog,
+        *,
+        data_dir: str | Path | None,
+        address: tuple[str, int],
+        certfile: str | Path | None,
+        keyfile: str | Path | None,
+    ) -> None:
+        with ExitStack() as resources:
+            listener = resources.enter_context(_listen(address))
+            self.address: tuple[str, int] = (address[0], listener.getsockname()[1])
+            if data_dir is None:
+                folder = tempfile.TemporaryDirectory(prefix="edge-impulse-emulator-")
+                data_dir = resources.enter_context(folder)
+            self.store = Store(Path(data_dir))
+            resources.callback(self.store.close)
+            executor = resources.enter_context(ThreadPoolExecutor(_WORKERS, "emulator-worker"))
+            connections = Connections()
+            api = Api(self.store, settings, faults, log, connections, executor)
+            control = Control(self.store, settings, faults, log, api, executor)
+            config = uvicorn.Config(
+                Starlette(routes=[*page_routes(), *control.routes(), Mount("/v1/api", app=api)]),
+                http=connections.protocol(),
+                loop="asyncio",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                ssl_certfile=certfile,
+                ssl_keyfile=keyfile,
+            )
+            config.load()
+            self._server = _Server(config, api, connections)
+            self._thread = threading.Thread(
+                target=self._server.run, args=([listener],), name="edge-impulse-emulator", daemon=True
+            )
+            self._thread.start()
+            while not self._server.accepting.wait(0.05):
+                if not self._thread.is_alive():
+                    raise RuntimeError("the emulator's server did not start")
+            self._resources = resources.pop_all()
+
+    def stop(self) -> None:
+        """Stop the server and give everything back."""
+        self._server.stop()
+        self._thread.join()
+        self._resources.close()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, but telling when it accepts connections, and stopping at once whatever its clients do."""
+
+    def __init__(self, config: uvicorn.Config, api: Api, connections: Connections) -> None:
+        super().__init__(config)
+        self.accepting = threading.Event()
+        self._api = api
+        self._connections = connections
+
+    def stop(self) -> None:
+        """Ends the server; called from another thread."""
+        self._loop.call_soon_threadsafe(self._stopped.set)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        await super().startup(sockets)
+        self.accepting.set()
+
+    async def main_loop(self) -> None:
+        ticking = asyncio.create_task(super().main_loop())
+        await self._stopped.wait()
+        ticking.cancel()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Uvicorn's own shutdown sleeps for as long as its clients like to stay.
+        self._api.stop()
+        for server in self.servers:
+            server.close()
+        self._connections.close_all()
+        if self.server_state.tasks:
+            await asyncio.wait(list(self.server_state.tasks), timeout=_GRACE_SECONDS)
+
+
+def _listen(address: tuple[str, int]) -> socket.socket:
+    family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
+    # Nagle's algorithm costs 40 ms an answer; asyncio switches it off only if the socket names its protocol.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,157 @@
+"""The emulator as tests use it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from airflow_provider_ei.emulator.catalog import EVERYTHING
+from airflow_provider_ei.emulator.faults import Fault, FaultQueue
+from airflow_provider_ei.emulator.filters import Condition
+from airflow_provider_ei.emulator.operations import OPERATION_IDS
+from airflow_provider_ei.emulator.records import StoredItem, StoreError
+from airflow_provider_ei.emulator.request_log import RequestLog, RequestRecord
+from airflow_provider_ei.emulator.running import Running
+from airflow_provider_ei.emulator.settings import EmulatorSettings
+from airflow_provider_ei.emulator.state import describe
+
+
+class EmulatorServer:
+    """The emulator inside a test: a context manager around a server on a free port of this machine.
+
+    ::
+
+        from airflow_provider_ei.emulator import EmulatorServer, Fault
+
+        with EmulatorServer() as studio:
+            # An Airflow connection to it: host studio.url, password studio.api_key.
+            studio.order(Fault(operation="addOrganizationDataItem", kind="drop_after"))
+            ...  # run the DAG
+            (item,) = studio.items("vibration")
+            assert item.metadata["machine"] == "pump 7"
+            assert studio.read_file(item.id, "raw.csv") == b"t,x\\n"
+            assert [request.operation for request in studio.requests() if request.changed]
+
+    :param settings: key, organization and switches; the switches may be assigned while it runs.
+    :param data_dir: where the data live; they survive a stop there. None means a temporary folder.
+    :param port: 0 picks a free one.
+    :param certfile: PEM file with a certificate: the server then speaks TLS.
+    :param keyfile: PEM file with its private key, unless that is in ``certfile``.
+    """
+
+    def __init__(
+        self,
+        settings: EmulatorSettings | None = None,
+        data_dir: str | Path | None = None,
+        port: int = 0,
+        certfile: str | Path | None = None,
+        keyfile: str | Path | None = None,
+        *,
+        host: str = "127.0.0.1",
+    ) -> None:
+        self.settings = settings or EmulatorSettings()
+        self._data_dir = data_dir
+        self._address = (host, port)
+        self._certfile = certfile
+        self._keyfile = keyfile
+        self._faults = FaultQueue(OPERATION_IDS)
+        self._log = RequestLog(self.settings.api_key)
+        self._running: Running | None = None
+
+    def __enter__(self) -> EmulatorServer:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start; when this returns, connections are accepted.
+
+        :raises OSError: if the address cannot be used, or the certificate cannot be read.
+        :raises sqlite3.OperationalError: if another emulator uses the data directory.
+        """
+        if self._running is None:
+            self._running = Running(
+                self.settings,
+                self._faults,
+                self._log,
+                data_dir=self._data_dir,
+                address=self._address,
+                certfile=self._certfile,
+                keyfile=self._keyfile,
+            )
+
+    def stop(self) -> None:
+        """Stop, within a second: open connections are closed."""
+        if self._running is not None:
+            self._running.stop()
+            self._running = None
+
+    @property
+    def page_url(self) -> str:
+        """Address of the page for people; the control API is below it, under ``emulator/``."""
+        scheme = "http" if self._certfile is None else "https"
+        host, port = self._live.address
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
+
+    @property
+    def url(self) -> str:
+        """Base URL of the API: what the host of an Airflow connection is set to."""
+        return f"{self.page_url}v1"
+
+    @property
+    def api_key(self) -> str:
+        """The key that the API accepts."""
+        return self.settings.api_key
+
+    @property
+    def organization_id(self) -> int:
+        """The organization that the key belongs to."""
+        return self.settings.organization_id
+
+    def order(self, *faults: Fault) -> None:
+        """Let something go wrong with the next requests.
+
+        :raises ValueError: for an operation that the emulator does not play.
+        """
+        self._faults.order(faults)
+
+    def requests(self) -> list[RequestRecord]:
+        """The API requests so far, in order of arrival."""
+        return self._log.records()
+
+    def clear_requests(self) -> None:
+        """Forget the requests so far."""
+        self._log.clear()
+
+    def state(self) -> dict[str, Any]:
+        """Everything it holds, in the form of ``GET /emulator/state``, but without limits."""
+        return describe(self._live.store)
+
+    def items(self, dataset: str | None = None) -> list[StoredItem]:
+        """The data items with their files, of one dataset or of all, by id."""
+        condition = EVERYTHING if dataset is None else Condition("items.dataset = ?", (dataset,))
+        return self._live.store.items(condition)
+
+    def read_file(self, data_id: int, name: str) -> bytes:
+        """The bytes of a file.
+
+        :raises KeyError: if there is no such item or file.
+        """
+        try:
+            file, stream = self._live.store.open_file(data_id, name)
+        except StoreError:
+            raise KeyError((data_id, name)) from None
+        with stream:
+            return stream.read(file.size)
+
+    @property
+    def _live(self) -> Running:
+        if self._running is None:
+            raise RuntimeError("the emulator is not running")
+        return self._running

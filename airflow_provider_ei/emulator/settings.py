@@ -1,0 +1,80 @@
+"""The switches: one for each thing nobody knows about the real service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
+
+DuplicateNames = Literal["new_id", "reject", "merge"]
+WrongKeyStatus = Literal[401, 403, 200]
+MetadataUpdate = Literal["replace", "merge"]
+FileNames = Literal["utf8", "latin1"]
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "duplicate_names": get_args(DuplicateNames),
+    "wrong_key_status": get_args(WrongKeyStatus),
+    "metadata_update": get_args(MetadataUpdate),
+    "file_names": get_args(FileNames),
+}
+"""The switches that choose between named ways, with their ways; the first one is the default."""
+
+
+@dataclass(slots=True)
+class EmulatorSettings:
+    """Who the emulator is, and how it plays what is unknown about the real service.
+
+    The switches may be assigned while the server runs; the next request follows them. The key and the
+    organization are fixed once it runs.
+
+    :param api_key: the one key the API accepts.
+    :param organization_id: the one organization that key belongs to.
+    :param duplicate_names: what ``data/add`` does when the dataset has an item of that name: make a second
+        item, answer with an error, or add files and metadata to the item that is there and return its id.
+    :param wrong_key_status: HTTP status for a wrong key; the body is ``success: false`` each time.
+    :param metadata_update: whether an update of an item replaces its metadata or merges into it.
+    :param file_names: how the bytes of an uploaded file's name are decoded.
+    :param latency_seconds: added to every API request.
+    :raises ValueError: for a value that is none of a switch's ways, also on later assignment.
+    """
+
+    api_key: str = field(default="ei_emulator", repr=False)
+    organization_id: int = 1
+    duplicate_names: DuplicateNames = "new_id"
+    wrong_key_status: WrongKeyStatus = 401
+    metadata_update: MetadataUpdate = "replace"
+    file_names: FileNames = "utf8"
+    latency_seconds: float = 0.0
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        _check(name, value)
+        object.__setattr__(self, name, value)
+
+    def switches(self) -> dict[str, Any]:
+        """The switches and their values: everything but the key and the organization."""
+        fixed = ("api_key", "organization_id")
+        return {name: value for name, value in asdict(self).items() if name not in fixed}
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Set several switches, all of them or none.
+
+        :raises ValueError: for a name that is no switch, or a value it cannot take.
+        """
+        known = self.switches()
+        for name, value in changes.items():
+            if name not in known:
+                raise ValueError(f"no such switch: {name}")
+            _check(name, value)
+        for name, value in changes.items():
+            setattr(self, name, value)
+
+
+def _check(name: str, value: Any) -> None:
+    if name in CHOICES:
+        if isinstance(value, bool) or value not in CHOICES[name]:
+            raise ValueError(f"{name} must be one of {', '.join(map(str, CHOICES[name]))}")
+    elif name == "latency_seconds":
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+            raise ValueError("latency_seconds must be a number of seconds, 0 or more")
+    elif name == "api_key" and not value:
+        raise ValueError("api_key must not be empty")

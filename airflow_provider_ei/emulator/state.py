@@ -1,0 +1,49 @@
+"""What the emulator holds, as one JSON object: for tests, and for the page."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from airflow_provider_ei.emulator.catalog import EVERYTHING, Catalog
+from airflow_provider_ei.emulator.filters import Condition
+from airflow_provider_ei.emulator.records import StoredItem
+
+
+def describe(
+    catalog: Catalog, *, items_limit: int | None = None, files_limit: int | None = None, search: str = ""
+) -> dict[str, Any]:
+    """Totals, and the datasets with their items, those changed last first.
+
+    :param items_limit: how many items to tell of, over all datasets; none means all.
+    :param files_limit: how many files of each item to tell of.
+    :param search: only items whose name contains it, in upper or lower case.
+    """
+    version = catalog.version
+    condition = Condition("instr(lower(items.name), lower(?)) > 0", (search,)) if search else EVERYTHING
+    items = catalog.items(condition, limit=items_limit, files_limit=files_limit, newest_first=True)
+    shown: dict[str, list[dict[str, Any]]] = {}
+    for item in items:
+        shown.setdefault(item.dataset, []).append(_item(item))
+    datasets = [
+        {
+            "dataset": dataset.name,
+            "type": dataset.type,
+            "item_count": dataset.item_count,
+            "file_count": dataset.file_count,
+            "total_size": dataset.total_size,
+            "items": shown.get(dataset.name, []),
+        }
+        for dataset in catalog.datasets()
+    ]
+    return {
+        "version": version,
+        "totals": asdict(catalog.totals()),
+        "matching_items": catalog.totals(condition).items,
+        "shown_items": len(items),
+        "datasets": datasets,
+    }
+
+
+def _item(item: StoredItem) -> dict[str, Any]:
+    return {**asdict(item), "files": [asdict(file) for file in item.files]}

@@ -1,0 +1,100 @@
+"""The bytes on disk: one file for each upload request, in which its data files lie one after another.
+
+A request with 10,000 small files then costs one file on disk, and to store it, or to leave no trace of a
+request that was cut, is one step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from airflow_provider_ei.emulator.request_log import UploadedFile
+
+_BUFFER_BYTES = 1 << 17
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedFile:
+    """A data file that has arrived whole: ``size`` bytes from ``offset`` of its upload."""
+
+    name: str
+    content_type: str
+    size: int
+    sha256: str
+    offset: int
+
+    def logged(self) -> UploadedFile:
+        """What the request log keeps of it."""
+        return UploadedFile(self.name, self.content_type, self.size, self.sha256)
+
+
+class Upload:
+    """Where the files of one request go as they arrive. Not for several threads at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.files: list[ReceivedFile] = []
+        self._out: BinaryIO | None = None
+        self._end = 0
+        self._begin = 0
+        self._hash = hashlib.sha256()
+
+    def begin_file(self) -> None:
+        """Start the next file."""
+        self._begin = self._end
+        self._hash = hashlib.sha256()
+
+    def write(self, data: memoryview) -> None:
+        """Add bytes to the file begun last."""
+        if self._out is None:
+            self._out = self.path.open("xb", buffering=_BUFFER_BYTES)
+        self._out.write(data)
+        self._hash.update(data)
+        self._end += len(data)
+
+    def end_file(self, name: str, content_type: str) -> None:
+        """The file begun last is whole."""
+        size = self._end - self._begin
+        self.files.append(ReceivedFile(name, content_type, size, self._hash.hexdigest(), self._begin))
+
+    def close(self) -> None:
+        """Everything has arrived: the bytes can be read from the path."""
+        if self._out is not None:
+            self._out.close()
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+
+class UploadFolder:
+    """The folder of the uploads. Their names are generated: no name that a client sends becomes a path."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+
+    def new(self) -> Upload:
+        """A place for the files of one request. Nothing is on disk until the first byte is written."""
+        return Upload(self.path / secrets.token_hex(16))
+
+    def open(self, name: str, offset: int = 0) -> BinaryIO:
+        """An upload's bytes, from ``offset``."""
+        stream = (self.path / name).open("rb")
+        stream.seek(offset)
+        return stream
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Delete uploads that no data item needs any longer."""
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
+
+    def names(self) -> set[str]:
+        """The uploads that are on disk."""
+        return {path.name for path in self.path.iterdir()}

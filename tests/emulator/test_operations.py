@@ -1,0 +1,256 @@
+"""Every operation that the emulator plays, each answer checked against the contract."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from .conftest import Client
+
+
+def test_the_key_s_organization_is_listed(client: Client) -> None:
+    answer = client.session.get(f"{client.studio.url}/api/organizations").json()
+    client._contract.check("listOrganizations", answer)
+    assert [organization["id"] for organization in answer["organizations"]] == [1]
+
+
+def test_organization_info_tells_of_the_datasets(client: Client) -> None:
+    client.add(dataset="gearbox")
+    answer = client.get("")
+    assert answer["organization"]["id"] == 1
+    assert [dataset["dataset"] for dataset in answer["datasets"]] == ["gearbox"]
+
+
+def test_another_organization_is_refused(client: Client) -> None:
+    response = client.session.get(f"{client.studio.url}/api/organizations/2/data")
+    assert response.status_code == 200
+    assert not response.json()["success"]
+    assert "2" in response.json()["error"]
+
+
+def test_buckets_get_an_id_when_first_named(client: Client) -> None:
+    assert [bucket["bucket"] for bucket in client.get("/buckets")["buckets"]] == ["Internal datasets"]
+    client.add("a", bucketName="my-bucket")
+    client.add("b", bucketName="my-bucket", bucketPath="plant/7/")
+    client.add("c", bucketId="2")
+    buckets = client.get("/buckets")["buckets"]
+    assert [(bucket["id"], bucket["bucket"]) for bucket in buckets] == [
+        (1, "Internal datasets"),
+        (2, "my-bucket"),
+    ]
+    items = client.get("/data/files")["data"]
+    assert [item["bucketName"] for item in items] == ["my-bucket"] * 3
+    assert items[1]["files"][0]["bucketPath"] == "plant/7/a.csv"
+
+
+def test_an_unknown_bucket_id_is_refused(client: Client) -> None:
+    assert not client.add(bucketId="7")["success"]
+    assert not client.add(bucketId="seven")["success"]
+    assert client.names() == []
+
+
+def test_adding_an_item_creates_its_dataset(client: Client) -> None:
+    item_id = client.add_id("pump", [("a", b"12"), ("b", b"345")], {"machine": "7"}, dataset="new one")
+    item = client.get(f"/data/{item_id}")["data"]
+    assert (item["name"], item["dataset"], item["metadata"]) == ("pump", "new one", {"machine": "7"})
+    assert (item["totalFileCount"], item["totalFileSize"]) == (2, 5)
+    assert [(file["name"], file["size"]) for file in item["files"]] == [("a", 2), ("b", 3)]
+    dataset = client.get("/dataset/new%20one")["dataset"]
+    assert (dataset["type"], dataset["totalItemCount"], dataset["totalFileSize"]) == ("clinical", 1, 5)
+
+
+def test_listings_page_in_order_of_id(client: Client) -> None:
+    ids = [client.add_id(f"item {number}") for number in range(5)]
+    whole = client.get("/data")
+    assert [item["id"] for item in whole["data"]] == ids
+    assert whole["totalDataItemCount"] == 5
+    for path in ("/data", "/data/files"):
+        page = client.get(path, limit=2, offset=1)
+        assert [item["id"] for item in page["data"]] == ids[1:3]
+        assert page["totalDataItemCount"] == 5
+        assert client.get(path, limit=2, offset=9)["data"] == []
+        assert not client.get(path, limit="few")["success"]
+        assert not client.get(path, offset=-1)["success"]
+
+
+def test_listings_are_limited_to_a_dataset_and_a_filter(client: Client) -> None:
+    client.add("a", dataset="one", metadata={"user.name": "O'Neil"})
+    client.add("b", dataset="one")
+    client.add("a", dataset="two")
+    assert [item["dataset"] for item in client.get("/data", dataset="one")["data"]] == ["one", "one"]
+    found = client.get("/data/files", filter="metadata->user_name = 'O''Neil'")
+    assert [item["name"] for item in found["data"]] == ["a"]
+    assert (found["totalDataItemCount"], found["totalFileCount"], found["totalFileSize"]) == (1, 1, 4)
+    both = client.get("/data", dataset="two", filter="name = 'a' OR name = 'b'")
+    assert [item["dataset"] for item in both["data"]] == ["two"]
+
+
+def test_a_bad_filter_is_told_beside_success(client: Client) -> None:
+    client.add()
+    listing = client.get("/data", filter="name ==== 'a'")
+    assert listing["success"] and listing["filterParseError"] and "data" not in listing
+    files = client.get("/data/files", filter="colour = 'red'")
+    assert "colour" in files["filterParseError"] and files["data"] == []
+
+
+def test_metadata_for_the_command_line_has_the_item_info(client: Client) -> None:
+    client.add(metadata={"é": '"'})
+    (item,) = client.get("/data")["data"]
+    text = json.loads(item["metadataStringForCLI"])
+    assert text["é"] == '"' and text["dataItemInfo"]["name"] == "item"
+    assert item["fullBucketPath"].endswith(item["bucketPath"])
+
+
+def test_an_item_is_updated(client: Client) -> None:
+    item_id = client.add_id(metadata={"a": "1"})
+    changes = {"name": "other", "dataset": "elsewhere", "metadata": {"b": "2"}}
+    assert client.call("POST", f"/data/{item_id}", json=changes)["success"]
+    item = client.get(f"/data/{item_id}")["data"]
+    assert {key: item[key] for key in changes} == changes
+    assert client.call("POST", f"/data/{item_id}", json={"name": "third"})["success"]
+    assert client.get(f"/data/{item_id}")["data"]["metadata"] == {"b": "2"}
+    assert client.get("/dataset/elsewhere")["dataset"]["totalItemCount"] == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b"\xff",
+        b'{"metadata": {"a": 1}}',
+        b'{"metadata": []}',
+        b'{"name": 7}',
+        b'{"name": "\\ud800"}',
+    ],
+)
+def test_a_bad_update_changes_nothing(client: Client, body: bytes) -> None:
+    item_id = client.add_id(metadata={"a": "1"})
+    assert not client.call("POST", f"/data/{item_id}", data=body)["success"]
+    item = client.get(f"/data/{item_id}")["data"]
+    assert (item["name"], item["metadata"]) == ("item", {"a": "1"})
+
+
+def test_deleting_an_item_takes_its_bytes(client: Client, data_dir: Path) -> None:
+    item_id = client.add_id()
+    assert list((data_dir / "uploads").iterdir())
+    assert client.call("DELETE", f"/data/{item_id}")["success"]
+    assert list((data_dir / "uploads").iterdir()) == []
+    assert client.get("/data")["data"] == []
+    assert client.get("/dataset/vibration")["dataset"]["totalItemCount"] == 0
+
+
+def test_deleting_a_file_leaves_the_others(client: Client, data_dir: Path) -> None:
+    item_id = client.add_id(files=[("a b", b"1"), ("c", b"22")])
+    assert client.call("DELETE", f"/data/{item_id}/download", params={"fileName": "a b"})["success"]
+    item = client.get(f"/data/{item_id}")["data"]
+    assert [file["name"] for file in item["files"]] == ["c"]
+    assert (item["totalFileCount"], item["totalFileSize"]) == (1, 2)
+    assert client.studio.read_file(item_id, "c") == b"22"
+    assert not client.call("DELETE", f"/data/{item_id}/download", params={"fileName": "a b"})["success"]
+    assert not client.call("DELETE", f"/data/{item_id}/download")["success"]
+    assert client.call("DELETE", f"/data/{item_id}/download", params={"fileName": "c"})["success"]
+    assert list((data_dir / "uploads").iterdir()) == []
+
+
+def test_files_are_added_and_replaced(client: Client, data_dir: Path) -> None:
+    item_id = client.add_id(files=[("a", b"old"), ("b", b"kept")])
+    files = [("files[]", ("a", b"newer")), ("files[]", ("c", b""))]
+    assert client.call("POST", f"/data/{item_id}/add", files=files)["success"]
+    item = client.get(f"/data/{item_id}")["data"]
+    assert [(file["name"], file["size"]) for file in item["files"]] == [("a", 5), ("b", 4), ("c", 0)]
+    assert (item["totalFileCount"], item["totalFileSize"]) == (3, 9)
+    assert client.studio.read_file(item_id, "a") == b"newer"
+    assert client.studio.read_file(item_id, "b") == b"kept"
+    assert client.call("POST", f"/data/{item_id}/add", files=[("files[]", ("b", b"new too"))])["success"]
+    assert len(list((data_dir / "uploads").iterdir())) == 2, "nothing needs the first upload any longer"
+
+
+def test_downloads(client: Client) -> None:
+    item_id = client.add_id(
+        "réglage", files=[("x/a.csv", b"1,2\n", "text/csv"), ("../../é\r\n.bin", b"\x00\xff"), ("empty", b"")]
+    )
+    one = client.send("GET", f"/data/{item_id}/files/download", params={"fileName": "x/a.csv"})
+    assert (one.content, one.headers["content-type"]) == (b"1,2\n", "text/csv")
+    whole = client.send("GET", f"/data/{item_id}/download")
+    assert whole.headers["content-type"] == "application/zip"
+    archive = zipfile.ZipFile(io.BytesIO(whole.content))
+    assert archive.testzip() is None
+    assert archive.namelist() == ["x/a.csv", "é\r\n.bin", "empty"]
+    assert archive.read("é\r\n.bin") == b"\x00\xff"
+    assert not client.send("GET", f"/data/{item_id}/files/download", params={"fileName": "b"}).json()["success"]
+    assert not client.send("GET", f"/data/{item_id}/files/download").json()["success"]
+
+
+@pytest.mark.parametrize("item_id", ["99", "9" * 30])
+def test_an_unknown_item_is_an_error_of_the_application(client: Client, item_id: str) -> None:
+    for method, path, options in [
+        ("GET", "", {}),
+        ("POST", "", {"json": {"name": "x"}}),
+        ("DELETE", "", {}),
+        ("POST", "/add", {"files": [("files[]", ("a", b"1"))]}),
+        ("GET", "/download", {}),
+        ("DELETE", "/download", {"params": {"fileName": "a"}}),
+        ("GET", "/files/download", {"params": {"fileName": "a"}}),
+    ]:
+        response = client.send(method, f"/data/{item_id}{path}", **options)
+        assert response.status_code == 200
+        client._contract.check(None, response.json())
+        assert not response.json()["success"]
+    assert not any(request.changed for request in client.studio.requests())
+
+
+DATASET = {
+    "dataset": "lab/2024",
+    "tags": ["a"],
+    "category": "training",
+    "type": "files",
+    "bucket": {"id": 1, "path": "lab", "dataItemNamingLevelsDeep": 1},
+}
+
+
+def test_datasets_are_made_and_changed(client: Client) -> None:
+    assert client.call("POST", "/dataset", json=DATASET)["success"]
+    assert not client.call("POST", "/dataset", json=DATASET)["success"], "it exists"
+    dataset = client.get("/dataset/lab%2F2024")["dataset"]
+    assert (dataset["type"], dataset["tags"], dataset["category"]) == ("files", ["a"], "training")
+    assert dataset["bucket"]["bucket"] == "Internal datasets" and dataset["bucketPath"] == "lab"
+    client.add(dataset="field")
+    assert client.call("POST", "/dataset/field", json={"dataset": "plant", "tags": ["x", "y"]})["success"]
+    assert client.get("/dataset/plant")["dataset"]["totalItemCount"] == 1
+    assert [item.dataset for item in client.studio.items()] == ["plant"]
+    assert not client.get("/dataset/field")["success"]
+    assert not client.call("POST", "/dataset/field", json={"tags": []})["success"]
+    assert not client.call("POST", "/dataset/plant", json={"dataset": "lab/2024"})["success"]
+    assert not client.call("POST", "/dataset/plant", json={"type": "other"})["success"]
+
+
+@pytest.mark.parametrize("member", sorted(DATASET))
+def test_a_dataset_needs_all_its_members(client: Client, member: str) -> None:
+    missing = {key: value for key, value in DATASET.items() if key != member}
+    assert member in client.call("POST", "/dataset", json=missing)["error"]
+    assert not client.call("POST", "/dataset", json={**DATASET, member: 7})["success"]
+    assert client.get("")["datasets"] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/data/delete"),
+        ("POST", "/data/add-folder"),
+        ("GET", "/data/1/transformation-jobs"),
+        ("GET", "/pipelines"),
+        ("POST", "/dataset/x/upload-link"),
+        ("PUT", "/data/add"),
+    ],
+)
+def test_other_operations_are_not_played(client: Client, method: str, path: str) -> None:
+    response = client.send(method, path, data=b"x" * 100_000)
+    assert response.status_code == 501
+    client._contract.check(None, response.json())
+    assert response.json()["error"] == f"the emulator does not play {method} /v1/api/organizations/1{path}"
+    assert client.studio.requests()[-1].operation is None

@@ -137,10 +137,11 @@ class StudioClient:
         looked for in the whole dataset instead, which is slower and always right.
         """
         if not _SAFE_IN_FILTER.fullmatch(name):
-            named = [i for i in self.list_data_items(organization_id, dataset) if i.name == name]
+            listed = self.list_data_items(organization_id, dataset)
+            named = [item for item in listed if (item.name, item.dataset) == (name, dataset)]
             return [self.get_data_item(organization_id, item.id) for item in named]
-        items = self.list_data_items(organization_id, dataset, filter=f"name = '{name}'", with_files=True)
-        return [item for item in items if item.name == name and item.dataset == dataset]
+        listed = self.list_data_items(organization_id, dataset, filter=f"name = '{name}'", with_files=True)
+        return [item for item in listed if (item.name, item.dataset) == (name, dataset)]
 
     def get_data_item(self, organization_id: int, data_id: int) -> DataItem:
         """Get a data item with its files (``getOrganizationDataItem``)."""
@@ -200,10 +201,13 @@ class StudioClient:
         metadata: Mapping[str, str] | None = None,
         name: str | None = None,
         dataset: str | None = None,
+        once: bool = False,
     ) -> None:
         """Change a data item's metadata, name or dataset (``updateOrganizationDataItem``).
 
         Whether ``metadata`` is merged or replaces what is there is not documented: send the whole map.
+
+        :param once: leave trying again to the caller, who has to look at the item before that.
         """
         wanted = {"name": name, "dataset": dataset, "metadata": None if metadata is None else dict(metadata)}
         self._call(
@@ -211,6 +215,7 @@ class StudioClient:
             "POST",
             f"/api/organizations/{organization_id}/data/{data_id}",
             body={key: value for key, value in wanted.items() if value is not None},
+            attempts=1 if once else None,
         )
 
     def delete_file(self, organization_id: int, data_id: int, file_name: str) -> None:
@@ -233,8 +238,11 @@ class StudioClient:
         *,
         query: Mapping[str, object] | None = None,
         body: Mapping[str, object] | None = None,
+        attempts: int | None = None,
     ) -> dict[str, Any]:
-        return self._tries(lambda: self._send(operation, method, path, params=query, json=body), idempotent=True)
+        return self._tries(
+            lambda: self._send(operation, method, path, params=query, json=body), idempotent=True, attempts=attempts
+        )
 
     def _upload(
         self,
@@ -254,9 +262,9 @@ class StudioClient:
 
         return self._tries(once, idempotent=idempotent)
 
-    def _tries(self, call: Callable[[], _T], *, idempotent: bool) -> _T:
+    def _tries(self, call: Callable[[], _T], *, idempotent: bool, attempts: int | None = None) -> _T:
         loop = retrying(
-            attempts=self.settings.retry_attempts,
+            attempts=attempts or self.settings.retry_attempts,
             wait=self.settings.retry_wait,
             may_retry=lambda error: wants_new_try(error, idempotent=idempotent),
             sleep=self.sleep,
@@ -265,6 +273,7 @@ class StudioClient:
 
     def _send(self, operation: str, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         settings = self.settings
+        self._session.has_sent = False
         try:
             response = self._session.request(
                 method,
@@ -273,10 +282,11 @@ class StudioClient:
                 allow_redirects=False,
                 **kwargs,
             )
-        except (requests.RequestException, HTTPError) as error:
+        except (requests.RequestException, HTTPError, OSError, UnicodeError) as error:
             # Three libraries' tracebacks would bury what the person who reads the task's log has to know.
             log.debug("%s failed", operation, exc_info=True)
-            raise read_failure(error, operation, urlsplit(settings.base_url).netloc) from None
+            host = urlsplit(settings.base_url).netloc
+            raise read_failure(error, operation, host, has_sent=self._session.has_sent) from None
         return read_answer(response, operation, settings.api_key)
 
 

@@ -10,10 +10,9 @@ import re
 import ssl
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import HTTPError, LocationValueError, NameResolutionError, NewConnectionError
 
 from airflow_provider_ei.exceptions import (
     EdgeImpulseAnswerError,
@@ -53,8 +52,8 @@ def read_answer(response: requests.Response, operation: str, api_key: str) -> di
     said = f"{label}: {words}" if words else label
     facts: dict[str, Any] = {"operation": operation, "status": status, "server_text": words or None}
     if 300 <= status < 400:
-        to = urlsplit(response.headers.get("Location", ""))
-        target = f"{to.scheme}://{to.netloc}{to.path}" if to.netloc else to.path
+        # Without its query, which may carry a token.
+        target = response.headers.get("Location", "").partition("?")[0].replace(api_key, "***")
         raise EdgeImpulseRedirectError(
             f"{label} to {target or 'nowhere'}. Redirects are not followed, since the key would travel along. "
             f"{_CHECK_HOST}",
@@ -84,10 +83,10 @@ def read_answer(response: requests.Response, operation: str, api_key: str) -> di
     raise EdgeImpulseRefusedError(f"{said}.", **facts)
 
 
-def read_failure(error: Exception, operation: str, host: str) -> EdgeImpulseError:
+def read_failure(error: Exception, operation: str, host: str, *, has_sent: bool) -> EdgeImpulseError:
     """Return the error that stands for a request without an answer.
 
-    Only a failure before the first byte left is certain not to have been carried out.
+    :param has_sent: whether any byte of it left; if none did, it certainly was not carried out.
     """
     cause = _root(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
@@ -95,34 +94,26 @@ def read_failure(error: Exception, operation: str, host: str) -> EdgeImpulseErro
             f"{operation}: the certificate of {host} is not trusted: {cause.verify_message}. Check Host of the "
             "connection; for an authority of your own set REQUESTS_CA_BUNDLE for the workers."
         )
-    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidProxyURL):
-        return EdgeImpulseConfigError(f"{operation}: {error}. {_CHECK_HOST}")
-    facts: dict[str, Any] = {"operation": operation}
+    if isinstance(cause, requests.exceptions.InvalidURL | LocationValueError | UnicodeError):
+        return EdgeImpulseConfigError(f"{operation}: {host!r} is no host name: {cause}. {_CHECK_HOST}")
+    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+        # requests says so itself when a file that the environment names, such as REQUESTS_CA_BUNDLE, is not there.
+        return EdgeImpulseConfigError(f"{operation}: {error}.")
     if isinstance(error, requests.exceptions.ProxyError):
-        return EdgeImpulseUnavailableError(
-            f"{operation}: the proxy on the way to {host} failed: {cause}.", ambiguous=False, **facts
-        )
-    if isinstance(cause, NameResolutionError):
-        return EdgeImpulseUnavailableError(
-            f"{operation}: the host name {host} is not known. {_CHECK_HOST}", ambiguous=False, **facts
-        )
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return EdgeImpulseUnavailableError(
-            f"{operation}: no connection to {host} within the connect time-out. {_CHECK_HOST}",
-            ambiguous=False,
-            **facts,
-        )
-    if isinstance(cause, NewConnectionError):
-        why = str(cause).rpartition(": ")[2]
-        return EdgeImpulseUnavailableError(
-            f"{operation}: no connection to {host}: {why}. {_CHECK_HOST}", ambiguous=False, **facts
-        )
-    if isinstance(error, requests.exceptions.Timeout):
-        return EdgeImpulseUnavailableError(f"{operation}: {host} did not answer within the read time-out.", **facts)
-    return EdgeImpulseUnavailableError(
-        f"{operation}: the connection to {host} was lost before the answer: {cause or type(cause).__name__}.",
-        **facts,
-    )
+        what = f"the proxy on the way to {host} failed: {cause}."
+    elif isinstance(cause, NameResolutionError):
+        what = f"the host name {host} is not known. {_CHECK_HOST}"
+    elif isinstance(error, requests.exceptions.ConnectTimeout):
+        what = f"no connection to {host} within the connect time-out. {_CHECK_HOST}"
+    elif isinstance(cause, NewConnectionError):
+        what = f"no connection to {host}: {str(cause).rpartition(': ')[2]}. {_CHECK_HOST}"
+    elif not has_sent:
+        what = f"no connection to {host}: {str(cause) or type(cause).__name__}. {_CHECK_HOST}"
+    elif isinstance(error, requests.exceptions.Timeout):
+        what = f"{host} did not answer within the read time-out."
+    else:
+        what = f"the connection to {host} was lost before the answer: {str(cause) or type(cause).__name__}."
+    return EdgeImpulseUnavailableError(f"{operation}: {what}", ambiguous=has_sent, operation=operation)
 
 
 def wants_new_try(error: BaseException, *, idempotent: bool) -> bool:
@@ -140,7 +131,7 @@ def wants_new_try(error: BaseException, *, idempotent: bool) -> bool:
 def _json_object(response: requests.Response) -> dict[str, Any] | None:
     try:
         value = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

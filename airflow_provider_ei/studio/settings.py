@@ -68,8 +68,9 @@ def parse_base_url(text: str | None, *, port: int | None = None) -> str:
         parts = urlsplit(url)
         host, own_port = parts.hostname, parts.port
     except ValueError as error:
-        raise EdgeImpulseConfigError(f"Host of the connection, {text!r}, is no URL: {error}. {advice}") from None
-    if parts.username is not None or parts.password is not None:
+        shown = "" if "@" in text else f", {text!r},"
+        raise EdgeImpulseConfigError(f"Host of the connection{shown} is no URL: {error}. {advice}") from None
+    if "@" in parts.netloc:
         # Not shown: what stands before the @ is probably a secret.
         raise EdgeImpulseConfigError(f"Host of the connection carries a user or password. {advice}")
     if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in url):

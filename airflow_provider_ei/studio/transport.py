@@ -6,6 +6,7 @@ second request would carry its full length and no bytes.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import requests
@@ -37,6 +38,27 @@ class ApiKeyAuth(AuthBase):
         return request
 
 
+class StudioSession(requests.Session):
+    """A session that keeps no redirects and knows whether a request has begun to leave this machine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._this_thread = threading.local()
+
+    @property
+    def has_sent(self) -> bool:
+        """Whether this thread's newest request may have reached the host, wholly or in part."""
+        return getattr(self._this_thread, "has_sent", False)
+
+    @has_sent.setter
+    def has_sent(self, value: bool) -> None:
+        self._this_thread.has_sent = value
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return None, always. requests would prepare the next request even when it may not follow it."""
+        return None
+
+
 class UploadAdapter(HTTPAdapter):
     """Gives the pool's connections large blocks and a time-out of their own for sending.
 
@@ -44,7 +66,8 @@ class UploadAdapter(HTTPAdapter):
     host look busy.
     """
 
-    def __init__(self, *, write_timeout: float, connections: int) -> None:
+    def __init__(self, session: StudioSession, *, write_timeout: float, connections: int) -> None:
+        self._session = session
         self._write_timeout = write_timeout
         super().__init__(max_retries=0, pool_connections=4, pool_maxsize=connections, pool_block=True)
 
@@ -60,15 +83,23 @@ class UploadAdapter(HTTPAdapter):
         return manager
 
     def _pool_classes(self) -> dict[str, type[HTTPConnectionPool]]:
-        seconds = self._write_timeout
+        about_to_send, session = self._about_to_send, self._session
 
         class Connection(HTTPConnection):
             def send(self, data: Any) -> None:
-                _send_within(self, seconds, data, super().send)
+                about_to_send(self)
+                super().send(data)
 
         class SecureConnection(HTTPSConnection):
+            def connect(self) -> None:
+                try:
+                    super().connect()
+                finally:
+                    session.has_sent = False  # what a proxy was asked on the way is not the request
+
             def send(self, data: Any) -> None:
-                _send_within(self, seconds, data, super().send)
+                about_to_send(self)
+                super().send(data)
 
         class Pool(HTTPConnectionPool):
             ConnectionCls = Connection
@@ -78,24 +109,23 @@ class UploadAdapter(HTTPAdapter):
 
         return {"http": Pool, "https": SecurePool}
 
+    def _about_to_send(self, connection: HTTPConnection) -> None:
+        if connection.sock is None:
+            connection.connect()  # under the connect time-out, which the socket keeps until it is told otherwise
+        connection.sock.settimeout(self._write_timeout)
+        self._session.has_sent = True
 
-def _send_within(connection: HTTPConnection, seconds: float, data: Any, send: Any) -> None:
-    if connection.sock is None:
-        connection.connect()  # under the connect time-out, which the socket keeps until it is told otherwise
-    connection.sock.settimeout(seconds)
-    send(data)
 
-
-def open_session(api_key: str, *, write_timeout: float, connections: int) -> requests.Session:
+def open_session(api_key: str, *, write_timeout: float, connections: int) -> StudioSession:
     """Return a session that signs every request and keeps at most ``connections`` open to the host.
 
     :param write_timeout: seconds for one block to leave.
     """
-    session = requests.Session()
+    session = StudioSession()
     session.auth = ApiKeyAuth(api_key)
     session.headers["User-Agent"] = f"airflow-provider-ei/{__version__}"
     session.headers["Accept"] = "application/json"
-    adapter = UploadAdapter(write_timeout=write_timeout, connections=connections)
+    adapter = UploadAdapter(session, write_timeout=write_timeout, connections=connections)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import TypedDict
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import NoReturn, TypedDict
 
 from airflow_provider_ei.exceptions import (
     EdgeImpulseAnswerError,
     EdgeImpulseFileError,
     EdgeImpulseRefusedError,
+    EdgeImpulseServiceError,
+    EdgeImpulseThrottledError,
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.retry import LONGEST_WAIT
 from airflow_provider_ei.sync.digest import sha256_of
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.metadata import Marks, complete_metadata, pending_metadata
@@ -75,6 +80,7 @@ class ItemUpload:
         self._if_exists = if_exists
         self._limits = Limits(client.settings.batch_files, client.settings.batch_bytes)
         self._progress = Progress()
+        self._failures = 0
         self._looked = False
 
     def run(self) -> AddDataResult:
@@ -105,32 +111,31 @@ class ItemUpload:
         return self._client.find_data_items(self._organization_id, self._wanted.dataset, self._wanted.name)
 
     def _do(self, step: Step) -> None:
-        client, organization_id = self._client, self._organization_id
+        client, organization_id, wanted = self._client, self._organization_id, self._wanted
         match step:
             case ReadFiles():
-                for file in self._wanted.files:
-                    if file.name not in self._wanted.hashes:
-                        self._wanted.hashes[file.name] = sha256_of(file)
+                for file in wanted.files:
+                    if file.name not in wanted.hashes:
+                        wanted.hashes[file.name] = sha256_of(file)
             case Create():
                 self._create(step)
             case DeleteDouble(item):
                 log.warning("Deleting data item %d, a double of %r.", item.id, item.name)
-                self._change(item, lambda: client.delete_data_item(organization_id, item.id))
+                with self._unless(lambda listed: item.id not in listed):
+                    client.delete_data_item(organization_id, item.id)
             case MarkPending(item):
                 self._begin(item)
-                self._write(item, pending_metadata(item.metadata, self._wanted.metadata))
+                metadata = pending_metadata(item.metadata, wanted.metadata, run=self._progress.run)
+                with self._unless_gone(item):
+                    client.update_data_item(organization_id, item.id, metadata=metadata)
             case AddFiles(item, files):
-                self._begin(item)
-                self._change(item, lambda: self._sent(client.add_files(organization_id, item.id, files)))
+                with self._unless_gone(item):
+                    self._sent(client.add_files(organization_id, item.id, files))
             case RemoveFile(item, name):
-                self._change(item, lambda: client.delete_file(organization_id, item.id, name))
+                with self._unless_gone(item), self._unless(lambda listed: _lacks(listed.get(item.id), name)):
+                    client.delete_file(organization_id, item.id, name)
             case WriteDigest(item):
-                self._begin(item)
-                wanted = self._wanted
-                self._write(
-                    item,
-                    complete_metadata(item.metadata, wanted.metadata, state=wanted.digest, files=wanted.files_digest),
-                )
+                self._write_digest(item)
             case LookAgain(difference):
                 self._look_again(difference)
 
@@ -139,7 +144,7 @@ class ItemUpload:
         if step.complete:
             metadata = complete_metadata({}, wanted.metadata, state=wanted.digest, files=wanted.files_digest)
         else:
-            metadata = pending_metadata({}, wanted.metadata)
+            metadata = pending_metadata({}, wanted.metadata, run=progress.run)
         progress.outcome = "created"
         try:
             progress.data_id, hashes = client.add_data_item(
@@ -153,23 +158,37 @@ class ItemUpload:
                 bucket_path=wanted.bucket_path,
             )
         except EdgeImpulseUnavailableError as error:
-            progress.unanswered += error.ambiguous
-            if not error.ambiguous or progress.unanswered >= client.settings.retry_attempts:
+            if not error.ambiguous:
                 raise
-            settle = client.settings.settle_seconds
-            client.sleep(settle)
-            raise _PlanAnew(f"{error} Waited {settle:g} s; looking whether the item has arrived.") from error
+            progress.unanswered += 1
+            self._wait_and_look(error)
         except EdgeImpulseRefusedError as error:
             if progress.unanswered and self._listed():
                 raise _PlanAnew(f"{error} An earlier attempt has arrived after all.") from error
             raise
-        self._sent(hashes)
+        else:
+            self._sent(hashes)
+
+    def _write_digest(self, item: DataItem) -> None:
+        """Write it once: before a second try the item has to be looked at, since another run may have changed it."""
+        wanted = self._wanted
+        self._begin(item)
+        metadata = complete_metadata(item.metadata, wanted.metadata, state=wanted.digest, files=wanted.files_digest)
+        try:
+            with self._unless_gone(item):
+                self._client.update_data_item(self._organization_id, item.id, metadata=metadata, once=True)
+        except (EdgeImpulseUnavailableError, EdgeImpulseThrottledError, EdgeImpulseAnswerError) as error:
+            self._wait_and_look(error)
 
     def _begin(self, item: DataItem) -> None:
-        """Take note that what is listed of this item from now on may be this run's own work."""
+        """Take note that this run begins to change the item, and that what it may have sent counts no longer."""
         progress = self._progress
-        if progress.data_id != item.id:
-            progress.data_id, progress.sent = item.id, set()
+        if progress.data_id == item.id and progress.sent and Marks.of(item.metadata).run not in (None, progress.run):
+            log.warning("Another run is uploading data item %d at the same time; sending its files again.", item.id)
+            self._client.sleep(random.uniform(0, self._client.settings.settle_seconds))  # so that one of them is first
+        if Marks.of(item.metadata).run != progress.run:
+            progress.sent = set()
+        progress.data_id = item.id
         if progress.outcome != "created":
             progress.outcome = "updated"
 
@@ -181,24 +200,46 @@ class ItemUpload:
         known.update(hashes)
         self._progress.sent.update(hashes)
 
-    def _write(self, item: DataItem, metadata: Mapping[str, str]) -> None:
-        self._change(item, lambda: self._client.update_data_item(self._organization_id, item.id, metadata=metadata))
+    def _wait_and_look(self, error: EdgeImpulseServiceError) -> NoReturn:
+        """After a request that may have been carried out: wait until it would show, and plan anew.
 
-    def _change(self, item: DataItem, call: Callable[[], None]) -> None:
-        """Change an item that is there; if another run has deleted it meanwhile, begin anew with what it left."""
+        :raises EdgeImpulseServiceError: the error, when it has happened as often as a request is tried.
+        """
+        settings = self._client.settings
+        self._failures += 1
+        if self._failures >= settings.retry_attempts:
+            raise error
+        asked = getattr(error, "retry_after", None) or 0.0
+        seconds = max(settings.settle_seconds, min(asked, LONGEST_WAIT))
+        self._client.sleep(seconds)
+        raise _PlanAnew(f"{error} Waited {seconds:g} s; looking whether it has arrived.") from error
+
+    @contextmanager
+    def _unless(self, done: Callable[[Mapping[int, DataItem]], bool]) -> Iterator[None]:
+        """Take a refusal for what it is, unless the change is there: a try whose answer was lost has made it."""
         try:
-            call()
+            yield
         except EdgeImpulseRefusedError as error:
-            if any(other.id == item.id for other in self._listed()):
+            if not done({item.id: item for item in self._listed()}):
+                raise
+            raise _PlanAnew(f"{error} It is done already.") from error
+
+    @contextmanager
+    def _unless_gone(self, item: DataItem) -> Iterator[None]:
+        """Begin anew, with whatever is there now, when someone else has deleted the item."""
+        try:
+            yield
+        except EdgeImpulseRefusedError as error:
+            if any(listed.id == item.id for listed in self._listed()):
                 raise
             self._progress = Progress(outcome=self._progress.outcome)
-            raise _PlanAnew(f"{error} Data item {item.id} is gone; another run has taken over.") from error
+            raise _PlanAnew(f"{error} Data item {item.id} is gone; beginning anew.") from error
 
     def _look_again(self, difference: str) -> None:
         if self._looked:
             raise EdgeImpulseAnswerError(
-                f"Data item {self._wanted.name!r} is not listed as it was sent: {difference}. It stays marked as "
-                "pending; the next run sends it again."
+                f"Data item {self._wanted.name!r} is not listed as it was sent: {difference}. "
+                "The next run sends it again."
             )
         self._looked = True
         self._client.sleep(self._client.settings.settle_seconds)
@@ -216,6 +257,10 @@ class ItemUpload:
             digest=marks.state if marks.complete else None,
             url=f"{self._client.settings.web_url}/organization/{self._organization_id}/data",
         )
+
+
+def _lacks(item: DataItem | None, file_name: str) -> bool:
+    return item is not None and all(file.name != file_name for file in item.files or ())
 
 
 class _PlanAnew(Exception):

@@ -39,8 +39,8 @@ def parse_literal(text: str) -> object:
         for read in (json.loads, ast.literal_eval):
             try:
                 value: object = read(text.strip())
-            except (ValueError, SyntaxError):
-                continue
+            except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+                continue  # not a literal; ast names its refusals in all these ways
             if isinstance(value, list | dict):
                 return value
     return text

@@ -20,6 +20,7 @@ OWNER_MARK = "airflow_ei_owner"
 STATE_MARK = "airflow_ei_state"
 FILES_MARK = "airflow_ei_files"
 KEYS_MARK = "airflow_ei_keys"
+RUN_MARK = "airflow_ei_run"
 
 OWNER = "airflow-provider-ei"
 PENDING = "pending"
@@ -68,7 +69,7 @@ def _text(key: str, value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, Integral):
         return str(int(value))
-    if isinstance(value, Real) and math.isfinite(value):
+    if isinstance(value, Real) and _is_finite(value):
         return json.dumps(float(value))
     if value is None:
         raise EdgeImpulseInputError(f"metadata[{key!r}] is None. Leave the key out, or give a text.")
@@ -78,18 +79,27 @@ def _text(key: str, value: object) -> str:
     )
 
 
+def _is_finite(value: Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a fraction beyond what a float holds
+        return False
+
+
 @dataclass(frozen=True)
 class Marks:
     """What a listed item's metadata says about its upload.
 
     :ivar ours: this package made or adopted the item.
     :ivar state: ``pending``, or the digest that was written when the upload was complete.
+    :ivar run: the run that is uploading it, while it is pending.
     :ivar files: digest of the files alone; None unless complete.
     :ivar keys: the metadata keys that we wrote; others are someone else's and stay.
     """
 
     ours: bool
     state: str | None
+    run: str | None
     files: str | None
     keys: frozenset[str]
 
@@ -104,21 +114,23 @@ class Marks:
         ours = metadata.get(OWNER_MARK) == OWNER
         state = metadata.get(STATE_MARK) if ours else None
         files = metadata.get(FILES_MARK) if state and state != PENDING else None
+        run = metadata.get(RUN_MARK) if state == PENDING else None
         try:
-            keys = json.loads(metadata.get(KEYS_MARK, "[]")) if ours else []
-        except ValueError:
-            keys = []
-        return cls(ours, state, files, frozenset(key for key in keys if isinstance(key, str)))
+            keys = json.loads(metadata.get(KEYS_MARK, "")) if ours else None
+        except (ValueError, RecursionError):
+            keys = None  # someone has edited it
+        keys = keys if isinstance(keys, list) else []
+        return cls(ours, state, run, files, frozenset(key for key in keys if isinstance(key, str)))
 
 
-def pending_metadata(listed: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Return the whole map that says: ours, and being uploaded.
+def pending_metadata(listed: Mapping[str, str], wanted: Mapping[str, str], *, run: str) -> dict[str, str]:
+    """Return the whole map that says: ours, and being uploaded by this run.
 
     An item that is new (nothing listed) gets the user's metadata at once; on one that is there, they change last.
     """
     kept = {key: value for key, value in listed.items() if key != _INJECTED} or dict(wanted)
     keys = Marks.of(listed).keys if listed else frozenset(wanted)
-    return kept | {OWNER_MARK: OWNER, STATE_MARK: PENDING, KEYS_MARK: _json_list(keys)}
+    return kept | {OWNER_MARK: OWNER, STATE_MARK: PENDING, RUN_MARK: run, KEYS_MARK: _json_list(keys)}
 
 
 def complete_metadata(

@@ -57,11 +57,13 @@ def check_file_name(name: str, source: str) -> str:
 def wire_forms(name: str) -> frozenset[str]:
     """Return the forms in which a server may list a name that was sent.
 
-    Names travel as UTF-8 with ``"`` as ``%22``; a server may decode them as Latin-1, and leave ``%22`` as it is.
+    Names travel as UTF-8 with ``"`` as ``%22``. A server may decode them as Latin-1; it may leave ``%22`` as it is, or
+    decode it, and with it ``%0D`` and ``%0A``, also where they stood in the name.
     """
-    escaped = name.replace('"', "%22")
-    latin = [text.encode().decode("latin-1") for text in (name, escaped)]
-    return frozenset([name, escaped, *latin])
+    sent = name.replace('"', "%22")
+    decoded = sent.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
+    forms = (name, sent, decoded)
+    return frozenset([*forms, *(form.encode().decode("latin-1") for form in forms)])
 
 
 def check_collisions(files: Iterable[tuple[str, str]]) -> None:

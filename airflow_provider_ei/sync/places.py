@@ -7,15 +7,14 @@ directories and patterns. Symbolic links are followed; one that leads back to a 
 
 from __future__ import annotations
 
-import glob
-import logging
+import fnmatch
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.studio.multipart import UploadFile
@@ -23,8 +22,6 @@ from airflow_provider_ei.sync.files import LocalFile, StoredFile
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
-
-log = logging.getLogger(__name__)
 
 #: Opens the store behind a URI and says what that store calls the place.
 OpenStore = Callable[[str], "tuple[AbstractFileSystem, str]"]
@@ -54,19 +51,23 @@ def find(place: str, open_store: OpenStore) -> Found:
 
 
 def _on_disk(place: str) -> Found:
-    path = Path(place)
-    if path.is_dir():
-        named = [(file.relative_to(path).as_posix(), file) for file in _walk(path)]
-        if not named:
-            raise EdgeImpulseInputError(f"files: the directory {place!r} has no files.")
-    elif glob.has_magic(place) and not os.path.lexists(place):
-        base = _before_wildcard(place)
-        matches = (Path(match) for match in glob.iglob(place, recursive=True))
-        named = [(os.path.relpath(match, base), match) for match in matches if not match.is_dir()]
-        if not named:
-            raise EdgeImpulseInputError(f"files: no file matches the pattern {place!r}.")
-    else:
-        return Found(((path.name, partial(_pin_local, path)),), one_file=True)
+    try:
+        path = Path(place)
+        if path.is_dir():
+            named = [(file.relative_to(path).as_posix(), file) for file in _match(path, ["**"])]
+            missing = f"files: the directory {place!r} has no files."
+        elif _MAGIC.search(place) and not os.path.lexists(place):
+            base, *steps = _split_at_wildcard(place)
+            named = [(file.relative_to(base).as_posix(), file) for file in dict.fromkeys(_match(Path(base), steps))]
+            missing = f"files: no file matches the pattern {place!r}."
+        else:
+            return Found(((path.name, partial(_pin_local, path)),), one_file=True)
+    except OSError as error:
+        raise EdgeImpulseInputError(
+            f"files: {os.fspath(error.filename or place)!r} cannot be read: {error.strerror}."
+        ) from None
+    if not named:
+        raise EdgeImpulseInputError(missing)
     return Found(tuple((name, partial(_pin_local, file)) for name, file in named), one_file=False)
 
 
@@ -74,22 +75,35 @@ def _pin_local(path: Path, name: str, content_type: str) -> UploadFile:
     return LocalFile.pin(path, name, content_type)
 
 
-def _walk(top: Path) -> Iterator[Path]:
-    def stop(error: OSError) -> NoReturn:
-        raise EdgeImpulseInputError(f"files: {error.filename!r} cannot be read: {error.strerror}.") from None
+def _match(folder: Path, steps: Sequence[str], above: Sequence[str] = ()) -> Iterator[Path]:
+    """Find the files below a folder that a pattern's steps lead to, in order; ``**`` stands for any number of folders.
 
-    hidden = 0
-    for folder, folders, files in os.walk(top, onerror=stop, followlinks=True):
+    Unlike ``glob``, it does not take a folder that cannot be read for an empty one, nor a loop of links for depth.
+    """
+    step, *rest = steps
+    if step == "**":
         real = os.path.realpath(folder)
-        for name in folders:
-            below = os.path.join(folder, name)
-            if os.path.islink(below) and (real + os.sep).startswith(os.path.realpath(below).rstrip(os.sep) + os.sep):
-                raise EdgeImpulseInputError(f"files: {below!r} is a symbolic link to a folder above itself.")
-        hidden += sum(name.startswith(".") for name in (*folders, *files))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
-    if hidden:
-        log.info("Left out %d hidden files and folders below %s.", hidden, top)
+        if real in above:
+            raise EdgeImpulseInputError(f"files: {str(folder)!r} is a symbolic link to a folder above itself.")
+        yield from _match(folder, rest or ["*"])
+        for entry in _visible(folder, "*"):
+            if entry.is_dir():
+                yield from _match(Path(entry), steps, [*above, real])
+        return
+    for entry in _visible(folder, step):
+        if entry.is_dir():
+            if rest:
+                yield from _match(Path(entry), rest)
+        elif not rest:
+            yield Path(entry)
+
+
+def _visible(folder: Path, step: str) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        matching = [entry for entry in entries if fnmatch.fnmatchcase(entry.name, step)]
+    if not step.startswith("."):
+        matching = [entry for entry in matching if not entry.name.startswith(".")]
+    return sorted(matching, key=lambda entry: entry.name)
 
 
 def _in_store(uri: str, open_store: OpenStore) -> Found:
@@ -107,14 +121,16 @@ def _in_store(uri: str, open_store: OpenStore) -> Found:
 
 
 def _in_file_system(fs: AbstractFileSystem, key: str, uri: str) -> Found:
-    scheme = uri[: uri.index("://") + 3] + (uri.partition("://")[2].partition("@")[0] + "@" if "@" in uri else "")
+    protocol, _, rest = uri.partition("://")
+    conn_id, at, _ = rest.partition("/")[0].rpartition("@")
+    scheme = f"{protocol}://{conn_id}{at}"
 
     def pin(info: Mapping[str, Any], name: str, content_type: str) -> UploadFile:
         own_uri = scheme + info["name"].lstrip("/")
         return StoredFile.pin(fs, info["name"], info, uri=own_uri, name=name, content_type=content_type)
 
     if _MAGIC.search(key) and not fs.exists(key):
-        base = _before_wildcard(key)
+        base = _split_at_wildcard(key)[0]
         infos: Mapping[str, Mapping[str, Any]] = fs.glob(key, detail=True)
         missing = f"files: no object matches the pattern {uri!r}."
     else:
@@ -135,7 +151,8 @@ def _in_file_system(fs: AbstractFileSystem, key: str, uri: str) -> Found:
     )
 
 
-def _before_wildcard(pattern: str) -> str:
+def _split_at_wildcard(pattern: str) -> list[str]:
+    """Return the part before the first wildcard, and the steps from there on."""
     steps = pattern.split("/")
     magic = next(number for number, step in enumerate(steps) if _MAGIC.search(step))
-    return "/".join(steps[:magic]) or ("/" if pattern.startswith("/") else ".")
+    return ["/".join(steps[:magic]) or ("/" if pattern.startswith("/") else "."), *filter(None, steps[magic:])]

@@ -18,12 +18,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+from uuid import uuid4
 
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.multipart import UploadFile
 from airflow_provider_ei.sync.item import WantedItem
-from airflow_provider_ei.sync.metadata import PENDING, Marks, carries
+from airflow_provider_ei.sync.metadata import Marks, carries
 
 IfExists = Literal["update", "skip", "fail", "overwrite"]
 Outcome = Literal["created", "updated", "unchanged", "skipped"]
@@ -47,12 +48,14 @@ class Progress:
     :ivar data_id: the item that this run created or has begun to change.
     :ivar sent: names of the files that this run sent to it, and had acknowledged.
     :ivar unanswered: how many attempts to create it had no answer.
+    :ivar run: names this run in the marks of an item, so that two runs at once see each other.
     """
 
     outcome: Outcome = "unchanged"
     data_id: int | None = None
     sent: set[str] = field(default_factory=set)
     unanswered: int = 0
+    run: str = field(default_factory=lambda: uuid4().hex)
 
     @property
     def begun(self) -> bool:
@@ -162,10 +165,12 @@ def plan_item(
             return [Done(item, progress.outcome)]
         if marks.files == wanted.files_digest:
             return [WriteDigest(item)]
-    unsent = [f for f in wanted.files if progress.data_id != item.id or f.name not in progress.sent]
+    if progress.data_id != item.id or marks.run != progress.run:
+        # Not marked by this run, or marked by another one since: what was sent may have been overwritten.
+        return [MarkPending(item), *(AddFiles(item, batch) for batch in batches(wanted.files, limits))]
+    unsent = [file for file in wanted.files if file.name not in progress.sent]
     if unsent:
-        adding: list[Step] = [AddFiles(item, batch) for batch in batches(unsent, limits)]
-        return adding if marks.state == PENDING else [MarkPending(item), *adding]
+        return [AddFiles(item, batch) for batch in batches(unsent, limits)]
     superfluous = [RemoveFile(item, name) for name in wanted.superfluous(item)]
     if superfluous:
         return [*superfluous]

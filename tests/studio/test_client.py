@@ -1,0 +1,322 @@
+"""Listings, look-ups and changes, as the emulator and stranger servers answer them."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from airflow_provider_ei.emulator import EmulatorServer
+from airflow_provider_ei.exceptions import (
+    EdgeImpulseAnswerError,
+    EdgeImpulseError,
+    EdgeImpulseRefusedError,
+)
+from airflow_provider_ei.studio import client as client_module
+from airflow_provider_ei.studio.client import StudioClient
+
+from .conftest import KEY, OpenClient
+from .stubs import MadeUpFile
+from .wire import Reply, ScriptedServer
+
+ITEM: dict[str, Any] = {
+    "id": 3,
+    "name": "run 1",
+    "bucketId": 1,
+    "bucketName": "b",
+    "bucketPath": "d/run 1",
+    "fullBucketPath": "s3://b/d/run 1",
+    "dataset": "d",
+    "totalFileCount": 1,
+    "totalFileSize": 5,
+    "created": "2024-01-01T00:00:00.000Z",
+    "metadata": {"a": "1"},
+    "metadataStringForCLI": "{}",
+}
+ITEM_WITH_FILES = ITEM | {"files": [{"name": "1.csv", "bucketPath": "d/run 1/1.csv", "size": 5}]}
+
+
+def add(client: StudioClient, name: str, dataset: str = "d", *files: str) -> int:
+    sent = [MadeUpFile(file) for file in files or ("1.csv",)]
+    return client.add_data_item(7, name=name, dataset=dataset, metadata={"n": name}, files=sent)[0]
+
+
+def page(*items: Any, total: Any = None, **more: Any) -> Reply:
+    return Reply(200, {"success": True, "data": list(items), "totalDataItemCount": total} | more)
+
+
+def without(record: dict[str, Any], field: str) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key != field}
+
+
+class TestPaging:
+    @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 7])
+    @pytest.mark.parametrize("with_files", [False, True])
+    def test_all_items_are_listed_once(
+        self,
+        studio_emulator: EmulatorServer,
+        studio_client: StudioClient,
+        monkeypatch: pytest.MonkeyPatch,
+        count: int,
+        with_files: bool,
+    ) -> None:
+        monkeypatch.setattr(client_module, "PAGE_ITEMS", 2)
+        ids = [add(studio_client, f"run {n}") for n in range(count)]
+        add(studio_client, "elsewhere", "other")
+        studio_emulator.clear_requests()
+        listed = studio_client.list_data_items(7, "d", with_files=with_files)
+        assert sorted(item.id for item in listed) == ids
+        assert len(studio_emulator.requests()) == max(1, -(-count // 2))
+        assert all((item.files is not None) == with_files for item in listed)
+
+    def test_without_a_dataset_all_are_listed(self, studio_client: StudioClient) -> None:
+        add(studio_client, "1", "d")
+        add(studio_client, "2", "other")
+        assert {item.name for item in studio_client.list_data_items(7)} == {"1", "2"}
+
+    def test_filter_is_passed_on(self, studio_client: StudioClient) -> None:
+        add(studio_client, "run 1")
+        add(studio_client, "run 2")
+        (item,) = studio_client.list_data_items(7, "d", filter="metadata->n = 'run 2'")
+        assert item.name == "run 2"
+
+    def test_filter_that_cannot_be_read(self, studio_client: StudioClient, studio_sleeps: list[float]) -> None:
+        for with_files in (False, True):
+            with pytest.raises(EdgeImpulseAnswerError, match="nonsense") as caught:
+                studio_client.list_data_items(7, filter="nonsense", with_files=with_files)
+            assert caught.value.server_text
+
+    @pytest.mark.parametrize(
+        "replies",
+        [
+            pytest.param([page(ITEM, total=2), page(total=2)], id="fewer than the total"),
+            pytest.param([page(ITEM, ITEM | {"id": 4}, total=1)], id="more than the total"),
+            pytest.param([page(ITEM, total=2), page(ITEM, total=2)], id="the same page twice"),
+            pytest.param([page(total=1)], id="none of one"),
+        ],
+    )
+    def test_listing_that_does_not_match_its_total(self, studio_open: OpenClient, replies: list[Reply]) -> None:
+        with ScriptedServer(*replies) as server, pytest.raises(EdgeImpulseAnswerError, match="incomplete") as caught:
+            studio_open(server.url).list_data_items(7, "d")
+        assert not caught.value.permanent
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            pytest.param({"success": True}, id="missing"),
+            pytest.param({"success": True, "data": None, "totalDataItemCount": 0}, id="null"),
+            pytest.param({"success": True, "data": {}, "totalDataItemCount": 0}, id="an object"),
+        ],
+    )
+    @pytest.mark.parametrize("with_files", [False, True])
+    def test_missing_data_is_an_error_not_an_empty_listing(
+        self, studio_open: OpenClient, answer: Any, with_files: bool
+    ) -> None:
+        with ScriptedServer(Reply(200, answer)) as server, pytest.raises(EdgeImpulseAnswerError, match="'data'"):
+            studio_open(server.url).list_data_items(7, "d", with_files=with_files)
+
+    def test_total_is_not_told(self, studio_open: OpenClient) -> None:
+        with ScriptedServer(page(ITEM), page(ITEM | {"id": 4}), page()) as server:
+            listed = studio_open(server.url).list_data_items(7, "d")
+            offsets = [parse_qs(urlsplit(request.target).query)["offset"] for request in server.received]
+        assert [item.id for item in listed] == [3, 4]
+        assert offsets == [["0"], ["1"], ["2"]]
+
+    def test_server_with_smaller_pages_than_asked_for(self, studio_open: OpenClient) -> None:
+        with ScriptedServer(page(ITEM, total=2), page(ITEM | {"id": 4}, total=2)) as server:
+            assert len(studio_open(server.url).list_data_items(7, "d")) == 2
+
+
+class TestFindByName:
+    NAMES = (
+        "run 1",
+        "it's",
+        "''",
+        'say "hi"',
+        "back\\slash",
+        "50%",
+        "a_b",
+        "Prüfung é",
+        "📈",
+        "x' OR name LIKE '%",
+        "day/1",
+        "a;b",
+        "trailing\\",
+    )
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_exactly_that_one(self, studio_client: StudioClient, name: str) -> None:
+        ids = {each: add(studio_client, each, "d", "1.csv", "é.csv") for each in self.NAMES}
+        add(studio_client, name, "other")
+        (item,) = studio_client.find_data_items(7, "d", name)
+        assert (item.id, item.name, item.dataset) == (ids[name], name, "d")
+        assert item.files is not None
+        assert [file.name for file in item.files] == ["1.csv", "é.csv"]
+
+    @pytest.mark.parametrize("name", ["it's", "run 1"])
+    def test_all_of_that_name(self, studio_client: StudioClient, name: str) -> None:
+        ids = [add(studio_client, name) for _ in range(3)]
+        assert sorted(item.id for item in studio_client.find_data_items(7, "d", name)) == ids
+
+    @pytest.mark.parametrize("name", ["nothing", "no'thing", "RUN 1", "run", "run 1 ", "run%"])
+    def test_no_other(self, studio_client: StudioClient, name: str) -> None:
+        add(studio_client, "run 1")
+        assert studio_client.find_data_items(7, "d", name) == []
+
+    @pytest.mark.parametrize("name", ["run 1", "run '1"])
+    def test_service_that_ignores_filter_and_dataset(self, studio_open: OpenClient, name: str) -> None:
+        """Names and datasets are matched again here."""
+        items = [
+            ITEM_WITH_FILES | {"id": 1, "name": name},
+            ITEM_WITH_FILES | {"id": 2, "name": name.upper()},
+            ITEM_WITH_FILES | {"id": 3, "name": name, "dataset": "D"},
+        ]
+        item = Reply(200, {"success": True, "data": items[0]})
+        with ScriptedServer(page(*items, total=3), item) as server:
+            found = studio_open(server.url).find_data_items(7, "d", name)
+        assert [(item.id, item.name, item.dataset) for item in found] == [(1, name, "d")]
+
+    def test_a_failed_listing_is_no_empty_one(self, studio_open: OpenClient) -> None:
+        reply = Reply(200, {"success": True, "data": [], "totalDataItemCount": 0, "filterParseError": "what?"})
+        with ScriptedServer(reply) as server, pytest.raises(EdgeImpulseAnswerError, match="what"):
+            studio_open(server.url).find_data_items(7, "d", "run 1")
+
+
+class TestTypedAnswers:
+    def test_unknown_fields_are_ignored(self, studio_open: OpenClient) -> None:
+        more = {"somethingNew": {"a": [1]}, "files": [{"name": "1.csv", "size": 5, "checksum": "x"}]}
+        with ScriptedServer(Reply(200, {"success": True, "data": ITEM | more, "new": 1})) as server:
+            item = studio_open(server.url).get_data_item(7, 3)
+        assert (item.id, item.name, item.total_file_count, item.metadata) == (3, "run 1", 1, {"a": "1"})
+        assert item.files is not None
+        assert [(file.name, file.size) for file in item.files] == [("1.csv", 5)]
+
+    @pytest.mark.parametrize(
+        "field", ["id", "name", "dataset", "totalFileCount", "totalFileSize", "created", "metadata"]
+    )
+    def test_missing_field_is_named(self, studio_open: OpenClient, field: str) -> None:
+        replies = Reply(200, {"success": True, "data": without(ITEM, field)}), page(without(ITEM, field), total=1)
+        for reply, call in zip(replies, ("get_data_item", "list_data_items"), strict=True):
+            with ScriptedServer(reply) as server, pytest.raises(EdgeImpulseAnswerError, match=field):
+                getattr(studio_open(server.url), call)(7, 3)
+
+    @pytest.mark.parametrize(
+        ("change", "field"),
+        [
+            pytest.param({"id": "many"}, "id", id="id"),
+            pytest.param({"totalFileSize": None}, "totalFileSize", id="size"),
+            pytest.param({"metadata": "text"}, "metadata", id="metadata"),
+            pytest.param({"metadata": {"a": {"b": "c"}}}, "metadata.a", id="nested metadata"),
+            pytest.param({"files": [{"name": "1.csv"}]}, "files.0.size", id="file without size"),
+            pytest.param({"files": [{"size": 1}]}, "files.0.name", id="file without name"),
+            pytest.param({"created": "yesterday"}, "created", id="created"),
+        ],
+    )
+    def test_field_of_another_type_is_named(self, studio_open: OpenClient, change: Any, field: str) -> None:
+        reply = Reply(200, {"success": True, "data": ITEM | change})
+        with ScriptedServer(reply) as server, pytest.raises(EdgeImpulseAnswerError) as caught:
+            studio_open(server.url).get_data_item(7, 3)
+        assert field in str(caught.value)
+        assert "getOrganizationDataItem" in str(caught.value)
+
+    @pytest.mark.parametrize("answer", [{}, {"data": None}, {"data": []}, {"data": "x"}], ids=str)
+    def test_item_that_is_none(self, studio_open: OpenClient, answer: Any) -> None:
+        reply = Reply(200, {"success": True} | answer)
+        with ScriptedServer(reply) as server, pytest.raises(EdgeImpulseAnswerError):
+            studio_open(server.url).get_data_item(7, 3)
+
+    @pytest.mark.parametrize("answer", [{}, {"id": None}, {"id": "x"}], ids=str)
+    def test_new_item_without_an_id(self, studio_open: OpenClient, answer: Any) -> None:
+        with ScriptedServer(Reply(200, {"success": True} | answer)) as server:
+            with pytest.raises(EdgeImpulseAnswerError, match="id"):
+                add(studio_open(server.url, retry_attempts=3), "run 1")
+            assert len(server.received) == 1
+
+
+class TestOtherCalls:
+    def test_organizations(self, studio_client: StudioClient) -> None:
+        (organization,) = studio_client.list_organizations()
+        assert (organization.id, organization.name) == (7, "Emulated organization")
+
+    @pytest.mark.parametrize("name", ["vibration", "activity data", "a/b", "größe", "50%?#"])
+    def test_dataset(self, studio_client: StudioClient, name: str) -> None:
+        add(studio_client, "run 1", name, "1.csv", "2.csv")
+        dataset = studio_client.get_dataset(7, name)
+        assert (dataset.dataset, dataset.type, dataset.total_item_count, dataset.total_file_count) == (
+            name,
+            "clinical",
+            1,
+            2,
+        )
+
+    def test_buckets(self, studio_client: StudioClient) -> None:
+        assert [bucket.id for bucket in studio_client.list_buckets(7)] == [1]
+
+    def test_update(self, studio_emulator: EmulatorServer, studio_client: StudioClient) -> None:
+        data_id = add(studio_client, "run 1")
+        studio_client.update_data_item(7, data_id, metadata={"größe": "5 📈"})
+        studio_client.update_data_item(7, data_id, name="run 2", dataset="other")
+        (item,) = studio_emulator.items()
+        assert (item.name, item.dataset, item.metadata) == ("run 2", "other", {"größe": "5 📈"})
+
+    def test_update_sends_only_what_is_given(
+        self, studio_emulator: EmulatorServer, studio_client: StudioClient
+    ) -> None:
+        data_id = add(studio_client, "run 1")
+        studio_client.update_data_item(7, data_id, metadata={})
+        assert studio_emulator.requests()[-1].fields == {"metadata": {}}
+        assert studio_emulator.items()[0].metadata == {}
+
+    @pytest.mark.parametrize("name", ["1.csv", 'a "b".csv', "a/b&c=d.csv", "größe 100%+.csv", "#?.csv"])
+    def test_delete_file(self, studio_emulator: EmulatorServer, studio_client: StudioClient, name: str) -> None:
+        data_id = add(studio_client, "run 1", "d", "kept.csv", name)
+        studio_client.delete_file(7, data_id, name)
+        assert [file.name for file in studio_emulator.items()[0].files] == ["kept.csv"]
+
+    def test_delete_item(self, studio_emulator: EmulatorServer, studio_client: StudioClient) -> None:
+        kept, gone = add(studio_client, "1"), add(studio_client, "2")
+        studio_client.delete_data_item(7, gone)
+        assert [item.id for item in studio_emulator.items()] == [kept]
+
+    def test_what_is_not_there_is_refused(self, studio_client: StudioClient) -> None:
+        for call in (
+            lambda: studio_client.get_data_item(7, 99),
+            lambda: studio_client.delete_data_item(7, 99),
+            lambda: studio_client.add_files(7, 99, [MadeUpFile("1.csv")]),
+            lambda: studio_client.list_data_items(8),
+        ):
+            with pytest.raises(EdgeImpulseRefusedError):
+                call()
+
+    def test_bucket_that_is_not_there(self, studio_emulator: EmulatorServer, studio_client: StudioClient) -> None:
+        with pytest.raises(EdgeImpulseRefusedError, match="99"):
+            studio_client.add_data_item(
+                7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")], bucket_id=99
+            )
+        assert studio_emulator.items() == []
+
+
+class TestSeveralThreads:
+    def test_one_client_for_four(self, studio_emulator: EmulatorServer) -> None:
+        from airflow_provider_ei.studio.settings import StudioSettings
+
+        settings = StudioSettings(api_key=KEY, base_url=studio_emulator.url)
+        errors: list[EdgeImpulseError] = []
+
+        def work(number: int) -> None:
+            try:
+                for turn in range(5):
+                    add(client, f"{number}-{turn}")
+            except EdgeImpulseError as error:
+                errors.append(error)
+
+        with StudioClient(settings, connections=4) as client:
+            threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert errors == []
+        assert {item.name for item in studio_emulator.items()} == {f"{n}-{t}" for n in range(4) for t in range(5)}

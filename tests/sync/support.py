@@ -1,0 +1,129 @@
+"""Short ways to say what is wanted, what is listed and what should be there."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, NoReturn
+
+from airflow_provider_ei.emulator import EmulatorServer, RequestRecord
+from airflow_provider_ei.studio.answers import DataFile, DataItem
+from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.metadata import complete_metadata, pending_metadata
+
+KEY = "ei_sync_tests_0123456789abcdef"
+ORGANIZATION = 7
+
+#: Stands in the marks of a pending item: the run that the test plans for.
+RUN = "this run"
+
+
+@dataclass
+class MadeUpFile:
+    """A file in memory; counts how often it was opened."""
+
+    name: str
+    data: bytes = b""
+    content_type: str = "text/csv"
+    stated_size: int | None = None
+    opened: int = 0
+
+    @property
+    def size(self) -> int:
+        return len(self.data) if self.stated_size is None else self.stated_size
+
+    @property
+    def source(self) -> str:
+        return f"made-up/{self.name}"
+
+    def open(self) -> BinaryIO:
+        self.opened += 1
+        return io.BytesIO(self.data)
+
+    def check_unchanged(self, handle: BinaryIO) -> None:
+        return None
+
+
+@dataclass
+class MeddlingFile(MadeUpFile):
+    """Does something the first time it is opened."""
+
+    meddle: Any = field(default=lambda: None)
+
+    def open(self) -> BinaryIO:
+        handle = super().open()
+        if self.opened == 1:
+            self.meddle()
+        return handle
+
+
+def no_store(uri: str) -> NoReturn:
+    raise AssertionError(f"no store was to be opened: {uri}")
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def made_up(files: Mapping[str, bytes]) -> list[MadeUpFile]:
+    return [MadeUpFile(name, data) for name, data in files.items()]
+
+
+def wanted_item(
+    files: Mapping[str, bytes] | Sequence[Any], metadata: Mapping[str, str] | None = None, *, read: bool = False
+) -> WantedItem:
+    """An item that is wanted; with ``read``, the hashes of its files are known."""
+    sources = made_up(files) if isinstance(files, Mapping) else list(files)
+    hashes = {file.name: sha256(file.data) for file in sources} if read else {}
+    return WantedItem("run 1", "d", sources, dict(metadata or {}), hashes=hashes)
+
+
+def listed_item(
+    files: Mapping[str, bytes | int], metadata: Mapping[str, str] | None = None, *, data_id: int = 1
+) -> DataItem:
+    """An item as the service lists it, with contents or sizes of its files."""
+    sizes = {name: data if isinstance(data, int) else len(data) for name, data in files.items()}
+    return DataItem(
+        id=data_id,
+        name="run 1",
+        dataset="d",
+        total_file_count=len(sizes),
+        total_file_size=sum(sizes.values()),
+        created=datetime(2024, 1, 1, tzinfo=UTC),
+        metadata=dict(metadata or {}),
+        files=tuple(DataFile(name=name, size=size) for name, size in sizes.items()),
+    )
+
+
+def complete(files: Mapping[str, bytes], metadata: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The metadata of an item that an upload of these files has left."""
+    item = wanted_item(files, metadata, read=True)
+    return complete_metadata({}, item.metadata, state=item.digest, files=item.files_digest)
+
+
+def pending(metadata: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The metadata of an item whose upload has begun."""
+    return pending_metadata({}, dict(metadata or {}), run=RUN)
+
+
+def contents(server: EmulatorServer, data_id: int) -> dict[str, bytes]:
+    """All files of an item, as the server stores them."""
+    (item,) = [item for item in server.items() if item.id == data_id]
+    return {file.name: server.read_file(data_id, file.name) for file in item.files}
+
+
+def changes(server: EmulatorServer) -> list[RequestRecord]:
+    """The requests that were to change something, whether they did or not."""
+    return [request for request in server.requests() if request.method != "GET"]
+
+
+def operations(server: EmulatorServer) -> list[str | None]:
+    return [request.operation for request in changes(server)]
+
+
+def users_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Without our marks, and without what was blanked because nothing could remove it."""
+    return {key: value for key, value in metadata.items() if not key.startswith("airflow_ei_") and value}

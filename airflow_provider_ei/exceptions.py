@@ -41,6 +41,10 @@ class EdgeImpulseFileError(EdgeImpulseError):
     """
 
 
+class EdgeImpulseCancelledError(EdgeImpulseError):
+    """The task was told to stop. An item that was being uploaded stays pending, and the next run completes it."""
+
+
 class EdgeImpulseServiceError(EdgeImpulseError):
     """The service refused, failed or could not be reached.
 

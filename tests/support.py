@@ -29,7 +29,7 @@ def load_dags(path: Path) -> dict[str, Any]:
     except ImportError:  # Airflow 2
         from airflow.models.dagbag import DagBag
 
-    bag = DagBag(str(path), include_examples=False) if _is_airflow_2() else DagBag(str(path))
+    bag = DagBag(str(path), include_examples=False) if is_airflow_2() else DagBag(str(path))
     assert bag.import_errors == {}
     return dict(bag.dags)
 
@@ -55,7 +55,8 @@ def run_dag(path: Path | str) -> Run:
     return run
 
 
-def _is_airflow_2() -> bool:
+def is_airflow_2() -> bool:
+    """Whether this is Airflow 2.11, where some things are told apart."""
     from airflow import __version__
 
     return __version__.startswith("2.")

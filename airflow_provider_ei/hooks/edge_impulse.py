@@ -57,6 +57,7 @@ class EdgeImpulseHook(BaseHook):
         super().__init__()
         self.edge_impulse_conn_id = edge_impulse_conn_id
         self._given_organization_id = organization_id
+        self._cancelled = False
 
     # --- the connection's form in Airflow 2; Airflow 3 takes it from get_provider_info --------------------
 
@@ -109,11 +110,23 @@ class EdgeImpulseHook(BaseHook):
         """The client that all calls go through; its connections are kept open between them."""
         from airflow_provider_ei.studio.client import StudioClient
 
-        return StudioClient(self.settings)
+        client = StudioClient(self.settings)
+        if self._cancelled:
+            client.cancel()
+        return client
 
     def get_conn(self) -> StudioClient:
         """Return the client, as Airflow's hooks do."""
         return self.client
+
+    def cancel(self) -> None:
+        """End the call under way with ``EdgeImpulseCancelledError``, and all later ones; for ``on_kill``.
+
+        Safe in a signal handler and from another thread.
+        """
+        self._cancelled = True
+        if "client" in self.__dict__:
+            self.client.cancel()
 
     @cached_property
     def organization_id(self) -> int:

@@ -79,6 +79,7 @@ class EdgeImpulseAddDataOperator(BaseOperator):
         self.organization_id = organization_id
         self.if_exists = if_exists
         self.edge_impulse_conn_id = edge_impulse_conn_id
+        self._hook: EdgeImpulseHook | None = None
 
     def execute(self, context: Context) -> AddDataResult:
         """Upload, and return what was done.
@@ -86,9 +87,9 @@ class EdgeImpulseAddDataOperator(BaseOperator):
         :raises AirflowFailException: for an error that no retry can mend.
         :raises EdgeImpulseError: for one that may pass; Airflow tries again.
         """
-        hook = EdgeImpulseHook(self.edge_impulse_conn_id, organization_id=self.organization_id)
+        self._hook = hook = EdgeImpulseHook(self.edge_impulse_conn_id, organization_id=self.organization_id)
         try:
-            return hook.add_data(
+            result = hook.add_data(
                 name=self.name,
                 dataset=self.dataset,
                 files=self.files,
@@ -103,3 +104,10 @@ class EdgeImpulseAddDataOperator(BaseOperator):
                 # Its words say all; the frames below it would only push them out of sight.
                 raise AirflowFailException(str(error)) from None
             raise
+        hook.client.check_cancelled()  # Airflow 3 goes on after on_kill: a killed task must not end as a success
+        return result
+
+    def on_kill(self) -> None:
+        """Stop at once; what is half-done stays pending, and the next try completes it."""
+        if self._hook is not None:
+            self._hook.cancel()

@@ -13,11 +13,11 @@ from urllib.parse import quote, urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
-from airflow_provider_ei.exceptions import EdgeImpulseAnswerError
+from airflow_provider_ei.exceptions import EdgeImpulseAnswerError, EdgeImpulseCancelledError
 from airflow_provider_ei.studio.answers import Answer, AnswerT, Bucket, DataItem, Dataset, Organization, parse
-from airflow_provider_ei.studio.multipart import MultipartBody, UploadFile
+from airflow_provider_ei.studio.multipart import MultipartBody, OnRead, UploadFile
 from airflow_provider_ei.studio.outcome import read_answer, read_failure, wants_new_try
-from airflow_provider_ei.studio.retry import retrying
+from airflow_provider_ei.studio.retry import RetryBudget, retrying
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.studio.transport import open_session
 
@@ -45,14 +45,16 @@ class StudioClient:
 
     :param settings: where to, with which key and time-outs.
     :param connections: connections kept open at once; one is enough for one thread.
-    :param sleep: waits that many seconds between two tries.
+    :param sleep: waits that many seconds between two tries; by default so that :meth:`cancel` ends it.
     """
 
     def __init__(
-        self, settings: StudioSettings, *, connections: int = 1, sleep: Callable[[float], None] = time.sleep
+        self, settings: StudioSettings, *, connections: int = 1, sleep: Callable[[float], None] | None = None
     ) -> None:
         self.settings = settings
-        self.sleep = sleep
+        self._sleep = sleep or self._sleep_until_cancelled
+        self._budget = RetryBudget()
+        self._cancelled = False  # no threading.Event: a signal handler that sets one can meet its own thread's lock
         self._session = open_session(settings.api_key, write_timeout=settings.write_timeout, connections=connections)
 
     def __enter__(self) -> StudioClient:
@@ -64,6 +66,32 @@ class StudioClient:
     def close(self) -> None:
         """Close all connections."""
         self._session.close()
+
+    def cancel(self) -> None:
+        """End the request under way and refuse further ones; safe in a signal handler and from another thread."""
+        self._cancelled = True
+        self._session.abort()
+
+    def check_cancelled(self) -> None:
+        """Do nothing, unless the client was cancelled.
+
+        :raises EdgeImpulseCancelledError: if it was.
+        """
+        if self._cancelled:
+            raise EdgeImpulseCancelledError("The task was told to stop; the upload is not complete.")
+
+    def sleep(self, seconds: float) -> None:
+        """Wait.
+
+        :raises EdgeImpulseCancelledError: when the client is cancelled meanwhile.
+        """
+        self._sleep(seconds)
+        self.check_cancelled()
+
+    def _sleep_until_cancelled(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not self._cancelled and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, 0.2))
 
     # --- organizations, datasets, buckets -----------------------------------------------------------------
 
@@ -162,11 +190,13 @@ class StudioClient:
         bucket_name: str | None = None,
         bucket_id: int | None = None,
         bucket_path: str | None = None,
+        on_read: OnRead | None = None,
     ) -> tuple[int, dict[str, str]]:
         """Add a data item with up to 10,000 files (``addOrganizationDataItem``).
 
         Not idempotent: it is tried again only when it certainly was not carried out.
 
+        :param on_read: told of each block of a file, when it is about to leave.
         :return: the new item's id, and the SHA-256 of what was sent by file name.
         :raises EdgeImpulseUnavailableError: with ``ambiguous`` when the item may have been stored all the same.
         :raises EdgeImpulseFileError: when a file changed while it was sent.
@@ -181,17 +211,20 @@ class StudioClient:
         }
         fields = [("name", name), *((key, value) for key, value in optional.items() if value is not None)]
         answer, digests = self._upload(
-            operation, f"/api/organizations/{organization_id}/data/add", fields, files, idempotent=False
+            operation, f"/api/organizations/{organization_id}/data/add", fields, files, on_read, idempotent=False
         )
         return parse(Created, answer, operation).id, digests
 
-    def add_files(self, organization_id: int, data_id: int, files: Sequence[UploadFile]) -> dict[str, str]:
+    def add_files(
+        self, organization_id: int, data_id: int, files: Sequence[UploadFile], on_read: OnRead | None = None
+    ) -> dict[str, str]:
         """Add up to 10,000 files to a data item; one of the same name is replaced (``addOrganizationDataFile``).
 
+        :param on_read: told of each block of a file, when it is about to leave; again when it is tried again.
         :return: the SHA-256 of what was sent by file name.
         """
         path = f"/api/organizations/{organization_id}/data/{data_id}/add"
-        return self._upload("addOrganizationDataFile", path, [], files, idempotent=True)[1]
+        return self._upload("addOrganizationDataFile", path, [], files, on_read, idempotent=True)[1]
 
     def update_data_item(
         self,
@@ -250,11 +283,12 @@ class StudioClient:
         path: str,
         fields: Sequence[tuple[str, str]],
         files: Sequence[UploadFile],
+        on_read: OnRead | None,
         *,
         idempotent: bool,
     ) -> tuple[dict[str, Any], dict[str, str]]:
         def once() -> tuple[dict[str, Any], dict[str, str]]:
-            with MultipartBody(fields, files) as body:  # a new one for each try: a sent body is spent
+            with MultipartBody(fields, files, on_read) as body:  # a new one for each try: a sent body is spent
                 answer = self._send(
                     operation, "POST", path, data=body.encoder, headers={"Content-Type": body.content_type}
                 )
@@ -266,6 +300,7 @@ class StudioClient:
         loop = retrying(
             attempts=attempts or self.settings.retry_attempts,
             wait=self.settings.retry_wait,
+            budget=self._budget,
             may_retry=lambda error: wants_new_try(error, idempotent=idempotent),
             sleep=self.sleep,
         )
@@ -273,6 +308,7 @@ class StudioClient:
 
     def _send(self, operation: str, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         settings = self.settings
+        self.check_cancelled()
         self._session.has_sent = False
         try:
             response = self._session.request(
@@ -283,11 +319,14 @@ class StudioClient:
                 **kwargs,
             )
         except (requests.RequestException, HTTPError, OSError, UnicodeError) as error:
+            self.check_cancelled()
             # Three libraries' tracebacks would bury what the person who reads the task's log has to know.
             log.debug("%s failed", operation, exc_info=True)
             host = urlsplit(settings.base_url).netloc
             raise read_failure(error, operation, host, has_sent=self._session.has_sent) from None
-        return read_answer(response, operation, settings.api_key)
+        answer = read_answer(response, operation, settings.api_key)
+        self._budget.succeeded()
+        return answer
 
 
 def _each(kind: type[AnswerT], answer: Mapping[str, Any], field: str, operation: str) -> list[AnswerT]:

@@ -8,7 +8,7 @@ or shorter ends the request before the service could store it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol
 
@@ -49,6 +49,10 @@ class UploadFile(Protocol):
         """
 
 
+#: Told after each block: the file's name, and how many of its bytes were read so far.
+OnRead = Callable[[str, int], None]
+
+
 class PinnedReader:
     """Reads exactly ``file.size`` bytes, and hashes them on the way.
 
@@ -56,8 +60,9 @@ class PinnedReader:
     which the encoder would take a length of its own.
     """
 
-    def __init__(self, file: UploadFile) -> None:
+    def __init__(self, file: UploadFile, on_read: OnRead | None = None) -> None:
         self.file = file
+        self._on_read = on_read
         self.len = file.size
         self._hash = hashlib.sha256()
         self._handle: BinaryIO | None = None
@@ -81,6 +86,8 @@ class PinnedReader:
                 )
             self._hash.update(block)
             self.len -= len(block)
+            if self._on_read is not None:
+                self._on_read(self.file.name, self.file.size - self.len)
             if self.len == 0:
                 self._finish(self._handle)
         except EdgeImpulseError:
@@ -135,10 +142,13 @@ class MultipartBody:
 
     :param fields: text parts, in order.
     :param files: the ``files[]`` parts, in order.
+    :param on_read: told of each block of a file.
     """
 
-    def __init__(self, fields: Iterable[tuple[str, str]], files: Sequence[UploadFile]) -> None:
-        self._readers = [PinnedReader(file) for file in files]
+    def __init__(
+        self, fields: Iterable[tuple[str, str]], files: Sequence[UploadFile], on_read: OnRead | None = None
+    ) -> None:
+        self._readers = [PinnedReader(file, on_read) for file in files]
         parts: list[tuple[str, Any]] = list(fields)
         parts += [("files[]", (r.file.name, r, r.file.content_type)) for r in self._readers]
         self.encoder = MultipartEncoder(parts)

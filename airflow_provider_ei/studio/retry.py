@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from time import monotonic
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 log = logging.getLogger(__name__)
 
 #: Longest wait between two tries, in seconds, whatever ``Retry-After`` asks for.
 LONGEST_WAIT = 60.0
+
+#: Seconds since its first failure after which a request is not tried again.
+LONGEST_TROUBLE = 900.0
 
 
 def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
@@ -36,35 +41,69 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
     return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
+class RetryBudget:
+    """Retries that all requests of a task share, so that a service in trouble is not asked four times for everything.
+
+    A retry takes one; ten requests that succeed give one back, up to where it began.
+    """
+
+    def __init__(self, retries: int = 20) -> None:
+        self._most = self._left = 10 * retries  # in tenths
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        """Take one retry; False when none is left."""
+        with self._lock:
+            if self._left < 10:
+                return False
+            self._left -= 10
+            return True
+
+    def succeeded(self) -> None:
+        """Take note of a request that needed no retry."""
+        with self._lock:
+            self._left = min(self._left + 1, self._most)
+
+
 def retrying(
     *,
     attempts: int,
     wait: float,
+    budget: RetryBudget,
     may_retry: Callable[[BaseException], bool],
     sleep: Callable[[float], None],
 ) -> Retrying:
     """Return tenacity's loop: full jitter, or what the service asked for, and the last error when all fail.
 
+    It ends when the attempts, the budget, or :data:`LONGEST_TROUBLE` since the first failure are used up.
+
     :param attempts: tries in all.
     :param wait: base of the back-off in seconds; the n-th wait is drawn from 0 to ``wait * 2**n``.
     """
     jitter = wait_random_exponential(multiplier=wait, max=LONGEST_WAIT)
+    trouble_began: list[float] = []
 
     def how_long(state: RetryCallState) -> float:
         asked = getattr(_error(state), "retry_after", None)
         return max(jitter(state), min(asked or 0.0, LONGEST_WAIT))
 
+    def has_to_end(state: RetryCallState) -> bool:
+        now = monotonic()
+        trouble_began.append(now)
+        if state.attempt_number >= attempts or now - trouble_began[0] > LONGEST_TROUBLE:
+            return True
+        if budget.take():
+            return False
+        log.warning("The retries that this task may use are spent.")
+        return True
+
     def tell(state: RetryCallState) -> None:
         log.warning(
-            "%s Trying again in %.1f s (%d of %d).",
-            _error(state),
-            state.upcoming_sleep,
-            state.attempt_number,
-            attempts,
+            "%s Trying again in %.1f s (%d of %d).", _error(state), state.upcoming_sleep, state.attempt_number, attempts
         )
 
     return Retrying(
-        stop=stop_after_attempt(attempts),
+        stop=has_to_end,
         wait=how_long,
         retry=retry_if_exception(may_retry),
         before_sleep=tell,

@@ -6,8 +6,11 @@ second request would carry its full length and no bytes.
 
 from __future__ import annotations
 
+import socket
 import threading
+from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -44,6 +47,8 @@ class StudioSession(requests.Session):
     def __init__(self) -> None:
         super().__init__()
         self._this_thread = threading.local()
+        self._connections: WeakSet[HTTPConnection] = WeakSet()
+        self._aborted = False
 
     @property
     def has_sent(self) -> bool:
@@ -53,6 +58,25 @@ class StudioSession(requests.Session):
     @has_sent.setter
     def has_sent(self, value: bool) -> None:
         self._this_thread.has_sent = value
+
+    def about_to_send(self, connection: HTTPConnection) -> None:
+        """Take note of a connection that a request leaves through.
+
+        :raises ConnectionAbortedError: when :meth:`abort` was called before.
+        """
+        if self._aborted:
+            raise ConnectionAbortedError("aborted")
+        self.has_sent = True
+        self._connections.add(connection)
+
+    def abort(self) -> None:
+        """End whatever is being sent or waited for, for good; safe in a signal handler and from another thread."""
+        self._aborted = True
+        for connection in list(self._connections):
+            if connection.sock is not None:
+                with suppress(OSError):
+                    # Of the plain socket: TLS would first say goodbye, and wait for the other side to answer.
+                    socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Return None, always. requests would prepare the next request even when it may not follow it."""
@@ -113,7 +137,7 @@ class UploadAdapter(HTTPAdapter):
         if connection.sock is None:
             connection.connect()  # under the connect time-out, which the socket keeps until it is told otherwise
         connection.sock.settimeout(self._write_timeout)
-        self._session.has_sent = True
+        self._session.about_to_send(connection)
 
 
 def open_session(api_key: str, *, write_timeout: float, connections: int) -> StudioSession:

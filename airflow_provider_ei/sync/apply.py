@@ -39,6 +39,7 @@ from airflow_provider_ei.sync.plan import (
     WriteDigest,
     plan_item,
 )
+from airflow_provider_ei.sync.progress import ProgressLog
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ class ItemUpload:
         self._if_exists = if_exists
         self._limits = Limits(client.settings.batch_files, client.settings.batch_bytes)
         self._progress = Progress()
+        self._log_progress = ProgressLog(wanted.sizes)
         self._failures = 0
         self._looked = False
 
@@ -91,6 +93,7 @@ class ItemUpload:
         """
         listed = self._listed()
         for _ in range(MOST_ROUNDS):
+            self._client.check_cancelled()
             steps = plan_item(self._wanted, listed, self._progress, self._if_exists, self._limits)
             for step in steps:
                 if isinstance(step, Done):
@@ -116,7 +119,7 @@ class ItemUpload:
             case ReadFiles():
                 for file in wanted.files:
                     if file.name not in wanted.hashes:
-                        wanted.hashes[file.name] = sha256_of(file)
+                        wanted.hashes[file.name] = sha256_of(file, lambda *_: client.check_cancelled())
             case Create():
                 self._create(step)
             case DeleteDouble(item):
@@ -130,7 +133,7 @@ class ItemUpload:
                     client.update_data_item(organization_id, item.id, metadata=metadata)
             case AddFiles(item, files):
                 with self._unless_gone(item):
-                    self._sent(client.add_files(organization_id, item.id, files))
+                    self._sent(client.add_files(organization_id, item.id, files, self._log_progress))
             case RemoveFile(item, name):
                 with self._unless_gone(item), self._unless(lambda listed: _lacks(listed.get(item.id), name)):
                     client.delete_file(organization_id, item.id, name)
@@ -156,6 +159,7 @@ class ItemUpload:
                 bucket_name=wanted.bucket_name,
                 bucket_id=wanted.bucket_id,
                 bucket_path=wanted.bucket_path,
+                on_read=self._log_progress,
             )
         except EdgeImpulseUnavailableError as error:
             if not error.ambiguous:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from airflow_provider_ei.studio.multipart import PinnedReader, UploadFile
+from airflow_provider_ei.studio.multipart import OnRead, PinnedReader, UploadFile
 
 #: Goes into every digest, so that a later way to compute it cannot be mistaken for this one.
 SCHEME = 1
@@ -14,12 +14,13 @@ SCHEME = 1
 _BLOCK_BYTES = 1024 * 1024
 
 
-def sha256_of(file: UploadFile) -> str:
+def sha256_of(file: UploadFile, on_read: OnRead | None = None) -> str:
     """Read a file to its end and return its SHA-256 in hex.
 
+    :param on_read: told of each block.
     :raises EdgeImpulseFileError: when it cannot be read or changes meanwhile.
     """
-    reader = PinnedReader(file)
+    reader = PinnedReader(file, on_read)
     if file.size == 0:
         reader.check_empty()
     while reader.read(_BLOCK_BYTES):

@@ -34,6 +34,11 @@ class WantedItem:
         self._own_names.update((name, name) for name in self._sizes)  # a name itself before another one's wire form
 
     @property
+    def sizes(self) -> Mapping[str, int]:
+        """Bytes by file name."""
+        return self._sizes
+
+    @property
     def total_bytes(self) -> int:
         """Bytes of all files."""
         return sum(self._sizes.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 from contextlib import ExitStack
@@ -66,7 +67,6 @@ class TestStatus:
             pytest.param(200, [{"success": True}], EdgeImpulseAnswerError, False, id="200 a list"),
             pytest.param(200, '{"success": true', EdgeImpulseAnswerError, False, id="200 half of JSON"),
             pytest.param(200, b"\xff\xfe{\x00", EdgeImpulseAnswerError, False, id="200 no text"),
-            pytest.param(200, "[" * 100_000, EdgeImpulseAnswerError, False, id="200 nested too deeply"),
             pytest.param(204, "", EdgeImpulseAnswerError, False, id="204"),
             pytest.param(301, "", EdgeImpulseRedirectError, True, id="301"),
             pytest.param(304, "", EdgeImpulseRedirectError, True, id="304"),
@@ -112,6 +112,10 @@ class TestStatus:
         assert error.operation in str(error)
         if isinstance(error, EdgeImpulseUnavailableError):
             assert error.ambiguous
+
+    def test_answer_that_is_nested_too_deeply(self, studio_open: OpenClient) -> None:
+        gc.collect()  # what is collected at the deepest point of a recursion cannot be finalized
+        assert type(error_of(studio_open, Reply(200, "[" * 100_000))) is EdgeImpulseAnswerError
 
     @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 413, 500])
     @pytest.mark.parametrize(

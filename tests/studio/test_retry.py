@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.retry import RetryBudget
 
 from .conftest import OpenClient
 from .stubs import MadeUpFile
@@ -155,9 +157,9 @@ class TestAddingAnItem:
 class TestWaits:
     def test_are_drawn_from_a_window_that_doubles(self, studio_open: OpenClient, studio_sleeps: list[float]) -> None:
         with ScriptedServer(Reply(503)) as server:
-            client = studio_open(server.url, retry_attempts=5, retry_wait=0.5)
             rounds = []
             for _ in range(30):
+                client = studio_open(server.url, retry_attempts=5, retry_wait=0.5)
                 with pytest.raises(EdgeImpulseUnavailableError):
                     client.list_organizations()
                 rounds.append(studio_sleeps[:])
@@ -205,3 +207,37 @@ class TestWaits:
         with ScriptedServer(reply) as server, pytest.raises(EdgeImpulseThrottledError):
             studio_open(server.url, retry_attempts=30, retry_wait=10.0).list_organizations()
         assert max(studio_sleeps) > 1
+
+
+class TestBudget:
+    """A service in trouble is not asked four times for everything."""
+
+    def test_is_shared_by_all_requests_of_a_client(self, studio_open: OpenClient, studio_sleeps: list[float]) -> None:
+        with ScriptedServer(Reply(503)) as server:
+            client = studio_open(server.url, retry_attempts=4)
+            for _ in range(10):
+                with pytest.raises(EdgeImpulseUnavailableError):
+                    client.list_organizations()
+            assert len(studio_sleeps) == 20
+            assert len(server.received) == 30
+
+    def test_successes_give_back(self) -> None:
+        budget = RetryBudget(2)
+        assert [budget.take() for _ in range(3)] == [True, True, False]
+        for _ in range(10):
+            budget.succeeded()
+        assert [budget.take() for _ in range(2)] == [True, False]
+        for _ in range(1000):
+            budget.succeeded()
+        assert [budget.take() for _ in range(3)] == [True, True, False]
+
+
+def test_trouble_that_lasts_ends_the_tries(
+    studio_open: OpenClient, studio_sleeps: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock is the service's: each answer takes five minutes."""
+    clock = itertools.count(0, 300)
+    monkeypatch.setattr("airflow_provider_ei.studio.retry.monotonic", lambda: float(next(clock)))
+    with ScriptedServer(Reply(503)) as server, pytest.raises(EdgeImpulseUnavailableError):
+        studio_open(server.url, retry_attempts=99).list_organizations()
+    assert len(studio_sleeps) == 4

@@ -1,0 +1,49 @@
+"""For tasks that use the hook themselves, on Airflow 3.3 and later: which errors are worth a retry, and when."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
+
+from airflow_provider_ei.exceptions import EdgeImpulseError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class EdgeImpulseRetryPolicy(RetryPolicy):
+    """Fail at once on a permanent error; after throttling wait as long as the service asked.
+
+    Everything else follows the task's own ``retries`` and ``retry_delay``::
+
+        @task(retries=3, retry_policy=EdgeImpulseRetryPolicy())
+        def upload():
+            EdgeImpulseHook().add_data(...)
+
+    The operators of this package need it only for the waits: they turn permanent errors into
+    ``AirflowFailException`` themselves.
+    """
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
+        """Decide by the error's ``permanent`` and ``retry_after`` (seconds)."""
+        if not isinstance(exception, EdgeImpulseError):
+            return RetryDecision.default()
+        if exception.permanent:
+            return RetryDecision.fail(reason=str(exception))
+        seconds = getattr(exception, "retry_after", None)
+        if seconds is None:
+            return RetryDecision.default()
+        return RetryDecision.retry(delay=timedelta(seconds=seconds), reason=f"Edge Impulse asked to wait {seconds:g} s")
+
+    def serialize(self) -> dict[str, Any]:
+        """Return what :meth:`deserialize` needs, which is nothing."""
+        return {}
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> EdgeImpulseRetryPolicy:
+        """Make the policy again."""
+        return cls()

@@ -1,0 +1,63 @@
+"""A line in the task's log every few seconds, for uploads that take longer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two lines, and before the first.
+EVERY = 10.0
+
+
+class ProgressLog:
+    """Counts the bytes of an item's files as they leave.
+
+    :param sizes: bytes by file name.
+    :param clock: seconds, from any moment on.
+    """
+
+    def __init__(self, sizes: Mapping[str, int], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sizes = sizes
+        self._clock = clock
+        self._read: dict[str, int] = {}
+        self._bytes = 0
+        self._files = sum(size == 0 for size in sizes.values())
+        self._total = sum(sizes.values())
+        self._begun = self._told = clock()
+
+    def __call__(self, name: str, position: int) -> None:
+        """Take note that a file was read up to a position; one that is sent again begins anew."""
+        before, size = self._read.get(name, 0), self._sizes[name]
+        self._read[name] = position
+        self._bytes += position - before
+        self._files += (position == size) - (before == size)
+        now = self._clock()
+        if now - self._told >= EVERY:
+            self._told = now
+            log.info("%s", self._line(now - self._begun))
+
+    def _line(self, seconds: float) -> str:
+        rate = self._bytes / seconds
+        left = (self._total - self._bytes) / rate if rate else 0.0
+        return (
+            f"{self._files:,} of {len(self._sizes):,} files, {bytes_in_words(self._bytes)} of {bytes_in_words(self._total)}, "
+            f"{bytes_in_words(rate)}/s, about {seconds_in_words(left)} left."
+        )
+
+
+def bytes_in_words(count: float) -> str:
+    """Write a number of bytes for people, in decimal units."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count:.0f} bytes"
+
+
+def seconds_in_words(seconds: float) -> str:
+    """Write a number of seconds for people."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError
 from airflow_provider_ei.exceptions import EdgeImpulseAnswerError, EdgeImpulseCancelledError
 from airflow_provider_ei.studio.answers import Answer, AnswerT, Bucket, DataItem, Dataset, Organization, parse
 from airflow_provider_ei.studio.multipart import MultipartBody, OnRead, UploadFile
-from airflow_provider_ei.studio.outcome import read_answer, read_failure, wants_new_try
+from airflow_provider_ei.studio.outcome import read_answer, read_failure, shown, wants_new_try
 from airflow_provider_ei.studio.retry import RetryBudget, retrying
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.studio.transport import open_session
@@ -137,11 +137,12 @@ class StudioClient:
             query = {"dataset": dataset, "filter": filter, "limit": PAGE_ITEMS, "offset": offset}
             answer = self._call(operation, "GET", path, query=query)
             if answer.get("filterParseError"):
+                words = shown(str(answer["filterParseError"]), self.settings.api_key)
                 raise EdgeImpulseAnswerError(
-                    f"{operation}: the service could not read the filter {filter!r}: {answer['filterParseError']}",
+                    f"{operation}: the service could not read the filter {filter!r}: {words}",
                     operation=operation,
                     status=200,
-                    server_text=str(answer["filterParseError"]),
+                    server_text=words,
                 )
             page = _each(DataItem, answer, "data", operation)
             items.update((item.id, item) for item in page)

@@ -141,6 +141,11 @@ def _server_text(response: requests.Response, answer: dict[str, Any] | None, api
         text = str(answer.get("error") or answer.get("message") or "")
     else:
         text = re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", response.text)
+    return shown(text, api_key)
+
+
+def shown(text: str, api_key: str) -> str:
+    """Return the service's words as an error may show them: on one line, shortened, without the key."""
     text = " ".join(text.split()).replace(api_key, "***")
     return text if len(text) <= SERVER_TEXT_LIMIT else text[:SERVER_TEXT_LIMIT] + "…"
 

@@ -78,7 +78,7 @@ def retrying(
     It ends when the attempts, the budget, or :data:`LONGEST_TROUBLE` since the first failure are used up.
 
     :param attempts: tries in all.
-    :param wait: base of the back-off in seconds; the n-th wait is drawn from 0 to ``wait * 2**n``.
+    :param wait: base of the back-off in seconds; the first wait is drawn from 0 to ``wait``, the next from twice that.
     """
     jitter = wait_random_exponential(multiplier=wait, max=LONGEST_WAIT)
     trouble_began: list[float] = []

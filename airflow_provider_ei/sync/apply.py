@@ -161,8 +161,8 @@ class ItemUpload:
                 bucket_path=wanted.bucket_path,
                 on_read=self._log_progress,
             )
-        except EdgeImpulseUnavailableError as error:
-            if not error.ambiguous:
+        except (EdgeImpulseUnavailableError, EdgeImpulseAnswerError) as error:
+            if not getattr(error, "ambiguous", True):  # an answer that cannot be read leaves all open
                 raise
             progress.unanswered += 1
             self._wait_and_look(error)

@@ -57,6 +57,8 @@ def metadata_texts(metadata: object) -> dict[str, str]:
 
 
 def _text(key: str, value: object) -> str:
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        value = value.item()  # a scalar of numpy or pandas
     if isinstance(value, str):
         if "\0" in value:
             raise EdgeImpulseInputError(f"metadata[{key!r}] contains a NUL character.")

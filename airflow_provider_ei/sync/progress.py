@@ -43,7 +43,8 @@ class ProgressLog:
         rate = self._bytes / seconds
         left = (self._total - self._bytes) / rate if rate else 0.0
         return (
-            f"{self._files:,} of {len(self._sizes):,} files, {bytes_in_words(self._bytes)} of {bytes_in_words(self._total)}, "
+            f"{self._files:,} of {len(self._sizes):,} files, "
+            f"{bytes_in_words(self._bytes)} of {bytes_in_words(self._total)}, "
             f"{bytes_in_words(rate)}/s, about {seconds_in_words(left)} left."
         )
 

@@ -470,3 +470,20 @@ class TestInputs:
         for value in ("", None, "Update", ["update"]):
             with pytest.raises(EdgeImpulseInputError, match="update, skip, fail, overwrite"):
                 check_if_exists(value)
+
+
+class NumpyScalar:
+    """What numpy's scalars have, without numpy."""
+
+    ndim = 0
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def item(self) -> object:
+        return self.value
+
+
+@pytest.mark.parametrize(("value", "text"), [(True, "true"), (3, "3"), (0.5, "0.5"), ("a", "a")])
+def test_scalars_of_numpy(value: object, text: str) -> None:
+    assert metadata_texts({"key": NumpyScalar(value)}) == {"key": text}

@@ -53,15 +53,16 @@ EXTRA_FIELDS = {
     ),
 }
 
-# The port stays: the test button of Airflow 3 sends one, and is refused when the field is hidden.
+# The port stays: the test button of Airflow 3.3 sends 0 where a connection has none, and is refused unless the saved
+# connection has 0 too.
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden-fields": ["schema", "login"],
     "relabeling": {
         "password": "API key",
         "host": "Studio base URL",
-        "port": "Port (part of the URL; leave empty)",
+        "port": "Port (enter 0)",
     },
-    "placeholders": {"password": "ei_…", "host": DEFAULT_BASE_URL},
+    "placeholders": {"password": "ei_…", "host": DEFAULT_BASE_URL, "port": "0"},
 }
 
 
@@ -97,7 +98,7 @@ def _settings(connection: AirflowConnection) -> StudioSettings:
     if not key:
         hint = " It has a Login, which is not used; the key may stand there." if connection.login else ""
         raise EdgeImpulseConfigError(
-            f"Password is empty. Put an API key of the organization there (Studio: organization, API keys).{hint}"
+            f"Password (API key) is empty. Put a key of the organization there (Studio: organization, API keys).{hint}"
         )
     unknown = sorted(set(extra) - set(EXTRA_FIELDS))
     if unknown:
@@ -105,7 +106,7 @@ def _settings(connection: AirflowConnection) -> StudioSettings:
     if connection.schema:
         # From a connection in URI form, whose path becomes the schema.
         raise EdgeImpulseConfigError(
-            f"Schema is {connection.schema!r} and would be ignored. Put the whole base URL into Host, such as "
+            f"Schema is {connection.schema!r} and would be ignored. Put Studio's whole base URL into Host, such as "
             f"{DEFAULT_BASE_URL}."
         )
     given = {

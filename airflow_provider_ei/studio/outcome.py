@@ -31,9 +31,9 @@ from airflow_provider_ei.studio.retry import parse_retry_after
 #: How much of the service's own words an error carries, in characters.
 SERVER_TEXT_LIMIT = 400
 
-_CHECK_HOST = "Check Host of the connection: it is the base URL of Studio, such as https://studio.edgeimpulse.com/v1."
+_CHECK_HOST = "Check Host (Studio base URL) of the connection, such as https://studio.edgeimpulse.com/v1."
 _CHECK_KEY = (
-    "Check Password of the connection: an API key of the organization (Studio: organization, API keys) "
+    "Check Password (API key) of the connection: a key of the organization (Studio: organization, API keys) "
     "whose role may do this."
 )
 
@@ -62,7 +62,9 @@ def read_answer(response: requests.Response, operation: str, api_key: str) -> di
     if status in (401, 403) or "invalid api key" in words.lower():
         raise EdgeImpulseAuthError(f"{said}. {_CHECK_KEY}", **facts)
     if status == 404:
-        raise EdgeImpulseNotFoundError(f"{said}. Check the organization id, and Host of the connection.", **facts)
+        raise EdgeImpulseNotFoundError(
+            f"{said}. Check the organization id, and Host (Studio base URL) of the connection.", **facts
+        )
     if status == 429:
         retry_after = parse_retry_after(response.headers.get("Retry-After"))
         raise EdgeImpulseThrottledError(f"{said}. The service is throttling.", retry_after=retry_after, **facts)

@@ -69,14 +69,18 @@ def parse_base_url(text: str | None, *, port: int | None = None) -> str:
         host, own_port = parts.hostname, parts.port
     except ValueError as error:
         shown = "" if "@" in text else f", {text!r},"
-        raise EdgeImpulseConfigError(f"Host of the connection{shown} is no URL: {error}. {advice}") from None
+        raise EdgeImpulseConfigError(
+            f"Host (Studio base URL) of the connection{shown} is no URL: {error}. {advice}"
+        ) from None
     if "@" in parts.netloc:
         # Not shown: what stands before the @ is probably a secret.
-        raise EdgeImpulseConfigError(f"Host of the connection carries a user or password. {advice}")
+        raise EdgeImpulseConfigError(f"Host (Studio base URL) of the connection carries a user or password. {advice}")
     if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in url):
-        raise EdgeImpulseConfigError(f"Host of the connection, {text!r}, is no http(s) URL. {advice}")
+        raise EdgeImpulseConfigError(f"Host (Studio base URL) of the connection, {text!r}, is no http(s) URL. {advice}")
     if parts.query or parts.fragment:
-        raise EdgeImpulseConfigError(f"Host of the connection, {text!r}, has a query or fragment. {advice}")
+        raise EdgeImpulseConfigError(
+            f"Host (Studio base URL) of the connection, {text!r}, has a query or fragment. {advice}"
+        )
     if ":" in host:
         host = f"[{host}]"
     if own_port or port:

@@ -67,11 +67,11 @@ class TestHost:
 
 class TestHalfFilled:
     def test_no_key(self) -> None:
-        with pytest.raises(EdgeImpulseConfigError, match=r"'acme'.*Password is empty"):
+        with pytest.raises(EdgeImpulseConfigError, match=r"'acme'.*Password \(API key\) is empty"):
             read_connection(connection(password=None))
 
     def test_a_key_in_the_wrong_field(self) -> None:
-        with pytest.raises(EdgeImpulseConfigError, match=r"Password is empty.*Login") as caught:
+        with pytest.raises(EdgeImpulseConfigError, match=r"Password \(API key\) is empty.*Login") as caught:
             read_connection(connection(password=None, login=KEY))
         assert KEY not in str(caught.value)
 

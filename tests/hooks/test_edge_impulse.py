@@ -124,7 +124,7 @@ class TestTestConnection:
         connect(emulator.url, password="")
         works, words = self.ask(emulator)
         assert not works
-        assert "Password is empty" in words
+        assert "Password (API key) is empty" in words
 
 
 class TestSingleCalls:

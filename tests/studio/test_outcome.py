@@ -129,7 +129,7 @@ class TestStatus:
     def test_wrong_key_with_any_status(self, studio_open: OpenClient, status: int, body: Any) -> None:
         error = error_of(studio_open, Reply(status, body))
         assert isinstance(error, EdgeImpulseAuthError)
-        assert "Password of the connection" in str(error)
+        assert "Password (API key) of the connection" in str(error)
 
     @pytest.mark.parametrize("status", [401, 403, 200])
     def test_wrong_key_at_the_emulator(
@@ -256,14 +256,14 @@ class TestNoConnection:
         assert not error.ambiguous
         assert f"127.0.0.1:{port}" in str(error)
         assert "refused" in str(error).lower()
-        assert "Host of the connection" in str(error)
+        assert "Host (Studio base URL) of the connection" in str(error)
 
     def test_unknown_host(self, studio_open: OpenClient) -> None:
         error = self.failure(studio_open, "https://no-such-host.invalid/v1")
         assert isinstance(error, EdgeImpulseUnavailableError)
         assert not error.ambiguous
         assert "no-such-host.invalid" in str(error)
-        assert "Host of the connection" in str(error)
+        assert "Host (Studio base URL) of the connection" in str(error)
 
     def test_time_out(self, studio_open: OpenClient) -> None:
         with ExitStack() as stack:
@@ -280,7 +280,7 @@ class TestNoConnection:
         assert not error.ambiguous
         assert f"127.0.0.1:{port}" in str(error)
         assert "connect time-out" in str(error)
-        assert "Host of the connection" in str(error)
+        assert "Host (Studio base URL) of the connection" in str(error)
 
     @pytest.mark.parametrize(
         "url",
@@ -295,7 +295,7 @@ class TestNoConnection:
         error = self.failure(studio_open, url)
         assert isinstance(error, EdgeImpulseConfigError | EdgeImpulseUnavailableError)
         assert not getattr(error, "ambiguous", False)
-        assert "Host of the connection" in str(error)
+        assert "Host (Studio base URL) of the connection" in str(error)
 
     @staticmethod
     def failure(studio_open: OpenClient, url: str, **settings: object) -> EdgeImpulseError:

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
-import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
 
-import requests
-from urllib3.exceptions import HTTPError
-
-from airflow_provider_ei.exceptions import EdgeImpulseAnswerError, EdgeImpulseCancelledError
+from airflow_provider_ei.exceptions import EdgeImpulseAnswerError
 from airflow_provider_ei.studio.answers import Answer, AnswerT, Bucket, DataItem, Dataset, Organization, parse
-from airflow_provider_ei.studio.multipart import MultipartBody, OnRead, UploadFile
-from airflow_provider_ei.studio.outcome import read_answer, read_failure, shown, wants_new_try
-from airflow_provider_ei.studio.retry import RetryBudget, retrying
-from airflow_provider_ei.studio.settings import StudioSettings
-from airflow_provider_ei.studio.transport import open_session
-
-log = logging.getLogger(__name__)
+from airflow_provider_ei.studio.multipart import OnRead, UploadFile
+from airflow_provider_ei.studio.outcome import shown
+from airflow_provider_ei.studio.sending import Sender
 
 #: Data items a listing asks for at once.
 PAGE_ITEMS = 1000
-
-_T = TypeVar("_T")
 
 _SAFE_IN_FILTER = re.compile(r"[\w .:/@+-]+")
 
@@ -37,61 +26,12 @@ class Created(Answer):
     id: int
 
 
-class StudioClient:
+class StudioClient(Sender):
     """Client for one API key. A context manager: leaving it closes the connections.
 
     Every method raises :class:`~airflow_provider_ei.exceptions.EdgeImpulseServiceError` or a precise subclass when
     the service refuses, fails or cannot be reached, after the tries that the settings allow.
-
-    :param settings: where to, with which key and time-outs.
-    :param connections: connections kept open at once; one is enough for one thread.
-    :param sleep: waits that many seconds between two tries; by default so that :meth:`cancel` ends it.
     """
-
-    def __init__(
-        self, settings: StudioSettings, *, connections: int = 1, sleep: Callable[[float], None] | None = None
-    ) -> None:
-        self.settings = settings
-        self._sleep = sleep or self._sleep_until_cancelled
-        self._budget = RetryBudget()
-        self._cancelled = False  # no threading.Event: a signal handler that sets one can meet its own thread's lock
-        self._session = open_session(settings.api_key, write_timeout=settings.write_timeout, connections=connections)
-
-    def __enter__(self) -> StudioClient:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._session.close()
-
-    def cancel(self) -> None:
-        """End the request under way and refuse further ones; safe in a signal handler and from another thread."""
-        self._cancelled = True
-        self._session.abort()
-
-    def check_cancelled(self) -> None:
-        """Do nothing, unless the client was cancelled.
-
-        :raises EdgeImpulseCancelledError: if it was.
-        """
-        if self._cancelled:
-            raise EdgeImpulseCancelledError("The task was told to stop; the upload is not complete.")
-
-    def sleep(self, seconds: float) -> None:
-        """Wait.
-
-        :raises EdgeImpulseCancelledError: when the client is cancelled meanwhile.
-        """
-        self._sleep(seconds)
-        self.check_cancelled()
-
-    def _sleep_until_cancelled(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while not self._cancelled and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, 0.2))
 
     # --- organizations, datasets, buckets -----------------------------------------------------------------
 
@@ -261,73 +201,6 @@ class StudioClient:
         """Delete a data item together with its objects in the bucket (``deleteOrganizationDataItem``)."""
         path = f"/api/organizations/{organization_id}/data/{data_id}"
         self._call("deleteOrganizationDataItem", "DELETE", path)
-
-    # --- sending ------------------------------------------------------------------------------------------
-
-    def _call(
-        self,
-        operation: str,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, object] | None = None,
-        body: Mapping[str, object] | None = None,
-        attempts: int | None = None,
-    ) -> dict[str, Any]:
-        return self._tries(
-            lambda: self._send(operation, method, path, params=query, json=body), idempotent=True, attempts=attempts
-        )
-
-    def _upload(
-        self,
-        operation: str,
-        path: str,
-        fields: Sequence[tuple[str, str]],
-        files: Sequence[UploadFile],
-        on_read: OnRead | None,
-        *,
-        idempotent: bool,
-    ) -> tuple[dict[str, Any], dict[str, str]]:
-        def once() -> tuple[dict[str, Any], dict[str, str]]:
-            with MultipartBody(fields, files, on_read) as body:  # a new one for each try: a sent body is spent
-                answer = self._send(
-                    operation, "POST", path, data=body.encoder, headers={"Content-Type": body.content_type}
-                )
-                return answer, body.sha256_by_name()
-
-        return self._tries(once, idempotent=idempotent)
-
-    def _tries(self, call: Callable[[], _T], *, idempotent: bool, attempts: int | None = None) -> _T:
-        loop = retrying(
-            attempts=attempts or self.settings.retry_attempts,
-            wait=self.settings.retry_wait,
-            budget=self._budget,
-            may_retry=lambda error: wants_new_try(error, idempotent=idempotent),
-            sleep=self.sleep,
-        )
-        return loop(call)
-
-    def _send(self, operation: str, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
-        settings = self.settings
-        self.check_cancelled()
-        self._session.has_sent = False
-        try:
-            response = self._session.request(
-                method,
-                settings.base_url + path,
-                timeout=(settings.connect_timeout, settings.read_timeout),
-                allow_redirects=False,
-                **kwargs,
-            )
-        except (requests.RequestException, HTTPError, OSError, UnicodeError) as error:
-            self.check_cancelled()
-            # Three libraries' tracebacks would bury what the person who reads the task's log has to know.
-            log.debug("%s failed", operation, exc_info=True)
-            host = urlsplit(settings.base_url).netloc
-            raise read_failure(error, operation, host, has_sent=self._session.has_sent) from None
-        answer = read_answer(response, operation, settings.api_key)
-        self._budget.succeeded()
-        return answer
 
 
 def _each(kind: type[AnswerT], answer: Mapping[str, Any], field: str, operation: str) -> list[AnswerT]:

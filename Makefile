@@ -30,8 +30,8 @@ lint: setup  ## style, types, and that the lock files name no address
 	@"$(PY)" -m mypy
 	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements/*.txt
 
-bench: setup  ## figures, beside what people would use instead
-	@"$(PY)" scripts/bench_parse.py
+bench: setup  ## figures, beside what people would use instead (ARGS=--quick for a small run)
+	@"$(PY)" -m bench $(ARGS)
 
 lock: setup  ## write the lock files anew
 	@sh scripts/lock.sh "$(PY)"

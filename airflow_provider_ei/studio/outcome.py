@@ -118,16 +118,20 @@ def read_failure(error: Exception, operation: str, host: str, *, has_sent: bool)
     return EdgeImpulseUnavailableError(f"{operation}: {what}", ambiguous=has_sent, operation=operation)
 
 
+def may_be_done(error: BaseException) -> bool:
+    """Whether the service may have carried the request out, now or in a moment, although there was no usable answer."""
+    if isinstance(error, EdgeImpulseUnavailableError):
+        return error.ambiguous
+    return isinstance(error, EdgeImpulseAnswerError)
+
+
 def wants_new_try(error: BaseException, *, idempotent: bool) -> bool:
     """Whether the same request may be sent again.
 
     One that is not idempotent only when it certainly was not carried out.
     """
-    if isinstance(error, EdgeImpulseThrottledError):
-        return True
-    if isinstance(error, EdgeImpulseUnavailableError):
-        return idempotent or not error.ambiguous
-    return idempotent and isinstance(error, EdgeImpulseServiceError) and not error.permanent
+    passes = isinstance(error, EdgeImpulseServiceError) and not error.permanent
+    return passes and (idempotent or not may_be_done(error))
 
 
 def _json_object(response: requests.Response) -> dict[str, Any] | None:

@@ -41,6 +41,11 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
     return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
+def asked_wait(error: BaseException | None) -> float:
+    """Return the seconds that the service asked to wait, at most :data:`LONGEST_WAIT`; 0 when it did not."""
+    return min(getattr(error, "retry_after", None) or 0.0, LONGEST_WAIT)
+
+
 class RetryBudget:
     """Retries that all requests of a task share, so that a service in trouble is not asked four times for everything.
 
@@ -71,6 +76,7 @@ def retrying(
     wait: float,
     budget: RetryBudget,
     may_retry: Callable[[BaseException], bool],
+    least_wait: Callable[[BaseException | None], float],
     sleep: Callable[[float], None],
 ) -> Retrying:
     """Return tenacity's loop: full jitter, or what the service asked for, and the last error when all fail.
@@ -79,13 +85,13 @@ def retrying(
 
     :param attempts: tries in all.
     :param wait: base of the back-off in seconds; the first wait is drawn from 0 to ``wait``, the next from twice that.
+    :param least_wait: seconds to wait at least after an error.
     """
     jitter = wait_random_exponential(multiplier=wait, max=LONGEST_WAIT)
     trouble_began: list[float] = []
 
     def how_long(state: RetryCallState) -> float:
-        asked = getattr(_error(state), "retry_after", None)
-        return max(jitter(state), min(asked or 0.0, LONGEST_WAIT))
+        return max(jitter(state), asked_wait(_error(state)), least_wait(_error(state)))
 
     def has_to_end(state: RetryCallState) -> bool:
         now = monotonic()

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
-from airflow_provider_ei.exceptions import EdgeImpulseCancelledError
+from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseServiceError
 from airflow_provider_ei.studio.multipart import MultipartBody, OnRead, UploadFile
-from airflow_provider_ei.studio.outcome import read_answer, read_failure, wants_new_try
-from airflow_provider_ei.studio.retry import RetryBudget, retrying
+from airflow_provider_ei.studio.outcome import may_be_done, read_answer, read_failure, wants_new_try
+from airflow_provider_ei.studio.retry import RetryBudget, asked_wait, retrying
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.studio.transport import open_session
 
@@ -87,7 +87,10 @@ class Sender:
         attempts: int | None = None,
     ) -> dict[str, Any]:
         return self._tries(
-            lambda: self._send(operation, method, path, params=query, json=body), idempotent=True, attempts=attempts
+            lambda: self._send(operation, method, path, params=query, json=body),
+            changes=method != "GET",
+            idempotent=True,
+            attempts=attempts,
         )
 
     def _upload(
@@ -107,17 +110,27 @@ class Sender:
                 )
                 return answer, body.sha256_by_name()
 
-        return self._tries(once, idempotent=idempotent)
+        return self._tries(once, changes=True, idempotent=idempotent)
 
-    def _tries(self, call: Callable[[], _T], *, idempotent: bool, attempts: int | None = None) -> _T:
+    def _tries(self, call: Callable[[], _T], *, changes: bool, idempotent: bool, attempts: int | None = None) -> _T:
+        def settling(error: BaseException | None) -> float:
+            return self.settings.settle_seconds if changes and error is not None and may_be_done(error) else 0.0
+
         loop = retrying(
             attempts=attempts or self.settings.retry_attempts,
             wait=self.settings.retry_wait,
             budget=self._budget,
             may_retry=lambda error: wants_new_try(error, idempotent=idempotent),
+            least_wait=settling,
             sleep=self.sleep,
         )
-        return loop(call)
+        try:
+            return loop(call)
+        except EdgeImpulseServiceError as error:
+            # What is still on its way must not overtake whatever is done next, here or by the next run.
+            if seconds := settling(error):
+                self.sleep(max(seconds, asked_wait(error)))
+            raise
 
     def _send(self, operation: str, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         settings = self.settings

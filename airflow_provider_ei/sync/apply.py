@@ -18,7 +18,8 @@ from airflow_provider_ei.exceptions import (
 )
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.client import StudioClient
-from airflow_provider_ei.studio.retry import LONGEST_WAIT
+from airflow_provider_ei.studio.outcome import may_be_done
+from airflow_provider_ei.studio.retry import asked_wait
 from airflow_provider_ei.sync.digest import sha256_of
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.metadata import Marks, complete_metadata, pending_metadata
@@ -84,6 +85,7 @@ class ItemUpload:
         self._log_progress = ProgressLog(wanted.sizes)
         self._failures = 0
         self._looked = False
+        self._settled = False
 
     def run(self) -> AddDataResult:
         """Make the item what it should be.
@@ -127,6 +129,7 @@ class ItemUpload:
                 with self._unless(lambda listed: item.id not in listed):
                     client.delete_data_item(organization_id, item.id)
             case MarkPending(item):
+                self._let_earlier_run_settle(item)
                 self._begin(item)
                 metadata = pending_metadata(item.metadata, wanted.metadata, run=self._progress.run)
                 with self._unless_gone(item):
@@ -162,7 +165,7 @@ class ItemUpload:
                 on_read=self._log_progress,
             )
         except (EdgeImpulseUnavailableError, EdgeImpulseAnswerError) as error:
-            if not getattr(error, "ambiguous", True):  # an answer that cannot be read leaves all open
+            if not may_be_done(error):
                 raise
             progress.unanswered += 1
             self._wait_and_look(error)
@@ -183,6 +186,14 @@ class ItemUpload:
                 self._client.update_data_item(self._organization_id, item.id, metadata=metadata, once=True)
         except (EdgeImpulseUnavailableError, EdgeImpulseThrottledError, EdgeImpulseAnswerError) as error:
             self._wait_and_look(error)
+
+    def _let_earlier_run_settle(self, item: DataItem) -> None:
+        """Wait once before taking over an item that a run left pending: what it sent last may still be on its way."""
+        left_by = Marks.of(item.metadata).run
+        if self._progress.data_id != item.id and left_by is not None and not self._settled:
+            self._settled = True
+            self._client.sleep(self._client.settings.settle_seconds)
+            raise _PlanAnew(f"An earlier run has left data item {item.id} unfinished; completing it.")
 
     def _begin(self, item: DataItem) -> None:
         """Take note that this run begins to change the item, and that what it may have sent counts no longer."""
@@ -205,7 +216,7 @@ class ItemUpload:
         self._progress.sent.update(hashes)
 
     def _wait_and_look(self, error: EdgeImpulseServiceError) -> NoReturn:
-        """After a request that may have been carried out: wait until it would show, and plan anew.
+        """After a request that must not be repeated blindly: wait, and plan anew.
 
         :raises EdgeImpulseServiceError: the error, when it has happened as often as a request is tried.
         """
@@ -213,10 +224,9 @@ class ItemUpload:
         self._failures += 1
         if self._failures >= settings.retry_attempts:
             raise error
-        asked = getattr(error, "retry_after", None) or 0.0
-        seconds = max(settings.settle_seconds, min(asked, LONGEST_WAIT))
-        self._client.sleep(seconds)
-        raise _PlanAnew(f"{error} Waited {seconds:g} s; looking whether it has arrived.") from error
+        if not may_be_done(error):  # else the client has waited
+            self._client.sleep(max(asked_wait(error), random.uniform(0, settings.retry_wait * 2**self._failures)))
+        raise _PlanAnew(f"{error} Looking whether it has arrived.") from error
 
     @contextmanager
     def _unless(self, done: Callable[[Mapping[int, DataItem]], bool]) -> Iterator[None]:

@@ -21,8 +21,8 @@ demo: setup  ## recordings into an emulated Edge Impulse, through real Airflow (
 test: setup  ## all tests that take a moment
 	@"$(PY)" -m pytest -m "not slow" -n 2 $(ARGS)
 
-test-slow: setup  ## the tests that take longer: gigabytes, processes, whole suites
-	@"$(PY)" -m pytest -m slow $(ARGS)
+test-slow: setup  ## the tests that take longer: gigabytes, kills, every fault at every request
+	@"$(PY)" -m pytest -m slow -n 2 $(ARGS)
 
 lint: setup  ## style, types, and that the lock files name no address
 	@"$(PY)" -m ruff check .

@@ -1,0 +1,164 @@
+"""An emulated Studio whose late stores the test controls, and what has to be true of it after a run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings, Fault, RequestRecord, StoredItem
+from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.settings import StudioSettings
+from airflow_provider_ei.sync.apply import AddDataResult, ItemUpload
+from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.metadata import Marks
+from tests.sync.support import KEY, ORGANIZATION, contents, made_up, users_metadata, wanted_item
+
+CREATE, ADD, UPDATE = "addOrganizationDataItem", "addOrganizationDataFile", "updateOrganizationDataItem"
+DELETE, DELETE_FILE = "deleteOrganizationDataItem", "deleteOrganizationDataFile"
+LIST = "listOrganizationFiles"
+UPLOADS = (CREATE, ADD)
+CHANGING = (CREATE, ADD, UPDATE, DELETE, DELETE_FILE)
+
+NAME, DATASET = "run 1", "d"
+
+#: Of the clients here. A wait that is shorter is one between two tries, which no late store has to survive.
+SETTLE_SECONDS = 7.5
+
+#: Later than any test: what is put off by that much happens when ``Lab.land`` says so.
+LATER = 3600.0
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a data item is to be."""
+
+    files: Mapping[str, bytes]
+    metadata: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        return wanted_item(self.files, self.metadata, read=True).digest
+
+
+class Lab:
+    """An emulator that many cases use in turn.
+
+    Time is the test's own: a store that is late (by ``LATER``) happens when a client waits for the settle time, or
+    when the test says so. So every case runs the same way each time, and as fast as the machine can.
+
+    :param verify: the certificate to trust, of a server that speaks TLS.
+    """
+
+    def __init__(self, server: EmulatorServer, verify: str | bool = True) -> None:
+        self.server = server
+        self.slept: list[float] = []
+        self._control = requests.Session()
+        self._control.trust_env = False
+        self._control.verify = verify
+
+    def reset(self, **switches: Any) -> None:
+        """No data, no faults, no requests, the switches as given or at their defaults."""
+        self._control.post(f"{self.server.page_url}emulator/reset", timeout=30).raise_for_status()
+        self.server.settings.change(EmulatorSettings().switches() | switches)
+        self.slept.clear()
+
+    def forget_faults(self) -> None:
+        """Take back the faults that have hit nothing."""
+        self._control.delete(f"{self.server.page_url}emulator/faults", timeout=30).raise_for_status()
+
+    @property
+    def is_late(self) -> bool:
+        """Whether something that ``store_late`` faults have put off has not happened yet."""
+        return bool(self.server._live._server._api._late)
+
+    def land(self) -> None:
+        """Carry out, now, what ``store_late`` faults have put off."""
+        if self.is_late:
+            running = self.server._live._server
+            asyncio.run_coroutine_threadsafe(_land(running._api), running._loop).result(30)
+
+    def sleep(self, seconds: float) -> None:
+        """Stand in for ``time.sleep``: in a settle time, what is late arrives."""
+        self.slept.append(seconds)
+        if seconds >= SETTLE_SECONDS:
+            self.land()
+
+    @contextmanager
+    def client(self, *, sleep: Callable[[float], None] | None = None, **settings: Any) -> Iterator[StudioClient]:
+        values = {"api_key": KEY, "base_url": self.server.url, "read_timeout": 30.0, "retry_wait": 0.0}
+        values |= {"settle_seconds": SETTLE_SECONDS} | settings
+        with StudioClient(StudioSettings(**values), sleep=sleep or self.sleep) as client:
+            yield client
+
+    def order(self, kind: str, at: int = 0, operation: str = "*", **more: Any) -> None:
+        """Let one request go wrong: the one that ``at`` matching ones come before."""
+        late = {"delay_seconds": LATER} if kind == "store_late" else {}
+        self.server.order(Fault(**{"operation": operation, "kind": kind, "skip": at} | late | more))
+
+    def edit(self, item: StoredItem, metadata: Mapping[str, str] | None = None, without: str | None = None) -> None:
+        """Do what somebody does in Studio meanwhile; no request of the product, so that no fault hits it."""
+        store = self.server._live.store
+        if metadata is not None:
+            store.update_item(item.id, name=None, dataset=None, metadata=metadata, metadata_update="replace")
+        if without is not None:
+            store.delete_file(item.id, without)
+
+    def received(self, operation: str) -> list[RequestRecord]:
+        return [request for request in self.server.requests() if request.operation == operation]
+
+    def problem(self, content: Content) -> str | None:
+        """Say in what the server's data differ from one complete item of this content; None when in nothing."""
+        decoding = "latin-1" if self.server.settings.file_names == "latin1" else "utf-8"
+        files = {name.encode().decode(decoding): data for name, data in content.files.items()}
+        items = self.server.items()
+        if not items:
+            return "lost"
+        if len(items) > 1:
+            return "doubled"
+        if (there := contents(self.server, items[0].id)) != files:
+            return f"wrong content: {there}"
+        if (metadata := users_metadata(items[0].metadata)) != dict(content.metadata):
+            return f"wrong metadata: {metadata}"
+        if Marks.of(items[0].metadata).state != content.digest:
+            return f"wrong state: {Marks.of(items[0].metadata)}"
+        return None
+
+
+async def _land(api: Any) -> None:
+    # What the timers of the event loop would do an hour later.
+    for handle in list(api._late):
+        handle._callback(*handle._args)
+        handle.cancel()
+    await asyncio.gather(*api._late_tasks, return_exceptions=True)
+
+
+def upload(client: StudioClient, content: Content, if_exists: Any = "update") -> AddDataResult:
+    """One run of the product."""
+    return upload_files(client, made_up(content.files), content.metadata, if_exists)
+
+
+def upload_files(
+    client: StudioClient, files: Sequence[Any], metadata: Mapping[str, str] | None = None, if_exists: Any = "update"
+) -> AddDataResult:
+    wanted = WantedItem(NAME, DATASET, list(files), dict(metadata or {}))
+    return ItemUpload(client, ORGANIZATION, wanted, if_exists).run()
+
+
+def lies(server: EmulatorServer, *known: Content) -> list[StoredItem]:
+    """Items that are marked as complete with a content that they do not have."""
+    return [
+        item
+        for item in server.items()
+        if Marks.of(item.metadata).complete
+        and not any(
+            Marks.of(item.metadata).state == content.digest
+            and contents(server, item.id) == content.files
+            and users_metadata(item.metadata).items() >= content.metadata.items()
+            for content in known
+        )
+    ]

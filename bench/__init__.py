@@ -1,0 +1,1 @@
+"""The benchmark: the package beside what people would use instead. ``python -m bench`` runs it."""

@@ -1,0 +1,81 @@
+"""``python -m bench``: measure, print the table, write it as JSON and as a picture.
+
+Needs curl for its row, gcc and OpenSSL's headers (libssl-dev) for a server that costs next to nothing, node and npm for
+theirs; what is missing is left out or replaced, and the table says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench import material, parse_time, picture, results, uploads
+from bench.measure import Meter
+from bench.sink import Sink
+
+_DOCS = Path("docs")
+_FULL = material.Sizes(1_000_000_000, 10_000, 400)
+_QUICK = material.Sizes(100_000_000, 1_000, 100)
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    wanted = _arguments()
+    base = _QUICK if wanted.quick else _FULL
+    sizes = material.Sizes(wanted.size or base.size, wanted.files or base.files, wanted.items or base.items)
+    rounds = wanted.rounds or (1 if wanted.quick else 3)
+    begun = time.monotonic()
+    tables = []
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        material.check_room(folder, sizes)
+        with Sink(folder) as sink:
+            meter = Meter(sink, folder)
+            _tell("Making the files and installing what is compared")
+            for case in uploads.cases(folder, sizes, with_npm=not wanted.quick):
+                tables += uploads.run(case, meter, rounds, _tell)
+            server = sink.kind
+    tables.append(parse_time.run(3 if wanted.quick else 5 * rounds, _tell))
+    facts = {"command": "make bench", "rounds": rounds, "server": server, **results.machine()}
+    _tell("")
+    print(results.as_text(tables))
+    print(
+        f"\n{rounds} round{'s' * (rounds > 1)} in turn, medians. ÷ ours: time divided by ours in the same round, more "
+        f"than 1 is slower.\nCPU and memory: beyond the same program doing nothing. Server: {server}. "
+        f"{time.monotonic() - begun:.0f} s in all."
+    )
+    target = wanted.to or (None if wanted.quick else _DOCS)
+    if target is not None:
+        (target / "images").mkdir(parents=True, exist_ok=True)
+        (target / "bench.json").write_text(results.as_json(tables, facts))
+        (target / "images" / "bench.svg").write_text(picture.draw(tables, facts))
+        print(f"Written: {target}/bench.json, {target}/images/bench.svg")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a small run of one round; writes nothing without --to")
+    parser.add_argument("--size", type=_size, help="of the large file, such as 500M; 1G")
+    parser.add_argument("--files", type=int, help="in the item of many; 10,000")
+    parser.add_argument("--items", type=int, help="of 20 KB; 400")
+    parser.add_argument("--rounds", type=int, help="3")
+    parser.add_argument("--to", type=Path, help="folder for bench.json and images/bench.svg; docs")
+    return parser.parse_args()
+
+
+def _size(text: str) -> int:
+    units = {"K": 10**3, "M": 10**6, "G": 10**9}
+    number, unit = (text[:-1], units[text[-1].upper()]) if text[-1:].upper() in units else (text, 1)
+    return int(float(number) * unit)
+
+
+def _tell(what: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{what}", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""This package: what ``hook.add_data`` does, without Airflow's import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.settings import StudioSettings
+from airflow_provider_ei.sync.apply import ItemUpload
+from airflow_provider_ei.sync.inputs import want_item
+from bench.clients import job
+
+
+def _no_store(uri: str) -> Any:
+    raise ValueError(f"{uri} is no path")
+
+
+def prepare(given: job.Job) -> Callable[[job.Item], str]:
+    """One client for all items, shared by the threads."""
+    client = StudioClient(StudioSettings(api_key=job.API_KEY, base_url=given.base_url), connections=given.threads)
+
+    def upload(item: job.Item) -> str:
+        wanted = want_item(
+            name=item.name,
+            dataset=job.DATASET,
+            files=item.folder or item.files,
+            metadata=job.METADATA,
+            bucket_name=None,
+            bucket_id=None,
+            bucket_path=None,
+            open_store=_no_store,
+        )
+        return ItemUpload(client, 1, wanted).run()["outcome"]
+
+    return upload
+
+
+if __name__ == "__main__":
+    job.run(prepare)

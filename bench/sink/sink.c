@@ -1,0 +1,345 @@
+/* The server of the benchmark: takes bodies and throws them away, as cheaply as the machine allows.
+ *
+ *     sink CERTIFICATE KEY       prints "PLAIN_PORT TLS_PORT", serves until its standard input ends
+ *
+ * A real server is another machine and takes nothing from the client's processors; this one runs beside the client.
+ * So it has a thread for each connection, looks at the first 64 KiB of a body for the item's name and metadata, and of
+ * the rest only counts the bytes. Over plain TCP the kernel drops them (MSG_TRUNC). Over TLS 1.3 the records' headers
+ * are read, and their contents are not decrypted; nothing can be received on such a connection afterwards, so it is
+ * closed after the answer. What is answered, and how the server is told what to list, is in __init__.py; fallback.py
+ * does the same without a compiler.
+ */
+#define _GNU_SOURCE
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BLOCK (1 << 20)
+#define KEPT (64 << 10)
+#define RECORD_HEAD 5
+#define RECORD_EXTRA 17 /* what TLS 1.3 adds to a record's contents: its kind and a tag of 16 bytes */
+
+struct item {
+    int id;
+    char *name, *metadata;
+    struct item *next;
+};
+
+struct request {
+    char method[8], target[4096];
+    long long length; /* of the body; -1 for a chunked one, until it was read */
+    int expects, closes;
+    char *kept; /* the body's first bytes, or all of it for /control; ends in NUL */
+    size_t kept_size, kept_most;
+};
+
+struct peer {
+    int fd;
+    SSL *ssl;
+    char *block; /* what was read and not used: from..to */
+    size_t from, to;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct item *items;
+static int next_id = 1, latency_ms;
+static long long requests, uploads, upload_bytes;
+static char *listing; /* the JSON members that every listed item ends with: its files */
+static SSL_CTX *tls;
+
+/* --- bytes ------------------------------------------------------------------------------------------- */
+
+static ssize_t fill(struct peer *peer, size_t most) {
+    if (most > BLOCK) most = BLOCK;
+    ssize_t got = peer->ssl ? SSL_read(peer->ssl, peer->block, (int)most) : recv(peer->fd, peer->block, most, 0);
+    peer->from = 0;
+    peer->to = got > 0 ? (size_t)got : 0;
+    return got;
+}
+
+static int put(struct peer *peer, const char *data, size_t size) {
+    while (size) {
+        ssize_t n = peer->ssl ? SSL_write(peer->ssl, data, (int)size) : send(peer->fd, data, size, MSG_NOSIGNAL);
+        if (n <= 0) return -1;
+        data += n, size -= (size_t)n;
+    }
+    return 0;
+}
+
+static void keep(struct request *request, const char *data, size_t size) {
+    size_t room = request->kept_most - request->kept_size;
+    if (size > room) size = room;
+    memcpy(request->kept + request->kept_size, data, size);
+    request->kept_size += size;
+    request->kept[request->kept_size] = 0;
+}
+
+static int next_byte(struct peer *peer) {
+    if (peer->from == peer->to && fill(peer, BLOCK) <= 0) return -1;
+    return (unsigned char)peer->block[peer->from++];
+}
+
+/* One line without its line break; longer ones are cut. Returns its length, or -1 at the end of the stream. */
+static int line(struct peer *peer, char *into, size_t most) {
+    size_t size = 0;
+    for (;;) {
+        int byte = next_byte(peer);
+        if (byte < 0) return -1;
+        if (byte == '\n') break;
+        if (byte != '\r' && size < most - 1) into[size++] = (char)byte;
+    }
+    into[size] = 0;
+    return (int)size;
+}
+
+/* --- requests ---------------------------------------------------------------------------------------- */
+
+static int read_head(struct peer *peer, struct request *request) {
+    char text[8192];
+    request->length = request->expects = request->closes = 0;
+    if (line(peer, text, sizeof text) < 0 || sscanf(text, "%7s %4095s", request->method, request->target) != 2)
+        return -1;
+    for (;;) {
+        int size = line(peer, text, sizeof text);
+        if (size < 0) return -1;
+        if (size == 0) return 0;
+        if (!strncasecmp(text, "content-length:", 15)) request->length = atoll(text + 15);
+        if (!strncasecmp(text, "transfer-encoding:", 18) && strcasestr(text, "chunked")) request->length = -1;
+        if (!strncasecmp(text, "expect:", 7)) request->expects = 1;
+        if (!strncasecmp(text, "connection:", 11) && strcasestr(text, "close")) request->closes = 1;
+    }
+}
+
+/* Count what the records hold, without decrypting them. */
+static int skip_records(struct peer *peer, long long left) {
+    size_t have = 0, at = 0; /* bytes in the block, and where the next record begins, which may be beyond them */
+    for (;;) {
+        while (at + RECORD_HEAD <= have) {
+            const unsigned char *head = (unsigned char *)peer->block + at;
+            int size = head[3] << 8 | head[4];
+            if (head[0] != SSL3_RT_APPLICATION_DATA || size < RECORD_EXTRA) return -1;
+            left -= size - RECORD_EXTRA;
+            at += RECORD_HEAD + (size_t)size;
+        }
+        if (left <= 0 && at == have) return left < 0 ? -1 : 0;
+        size_t kept = at < have ? have - at : 0; /* of a record's head */
+        memmove(peer->block, peer->block + have - kept, kept);
+        at -= have - kept;
+        ssize_t got = recv(peer->fd, peer->block + kept, BLOCK - kept, 0);
+        if (got <= 0) return -1;
+        have = kept + (size_t)got;
+    }
+}
+
+static int read_exactly(struct peer *peer, struct request *request, long long left) {
+    while (left > 0) {
+        size_t at_hand = peer->to - peer->from;
+        if (at_hand) {
+            if ((long long)at_hand > left) at_hand = (size_t)left;
+            keep(request, peer->block + peer->from, at_hand);
+            peer->from += at_hand;
+            left -= (long long)at_hand;
+        } else if (!peer->ssl && request->kept_size == request->kept_most) {
+            ssize_t dropped = recv(peer->fd, NULL, left < (16 << 20) ? (size_t)left : 16 << 20, MSG_TRUNC);
+            if (dropped <= 0) return -1;
+            left -= dropped;
+        } else if (peer->ssl && request->kept_size == request->kept_most && !SSL_pending(peer->ssl) && request->length > 0) {
+            request->closes = 1;
+            return skip_records(peer, left);
+        } else if (fill(peer, left < BLOCK ? (size_t)left : BLOCK) <= 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int read_body(struct peer *peer, struct request *request) {
+    if (request->length >= 0) return read_exactly(peer, request, request->length);
+    char text[256];
+    long long total = 0;
+    for (;;) {
+        if (line(peer, text, sizeof text) < 0) return -1;
+        long long chunk = strtoll(text, NULL, 16);
+        if (chunk == 0) break;
+        if (read_exactly(peer, request, chunk) < 0 || line(peer, text, sizeof text) < 0) return -1;
+        total += chunk;
+    }
+    request->length = total;
+    return line(peer, text, sizeof text) < 0 ? -1 : 0;
+}
+
+/* --- answers ----------------------------------------------------------------------------------------- */
+
+/* The text between two marks, from a place on; NULL when they are not there. To be freed. */
+static char *between(const char *text, const char *begin, const char *middle, const char *end) {
+    const char *from = strstr(text, begin);
+    if (!from || !(from = strstr(from, middle))) return NULL;
+    from += strlen(middle);
+    const char *to = strstr(from, end);
+    return to ? strndup(from, (size_t)(to - from)) : NULL;
+}
+
+static char *answer_control(struct request *request) {
+    char *text = NULL;
+    if (!strcmp(request->method, "PUT")) {
+        char *given = strstr(request->target, "latency_ms=");
+        latency_ms = given ? atoi(given + 11) : 0;
+        requests = uploads = upload_bytes = 0;
+        while (items) {
+            struct item *gone = items;
+            items = gone->next;
+            free(gone->name), free(gone->metadata), free(gone);
+        }
+        free(listing);
+        listing = strdup(request->kept);
+    }
+    if (asprintf(&text, "{\"requests\":%lld,\"uploads\":%lld,\"uploadBytes\":%lld}", requests, uploads, upload_bytes) < 0)
+        return NULL;
+    return text;
+}
+
+static char *answer_listing(struct request *request) {
+    char *text = NULL, *name = between(request->target, "filter=", "%27", "%27");
+    struct item *item = items;
+    while (item && (!name || strcmp(item->name, name))) item = item->next;
+    free(name);
+    if (!item) return strdup("{\"success\":true,\"totalDataItemCount\":0,\"data\":[]}");
+    if (asprintf(&text,
+                 "{\"success\":true,\"totalDataItemCount\":1,\"data\":[{\"id\":%d,\"name\":\"%s\",\"dataset\":\"bench\","
+                 "\"created\":\"2026-01-01T00:00:00Z\",\"metadata\":%s,%s}]}",
+                 item->id, item->name, item->metadata, listing) < 0)
+        return NULL;
+    return text;
+}
+
+static char *answer_create(struct request *request) {
+    char *text = NULL;
+    struct item *item = calloc(1, sizeof *item);
+    item->id = next_id++;
+    item->name = between(request->kept, "name=\"name\"", "\r\n\r\n", "\r\n--");
+    item->metadata = between(request->kept, "name=\"metadata\"", "\r\n\r\n", "\r\n--");
+    if (!item->name) item->name = strdup("");
+    if (!item->metadata) item->metadata = strdup("{}");
+    item->next = items;
+    items = item;
+    return asprintf(&text, "{\"success\":true,\"id\":%d}", item->id) < 0 ? NULL : text;
+}
+
+static char *answer_update(struct request *request) {
+    struct item *item = items;
+    while (item && item->id != atoi(strrchr(request->target, '/') + 1)) item = item->next;
+    char *metadata = strstr(request->kept, "\"metadata\""), *end = strrchr(request->kept, '}');
+    if (item && metadata && (metadata = strchr(metadata, '{'))) { /* the request's only member, and its last brace */
+        free(item->metadata);
+        item->metadata = strndup(metadata, (size_t)(end - metadata));
+    }
+    return strdup("{\"success\":true}");
+}
+
+static char *answer(struct request *request) {
+    int posts = !strcmp(request->method, "POST");
+    size_t size = strlen(request->target);
+    if (!strncmp(request->target, "/control", 8)) return answer_control(request);
+    requests++;
+    if (!posts) return strstr(request->target, "/data/files?") ? answer_listing(request) : strdup("{\"success\":true}");
+    if (size < 4 || strcmp(request->target + size - 4, "/add")) return answer_update(request);
+    uploads++;
+    upload_bytes += request->length;
+    return size > 9 && !strcmp(request->target + size - 9, "/data/add") ? answer_create(request)
+                                                                        : strdup("{\"success\":true}");
+}
+
+static int serve_one(struct peer *peer, struct request *request) {
+    if (read_head(peer, request) < 0) return -1;
+    int control = !strncmp(request->target, "/control", 8);
+    request->kept_most = control && request->length > KEPT ? (size_t)request->length : KEPT;
+    request->kept = realloc(request->kept, request->kept_most + 1);
+    request->kept_size = 0;
+    request->kept[0] = 0;
+    if (request->expects && put(peer, "HTTP/1.1 100 Continue\r\n\r\n", 25) < 0) return -1;
+    if (read_body(peer, request) < 0) return -1;
+    pthread_mutex_lock(&lock);
+    char *body = answer(request);
+    int wait_ms = control ? 0 : latency_ms;
+    pthread_mutex_unlock(&lock);
+    if (wait_ms) usleep((useconds_t)wait_ms * 1000);
+    char *whole = NULL;
+    int size = asprintf(&whole, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s\r\n%s",
+                        strlen(body), request->closes ? "Connection: close\r\n" : "", body);
+    int sent = size < 0 ? -1 : put(peer, whole, (size_t)size);
+    free(body), free(whole);
+    return sent < 0 || request->closes ? -1 : 0;
+}
+
+static void *serve(void *given) {
+    struct peer *peer = given;
+    struct request request = {0};
+    int yes = 1;
+    setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    peer->block = malloc(BLOCK);
+    if (peer->ssl) SSL_set_fd(peer->ssl, peer->fd);
+    if (!peer->ssl || SSL_accept(peer->ssl) == 1)
+        while (serve_one(peer, &request) == 0) continue;
+    if (peer->ssl) SSL_shutdown(peer->ssl), SSL_free(peer->ssl);
+    close(peer->fd);
+    free(request.kept), free(peer->block), free(peer);
+    return NULL;
+}
+
+/* --- start ------------------------------------------------------------------------------------------- */
+
+struct door {
+    int fd, secure;
+};
+
+static void *take_in(void *given) {
+    struct door *door = given;
+    pthread_attr_t detached;
+    pthread_attr_init(&detached);
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    for (;;) {
+        struct peer *peer = calloc(1, sizeof *peer);
+        pthread_t thread;
+        peer->fd = accept(door->fd, NULL, NULL);
+        if (peer->fd < 0) exit(1);
+        if (door->secure) peer->ssl = SSL_new(tls);
+        if (pthread_create(&thread, &detached, serve, peer)) exit(1);
+    }
+}
+
+static int open_door(struct door *door, int secure) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    pthread_t thread;
+    door->secure = secure;
+    door->fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(door->fd, (struct sockaddr *)&address, size) || listen(door->fd, 512)) exit(1);
+    getsockname(door->fd, (struct sockaddr *)&address, &size);
+    pthread_create(&thread, NULL, take_in, door);
+    return ntohs(address.sin_port);
+}
+
+int main(int count, char **words) {
+    static struct door doors[2];
+    char byte;
+    signal(SIGPIPE, SIG_IGN);
+    tls = SSL_CTX_new(TLS_server_method());
+    if (count != 3 || SSL_CTX_use_certificate_chain_file(tls, words[1]) != 1 ||
+        SSL_CTX_use_PrivateKey_file(tls, words[2], SSL_FILETYPE_PEM) != 1)
+        return 2;
+    SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION);
+    SSL_CTX_set_read_ahead(tls, 0); /* so that the socket stands at a record's head whenever nothing is pending */
+    listing = strdup("\"totalFileCount\":0,\"totalFileSize\":0,\"files\":[]");
+    int plain = open_door(&doors[0], 0), secure = open_door(&doors[1], 1);
+    printf("%d %d\n", plain, secure);
+    fflush(stdout);
+    while (read(0, &byte, 1) > 0) continue; /* until the benchmark ends */
+    _exit(0);
+}

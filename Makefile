@@ -22,7 +22,7 @@ test: setup  ## all tests that take a moment
 	@"$(PY)" -m pytest -m "not slow" -n 2 $(ARGS)
 
 test-slow: setup  ## the tests that take longer: gigabytes, kills, every fault at every request
-	@"$(PY)" -m pytest -m slow -n 2 $(ARGS)
+	@"$(PY)" -m pytest -m slow -n 2 tests/slow tests/faults $(ARGS)
 
 lint: setup  ## style, types, and that the lock files name no address
 	@"$(PY)" -m ruff check .

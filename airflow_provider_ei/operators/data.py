@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class EdgeImpulseAddDataOperator(BaseOperator):
     """Make one data item equal to the files and metadata that upstream tasks produced.
 
-    A retried, cleared or twice-triggered task leaves exactly one item and sends only what is not there yet. All
-    arguments are template fields, and take XComArgs and ``.expand()`` / ``.expand_kwargs()``.
+    A retried, cleared or twice-triggered task leaves exactly one item, and sends nothing when the item is right.
+    All arguments are template fields, and take XComArgs and ``.expand()`` / ``.expand_kwargs()``.
 
     :param name: name of the data item.
     :param dataset: name of the dataset.

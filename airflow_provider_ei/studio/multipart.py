@@ -15,6 +15,10 @@ from typing import Any, BinaryIO, Protocol
 from requests_toolbelt import MultipartEncoder
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError
+from airflow_provider_ei.studio.hashing import HashThread
+
+#: From this size on, a file is hashed beside the sending; below it, the thread would cost more than it gains.
+LARGE_FILE_BYTES = 1024 * 1024
 
 
 class UploadFile(Protocol):
@@ -58,17 +62,20 @@ class PinnedReader:
 
     It has ``read`` and ``len`` (the bytes still to come), which is all that the encoder needs; no ``fileno``, from
     which the encoder would take a length of its own.
+
+    :param thread: hashes a large file; without it, each block is hashed before it is returned.
     """
 
-    def __init__(self, file: UploadFile, on_read: OnRead | None = None) -> None:
+    def __init__(self, file: UploadFile, on_read: OnRead | None = None, thread: HashThread | None = None) -> None:
         self.file = file
         self._on_read = on_read
+        self._thread = thread if file.size >= LARGE_FILE_BYTES else None
         self.len = file.size
         self._hash = hashlib.sha256()
         self._handle: BinaryIO | None = None
 
-    def read(self, size: int = -1) -> bytes:
-        """Return up to ``size`` bytes, or what is left.
+    def read(self, size: int = -1) -> bytes | memoryview:
+        """Return up to ``size`` bytes, or what is left; to be used before the next call.
 
         :raises EdgeImpulseFileError: when the file cannot be read, or ends early, or goes on past its size.
         """
@@ -78,13 +85,12 @@ class PinnedReader:
         try:
             if self._handle is None:
                 self._handle = self.file.open()
-            block = self._handle.read(wanted)
+            block = self._next_block(self._handle, wanted)
             if not block:
                 raise EdgeImpulseFileError(
                     f"{self.file.source} shrank while it was being sent: {self.file.size - self.len} bytes instead of "
                     f"{self.file.size}. {_AT_REST}"
                 )
-            self._hash.update(block)
             self.len -= len(block)
             if self._on_read is not None:
                 self._on_read(self.file.name, self.file.size - self.len)
@@ -96,6 +102,13 @@ class PinnedReader:
         except Exception as error:  # an object store raises errors of its own, not only OSError
             self.close()
             raise EdgeImpulseFileError(f"{self.file.source} could not be read: {_words(error)}.") from error
+        return block
+
+    def _next_block(self, handle: BinaryIO, size: int) -> bytes | memoryview:
+        if self._thread is not None:
+            return self._thread.read(handle, size, self._hash)
+        block = handle.read(size)
+        self._hash.update(block)
         return block
 
     def _finish(self, handle: BinaryIO) -> None:
@@ -148,7 +161,8 @@ class MultipartBody:
     def __init__(
         self, fields: Iterable[tuple[str, str]], files: Sequence[UploadFile], on_read: OnRead | None = None
     ) -> None:
-        self._readers = [PinnedReader(file, on_read) for file in files]
+        self._hashing = HashThread()
+        self._readers = [PinnedReader(file, on_read, self._hashing) for file in files]
         parts: list[tuple[str, Any]] = list(fields)
         parts += [("files[]", (r.file.name, r, r.file.content_type)) for r in self._readers]
         self.encoder = MultipartEncoder(parts)
@@ -164,6 +178,7 @@ class MultipartBody:
     ) -> None:
         for reader in self._readers:
             reader.close()
+        self._hashing.finish()
 
     @property
     def content_type(self) -> str:
@@ -172,4 +187,5 @@ class MultipartBody:
 
     def sha256_by_name(self) -> dict[str, str]:
         """Digest of each file, once the body was sent."""
+        self._hashing.finish()
         return {reader.file.name: reader.sha256() for reader in self._readers}

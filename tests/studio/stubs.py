@@ -113,4 +113,4 @@ class _Meddled:
 def pinned(path: Path, data: bytes, *, name: str | None = None) -> LocalFile:
     """Write a file and pin it."""
     path.write_bytes(data)
-    return LocalFile.pin(path, name or path.name, "text/csv")
+    return LocalFile.pin(str(path), name or path.name, "text/csv")

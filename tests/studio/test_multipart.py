@@ -21,7 +21,8 @@ from .conftest import OpenClient
 from .stubs import FailingFile, MadeUpFile, MeddledFile, pinned
 from .wire import Received, Reply, ScriptedServer
 
-BIG = bytes(range(256)) * 2000
+#: More than the size from which on a file is hashed in a thread of its own.
+BIG = bytes(range(256)) * 6000
 
 NAMES = [
     pytest.param("raw.csv", id="plain"),
@@ -361,7 +362,7 @@ class TestFilesThatChange:
         assert studio_sleeps == []
         (item,) = studio_emulator.items()
         assert [f.name for f in item.files] == ["1.csv"]
-        client.add_files(7, data_id, [LocalFile.pin(tmp_path / "raw.csv", "raw.csv", "text/csv")])
+        client.add_files(7, data_id, [LocalFile.pin(str(tmp_path / "raw.csv"), "raw.csv", "text/csv")])
         assert studio_emulator.read_file(data_id, "raw.csv") == BIG + b"more"
 
     def assert_refused(

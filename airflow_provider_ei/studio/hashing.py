@@ -1,0 +1,73 @@
+"""SHA-256 of what is sent, computed beside the sending.
+
+Hashing takes about as long as encrypting and sending, and both let other Python code run meanwhile. So the blocks of a
+large file are hashed in a thread of their own while they leave. Their memory is used again and again: fresh memory for
+each block, freed by another thread, costs more than the thread gains.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from queue import SimpleQueue
+from typing import BinaryIO, Protocol
+
+#: Bytes of a block.
+BLOCK_BYTES = 128 * 1024
+
+#: How many blocks the hash may be behind.
+BLOCKS = 8
+
+
+class Hash(Protocol):
+    """The part of hashlib's objects that is used."""
+
+    def update(self, data: memoryview, /) -> None:
+        """Take in more bytes."""
+
+
+class HashThread:
+    """Hashes blocks in the order in which they are read; begins with the first and ends with :meth:`finish`."""
+
+    def __init__(self) -> None:
+        self._todo: SimpleQueue[tuple[Hash, memoryview, int] | None] = SimpleQueue()
+        self._free: SimpleQueue[memoryview] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def read(self, handle: BinaryIO, size: int, hash: Hash) -> memoryview:
+        """Read up to ``size`` bytes, at most a block, and have them hashed.
+
+        :return: what was read, to be used before the next call.
+        """
+        if self._thread is None:
+            self._begin()
+        block = self._free.get()
+        room = block[: min(size, BLOCK_BYTES)]
+        if isinstance(handle, io.RawIOBase):
+            count = handle.readinto(room) or 0
+        else:  # an object store's handle makes bytes of its own
+            read = handle.read(len(room))
+            count = len(read)
+            room[:count] = read
+        self._todo.put((hash, block, count))
+        return room[:count]
+
+    def finish(self) -> None:
+        """Wait until everything is hashed, and end the thread."""
+        if self._thread is not None:
+            self._todo.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _begin(self) -> None:
+        self._free = SimpleQueue()
+        for _ in range(BLOCKS):
+            self._free.put(memoryview(bytearray(BLOCK_BYTES)))
+        self._thread = threading.Thread(target=self._run, name="edge-impulse-hash", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while (work := self._todo.get()) is not None:
+            hash, block, count = work
+            hash.update(block[:count])
+            self._free.put(block)

@@ -6,7 +6,6 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
@@ -32,26 +31,25 @@ class LocalFile:
         return self.path
 
     @classmethod
-    def pin(cls, path: Path, name: str, content_type: str) -> LocalFile:
+    def pin(cls, path: str, name: str, content_type: str) -> LocalFile:
         """Look at a file, and try whether it opens.
 
         :raises EdgeImpulseInputError: when it is missing, unreadable, or no regular file.
         """
         try:
-            found = path.stat()
+            found = os.stat(path)
             if stat.S_ISREG(found.st_mode):
-                with path.open("rb"):
-                    pass
+                os.close(os.open(path, os.O_RDONLY))
         except FileNotFoundError:
-            link = f", a symbolic link to {os.readlink(path)!r}," if path.is_symlink() else ""
+            link = f", a symbolic link to {os.readlink(path)!r}," if os.path.islink(path) else ""
             raise EdgeImpulseInputError(
-                f"files: {str(path)!r}{link} does not exist on the machine that runs this task."
+                f"files: {path!r}{link} does not exist on the machine that runs this task."
             ) from None
         except OSError as error:
-            raise EdgeImpulseInputError(f"files: {str(path)!r} cannot be read: {error.strerror}.") from None
+            raise EdgeImpulseInputError(f"files: {path!r} cannot be read: {error.strerror}.") from None
         if not stat.S_ISREG(found.st_mode):
-            raise EdgeImpulseInputError(f"files: {str(path)!r} is no regular file but {_kind(found.st_mode)}.")
-        return cls(name, str(path), content_type, found.st_size, found.st_mtime_ns, found.st_ino)
+            raise EdgeImpulseInputError(f"files: {path!r} is no regular file but {_kind(found.st_mode)}.")
+        return cls(name, path, content_type, found.st_size, found.st_mtime_ns, found.st_ino)
 
     def open(self) -> BinaryIO:
         """Open unbuffered, since blocks are large; see ``UploadFile.open``."""

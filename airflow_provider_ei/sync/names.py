@@ -34,6 +34,8 @@ def check_characters(label: str, value: str) -> str:
 
     :raises EdgeImpulseInputError: for control characters (NUL, CR, LF, …) and for bytes that are no UTF-8.
     """
+    if value.isprintable():
+        return value  # the usual case, without looking at each character
     bad = next((c for c in value if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")), None)
     if bad is not None:
         what = "bytes that are no UTF-8" if unicodedata.category(bad) == "Cs" else f"the control character {bad!r}"
@@ -60,6 +62,8 @@ def wire_forms(name: str) -> frozenset[str]:
     Names travel as UTF-8 with ``"`` as ``%22``. A server may decode them as Latin-1; it may leave ``%22`` as it is, or
     decode it, and with it ``%0D`` and ``%0A``, also where they stood in the name.
     """
+    if name.isascii() and not {'"', "%"}.intersection(name):
+        return frozenset([name])
     sent = name.replace('"', "%22")
     decoded = sent.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
     forms = (name, sent, decoded)

@@ -54,29 +54,29 @@ def _on_disk(place: str) -> Found:
     try:
         path = Path(place)
         if path.is_dir():
-            named = [(file.relative_to(path).as_posix(), file) for file in _match(path, ["**"])]
+            named = list(_match(str(path), ["**"]))
             missing = f"files: the directory {place!r} has no files."
         elif _MAGIC.search(place) and not os.path.lexists(place):
             base, *steps = _split_at_wildcard(place)
-            named = [(file.relative_to(base).as_posix(), file) for file in dict.fromkeys(_match(Path(base), steps))]
+            named = list(dict.fromkeys(_match(str(Path(base)), steps)))
             missing = f"files: no file matches the pattern {place!r}."
         else:
-            return Found(((path.name, partial(_pin_local, path)),), one_file=True)
+            return Found(((path.name, partial(LocalFile.pin, str(path))),), one_file=True)
     except OSError as error:
         raise EdgeImpulseInputError(
             f"files: {os.fspath(error.filename or place)!r} cannot be read: {error.strerror}."
         ) from None
     if not named:
         raise EdgeImpulseInputError(missing)
-    return Found(tuple((name, partial(_pin_local, file)) for name, file in named), one_file=False)
+    return Found(tuple((name, partial(LocalFile.pin, file)) for name, file in named), one_file=False)
 
 
-def _pin_local(path: Path, name: str, content_type: str) -> UploadFile:
-    return LocalFile.pin(path, name, content_type)
-
-
-def _match(folder: Path, steps: Sequence[str], above: Sequence[str] = ()) -> Iterator[Path]:
+def _match(folder: str, steps: Sequence[str], below: str = "", above: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
     """Find the files below a folder that a pattern's steps lead to, in order; ``**`` stands for any number of folders.
+
+    :param below: how far the folder is below the first one, with a slash at its end.
+    :param above: the real paths of the folders above it.
+    :return: names relative to the first folder, and paths.
 
     Unlike ``glob``, it does not take a folder that cannot be read for an empty one, nor a loop of links for depth.
     """
@@ -84,21 +84,21 @@ def _match(folder: Path, steps: Sequence[str], above: Sequence[str] = ()) -> Ite
     if step == "**":
         real = os.path.realpath(folder)
         if real in above:
-            raise EdgeImpulseInputError(f"files: {str(folder)!r} is a symbolic link to a folder above itself.")
-        yield from _match(folder, rest or ["*"])
+            raise EdgeImpulseInputError(f"files: {folder!r} is a symbolic link to a folder above itself.")
+        yield from _match(folder, rest or ["*"], below)
         for entry in _visible(folder, "*"):
             if entry.is_dir():
-                yield from _match(Path(entry), steps, [*above, real])
+                yield from _match(entry.path, steps, f"{below}{entry.name}/", [*above, real])
         return
     for entry in _visible(folder, step):
         if entry.is_dir():
             if rest:
-                yield from _match(Path(entry), rest)
+                yield from _match(entry.path, rest, f"{below}{entry.name}/")
         elif not rest:
-            yield Path(entry)
+            yield below + entry.name, entry.path
 
 
-def _visible(folder: Path, step: str) -> list[os.DirEntry[str]]:
+def _visible(folder: str, step: str) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         matching = [entry for entry in entries if fnmatch.fnmatchcase(entry.name, step)]
     if not step.startswith("."):

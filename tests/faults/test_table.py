@@ -826,5 +826,5 @@ def test_local_files_are_pinned_by_size_time_and_inode(either_lab: Lab, large: N
         with pytest.raises(EdgeImpulseFileError):
             upload_files(client, [file])
         assert either_lab.server.items() == []
-        upload_files(client, [LocalFile.pin(path, "raw.bin", "text/csv")])
+        upload_files(client, [LocalFile.pin(str(path), "raw.bin", "text/csv")])
     assert_right(either_lab, Content({"raw.bin": BIG[::-1]}, {}))

@@ -7,12 +7,13 @@ theirs; what is missing is left out or replaced, and the table says so.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from bench import material, parse_time, picture, results, uploads
+from bench import material, parse_time, picture, readme, results, uploads
 from bench.measure import Meter
 from bench.sink import Sink
 
@@ -50,9 +51,12 @@ def main() -> None:
     target = wanted.to or (None if wanted.quick else _DOCS)
     if target is not None:
         (target / "images").mkdir(parents=True, exist_ok=True)
-        (target / "bench.json").write_text(results.as_json(tables, facts))
+        (target / "bench.json").write_text(text := results.as_json(tables, facts))
         (target / "images" / "bench.svg").write_text(picture.draw(tables, facts))
         print(f"Written: {target}/bench.json, {target}/images/bench.svg")
+        if target == _DOCS:
+            readme.write(Path("README.md"), json.loads(text))
+            print("Written: the table in README.md")
 
 
 def _arguments() -> argparse.Namespace:

@@ -9,8 +9,8 @@ from itertools import groupby
 from bench.clients.catalogue import HASH, LIMIT
 from bench.results import Row, Table
 
-_WIDTH = 900
-_COLUMN = 450
+_WIDTH = 1060
+_COLUMN = 530
 _LABEL = 186
 _BAR = 110
 _LINE = 20

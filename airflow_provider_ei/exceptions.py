@@ -7,6 +7,9 @@ Airflow does not spend a task's retries on it, and let a passing one through, so
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class EdgeImpulseError(Exception):
     """Anything that this package raises on its own account."""
@@ -43,6 +46,24 @@ class EdgeImpulseFileError(EdgeImpulseError):
 
 class EdgeImpulseCancelledError(EdgeImpulseError):
     """The task was told to stop. An item that was being uploaded stays pending, and the next run completes it."""
+
+
+class EdgeImpulseDeleteLimitError(EdgeImpulseError):
+    """A sync would delete more data items than it may; nothing was changed."""
+
+    permanent = True
+
+
+class EdgeImpulseSyncError(EdgeImpulseError):
+    """Some data items of a sync have failed; the others are in step. The next run does only what is left.
+
+    :ivar summary: what the sync has done, with the names and reasons of what failed.
+    """
+
+    def __init__(self, message: str, *, summary: Mapping[str, Any], permanent: bool) -> None:
+        super().__init__(message)
+        self.summary = summary
+        self.permanent = permanent
 
 
 class EdgeImpulseServiceError(EdgeImpulseError):

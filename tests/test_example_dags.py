@@ -65,3 +65,63 @@ class TestMotionEtl:
         assert [result["outcome"] for result in second] == ["unchanged"] * 40
         assert [request for request in studio.requests() if request.changed] == []
         assert len(studio.items("basic-motions")) == 40
+
+
+def tree(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def changes(studio: EmulatorServer) -> list[str | None]:
+    return [request.operation for request in studio.requests() if request.changed]
+
+
+class TestNightlySync:
+    def test_all_then_nothing_then_what_has_changed(
+        self, studio: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        names = ["s17-morning", "s17-night", "s18-night"]
+        tree(tmp_path, {f"{name}/{file}": name for name in names for file in ("motion.csv", "notes.tmp")})
+        monkeypatch.setenv("NIGHTLY_SYNC_SOURCE", str(tmp_path))
+        (first,) = run_dag("edge_impulse_nightly_sync").returned["sync"]
+        assert (first["created"], first["changed"]) == (3, names)
+        items = {item.name: item for item in studio.items("sleep-study")}
+        assert [[file.name for file in items[name].files] for name in names] == [["motion.csv"]] * 3
+        assert items["s17-night"].metadata["recording"] == "s17-night"
+        assert items["s17-night"].metadata["airflow_ei_sync"] == "edge_impulse_nightly_sync.sync"
+
+        studio.clear_requests()
+        (second,) = run_dag("edge_impulse_nightly_sync").returned["sync"]
+        assert (second["unchanged"], changes(studio)) == (3, [])
+
+        (tmp_path / "s18-night" / "motion.csv").unlink()
+        (tmp_path / "s18-night" / "notes.tmp").unlink()
+        (tmp_path / "s18-night").rmdir()
+        tree(tmp_path, {"s17-night/motion.csv": "longer than before"})
+        (third,) = run_dag("edge_impulse_nightly_sync").returned["sync"]
+        assert (third["updated"], third["deleted"], third["changed"]) == (1, 1, ["s17-night", "s18-night"])
+        assert sorted(item.name for item in studio.items("sleep-study")) == ["s17-morning", "s17-night"]
+
+
+class TestShardedSync:
+    def test_all_then_nothing(
+        self, studio: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        names = [f"vehicle-{number}/day-{day}" for number in range(6) for day in range(5)]
+        tree(tmp_path, {f"{name}/can/bus.csv": name for name in names})
+        monkeypatch.setenv("SHARDED_SYNC_SOURCE", str(tmp_path))
+        first = run_dag("edge_impulse_sharded_sync")
+        shards, (total,) = first.returned["edge_impulse_sync.sync_shard"], first.returned["edge_impulse_sync.finish"]
+        assert len(shards) == len(first.states["edge_impulse_sync.sync_shard"]) > 4
+        assert sum(shard["created"] for shard in shards) == total["created"] == 30
+        assert (total["unchanged"], total["failed"], total["bytes_sent"]) == (0, 0, sum(map(len, names)))
+        assert sorted(item.name for item in studio.items("fleet")) == names
+
+        studio.clear_requests()
+        second = run_dag("edge_impulse_sharded_sync")
+        assert changes(studio) == []
+        (total,) = second.returned["edge_impulse_sync.finish"]
+        assert total["unchanged"] == 30
+        assert second.states["edge_impulse_sync.finish"] == ["success"]

@@ -17,9 +17,10 @@ BELOW = {
     "sync": {"exceptions", "studio"},
     "hooks": {"exceptions", "studio", "sync"},
     "operators": {"exceptions", "studio", "sync", "hooks"},
+    "task_groups": {"exceptions", "studio", "sync", "hooks", "operators"},
     "get_provider_info": {"hooks"},
 }
-KNOWS_AIRFLOW = {"hooks", "operators"}
+KNOWS_AIRFLOW = {"hooks", "operators", "task_groups"}
 
 
 def modules() -> list[Path]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from airflow_provider_ei.exceptions import EdgeImpulseConfigError
 from airflow_provider_ei.studio.settings import DEFAULT_BASE_URL, StudioSettings, parse_base_url
@@ -131,3 +133,31 @@ def _number(name: str, extra: dict[str, Any], *, kind: str) -> Any:
         what = "a positive whole number" if kind == "integer" else "a positive number of seconds"
         raise EdgeImpulseConfigError(f"extra {name!r} must be {what}, not {value!r}.")
     return int(number) if kind == "integer" else number
+
+
+def form_widgets() -> dict[str, Any]:
+    """Return the form's own fields, as Airflow 2 wants them."""
+    from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+    from wtforms import IntegerField, StringField
+    from wtforms.validators import Optional
+
+    # Airflow 2 draws no field for fractions; a text is read as a number like any other.
+    kinds = {"integer": IntegerField, "number": StringField}
+    return {
+        name: kinds[field.kind](
+            field.label,
+            widget=BS3TextFieldWidget(),
+            validators=[Optional()],
+            description=field.description,
+        )
+        for name, field in EXTRA_FIELDS.items()
+    }
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host is this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_ei.exceptions import EdgeImpulseConfigError, EdgeImpulseError
+from airflow_provider_ei.exceptions import EdgeImpulseConfigError, EdgeImpulseError, EdgeImpulseInputError
 from airflow_provider_ei.hooks.connection import (
     CONN_TYPE,
-    EXTRA_FIELDS,
     HOOK_NAME,
     UI_FIELD_BEHAVIOUR,
+    form_widgets,
+    is_loopback,
     read_connection,
 )
+from airflow_provider_ei.hooks.stores import open_store
 
 # requests, pydantic and the rest are imported where they are used: a DAG file that only declares tasks is parsed every
 # few seconds, and they would take four times as long as all the rest of it.
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fsspec import AbstractFileSystem
-
     from airflow_provider_ei.studio.answers import Bucket, DataItem, Dataset, Organization
     from airflow_provider_ei.studio.client import StudioClient
     from airflow_provider_ei.studio.settings import StudioSettings
     from airflow_provider_ei.sync.apply import AddDataResult
+    from airflow_provider_ei.sync.rules import Shard
+    from airflow_provider_ei.sync.source import GivenMetadata
+    from airflow_provider_ei.sync.summary import SyncSummary
 
 log = logging.getLogger(__name__)
-
-#: Most seconds that the connection's test button waits, whatever the connection's time-outs are.
-TEST_TIMEOUT = 10.0
 
 
 class EdgeImpulseHook(BaseHook):
@@ -69,21 +68,7 @@ class EdgeImpulseHook(BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Return the form's own fields."""
-        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-        from wtforms import IntegerField, StringField
-        from wtforms.validators import Optional
-
-        # Airflow 2 draws no field for fractions; a text is read as a number like any other.
-        kinds = {"integer": IntegerField, "number": StringField}
-        return {
-            name: kinds[field.kind](
-                field.label,
-                widget=BS3TextFieldWidget(),
-                validators=[Optional()],
-                description=field.description,
-            )
-            for name, field in EXTRA_FIELDS.items()
-        }
+        return form_widgets()
 
     # --- connection ---------------------------------------------------------------------------------------
 
@@ -93,7 +78,7 @@ class EdgeImpulseHook(BaseHook):
 
         settings, organization_id = read_connection(self.get_connection(self.edge_impulse_conn_id))
         mask_secret(settings.api_key)
-        if settings.base_url.startswith("http:") and not _is_loopback(settings.base_url):
+        if settings.base_url.startswith("http:") and not is_loopback(settings.base_url):
             log.warning("The API key travels unencrypted to %s. Use https.", settings.base_url)
         return settings, organization_id
 
@@ -109,8 +94,9 @@ class EdgeImpulseHook(BaseHook):
     def client(self) -> StudioClient:
         """The client that all calls go through; its connections are kept open between them."""
         from airflow_provider_ei.studio.client import StudioClient
+        from airflow_provider_ei.sync.sync_inputs import MOST_WORKERS
 
-        client = StudioClient(self.settings)
+        client = StudioClient(self.settings, connections=MOST_WORKERS)
         if self._cancelled:
             client.cancel()
         return client
@@ -154,27 +140,13 @@ class EdgeImpulseHook(BaseHook):
 
         :return: whether it works, and a sentence for the person who pressed the button.
         """
-        from airflow_provider_ei.studio.client import StudioClient
+        from airflow_provider_ei.hooks.trial import try_connection
 
         try:
-            settings, wanted = self._connection
-            quick = replace(
-                settings,
-                retry_attempts=1,
-                connect_timeout=min(settings.connect_timeout, TEST_TIMEOUT),
-                read_timeout=min(settings.read_timeout, TEST_TIMEOUT),
-            )
-            with StudioClient(quick) as client:
-                organizations = client.list_organizations()
+            settings, organization_id = self._connection
         except EdgeImpulseError as error:
             return False, str(error)
-        names = {organization.id: organization.name for organization in organizations}
-        seen = ", ".join(f"{number} ({name})" for number, name in names.items()) or "none"
-        if wanted is not None and wanted not in names:
-            return False, f"The key is right, but it belongs to organization {seen}, not to {wanted}."
-        if wanted is None and len(names) != 1:
-            return False, f"The key is right, but it belongs to organization {seen}. Set Organization ID."
-        return True, f"Connected to {settings.base_url}: organization {seen}."
+        return try_connection(settings, organization_id)
 
     # --- uploading ----------------------------------------------------------------------------------------
 
@@ -219,7 +191,7 @@ class EdgeImpulseHook(BaseHook):
             bucket_name=bucket_name,
             bucket_id=bucket_id,
             bucket_path=bucket_path,
-            open_store=_open_store,
+            open_store=open_store,
         )
         organization_id = self.organization_id
         log.info(
@@ -234,6 +206,94 @@ class EdgeImpulseHook(BaseHook):
         result = ItemUpload(self.client, organization_id, wanted, checked_if_exists).run()
         log.info("Data item %r (id %d): %s.", result["name"], result["data_id"], result["outcome"])
         return result
+
+    def sync_dataset(
+        self,
+        *,
+        dataset: str,
+        source: Any = None,
+        items: Any = None,
+        include: Sequence[str] | str | None = None,
+        exclude: Sequence[str] | str | None = None,
+        depth: int | str = 1,
+        metadata: GivenMetadata = None,
+        bucket_name: str | None = None,
+        bucket_id: int | str | None = None,
+        delete: str = "never",
+        max_delete: int | str | None = None,
+        dry_run: bool = False,
+        comparison: str = "digest",
+        workers: int | str = 8,
+        sync_id: str | None = None,
+        shard: Shard | None = None,
+    ) -> SyncSummary:
+        """Make a dataset hold what a folder, a bucket or a list has; the same call twice sends nothing twice.
+
+        Items that this sync has not made are left alone, whatever they are called.
+
+        :param dataset: name of the dataset.
+        :param source: a path or URI; each folder in it is a data item, named by its relative path; or
+        :param items: a list of ``{"name", "files", "metadata"?}``, with files as :meth:`add_data` takes them.
+        :param include: patterns as in ``.gitignore``, relative to the source: only these files.
+        :param exclude: patterns as in ``.gitignore``: not these files.
+        :param depth: how many folders deep the data items are.
+        :param metadata: flat dict for all items, or a function from :class:`~airflow_provider_ei.sync.source.Facts` to
+            one. What an item brings itself (``ei-metadata.json`` beside its files, or in ``items``) goes over it.
+        :param bucket_name: name of the organization's bucket, for new items; or
+        :param bucket_id: its number.
+        :param delete: ``never``, or ``extra``: items of this sync that the source no longer has, after all others are
+            in step and if none has failed.
+        :param max_delete: of them, at most so many and half of the items, or a percentage such as ``80%``.
+        :param dry_run: only tell what would be done, in ``plan`` of the summary.
+        :param comparison: ``digest``, or ``size``: take files of the same name and size for the same, unread.
+        :param workers: data items that are sent at once, 1 to 64.
+        :param sync_id: tells the items of this sync from those of others; needed to delete.
+        :param shard: do only this part of the items.
+        :return: counts and names; see :class:`~airflow_provider_ei.sync.summary.SyncSummary`.
+        :raises EdgeImpulseInputError: before anything is sent, when an argument is not fit.
+        :raises EdgeImpulseDeleteLimitError: before anything is changed, when too much would be deleted.
+        :raises EdgeImpulseSyncError: when items have failed, after all others are in step; has the summary.
+        :raises EdgeImpulseServiceError: when the service cannot be worked with at all.
+        """
+        from airflow_provider_ei.hooks.syncing import prepare_sync
+
+        sync = prepare_sync(
+            self,
+            dataset=dataset,
+            source=source,
+            items=items,
+            include=include,
+            exclude=exclude,
+            depth=depth,
+            metadata=metadata,
+            bucket_name=bucket_name,
+            bucket_id=bucket_id,
+            delete=delete,
+            max_delete=max_delete,
+            comparison=comparison,
+            workers=workers,
+            sync_id=sync_id,
+            shard=shard,
+        )
+        return sync.run(dry_run=dry_run)
+
+    def plan_shards(self, shards: int | str, **arguments: Any) -> list[Shard]:
+        """Divide a sync among several tasks, each of which calls :meth:`sync_dataset` with one of the shards.
+
+        Files are looked at and not read, and nothing is changed.
+
+        :param shards: how many at most.
+        :param arguments: those of :meth:`sync_dataset`, the same as the tasks then give.
+        :return: the shards that have anything to do.
+        :raises EdgeImpulseError: as :meth:`sync_dataset` does.
+        """
+        from airflow_provider_ei.hooks.syncing import prepare_sync
+        from airflow_provider_ei.sync.inputs import whole_number
+
+        wanted = whole_number("shards", shards)
+        if wanted is None:
+            raise EdgeImpulseInputError(f"shards must be a positive whole number, not {shards!r}.")
+        return prepare_sync(self, **arguments).shards(wanted)
 
     # --- single calls of the API --------------------------------------------------------------------------
 
@@ -276,21 +336,3 @@ class EdgeImpulseHook(BaseHook):
     def delete_data_item(self, data_id: int) -> None:
         """Delete a data item with its objects in the bucket (``deleteOrganizationDataItem``)."""
         self.client.delete_data_item(self.organization_id, data_id)
-
-
-def _open_store(uri: str) -> tuple[AbstractFileSystem, str]:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-    path = ObjectStoragePath(uri)
-    return path.fs, path.path
-
-
-def _is_loopback(url: str) -> bool:
-    from ipaddress import ip_address
-    from urllib.parse import urlsplit
-
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowSkipException, XComArg
 
-from airflow_provider_ei.exceptions import EdgeImpulseError
-from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.operators.base import EdgeImpulseOperator
+from airflow_provider_ei.operators.outlets import tell_outlets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_ei.sync.apply import AddDataResult
+    from airflow_provider_ei.sync.source import Facts, GivenMetadata
+    from airflow_provider_ei.sync.summary import SyncSummary
 
 
-class EdgeImpulseAddDataOperator(BaseOperator):
+class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
     """Make one data item equal to the files and metadata that upstream tasks produced.
 
     A retried, cleared or twice-triggered task leaves exactly one item, and sends nothing when the item is right.
@@ -51,7 +54,6 @@ class EdgeImpulseAddDataOperator(BaseOperator):
         "edge_impulse_conn_id",
     )
     template_fields_renderers = {"files": "json", "metadata": "json"}
-    ui_color = "#dcefe8"
 
     def __init__(
         self,
@@ -63,9 +65,7 @@ class EdgeImpulseAddDataOperator(BaseOperator):
         bucket_name: str | None = None,
         bucket_id: int | str | None = None,
         bucket_path: str | None = None,
-        organization_id: int | str | None = None,
         if_exists: str = "update",
-        edge_impulse_conn_id: str = EdgeImpulseHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -76,10 +76,7 @@ class EdgeImpulseAddDataOperator(BaseOperator):
         self.bucket_name = bucket_name
         self.bucket_id = bucket_id
         self.bucket_path = bucket_path
-        self.organization_id = organization_id
         self.if_exists = if_exists
-        self.edge_impulse_conn_id = edge_impulse_conn_id
-        self._hook: EdgeImpulseHook | None = None
 
     def execute(self, context: Context) -> AddDataResult:
         """Upload, and return what was done.
@@ -87,9 +84,8 @@ class EdgeImpulseAddDataOperator(BaseOperator):
         :raises AirflowFailException: for an error that no retry can mend.
         :raises EdgeImpulseError: for one that may pass; Airflow tries again.
         """
-        self._hook = hook = EdgeImpulseHook(self.edge_impulse_conn_id, organization_id=self.organization_id)
-        try:
-            result = hook.add_data(
+        with self._working_hook() as hook:
+            return hook.add_data(
                 name=self.name,
                 dataset=self.dataset,
                 files=self.files,
@@ -99,15 +95,167 @@ class EdgeImpulseAddDataOperator(BaseOperator):
                 bucket_path=self.bucket_path,
                 if_exists=self.if_exists,
             )
-        except EdgeImpulseError as error:
-            if error.permanent:
-                # Its words say all; the frames below it would only push them out of sight.
-                raise AirflowFailException(str(error)) from None
-            raise
-        hook.client.check_cancelled()  # Airflow 3 goes on after on_kill: a killed task must not end as a success
-        return result
 
-    def on_kill(self) -> None:
-        """Stop at once; what is half-done stays pending, and the next try completes it."""
-        if self._hook is not None:
-            self._hook.cancel()
+
+class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
+    """Make a dataset hold what a folder, a bucket or upstream tasks have, and cost almost nothing when nothing changed.
+
+    Each folder in the source is a data item, named by its relative path. Items that this sync has not made are left
+    alone. All arguments but ``metadata`` are template fields; in that, templates are rendered for each item, and can
+    use it: ``{{ item.name }}``, ``{{ item.file_count }}``, ``{{ item.total_bytes }}``.
+
+    The events of the task's outlets get the summary as their extra.
+
+    :param dataset: name of the dataset.
+    :param source: a path or URI (``s3://conn_id@bucket/prefix``); or
+    :param items: a list of ``{"name", "files", "metadata"?}``, for instance from upstream.
+    :param include: patterns as in ``.gitignore``, relative to the source: only these files.
+    :param exclude: patterns as in ``.gitignore``: not these files.
+    :param depth: how many folders deep the data items are.
+    :param metadata: flat dict for all items. What an item brings itself goes over it: ``ei-metadata.json`` beside its
+        files, or ``metadata`` in ``items``.
+    :param bucket_name: name of the organization's bucket, for new items; or
+    :param bucket_id: its number.
+    :param delete: ``never``, or ``extra``: items of this sync that the source no longer has, after all others are in
+        step and if none has failed.
+    :param max_delete: of them, at most so many and half of the items, or a percentage such as ``80%``.
+    :param dry_run: only tell what would be done.
+    :param comparison: ``digest``, or ``size``: take files of the same name and size for the same, unread.
+    :param workers: data items that are sent at once, 1 to 64.
+    :param sync_id: tells the items of this sync from those of others; by default the DAG's and the task's id.
+    :param skip_unchanged: end as skipped when nothing had to be changed.
+    :param organization_id: overrides that of the connection.
+    :param edge_impulse_conn_id: the Airflow connection.
+    :return: counts and names; see :class:`~airflow_provider_ei.sync.summary.SyncSummary`.
+    """
+
+    template_fields: Sequence[str] = (
+        "dataset",
+        "source",
+        "items",
+        "include",
+        "exclude",
+        "depth",
+        "bucket_name",
+        "bucket_id",
+        "delete",
+        "max_delete",
+        "dry_run",
+        "comparison",
+        "workers",
+        "sync_id",
+        "skip_unchanged",
+        "organization_id",
+        "edge_impulse_conn_id",
+    )
+    template_fields_renderers = {"items": "json", "include": "json", "exclude": "json"}
+
+    def __init__(
+        self,
+        *,
+        dataset: str,
+        source: Any = None,
+        items: Any = None,
+        include: Sequence[str] | str | None = None,
+        exclude: Sequence[str] | str | None = None,
+        depth: int | str = 1,
+        metadata: dict[str, Any] | str | None = None,
+        bucket_name: str | None = None,
+        bucket_id: int | str | None = None,
+        delete: str = "never",
+        max_delete: int | str | None = None,
+        dry_run: bool | str = False,
+        comparison: str = "digest",
+        workers: int | str = 8,
+        sync_id: str | None = None,
+        skip_unchanged: bool | str = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+        self.source = source
+        self.items = items
+        self.include = include
+        self.exclude = exclude
+        self.depth = depth
+        self.metadata = metadata
+        self.bucket_name = bucket_name
+        self.bucket_id = bucket_id
+        self.delete = delete
+        self.max_delete = max_delete
+        self.dry_run = dry_run  # type: ignore[assignment,method-assign]
+        self.comparison = comparison
+        self.workers = workers
+        self.sync_id = sync_id
+        self.skip_unchanged = skip_unchanged
+        XComArg.apply_upstream_relationship(self, metadata)  # Airflow does it for template fields
+
+    def execute(self, context: Context) -> Any:
+        """Sync, and return what was done.
+
+        :raises AirflowSkipException: when nothing had to be changed and ``skip_unchanged`` is set.
+        :raises AirflowFailException: for an error that no retry can mend.
+        :raises EdgeImpulseError: for one that may pass; Airflow tries again, and only what is left is done.
+        """
+        with self._working_hook() as hook:
+            dry_run, skip_unchanged = _flag("dry_run", self.dry_run), _flag("skip_unchanged", self.skip_unchanged)
+            summary = hook.sync_dataset(dry_run=dry_run, **self._arguments(context))
+        return summary if dry_run else self._end(context, summary, skip_unchanged=skip_unchanged)
+
+    def _end(self, context: Context, summary: SyncSummary, *, skip_unchanged: bool) -> SyncSummary:
+        from airflow_provider_ei.sync.summary import changes
+
+        tell_outlets(self.outlets, context, summary)
+        if skip_unchanged and not changes(summary):
+            raise AirflowSkipException("Nothing has changed.")
+        return summary
+
+    def _arguments(self, context: Context) -> dict[str, Any]:
+        """Return what the hook is to be given."""
+        arguments = {name: getattr(self, name) for name in _SYNC_ARGUMENTS}
+        return arguments | {
+            "metadata": self._metadata(context),
+            "sync_id": self.sync_id or self._default_sync_id(),
+        }
+
+    def _default_sync_id(self) -> str:
+        return f"{self.dag_id}.{self.task_id}"
+
+    def _metadata(self, context: Context) -> GivenMetadata:
+        """Render the metadata: once, or for each item when a template stands in them."""
+        from airflow_provider_ei.sync.file_specs import parse_literal
+
+        def render(item: Facts | None = None) -> Any:
+            values = {**context, "item": item} if item else context
+            rendered = self.render_template(self.metadata, values)  # type: ignore[arg-type]
+            return parse_literal(rendered) if isinstance(rendered, str) else rendered
+
+        text = str(self.metadata) if isinstance(self.metadata, str | dict) else ""
+        return render if "{{" in text or "{%" in text else render()
+
+
+#: Arguments that go to the hook as they are.
+_SYNC_ARGUMENTS = (
+    "dataset",
+    "source",
+    "items",
+    "include",
+    "exclude",
+    "depth",
+    "bucket_name",
+    "bucket_id",
+    "delete",
+    "max_delete",
+    "comparison",
+    "workers",
+)
+
+
+def _flag(name: str, value: object) -> bool:
+    """Read a bool, which a template may have rendered to a text."""
+    texts = {"true": True, "false": False, "": False, "none": False}
+    if isinstance(value, bool):
+        return value
+    if str(value).strip().lower() not in texts:
+        raise EdgeImpulseInputError(f"{name} must be True or False, not {value!r}.")
+    return texts[str(value).strip().lower()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
@@ -23,6 +24,24 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
+class Traffic:
+    """Counts requests, of several threads.
+
+    :ivar requests: all of them.
+    :ivar firsts: those that were no new try of an earlier one.
+    """
+
+    def __init__(self) -> None:
+        self.requests = self.firsts = 0
+        self._lock = threading.Lock()
+
+    def add(self, *, requests: int = 0, firsts: int = 0) -> None:
+        """Count some more."""
+        with self._lock:
+            self.requests += requests
+            self.firsts += firsts
+
+
 class Sender:
     """The part of the client that knows no operation of the API.
 
@@ -37,8 +56,19 @@ class Sender:
         self.settings = settings
         self._sleep = sleep or self._sleep_until_cancelled
         self._budget = RetryBudget()
+        self._traffic = Traffic()
         self._cancelled = False  # no threading.Event: a signal handler that sets one can meet its own thread's lock
         self._session = open_session(settings.api_key, write_timeout=settings.write_timeout, connections=connections)
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent so far."""
+        return self._traffic.requests
+
+    @property
+    def retries(self) -> int:
+        """How many of them were new tries."""
+        return self._traffic.requests - self._traffic.firsts
 
     def __enter__(self) -> Self:
         return self
@@ -124,6 +154,7 @@ class Sender:
             least_wait=settling,
             sleep=self.sleep,
         )
+        self._traffic.add(firsts=1)
         try:
             return loop(call)
         except EdgeImpulseServiceError as error:
@@ -136,6 +167,7 @@ class Sender:
         settings = self.settings
         self.check_cancelled()
         self._session.has_sent = False
+        self._traffic.add(requests=1)
         try:
             response = self._session.request(
                 method,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NoReturn, TypedDict
+from dataclasses import dataclass
+from typing import Literal, NoReturn, TypedDict, overload
 
 from airflow_provider_ei.exceptions import (
     EdgeImpulseAnswerError,
@@ -20,8 +21,8 @@ from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.outcome import may_be_done
 from airflow_provider_ei.studio.retry import asked_wait
-from airflow_provider_ei.sync.digest import sha256_of
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.digest import item_digest
+from airflow_provider_ei.sync.item import WantedItem, hash_files
 from airflow_provider_ei.sync.metadata import Marks, complete_metadata, pending_metadata
 from airflow_provider_ei.sync.plan import (
     AddFiles,
@@ -66,6 +67,23 @@ class AddDataResult(TypedDict):
     url: str
 
 
+@dataclass
+class Effort:
+    """What it took.
+
+    :ivar files_sent: files that the service has acknowledged, ``bytes_sent`` their bytes.
+    :ivar bytes_hashed: bytes that were read without being sent.
+    :ivar unanswered: changing requests without an answer, after which the item was looked at.
+    :ivar doubles: items of the same name that were removed.
+    """
+
+    files_sent: int = 0
+    bytes_sent: int = 0
+    bytes_hashed: int = 0
+    unanswered: int = 0
+    doubles: int = 0
+
+
 class ItemUpload:
     """One data item on its way.
 
@@ -76,13 +94,14 @@ class ItemUpload:
     def __init__(
         self, client: StudioClient, organization_id: int, wanted: WantedItem, if_exists: IfExists = "update"
     ) -> None:
+        self._effort = Effort()
         self._client = client
         self._organization_id = organization_id
         self._wanted = wanted
         self._if_exists = if_exists
         self._limits = Limits(client.settings.batch_files, client.settings.batch_bytes)
         self._progress = Progress()
-        self._log_progress = ProgressLog(wanted.sizes)
+        self._log_progress = ProgressLog(wanted)
         self._failures = 0
         self._looked = False
         self._settled = False
@@ -93,18 +112,43 @@ class ItemUpload:
         :raises EdgeImpulseError: the precise subclass. The item is then as it was, or pending, which the next run
             completes; never half-done and marked as complete.
         """
-        listed = self._listed()
+        return self._result(self._until_done(self._listed(), looks=True))
+
+    def advance(self, listed: Sequence[DataItem]) -> Outcome | None:
+        """Do the same for an item that is listed already, and leave the last look at it to a listing of many items.
+
+        :param listed: all items of that name in the dataset, with their files.
+        :return: None when all that is left is to call this again with what is listed then; it gives the outcome unless
+            something else has happened to the item meanwhile, and then it is mended.
+        :raises EdgeImpulseError: as :meth:`run` does.
+        """
+        done = self._until_done(listed, looks=False)
+        return None if done is None else done.outcome
+
+    def take_effort(self) -> Effort:
+        """Return what it has taken since the last call."""
+        effort, self._effort = self._effort, Effort()
+        return effort
+
+    @overload
+    def _until_done(self, listed: Sequence[DataItem], *, looks: Literal[True]) -> Done: ...
+    @overload
+    def _until_done(self, listed: Sequence[DataItem], *, looks: Literal[False]) -> Done | None: ...
+    def _until_done(self, listed: Sequence[DataItem], *, looks: bool) -> Done | None:
         for _ in range(MOST_ROUNDS):
             self._client.check_cancelled()
             steps = plan_item(self._wanted, listed, self._progress, self._if_exists, self._limits)
             for step in steps:
                 if isinstance(step, Done):
-                    return self._result(step)
+                    return step
                 try:
                     self._do(step)
                 except _PlanAnew as reason:
                     log.warning("%s", reason)
                     break
+            else:
+                if not looks and _completes(steps[-1]):
+                    return None
             if steps != [ReadFiles()]:  # reading changes nothing there
                 listed = self._listed()
         raise EdgeImpulseAnswerError(
@@ -119,19 +163,18 @@ class ItemUpload:
         client, organization_id, wanted = self._client, self._organization_id, self._wanted
         match step:
             case ReadFiles():
-                for file in wanted.files:
-                    if file.name not in wanted.hashes:
-                        wanted.hashes[file.name] = sha256_of(file, lambda *_: client.check_cancelled())
+                self._effort.bytes_hashed += hash_files(wanted, client.check_cancelled)
             case Create():
                 self._create(step)
             case DeleteDouble(item):
                 log.warning("Deleting data item %d, a double of %r.", item.id, item.name)
                 with self._unless(lambda listed: item.id not in listed):
                     client.delete_data_item(organization_id, item.id)
+                self._effort.doubles += 1
             case MarkPending(item):
                 self._let_earlier_run_settle(item)
                 self._begin(item)
-                metadata = pending_metadata(item.metadata, wanted.metadata, run=self._progress.run)
+                metadata = pending_metadata(item.metadata, wanted.metadata, run=self._progress.run, sync=wanted.sync_id)
                 with self._unless_gone(item):
                     client.update_data_item(organization_id, item.id, metadata=metadata)
             case AddFiles(item, files):
@@ -140,17 +183,17 @@ class ItemUpload:
             case RemoveFile(item, name):
                 with self._unless_gone(item), self._unless(lambda listed: _lacks(listed.get(item.id), name)):
                     client.delete_file(organization_id, item.id, name)
-            case WriteDigest(item):
-                self._write_digest(item)
+            case WriteDigest():
+                self._write_digest(step)
             case LookAgain(difference):
                 self._look_again(difference)
 
     def _create(self, step: Create) -> None:
         client, wanted, progress = self._client, self._wanted, self._progress
         if step.complete:
-            metadata = complete_metadata({}, wanted.metadata, state=wanted.digest, files=wanted.files_digest)
+            metadata = self._complete_metadata({}, wanted.files_digest)
         else:
-            metadata = pending_metadata({}, wanted.metadata, run=progress.run)
+            metadata = pending_metadata({}, wanted.metadata, run=progress.run, sync=wanted.sync_id)
         progress.outcome = "created"
         try:
             progress.data_id, hashes = client.add_data_item(
@@ -176,16 +219,27 @@ class ItemUpload:
         else:
             self._sent(hashes)
 
-    def _write_digest(self, item: DataItem) -> None:
+    def _write_digest(self, step: WriteDigest) -> None:
         """Write it once: before a second try the item has to be looked at, since another run may have changed it."""
-        wanted = self._wanted
-        self._begin(item)
-        metadata = complete_metadata(item.metadata, wanted.metadata, state=wanted.digest, files=wanted.files_digest)
+        item = step.item
+        self._begin(item, changes=not step.renews)
+        metadata = self._complete_metadata(item.metadata, step.files_digest)
         try:
             with self._unless_gone(item):
                 self._client.update_data_item(self._organization_id, item.id, metadata=metadata, once=True)
         except (EdgeImpulseUnavailableError, EdgeImpulseThrottledError, EdgeImpulseAnswerError) as error:
             self._wait_and_look(error)
+
+    def _complete_metadata(self, listed: Mapping[str, str], files_digest: str) -> dict[str, str]:
+        wanted = self._wanted
+        return complete_metadata(
+            listed,
+            wanted.metadata,
+            state=item_digest(files_digest, wanted.metadata),
+            files=files_digest,
+            sync=wanted.sync_id,
+            fingerprint=wanted.fingerprint,
+        )
 
     def _let_earlier_run_settle(self, item: DataItem) -> None:
         """Wait once before taking over an item that a run left pending: what it sent last may still be on its way."""
@@ -195,7 +249,7 @@ class ItemUpload:
             self._client.sleep(self._client.settings.settle_seconds)
             raise _PlanAnew(f"An earlier run has left data item {item.id} unfinished; completing it.")
 
-    def _begin(self, item: DataItem) -> None:
+    def _begin(self, item: DataItem, *, changes: bool = True) -> None:
         """Take note that this run begins to change the item, and that what it may have sent counts no longer."""
         progress = self._progress
         if progress.data_id == item.id and progress.sent and Marks.of(item.metadata).run not in (None, progress.run):
@@ -204,7 +258,7 @@ class ItemUpload:
         if Marks.of(item.metadata).run != progress.run:
             progress.sent = set()
         progress.data_id = item.id
-        if progress.outcome != "created":
+        if changes and progress.outcome != "created":
             progress.outcome = "updated"
 
     def _sent(self, hashes: Mapping[str, str]) -> None:
@@ -213,6 +267,8 @@ class ItemUpload:
         if changed is not None:
             raise EdgeImpulseFileError(f"{changed!r} was changed while it was being sent, without a new time or size.")
         known.update(hashes)
+        self._effort.files_sent += len(hashes)
+        self._effort.bytes_sent += sum(self._wanted.sizes[name] for name in hashes)
         self._progress.sent.update(hashes)
 
     def _wait_and_look(self, error: EdgeImpulseServiceError) -> NoReturn:
@@ -222,6 +278,7 @@ class ItemUpload:
         """
         settings = self._client.settings
         self._failures += 1
+        self._effort.unanswered += may_be_done(error)
         if self._failures >= settings.retry_attempts:
             raise error
         if not may_be_done(error):  # else the client has waited
@@ -271,6 +328,11 @@ class ItemUpload:
             digest=marks.state if marks.complete else None,
             url=f"{self._client.settings.web_url}/organization/{self._organization_id}/data",
         )
+
+
+def _completes(step: Step) -> bool:
+    """Whether an item is as it should be after this step, as far as the one who did it can know."""
+    return isinstance(step, WriteDigest) or (isinstance(step, Create) and step.complete)
 
 
 def _lacks(item: DataItem | None, file_name: str) -> bool:

@@ -8,15 +8,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.studio.multipart import UploadFile
 from airflow_provider_ei.sync import content_types
+from airflow_provider_ei.sync.files import SourceFile
 from airflow_provider_ei.sync.names import check_characters, check_collisions, check_file_name
 from airflow_provider_ei.sync.places import OpenStore, find
 
 _SPEC_KEYS = {"path", "name", "content_type"}
 
 
-def resolve_files(files: object, open_store: OpenStore) -> list[UploadFile]:
+def resolve_files(files: object, open_store: OpenStore) -> list[SourceFile]:
     """Find all files that ``files`` stands for, sorted by name.
 
     :param files: a path or URI, a directory, a glob, ``{"path", "name"?, "content_type"?}``, a list of these (lists
@@ -68,7 +68,7 @@ def _is_path(value: object) -> bool:
     return isinstance(value, os.PathLike) or (hasattr(value, "fs") and hasattr(value, "path"))
 
 
-def _resolve(spec: str | Mapping[str, object], open_store: OpenStore) -> Iterator[UploadFile]:
+def _resolve(spec: str | Mapping[str, object], open_store: OpenStore) -> Iterator[SourceFile]:
     if isinstance(spec, str):
         spec = {"path": spec}
     path = spec.get("path")

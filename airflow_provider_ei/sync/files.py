@@ -6,12 +6,21 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
+from airflow_provider_ei.studio.multipart import UploadFile
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+
+
+class SourceFile(UploadFile, Protocol):
+    """A file whose content can be told to have changed without reading it."""
+
+    @property
+    def version(self) -> str | None:
+        """A time, or a store's checksum; None when the store tells neither."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,11 @@ class LocalFile:
     def source(self) -> str:
         """The path."""
         return self.path
+
+    @property
+    def version(self) -> str:
+        """Its time, in nanoseconds."""
+        return str(self.mtime_ns)
 
     @classmethod
     def pin(cls, path: str, name: str, content_type: str) -> LocalFile:
@@ -48,7 +62,12 @@ class LocalFile:
         except OSError as error:
             raise EdgeImpulseInputError(f"files: {path!r} cannot be read: {error.strerror}.") from None
         if not stat.S_ISREG(found.st_mode):
-            raise EdgeImpulseInputError(f"files: {path!r} is no regular file but {_kind(found.st_mode)}.")
+            raise EdgeImpulseInputError(f"files: {path!r} is no regular file but {kind(found.st_mode)}.")
+        return cls.of(found, path, name, content_type)
+
+    @classmethod
+    def of(cls, found: os.stat_result, path: str, name: str, content_type: str) -> LocalFile:
+        """Pin a file that was looked at, without trying whether it opens."""
         return cls(name, path, content_type, found.st_size, found.st_mtime_ns, found.st_ino)
 
     def open(self) -> BinaryIO:
@@ -76,7 +95,8 @@ class LocalFile:
             )
 
 
-def _kind(mode: int) -> str:
+def kind(mode: int) -> str:
+    """Say what something is that is no regular file."""
     for test, kind in (
         (stat.S_ISDIR, "a directory"),
         (stat.S_ISFIFO, "a pipe"),
@@ -95,14 +115,14 @@ class StoredFile:
 
     :ivar fs: the file system, for instance s3fs.
     :ivar key: what that file system calls the object.
-    :ivar version: a fact of the listing that changes with the content, such as ``("ETag", …)``.
+    :ivar fact: a fact of the listing that changes with the content, such as ``("ETag", …)``.
     """
 
     name: str
     uri: str
     content_type: str
     size: int
-    version: tuple[str, Any] | None
+    fact: tuple[str, Any] | None
     fs: AbstractFileSystem
     key: str
 
@@ -110,6 +130,11 @@ class StoredFile:
     def source(self) -> str:
         """The URI."""
         return self.uri
+
+    @property
+    def version(self) -> str | None:
+        """The store's own checksum or version, else its time."""
+        return None if self.fact is None else "{}={}".format(*self.fact)
 
     @classmethod
     def pin(
@@ -133,8 +158,8 @@ class StoredFile:
                 f"files: the store does not say how many bytes {uri!r} has, so it cannot be streamed. Copy it to a "
                 "file or a bucket first."
             )
-        version = next(((fact, info[fact]) for fact in _VERSION_FACTS if info.get(fact) is not None), None)
-        return cls(name, uri, content_type, size, version, fs, key)
+        fact = next(((fact, info[fact]) for fact in _VERSION_FACTS if info.get(fact) is not None), None)
+        return cls(name, uri, content_type, size, fact, fs, key)
 
     def open(self) -> BinaryIO:
         """Open the object; see ``UploadFile.open``."""
@@ -148,7 +173,7 @@ class StoredFile:
         """
         self.fs.invalidate_cache(self.fs._parent(self.key))
         info = self.fs.info(self.key)
-        fact, value = self.version or ("size", self.size)
+        fact, value = self.fact or ("size", self.size)
         # Some stores tell more in a listing than for one object; what they do not tell says nothing.
         if info.get("size") != self.size or info.get(fact, value) != value:
             raise EdgeImpulseFileError(

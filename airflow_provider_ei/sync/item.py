@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_ei.studio.answers import DataFile, DataItem
 from airflow_provider_ei.studio.multipart import UploadFile
-from airflow_provider_ei.sync.digest import files_digest, item_digest
+from airflow_provider_ei.sync.digest import files_digest, item_digest, sha256_of
 from airflow_provider_ei.sync.names import wire_forms
 
 
@@ -15,6 +15,10 @@ from airflow_provider_ei.sync.names import wire_forms
 class WantedItem:
     """What a data item should be, and what is known of its bytes so far.
 
+    :ivar sync_id: the dataset sync that wants it; None outside of one. A sync touches nobody else's items.
+    :ivar fingerprint: what the files, and after a ``-`` the sources of the metadata, look like without reading them;
+        None when that is not to be kept.
+    :ivar sizes_only: take files of the same names and sizes as they are listed for the same, without reading them.
     :ivar hashes: SHA-256 in hex by file name, of the files that were read. A file is read when it is sent, so a new
         item of any size is read once.
     """
@@ -26,6 +30,9 @@ class WantedItem:
     bucket_name: str | None = None
     bucket_id: int | None = None
     bucket_path: str | None = None
+    sync_id: str | None = None
+    fingerprint: str | None = None
+    sizes_only: bool = False
     hashes: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -42,6 +49,12 @@ class WantedItem:
     def total_bytes(self) -> int:
         """Bytes of all files."""
         return sum(self._sizes.values())
+
+    def looks_like(self, fingerprint: str | None) -> bool:
+        """Whether the files look as they did when that fingerprint was taken."""
+        if fingerprint is None or self.fingerprint is None:
+            return False
+        return fingerprint.partition("-")[0] == self.fingerprint.partition("-")[0]
 
     @property
     def hashed(self) -> bool:
@@ -76,6 +89,19 @@ class WantedItem:
     def superfluous(self, listed: DataItem) -> list[str]:
         """Names of the listed files that are not wanted, as the service lists them."""
         return [file.name for file in _files_of(listed) if file.name not in self._own_names]
+
+
+def hash_files(wanted: WantedItem, check: Callable[[], None]) -> int:
+    """Read the files that were not read yet.
+
+    :param check: called with each block; raises to end it.
+    :return: bytes that were read.
+    :raises EdgeImpulseFileError: when one cannot be read or changes meanwhile.
+    """
+    unread = [file for file in wanted.files if file.name not in wanted.hashes]
+    for file in unread:
+        wanted.hashes[file.name] = sha256_of(file, lambda *_: check())
+    return sum(file.size for file in unread)
 
 
 def _files_of(listed: DataItem) -> Sequence[DataFile]:

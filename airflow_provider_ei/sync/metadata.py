@@ -21,6 +21,8 @@ STATE_MARK = "airflow_ei_state"
 FILES_MARK = "airflow_ei_files"
 KEYS_MARK = "airflow_ei_keys"
 RUN_MARK = "airflow_ei_run"
+SYNC_MARK = "airflow_ei_sync"
+FINGERPRINT_MARK = "airflow_ei_fingerprint"
 
 OWNER = "airflow-provider-ei"
 PENDING = "pending"
@@ -97,6 +99,9 @@ class Marks:
     :ivar run: the run that is uploading it, while it is pending.
     :ivar files: digest of the files alone; None unless complete.
     :ivar keys: the metadata keys that we wrote; others are someone else's and stay.
+    :ivar sync: the dataset sync that the item belongs to, if any.
+    :ivar fingerprint: what the files looked like, without reading them, when they had this content; None when it was
+        written for another content.
     """
 
     ours: bool
@@ -104,6 +109,8 @@ class Marks:
     run: str | None
     files: str | None
     keys: frozenset[str]
+    sync: str | None
+    fingerprint: str | None
 
     @property
     def complete(self) -> bool:
@@ -122,21 +129,41 @@ class Marks:
         except (ValueError, RecursionError):
             keys = None  # someone has edited it
         keys = keys if isinstance(keys, list) else []
-        return cls(ours, state, run, files, frozenset(key for key in keys if isinstance(key, str)))
+        fingerprint, _, its_state = metadata.get(FINGERPRINT_MARK, "").partition(":")
+        return cls(
+            ours,
+            state,
+            run,
+            files,
+            frozenset(key for key in keys if isinstance(key, str)),
+            sync=metadata.get(SYNC_MARK) or None if ours else None,
+            fingerprint=fingerprint if files and its_state == state else None,
+        )
 
 
-def pending_metadata(listed: Mapping[str, str], wanted: Mapping[str, str], *, run: str) -> dict[str, str]:
+def pending_metadata(
+    listed: Mapping[str, str], wanted: Mapping[str, str], *, run: str, sync: str | None = None
+) -> dict[str, str]:
     """Return the whole map that says: ours, and being uploaded by this run.
 
     An item that is new (nothing listed) gets the user's metadata at once; on one that is there, they change last.
+
+    :param sync: the dataset sync that it belongs to.
     """
     kept = {key: value for key, value in listed.items() if key != _INJECTED} or dict(wanted)
     keys = Marks.of(listed).keys if listed else frozenset(wanted)
-    return kept | {OWNER_MARK: OWNER, STATE_MARK: PENDING, RUN_MARK: run, KEYS_MARK: _json_list(keys)}
+    marks = {OWNER_MARK: OWNER, STATE_MARK: PENDING, RUN_MARK: run, KEYS_MARK: _json_list(keys)}
+    return kept | marks | ({SYNC_MARK: sync} if sync else {})
 
 
 def complete_metadata(
-    listed: Mapping[str, str], wanted: Mapping[str, str], *, state: str, files: str
+    listed: Mapping[str, str],
+    wanted: Mapping[str, str],
+    *,
+    state: str,
+    files: str,
+    sync: str | None = None,
+    fingerprint: str | None = None,
 ) -> dict[str, str]:
     """Return the whole map that says: ours, and complete with this content.
 
@@ -145,6 +172,9 @@ def complete_metadata(
 
     :param state: digest of files and metadata.
     :param files: digest of the files alone.
+    :param sync: the dataset sync that it belongs to; None leaves it in the one that it is in.
+    :param fingerprint: what the files look like without reading them. It is kept together with the state, so that one
+        that a merging service keeps beside a later state counts for nothing.
     """
     before = Marks.of(listed)
     stale = stale_keys(listed, wanted)
@@ -156,6 +186,10 @@ def complete_metadata(
     blank = dict.fromkeys(stale, "") if before.state == state else {}
     keys = _json_list(stale.union(wanted))
     marks = {OWNER_MARK: OWNER, STATE_MARK: state, FILES_MARK: files, KEYS_MARK: keys}
+    if sync or before.sync:
+        marks[SYNC_MARK] = sync or before.sync or ""
+    if fingerprint:
+        marks[FINGERPRINT_MARK] = f"{fingerprint}:{state}"
     return foreign | blank | dict(wanted) | marks
 
 

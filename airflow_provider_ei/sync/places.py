@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.studio.multipart import UploadFile
-from airflow_provider_ei.sync.files import LocalFile, StoredFile
+from airflow_provider_ei.sync.files import LocalFile, SourceFile, StoredFile
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 OpenStore = Callable[[str], "tuple[AbstractFileSystem, str]"]
 
 #: Pins a found file under a name and a content type.
-Pin = Callable[[str, str], UploadFile]
+Pin = Callable[[str, str], SourceFile]
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _MAGIC = re.compile(r"[*?\[]")
@@ -47,7 +46,12 @@ def find(place: str, open_store: OpenStore) -> Found:
     :raises EdgeImpulseInputError: when there is none, or it cannot be read.
     """
     place = place.removeprefix("file://")
-    return _in_store(place, open_store) if _URI.match(place) else _on_disk(place)
+    return in_store(place, open_store) if is_uri(place) else _on_disk(place)
+
+
+def is_uri(place: str) -> bool:
+    """Whether a place is to be read through an object store."""
+    return _URI.match(place) is not None
 
 
 def _on_disk(place: str) -> Found:
@@ -106,40 +110,45 @@ def _visible(folder: str, step: str) -> list[os.DirEntry[str]]:
     return sorted(matching, key=lambda entry: entry.name)
 
 
-def _in_store(uri: str, open_store: OpenStore) -> Found:
+def in_store(uri: str, open_store: OpenStore, *, field: str = "files") -> Found:
+    """Find the objects at a URI, with one listing.
+
+    :param field: the parameter that the URI is from, for the messages.
+    :raises EdgeImpulseInputError: when there is none, or it cannot be read.
+    """
     try:
         fs, key = open_store(uri)
         fs.invalidate_cache()  # Airflow keeps file systems for as long as its process lives, and they keep listings
-        return _in_file_system(fs, key, uri)
+        return _in_file_system(fs, key, uri, field)
     except EdgeImpulseInputError:
         raise
     except FileNotFoundError:
-        raise EdgeImpulseInputError(f"files: {uri!r} does not exist.") from None
+        raise EdgeImpulseInputError(f"{field}: {uri!r} does not exist.") from None
     except (ImportError, ValueError, PermissionError) as error:
         # The scheme's provider package is missing, the URI is none, or the store says no: a retry changes nothing.
-        raise EdgeImpulseInputError(f"files: {uri!r} cannot be read: {error}") from error
+        raise EdgeImpulseInputError(f"{field}: {uri!r} cannot be read: {error}") from error
 
 
-def _in_file_system(fs: AbstractFileSystem, key: str, uri: str) -> Found:
+def _in_file_system(fs: AbstractFileSystem, key: str, uri: str, field: str) -> Found:
     protocol, _, rest = uri.partition("://")
     conn_id, at, _ = rest.partition("/")[0].rpartition("@")
     scheme = f"{protocol}://{conn_id}{at}"
 
-    def pin(info: Mapping[str, Any], name: str, content_type: str) -> UploadFile:
+    def pin(info: Mapping[str, Any], name: str, content_type: str) -> SourceFile:
         own_uri = scheme + info["name"].lstrip("/")
         return StoredFile.pin(fs, info["name"], info, uri=own_uri, name=name, content_type=content_type)
 
     if _MAGIC.search(key) and not fs.exists(key):
         base = _split_at_wildcard(key)[0]
         infos: Mapping[str, Mapping[str, Any]] = fs.glob(key, detail=True)
-        missing = f"files: no object matches the pattern {uri!r}."
+        missing = f"{field}: no object matches the pattern {uri!r}."
     else:
         info = fs.info(key)
         if info["type"] != "directory":
             return Found(((key.rstrip("/").rpartition("/")[2], partial(pin, info)),), one_file=True)
         base = key
         infos = fs.find(key, detail=True)
-        missing = f"files: the directory {uri!r} has no files."
+        missing = f"{field}: the directory {uri!r} has no files."
     named = {name.removeprefix(base.rstrip("/") + "/"): info for name, info in infos.items() if info["type"] == "file"}
     visible = {name: info for name, info in named.items() if not any(s.startswith(".") for s in name.split("/"))}
     if not visible:

@@ -23,6 +23,7 @@ from uuid import uuid4
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.multipart import UploadFile
+from airflow_provider_ei.sync.digest import item_digest
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.metadata import Marks, carries
 
@@ -108,9 +109,15 @@ class RemoveFile:
 
 @dataclass(frozen=True)
 class WriteDigest:
-    """Write the user's metadata and the digest: the item is complete."""
+    """Write the user's metadata and the digest: the item is complete.
+
+    :ivar files_digest: of the files that the item has.
+    :ivar renews: only the marks beside the digest change: the content is what it was.
+    """
 
     item: DataItem
+    files_digest: str
+    renews: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,17 +161,21 @@ def plan_item(
             )
     if not ours:
         _check_adoption(wanted, listed, if_exists)
+    _check_sync(wanted, item, marks)
     doubles = [DeleteDouble(other) for other in ours if other.id != item.id]
     if doubles:
         return [*doubles]
     difference = wanted.difference(item)
     if marks.complete and difference is None:
-        if not wanted.hashed:
+        files_digest = _files_digest(wanted, marks)
+        if files_digest is None:
             return [ReadFiles()]
-        if marks.state == wanted.digest and carries(item.metadata, wanted.metadata):
-            return [Done(item, progress.outcome)]
-        if marks.files == wanted.files_digest:
-            return [WriteDigest(item)]
+        if marks.state == item_digest(files_digest, wanted.metadata) and carries(item.metadata, wanted.metadata):
+            if wanted.fingerprint in (None, marks.fingerprint) and wanted.sync_id in (None, marks.sync):
+                return [Done(item, progress.outcome)]
+            return [WriteDigest(item, files_digest, renews=True)]
+        if marks.files == files_digest:
+            return [WriteDigest(item, files_digest)]
     if progress.data_id != item.id or marks.run != progress.run:
         # Not marked by this run, or marked by another one since: what was sent may have been overwritten.
         return [MarkPending(item), *(AddFiles(item, batch) for batch in batches(wanted.files, limits))]
@@ -174,7 +185,7 @@ def plan_item(
     superfluous = [RemoveFile(item, name) for name in wanted.superfluous(item)]
     if superfluous:
         return [*superfluous]
-    return [WriteDigest(item)] if difference is None else [LookAgain(difference)]
+    return [WriteDigest(item, wanted.files_digest)] if difference is None else [LookAgain(difference)]
 
 
 def batches(files: Sequence[UploadFile], limits: Limits) -> Iterator[Sequence[UploadFile]]:
@@ -207,11 +218,32 @@ def _best(ours: Sequence[DataItem], wanted: WantedItem) -> DataItem:
     return max(complete or ours, key=lambda item: item.id)
 
 
+def _files_digest(wanted: WantedItem, marks: Marks) -> str | None:
+    """Return the digest of the wanted files; None when it takes reading them to know it."""
+    if wanted.hashed:
+        return wanted.files_digest
+    return marks.files if wanted.sizes_only or wanted.looks_like(marks.fingerprint) else None
+
+
+def _check_sync(wanted: WantedItem, item: DataItem, marks: Marks) -> None:
+    if wanted.sync_id is not None and marks.sync not in (None, wanted.sync_id):
+        raise EdgeImpulseConflictError(
+            f"Data item {wanted.name!r} in dataset {wanted.dataset!r} (id {item.id}) belongs to the sync "
+            f"{marks.sync!r}, and this is {wanted.sync_id!r}. If it is the same sync under a new name, set "
+            f"sync_id={marks.sync!r}."
+        )
+
+
 def _check_adoption(wanted: WantedItem, listed: Sequence[DataItem], if_exists: IfExists) -> None:
     what = f"Data item {wanted.name!r} is in dataset {wanted.dataset!r} already and was not uploaded by this package"
     if len(listed) > 1:
         ids = ", ".join(str(item.id) for item in listed)
         raise EdgeImpulseConflictError(f"{what}, several times (ids {ids}). Delete or rename all but one in Studio.")
+    if wanted.sync_id is not None:
+        raise EdgeImpulseConflictError(
+            f"{what} (id {listed[0].id}). A sync does not touch it. Delete or rename it in Studio, or take it "
+            "over once with EdgeImpulseAddDataOperator."
+        )
     difference = wanted.difference(listed[0])
     if difference is not None and if_exists != "overwrite":
         raise EdgeImpulseConflictError(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+
+from airflow_provider_ei.sync.item import WantedItem
 
 log = logging.getLogger(__name__)
 
@@ -15,12 +17,12 @@ EVERY = 10.0
 class ProgressLog:
     """Counts the bytes of an item's files as they leave.
 
-    :param sizes: bytes by file name.
     :param clock: seconds, from any moment on.
     """
 
-    def __init__(self, sizes: Mapping[str, int], *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._sizes = sizes
+    def __init__(self, item: WantedItem, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._name = item.name
+        self._sizes = sizes = item.sizes
         self._clock = clock
         self._read: dict[str, int] = {}
         self._bytes = 0
@@ -43,7 +45,7 @@ class ProgressLog:
         rate = self._bytes / seconds
         left = (self._total - self._bytes) / rate if rate else 0.0
         return (
-            f"{self._files:,} of {len(self._sizes):,} files, "
+            f"Data item {self._name!r}: {self._files:,} of {len(self._sizes):,} files, "
             f"{bytes_in_words(self._bytes)} of {bytes_in_words(self._total)}, "
             f"{bytes_in_words(rate)}/s, about {seconds_in_words(left)} left."
         )

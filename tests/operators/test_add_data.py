@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseError
+from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator
 from tests.support import DAGS_FOLDER, Run, run_dag
 
@@ -52,7 +53,8 @@ def add(**arguments: Any) -> Any:
 
 class TestDeclaration:
     def test_every_argument_is_a_template_field(self) -> None:
-        arguments = set(signature(EdgeImpulseAddDataOperator.__init__).parameters) - {"self", "kwargs"}
+        constructors = (EdgeImpulseAddDataOperator.__init__, EdgeImpulseOperator.__init__)
+        arguments = {name for each in constructors for name in signature(each).parameters} - {"self", "kwargs"}
         assert set(EdgeImpulseAddDataOperator.template_fields) == arguments
 
     def test_nothing_is_looked_at_before_rendering(self) -> None:

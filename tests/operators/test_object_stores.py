@@ -105,11 +105,11 @@ class TestS3:
 
     def test_an_object_replaced_while_it_is_sent(self, studio: EmulatorServer, s3: Any) -> None:
         from airflow_provider_ei.exceptions import EdgeImpulseFileError
-        from airflow_provider_ei.hooks.edge_impulse import _open_store
+        from airflow_provider_ei.hooks.stores import open_store
         from airflow_provider_ei.sync.file_specs import resolve_files
 
         s3.put_object(Bucket="recordings", Key="changing.csv", Body=b"one")
-        files = resolve_files("s3://study_s3@recordings/changing.csv", _open_store)
+        files = resolve_files("s3://study_s3@recordings/changing.csv", open_store)
         s3.put_object(Bucket="recordings", Key="changing.csv", Body=b"two")
         with pytest.raises(EdgeImpulseFileError, match=r"s3://study_s3@recordings/changing.csv"):
             EdgeImpulseHook().client.add_data_item(7, name="x", dataset="d", metadata={}, files=files)

@@ -200,6 +200,9 @@ class TestMetadataTexts:
         assert metadata_texts(None) == {}
 
 
+NOBODYS_MARKS = Marks(ours=False, state=None, run=None, files=None, keys=frozenset(), sync=None, fingerprint=None)
+
+
 class TestMarks:
     def test_of_someone_else(self) -> None:
         for metadata in (
@@ -207,7 +210,7 @@ class TestMarks:
             {"a": "1"},
             {"airflow_ei_owner": "x", "airflow_ei_state": "y", "airflow_ei_keys": '["a"]'},
         ):
-            assert Marks.of(metadata) == Marks(ours=False, state=None, run=None, files=None, keys=frozenset())
+            assert Marks.of(metadata) == NOBODYS_MARKS
             assert not Marks.of(metadata).complete
 
     def test_of_a_pending_item(self) -> None:

@@ -35,6 +35,7 @@ from .support import RUN, MadeUpFile, complete, listed_item, pending, wanted_ite
 
 ROOM = Limits(10_000, 1_000_000)
 FILES = {"1.csv": b"one", "2.csv": b"second"}
+DIGEST = wanted_item(FILES, read=True).files_digest
 IF_EXISTS: list[Any] = ["update", "skip", "fail", "overwrite"]
 
 
@@ -184,11 +185,11 @@ class TestCompleteItemOfOurs:
     )
     def test_other_metadata_sends_no_files(self, metadata: Mapping[str, str]) -> None:
         item = listed_item(FILES, complete(FILES, {"a": "1"}))
-        assert plan(wanted_item(FILES, metadata, read=True), item) == [WriteDigest(item)]
+        assert plan(wanted_item(FILES, metadata, read=True), item) == [WriteDigest(item, DIGEST)]
 
     def test_metadata_that_someone_has_changed_are_put_right(self) -> None:
         item = listed_item(FILES, complete(FILES, {"a": "1"}) | {"a": "2"})
-        assert plan(wanted_item(FILES, {"a": "1"}, read=True), item) == [WriteDigest(item)]
+        assert plan(wanted_item(FILES, {"a": "1"}, read=True), item) == [WriteDigest(item, DIGEST)]
 
     def test_keys_of_others_are_no_difference(self) -> None:
         item = listed_item(FILES, complete(FILES, {"a": "1"}) | {"checked": "yes"})
@@ -276,7 +277,7 @@ class TestPendingItemOfOurs:
 
     def test_the_digest_is_written_once_the_listing_shows_all(self) -> None:
         item = listed_item(FILES, pending())
-        assert plan(wanted_item(FILES, read=True), item, progress=self.sent()) == [WriteDigest(item)]
+        assert plan(wanted_item(FILES, read=True), item, progress=self.sent()) == [WriteDigest(item, DIGEST)]
 
     @pytest.mark.parametrize(
         ("there", "words"),

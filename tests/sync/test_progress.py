@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 import pytest
 
+from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.progress import ProgressLog, bytes_in_words, seconds_in_words
+
+from .support import MadeUpFile, wanted_item
 
 
 class Clock:
@@ -20,37 +24,41 @@ class Clock:
         return self.now
 
 
+def item(sizes: Mapping[str, int]) -> WantedItem:
+    return wanted_item([MadeUpFile(name, stated_size=size) for name, size in sizes.items()])
+
+
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
 class TestProgressLog:
     def test_a_line_every_ten_seconds(self, caplog: pytest.LogCaptureFixture) -> None:
-        progress = ProgressLog({"a": 30_000_000, "b": 10_000_000, "empty": 0}, clock=Clock())
+        progress = ProgressLog(item({"a": 30_000_000, "b": 10_000_000, "empty": 0}), clock=Clock())
         with caplog.at_level(logging.INFO):
             for megabyte in range(1, 31):
                 progress("a", megabyte * 1_000_000)
         assert lines(caplog) == [
-            "1 of 3 files, 10.0 MB of 40.0 MB, 1.0 MB/s, about 30 s left.",
-            "1 of 3 files, 20.0 MB of 40.0 MB, 1.0 MB/s, about 20 s left.",
-            "2 of 3 files, 30.0 MB of 40.0 MB, 1.0 MB/s, about 10 s left.",
+            "Data item 'run 1': 1 of 3 files, 10.0 MB of 40.0 MB, 1.0 MB/s, about 30 s left.",
+            "Data item 'run 1': 1 of 3 files, 20.0 MB of 40.0 MB, 1.0 MB/s, about 20 s left.",
+            "Data item 'run 1': 2 of 3 files, 30.0 MB of 40.0 MB, 1.0 MB/s, about 10 s left.",
         ]
 
     def test_none_for_a_short_upload(self, caplog: pytest.LogCaptureFixture) -> None:
-        progress = ProgressLog({"a": 9}, clock=Clock())
+        progress = ProgressLog(item({"a": 9}), clock=Clock())
         with caplog.at_level(logging.INFO):
             for position in range(1, 10):
                 progress("a", position)
         assert lines(caplog) == []
 
     def test_what_is_sent_again_counts_once(self, caplog: pytest.LogCaptureFixture) -> None:
-        progress = ProgressLog({"a": 6, "b": 4}, clock=Clock())
+        progress = ProgressLog(item({"a": 6, "b": 4}), clock=Clock())
         with caplog.at_level(logging.INFO):
             for name, position in [("a", 3), ("a", 6), ("b", 2), ("a", 1), ("a", 6), ("b", 1), ("b", 2), ("b", 3)]:
                 progress(name, position)
             progress("b", 3)
             progress("b", 4)
-        assert lines(caplog) == ["2 of 2 files, 10 bytes of 10 bytes, 1 bytes/s, about 0 s left."]
+        assert lines(caplog) == ["Data item 'run 1': 2 of 2 files, 10 bytes of 10 bytes, 1 bytes/s, about 0 s left."]
 
 
 @pytest.mark.parametrize(

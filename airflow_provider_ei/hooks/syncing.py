@@ -1,0 +1,67 @@
+"""Makes a sync of what a hook is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.hooks.stores import open_store
+from airflow_provider_ei.sync.dataset import DatasetSync
+from airflow_provider_ei.sync.names import check_text
+from airflow_provider_ei.sync.rules import Shard
+from airflow_provider_ei.sync.source import GivenMetadata
+from airflow_provider_ei.sync.sync_inputs import check_rules, check_workers, read_source
+
+if TYPE_CHECKING:
+    from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+
+#: The sync that items belong to when none is named.
+DEFAULT_SYNC_ID = "default"
+
+
+def prepare_sync(
+    hook: EdgeImpulseHook,
+    *,
+    dataset: str,
+    source: Any = None,
+    items: Any = None,
+    include: Sequence[str] | str | None = None,
+    exclude: Sequence[str] | str | None = None,
+    depth: int | str = 1,
+    metadata: GivenMetadata = None,
+    bucket_name: str | None = None,
+    bucket_id: int | str | None = None,
+    delete: str = "never",
+    max_delete: int | str | None = None,
+    comparison: str = "digest",
+    workers: int | str = 8,
+    sync_id: str | None = None,
+    shard: Shard | None = None,
+) -> DatasetSync:
+    """Check the arguments of :meth:`EdgeImpulseHook.sync_dataset` and look at the source; nothing is sent.
+
+    :raises EdgeImpulseInputError: when an argument or the source is not fit.
+    """
+    if delete == "extra" and not sync_id:
+        raise EdgeImpulseInputError("delete='extra' needs a sync_id, which tells this sync's items from others.")
+    rules = check_rules(
+        sync_id=sync_id or DEFAULT_SYNC_ID,
+        delete=delete,
+        max_delete=max_delete,
+        comparison=comparison,
+        bucket_name=bucket_name,
+        bucket_id=bucket_id,
+        shard=shard,
+    )
+    checked_workers, checked_dataset = check_workers(workers), check_text("dataset", dataset)
+    tree = read_source(
+        source=source,
+        items=items,
+        include=include,
+        exclude=exclude,
+        depth=depth,
+        metadata=metadata,
+        open_store=open_store,
+    )
+    return DatasetSync(hook.client, hook.organization_id, checked_dataset, tree, rules, workers=checked_workers)

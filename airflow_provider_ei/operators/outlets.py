@@ -1,0 +1,49 @@
+"""Tells Airflow's assets what a sync did: as the extra of their events, and in the state that Airflow keeps of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow.providers.common.compat.sdk import Asset, AssetAlias
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_ei.sync.summary import SyncSummary
+
+log = logging.getLogger(__name__)
+
+#: Under which the last sync stands in an asset's state (Airflow 3.3 and newer).
+STATE_KEY = "edge_impulse_sync"
+
+
+def asset_uri(organization_id: int, dataset: str) -> str:
+    """Return the URI of a dataset as an asset: ``edgeimpulse://7/motion``."""
+    return f"edgeimpulse://{organization_id}/{quote(dataset, safe='')}"
+
+
+def tell_outlets(outlets: Sequence[Any], context: Context, summary: SyncSummary) -> None:
+    """Give the events of a task's outlets the summary, without its lists.
+
+    An alias gets an event for the asset of the dataset.
+    """
+    extra: dict[str, Any] = {key: value for key, value in summary.items() if isinstance(value, str | int | float)}
+    for outlet in outlets:
+        if isinstance(outlet, AssetAlias):
+            uri = asset_uri(summary["organization_id"], summary["dataset"])
+            context["outlet_events"][outlet].add(Asset(uri), extra=extra)
+        elif isinstance(outlet, Asset):
+            context["outlet_events"][outlet].extra.update(extra)
+            _keep(context.get("asset_state_store"), outlet, extra)
+
+
+def _keep(store: Any, outlet: Asset, extra: Mapping[str, Any]) -> None:
+    if store is None:
+        return  # before Airflow 3.3
+    try:
+        store[outlet].set(STATE_KEY, dict(extra))
+    except Exception as error:  # the dataset is in step, and the event says so, whatever becomes of this note
+        log.warning("The sync could not be noted in the state of asset %s: %s", outlet.uri, error)

@@ -1,0 +1,283 @@
+"""Keeps a dataset in step with a source: list, plan, do in many threads, look at all with one listing, delete last."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from airflow_provider_ei.exceptions import (
+    EdgeImpulseAuthError,
+    EdgeImpulseCancelledError,
+    EdgeImpulseError,
+    EdgeImpulseRefusedError,
+    EdgeImpulseSyncError,
+)
+from airflow_provider_ei.studio.answers import DataItem
+from airflow_provider_ei.studio.client import PAGE_ITEMS, StudioClient
+from airflow_provider_ei.sync.apply import Effort, ItemUpload
+from airflow_provider_ei.sync.crew import share
+from airflow_provider_ei.sync.dataset_plan import (
+    DatasetPlan,
+    PlannedItem,
+    check_deletes,
+    plan_dataset,
+    plan_source_item,
+)
+from airflow_provider_ei.sync.files import LocalFile
+from airflow_provider_ei.sync.item import hash_files
+from airflow_provider_ei.sync.rules import Shard, SyncRules
+from airflow_provider_ei.sync.source import SourceItem
+from airflow_provider_ei.sync.summary import MOST_NAMES, SyncSummary, failures_in_words, in_words, would_do
+from airflow_provider_ei.sync.tally import Tally
+from airflow_provider_ei.sync.tree import Tree
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+#: Errors that are those of all items.
+_ENDS_ALL = (EdgeImpulseCancelledError, EdgeImpulseAuthError)
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """An item that was sent and is still to be seen in a listing."""
+
+    planned: PlannedItem
+    upload: ItemUpload
+
+
+class DatasetSync:
+    """One run of a sync.
+
+    :param client: with as many connections as there are workers.
+    :param source: what the dataset is to hold.
+    :param workers: how many items at once.
+    """
+
+    def __init__(
+        self,
+        client: StudioClient,
+        organization_id: int,
+        dataset: str,
+        source: Tree,
+        rules: SyncRules,
+        *,
+        workers: int,
+    ) -> None:
+        self._client = client
+        self._organization_id = organization_id
+        self._dataset = dataset
+        self._source = source
+        self._rules = rules
+        self._workers = workers
+        self._tally = Tally(most_in_a_row=max(8, 2 * workers))
+        self._listed: Sequence[DataItem] = ()
+        self._there = 0
+        self._begun = time.monotonic()
+        self._before = (client.requests, client.retries)
+
+    def plan(self) -> DatasetPlan:
+        """Compare the source with the dataset; reads what looks new, and changes nothing.
+
+        :raises EdgeImpulseDeleteLimitError: when it would delete too much.
+        :raises EdgeImpulseError: when the dataset cannot be listed whole.
+        """
+        self._listed = self._list()
+        self._there = len(self._listed)
+        plan = self._compare()
+        if closer := [item for item in plan.items if item.action == "look"]:
+            log.info("%d of %d data items look new or changed.", len(closer), len(plan.items))
+            self._wait_for_the_clock(item.source for item in closer)
+            self._share(closer, self._look)
+            plan = self._compare()
+        check_deletes(plan, self._rules)
+        log.info("Dataset %r has %d data items. Plan: %s.", self._dataset, self._there, plan)
+        return plan
+
+    def shards(self, most: int) -> list[Shard]:
+        """Divide what looks new or changed, without reading it.
+
+        :param most: how many shards.
+        :return: those that have anything to do.
+        :raises EdgeImpulseError: as :meth:`plan` does.
+        """
+        self._listed = self._list()
+        self._there = len(self._listed)
+        plan = self._compare()
+        check_deletes(plan, self._rules)
+        log.info("Dataset %r has %d data items. At first sight: %s.", self._dataset, self._there, plan)
+        busy = [item.source.name for item in plan.items if item.action != "unchanged"]
+        return [shard for shard in Shard.all(most) if any(shard.has(name) for name in busy)]
+
+    def run(self, *, dry_run: bool = False) -> SyncSummary:
+        """Make the dataset hold what the source has.
+
+        :param dry_run: only tell what would be done.
+        :raises EdgeImpulseSyncError: when items have failed, after all others are in step.
+        :raises EdgeImpulseError: when it cannot go on at all.
+        """
+        plan = self.plan()
+        tally = self._tally
+        for item in plan.items:
+            if item.problem is not None:
+                tally.fail(item.source.name, item.problem)
+            elif not item.changes:
+                tally.done(item.source.name, "unchanged")
+        if dry_run:
+            return would_do(plan, self._summary())
+        self._apply([item for item in plan.items if item.changes])
+        self._delete(plan.deletes)
+        summary = self._summary()
+        log.info("%s", in_words(summary))
+        if tally.failed:
+            raise EdgeImpulseSyncError(
+                failures_in_words(tally.failed, len(plan.items), tally.failures),
+                summary=summary,
+                permanent=tally.permanent,
+            )
+        return summary
+
+    # --- plan ---------------------------------------------------------------------------------------------
+
+    def _list(self) -> Sequence[DataItem]:
+        return self._client.list_data_items(self._organization_id, self._dataset, with_files=True)
+
+    def _compare(self) -> DatasetPlan:
+        return plan_dataset(self._source.items, self._source.empty, self._listed, self._dataset, self._rules)
+
+    def _look(self, planned: PlannedItem) -> None:
+        item = planned.source
+        try:
+            wanted = item.look(self._dataset, self._rules)
+            if plan_source_item(item, planned.listed, self._rules).action == "look":
+                self._tally.spent(Effort(bytes_hashed=hash_files(wanted, self._client.check_cancelled)))
+        except _ENDS_ALL:
+            raise
+        except EdgeImpulseError as error:
+            item.problem = error
+
+    def _wait_for_the_clock(self, items: Iterable[SourceItem]) -> None:
+        """Let the file system's clock go on, if a file was written just now.
+
+        A file that is written again within the same tick, with the same size, would look as it did when it was read.
+        """
+        times = (file.mtime_ns for item in items for file in item.files if isinstance(file, LocalFile))
+        newest = max(times, default=0)
+        tick = 2.0 if newest % 1_000_000_000 == 0 else 0.02  # some file systems know whole seconds only
+        age = (time.time_ns() - newest) / 1e9
+        if 0 <= age < tick:
+            self._client.sleep(tick - age)
+
+    # --- apply --------------------------------------------------------------------------------------------
+
+    def _apply(self, changing: Sequence[PlannedItem]) -> None:
+        # One listing of the dataset shows all items; when few have changed, to look at each is less.
+        each = len(changing) <= math.ceil(len(self._listed) / PAGE_ITEMS)
+        unseen: dict[str, _Sent] = {}
+
+        def send(planned: PlannedItem) -> None:
+            name = planned.source.name
+            if self._tally.hopeless:
+                self._tally.not_tried(name)
+                return
+            wanted = planned.source.look(self._dataset, self._rules)
+            sent = _Sent(planned, ItemUpload(self._client, self._organization_id, wanted))
+            if not self._advance(sent, planned.listed, looks=each):
+                unseen[name] = sent
+            self._tally.sent()
+
+        self._tally.expect(len(changing))
+        self._share(changing, send)
+        if unseen:
+            self._listed = self._list()
+            there: dict[str, list[DataItem]] = {name: [] for name in sorted(unseen)}
+            for item in self._listed:
+                if item.name in there:
+                    there[item.name].append(item)
+            self._share(there.items(), lambda seen: self._advance(unseen[seen[0]], seen[1], looks=True))
+
+    def _advance(self, sent: _Sent, listed: Sequence[DataItem], *, looks: bool) -> bool:
+        """Do what is left to do for an item.
+
+        :param looks: look at it in the end, on its own.
+        :return: False when it is still to be seen.
+        """
+        upload, name = sent.upload, sent.planned.source.name
+        try:
+            outcome: str | None = upload.advance(listed)
+            if outcome is None and looks:
+                outcome = upload.run()["outcome"]
+        except _ENDS_ALL:
+            raise
+        except EdgeImpulseError as error:
+            self._tally.fail(name, error)
+            return True
+        finally:
+            self._tally.spent(upload.take_effort())
+        if outcome is not None:
+            repaired = outcome == "updated" and sent.planned.action == "repair"
+            self._tally.done(name, "repaired" if repaired else outcome)
+        return outcome is not None
+
+    # --- delete -------------------------------------------------------------------------------------------
+
+    def _delete(self, deletes: Sequence[DataItem]) -> None:
+        if deletes and self._tally.failed:
+            log.warning("Nothing is deleted, since data items have failed.")
+            return
+        still = {item.id for item in self._listed}
+        self._share([item for item in deletes if item.id in still], self._delete_one)
+
+    def _delete_one(self, item: DataItem) -> None:
+        log.info("Deleting data item %r (id %d), which the source no longer has.", item.name, item.id)
+        try:
+            try:
+                self._client.delete_data_item(self._organization_id, item.id)
+            except EdgeImpulseRefusedError:
+                there = self._client.find_data_items(self._organization_id, self._dataset, item.name)
+                if any(other.id == item.id for other in there):
+                    raise
+        except _ENDS_ALL:
+            raise
+        except EdgeImpulseError as error:
+            self._tally.fail(item.name, error)
+        else:
+            self._tally.done(item.name, "deleted")
+
+    # --- all along ----------------------------------------------------------------------------------------
+
+    def _share(self, pieces: Iterable[_T], work: Callable[[_T], object]) -> None:
+        share(pieces, work, workers=self._workers, interrupt=self._client.cancel)
+
+    def _summary(self) -> SyncSummary:
+        tally, client, outcomes = self._tally, self._client, self._tally.outcomes
+        return SyncSummary(
+            dataset=self._dataset,
+            organization_id=self._organization_id,
+            sync_id=self._rules.sync_id,
+            comparison="size" if self._rules.sizes_only else "digest",
+            dry_run=False,
+            listed=self._there,
+            created=outcomes["created"],
+            updated=outcomes["updated"],
+            unchanged=outcomes["unchanged"],
+            repaired=outcomes["repaired"],
+            deduplicated=tally.effort.doubles,
+            deleted=outcomes["deleted"],
+            failed=tally.failed,
+            files_sent=tally.effort.files_sent,
+            bytes_sent=tally.effort.bytes_sent,
+            bytes_hashed=tally.effort.bytes_hashed,
+            requests=client.requests - self._before[0],
+            retries=client.retries - self._before[1],
+            ambiguous_reconciled=tally.effort.unanswered,
+            seconds=round(time.monotonic() - self._begun, 3),
+            changed=sorted(tally.changed)[:MOST_NAMES],
+            failures=tally.failures,
+            url=f"{client.settings.web_url}/organization/{self._organization_id}/data",
+        )

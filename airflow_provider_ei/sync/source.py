@@ -1,0 +1,126 @@
+"""A data item as its source has it: files that were looked at and not opened, and what is known of its metadata.
+
+A source of ten thousand items is compared with the service by looks alone. Only what looks new is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
+from airflow_provider_ei.studio.answers import DataItem
+from airflow_provider_ei.sync import sidecar
+from airflow_provider_ei.sync.digest import item_digest
+from airflow_provider_ei.sync.files import SourceFile
+from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.metadata import Marks
+from airflow_provider_ei.sync.names import check_collisions, check_file_name, check_text
+from airflow_provider_ei.sync.rules import SyncRules
+
+#: Goes into every fingerprint, so that a later way to make it cannot be mistaken for this one.
+SCHEME = 1
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a template of the metadata can say of its data item: ``{{ item.name }}``.
+
+    :ivar name: the data item's name.
+    :ivar file_count: number of its files.
+    :ivar total_bytes: bytes of all of them.
+    """
+
+    name: str
+    file_count: int
+    total_bytes: int
+
+
+#: The metadata of one item: as they are, or made for each item.
+GivenMetadata = Mapping[str, object] | Callable[[Facts], Mapping[str, object] | None] | None
+
+
+@dataclass
+class SourceItem:
+    """One data item of a source.
+
+    :ivar name: name of the data item.
+    :ivar files: what it consists of.
+    :ivar sidecar: the file beside them with metadata of its own.
+    :ivar texts: metadata that the sync adds.
+    :ivar problem: why it cannot be uploaded, as far as that was seen without opening a file.
+    :ivar wanted: the item as it should be, once :meth:`look` was called.
+    """
+
+    name: str
+    files: Sequence[SourceFile]
+    texts: Mapping[str, str] = field(default_factory=dict)
+    sidecar: SourceFile | None = None
+    problem: EdgeImpulseError | None = None
+    wanted: WantedItem | None = field(default=None, repr=False)
+
+    @property
+    def facts(self) -> Facts:
+        """What templates can say of it."""
+        return Facts(self.name, len(self.files), sum(file.size for file in self.files))
+
+    def fingerprint(self) -> str | None:
+        """Return what the item looks like: names, sizes and versions of its files; and of its metadata's sources.
+
+        :return: two short hashes joined by ``-``, or None when the source tells no version of a file.
+        """
+        beside = () if self.sidecar is None else (self.sidecar,)
+        if any(file.version is None for file in (*self.files, *beside)):
+            return None
+        looks = sorted((file.name, file.size, file.version) for file in self.files)
+        return f"{_short_hash(looks)}-{_short_hash([[(f.size, f.version) for f in beside], self.texts])}"
+
+    def is_as_listed(self, listed: DataItem, fingerprint: str | None) -> bool:
+        """Whether nothing has changed on either side, as far as that can be told without reading.
+
+        False says only that it takes a closer look.
+        """
+        marks = Marks.of(listed.metadata)
+        if fingerprint is None or marks.fingerprint != fingerprint or marks.files is None:
+            return False
+        there = {file.name: file.size for file in listed.files or ()}
+        if len(there) != len(self.files) or any(there.get(file.name) != file.size for file in self.files):
+            return False
+        ours = {key: listed.metadata[key] for key in marks.keys if listed.metadata.get(key)}
+        return len(listed.files or ()) == len(there) and item_digest(marks.files, ours) == marks.state
+
+    def look(self, dataset: str, rules: SyncRules) -> WantedItem:
+        """Read its metadata, check its names, and return the item as it should be.
+
+        :raises EdgeImpulseInputError: naming what cannot be uploaded.
+        :raises EdgeImpulseFileError: when the file with its metadata cannot be read.
+        """
+        if self.wanted is None:
+            try:
+                self.wanted = self._want(dataset, rules)
+            except EdgeImpulseInputError as error:
+                raise EdgeImpulseInputError(f"Data item {self.name!r}: {error}") from error.__cause__
+        return self.wanted
+
+    def _want(self, dataset: str, rules: SyncRules) -> WantedItem:
+        for file in self.files:
+            check_file_name(file.name, file.source)
+        check_collisions((file.name, file.source) for file in self.files)
+        return WantedItem(
+            name=check_text("name", self.name),
+            dataset=dataset,
+            files=sorted(self.files, key=lambda file: file.name),
+            metadata=self.texts if self.sidecar is None else sidecar.read(self.sidecar, self.texts),
+            bucket_name=rules.bucket_name,
+            bucket_id=rules.bucket_id,
+            sync_id=rules.sync_id,
+            fingerprint=None if rules.sizes_only else self.fingerprint(),
+            sizes_only=rules.sizes_only,
+        )
+
+
+def _short_hash(value: object) -> str:
+    text = json.dumps([SCHEME, value], ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,108 @@
+"""Counts what the threads of a sync have done, and tells it every few seconds."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from airflow_provider_ei.exceptions import (
+    EdgeImpulseError,
+    EdgeImpulseThrottledError,
+    EdgeImpulseUnavailableError,
+)
+from airflow_provider_ei.sync.apply import Effort
+from airflow_provider_ei.sync.progress import EVERY, bytes_in_words, seconds_in_words
+from airflow_provider_ei.sync.summary import MOST_FAILURES, REASON_LENGTH, Failure
+
+log = logging.getLogger(__name__)
+
+
+class Tally:
+    """What has become of the data items.
+
+    :param most_in_a_row: after so many items in a row without a usable answer, the service is taken to be down.
+    :param clock: seconds, from any moment on.
+    :ivar outcomes: number of items by what was done with them.
+    :ivar effort: the sum of what they took.
+    :ivar changed: names of the items that were changed.
+    :ivar failures: the first ones; ``failed`` counts all, ``permanent`` whether no new try can mend any of them.
+    """
+
+    def __init__(self, most_in_a_row: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.effort = Effort()
+        self.changed: list[str] = []
+        self.failures: list[Failure] = []
+        self.failed = 0
+        self.permanent = True
+        self._expected = self._sent = 0
+        self._most_in_a_row = most_in_a_row
+        self._in_a_row = 0
+        self._clock = clock
+        self._begun = self._told = clock()
+        self._lock = threading.Lock()
+
+    def expect(self, items: int) -> None:
+        """Take note of how many items are to be changed."""
+        self._expected = items
+        self._begun = self._told = self._clock()
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether to go on makes no sense, since the service is down."""
+        return self._in_a_row >= self._most_in_a_row
+
+    def done(self, name: str, outcome: str) -> None:
+        """Count an item that is in step."""
+        with self._lock:
+            self.outcomes[outcome] += 1
+            self._in_a_row = 0
+            if outcome != "unchanged":
+                self.changed.append(name)
+
+    def spent(self, effort: Effort) -> None:
+        """Add what was done for an item."""
+        with self._lock:
+            for what, amount in vars(effort).items():
+                setattr(self.effort, what, getattr(self.effort, what) + amount)
+
+    def sent(self) -> None:
+        """Count an item that was sent, and tell how far everything is."""
+        with self._lock:
+            self._sent += 1
+            now = self._clock()
+            if now - self._told >= EVERY:
+                self._told = now
+                log.info("%s", self._line(now - self._begun))
+
+    def fail(self, name: str, error: EdgeImpulseError) -> None:
+        """Count an item that is not in step."""
+        log.error("%s", f"Data item {name!r}: {error}" if repr(name) not in str(error) else error)
+        with self._lock:
+            down = isinstance(error, EdgeImpulseUnavailableError | EdgeImpulseThrottledError)
+            self._in_a_row = self._in_a_row + 1 if down else 0
+            self.permanent = self.permanent and error.permanent
+            self._fail(name, str(error))
+
+    def not_tried(self, name: str) -> None:
+        """Count an item that was left, since the service is down."""
+        with self._lock:
+            self.permanent = False
+            self._fail(name, f"Not tried: the {self._in_a_row} data items before it had no usable answer.")
+
+    def _fail(self, name: str, reason: str) -> None:
+        self.failed += 1
+        if len(self.failures) < MOST_FAILURES:
+            short = reason if len(reason) <= REASON_LENGTH else reason[: REASON_LENGTH - 1] + "…"
+            self.failures.append(Failure(name=name, reason=short))
+
+    def _line(self, seconds: float) -> str:
+        done, effort = self._sent, self.effort
+        return (
+            f"{done:,} of {self._expected:,} data items, {effort.files_sent:,} files, "
+            f"{bytes_in_words(effort.bytes_sent)}, {bytes_in_words(effort.bytes_sent / seconds)}/s, about "
+            f"{seconds_in_words((self._expected - done) * seconds / done)} left."
+        )

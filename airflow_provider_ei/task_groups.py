@@ -1,0 +1,145 @@
+"""``edge_impulse_sync``: one dataset sync, shared among the workers of Airflow's executor.
+
+``plan`` looks at both sides and divides what looks new or changed into shards; ``sync_shard`` is mapped over them;
+``finish`` looks at everything once more, does what is left, and deletes last. Each reads the source itself, so all
+workers need it at the same place, and what passes between the tasks is a few numbers a shard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import TaskGroup
+
+from airflow_provider_ei.operators.data import EdgeImpulseSyncDatasetOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+#: What a shard tells of itself; a few hundred bytes.
+_COUNTS = (
+    "created",
+    "updated",
+    "repaired",
+    "deduplicated",
+    "files_sent",
+    "bytes_sent",
+    "bytes_hashed",
+    "requests",
+    "retries",
+    "ambiguous_reconciled",
+)
+
+
+def edge_impulse_sync(
+    *,
+    dataset: str,
+    source: Any = None,
+    items: Any = None,
+    shards: int | str = 4,
+    delete: str = "never",
+    max_delete: int | str | None = None,
+    skip_unchanged: bool | str = False,
+    outlets: Any = None,
+    group_id: str = "edge_impulse_sync",
+    default_args: dict[str, Any] | None = None,
+    **arguments: Any,
+) -> TaskGroup:
+    """Make a dataset hold what a source has, by several tasks at once.
+
+    :param shards: into how many tasks the work is divided, at most.
+    :param delete: as for the operator; the last task does it, when all others have succeeded.
+    :param outlets: assets, whose events the last task gives the summary of all.
+    :param group_id: name of the group, and beginning of its tasks' names.
+    :param default_args: of the tasks: retries, queue, pool and so on.
+    :param arguments: the others of
+        :class:`~airflow_provider_ei.operators.data.EdgeImpulseSyncDatasetOperator`, but ``dry_run``.
+    :return: the group. Its last task, ``finish``, returns the summary of all.
+    """
+    shared = {"dataset": dataset, "source": source, "items": items, **arguments}
+    deletes = {"delete": delete, "max_delete": max_delete}
+    with TaskGroup(group_id, default_args=default_args) as group:  # type: ignore[arg-type]
+        plan = PlanShardsOperator(task_id="plan", shards=shards, **shared, **deletes)
+        parts = SyncShardOperator.partial(task_id="sync_shard", **shared).expand(shard=plan.output)
+        finish = FinishSyncOperator(
+            task_id="finish",
+            parts=parts.output,
+            skip_unchanged=skip_unchanged,
+            outlets=outlets,
+            # Without anything to do there are no shards: skipped, and not failed.
+            trigger_rule="none_failed",
+            **shared,
+            **deletes,
+        )
+        plan >> finish
+    return group
+
+
+class _GroupedOperator(EdgeImpulseSyncDatasetOperator):
+    """A task of the group; all of them belong to one sync."""
+
+    def _default_sync_id(self) -> str:
+        return f"{self.dag_id}.{self.task_id.rpartition('.')[0]}"
+
+
+class PlanShardsOperator(_GroupedOperator):
+    """Divides a sync.
+
+    :param shards: how many at most.
+    :return: the shards that have anything to do.
+    """
+
+    template_fields: Sequence[str] = (*EdgeImpulseSyncDatasetOperator.template_fields, "shards")
+
+    def __init__(self, *, shards: int | str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.shards = shards
+
+    def execute(self, context: Context) -> list[dict[str, int]]:
+        """Look at both sides."""
+        with self._working_hook() as hook:
+            return [asdict(shard) for shard in hook.plan_shards(self.shards, **self._arguments(context))]
+
+
+class SyncShardOperator(_GroupedOperator):
+    """Does one shard.
+
+    :param shard: as the plan has it.
+    :return: counts, see :class:`~airflow_provider_ei.sync.summary.SyncSummary`.
+    """
+
+    template_fields: Sequence[str] = (*EdgeImpulseSyncDatasetOperator.template_fields, "shard")
+
+    def __init__(self, *, shard: dict[str, int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.shard = shard
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Do it."""
+        from airflow_provider_ei.sync.rules import Shard
+
+        with self._working_hook() as hook:
+            summary = hook.sync_dataset(**self._arguments(context), shard=Shard(**self.shard))
+        return {what: summary[what] for what in _COUNTS}  # type: ignore[literal-required]
+
+
+class FinishSyncOperator(_GroupedOperator):
+    """Does what is left, deletes, and sums up.
+
+    :param parts: what the shards have returned.
+    """
+
+    template_fields: Sequence[str] = (*EdgeImpulseSyncDatasetOperator.template_fields, "parts")
+
+    def __init__(self, *, parts: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.parts = parts
+
+    def _end(self, context: Context, summary: Any, *, skip_unchanged: bool) -> Any:
+        parts: Iterable[dict[str, int]] = [part for part in self.parts or () if part]
+        total = {**summary, **{what: summary[what] + sum(part[what] for part in parts) for what in _COUNTS}}
+        sent = sum(part[what] for part in parts for what in ("created", "updated", "repaired"))
+        total["unchanged"] = summary["unchanged"] - sent
+        return super()._end(context, total, skip_unchanged=skip_unchanged)  # type: ignore[arg-type]

@@ -1,0 +1,32 @@
+"""A dataset that holds what a folder has, every night: each folder in it is a data item."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+
+from airflow.providers.common.compat.sdk import dag
+
+from airflow_provider_ei.operators.data import EdgeImpulseSyncDatasetOperator
+
+#: Such as /data/study with study/s17-morning/motion.csv in it.
+SOURCE = os.environ.get("NIGHTLY_SYNC_SOURCE", "/data/study")
+
+
+@dag(schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False, tags=["edge-impulse", "example"])
+def edge_impulse_nightly_sync():
+    """Send what is new or changed, remove what is gone, and read nothing that is as it was."""
+    # [START sync_folder]
+    EdgeImpulseSyncDatasetOperator(
+        task_id="sync",
+        dataset="sleep-study",
+        source=SOURCE,
+        exclude=["*.tmp", "drafts/"],
+        metadata={"study": "sleep", "recording": "{{ item.name }}"},
+        delete="extra",
+        max_delete=20,
+    )
+    # [END sync_folder]
+
+
+edge_impulse_nightly_sync()

@@ -1,0 +1,31 @@
+"""A large dataset, kept in step by several workers at once."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+
+from airflow.providers.common.compat.sdk import dag
+
+from airflow_provider_ei.task_groups import edge_impulse_sync
+
+#: A folder that all workers see at the same place, or a URI.
+SOURCE = os.environ.get("SHARDED_SYNC_SOURCE", "/data/fleet")
+
+
+@dag(schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False, tags=["edge-impulse", "example"])
+def edge_impulse_sharded_sync():
+    """Plan, send the shards on as many workers as are free, then look at everything and delete what is gone."""
+    # [START sync_sharded]
+    edge_impulse_sync(
+        dataset="fleet",
+        source=SOURCE,
+        depth=2,  # fleet/vehicle-17/2026-11-23/… is the data item vehicle-17/2026-11-23
+        shards=8,
+        delete="extra",
+        default_args={"retries": 2},
+    )
+    # [END sync_sharded]
+
+
+edge_impulse_sharded_sync()

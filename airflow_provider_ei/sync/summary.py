@@ -113,7 +113,7 @@ def in_words(summary: SyncSummary) -> str:
     return (
         f"Dataset {summary['dataset']!r}: {done or 'no data items'}; {summary['files_sent']:,} files, "
         f"{bytes_in_words(summary['bytes_sent'])} sent, {bytes_in_words(summary['bytes_hashed'])} read to compare, "
-        f"{summary['requests']:,} requests, {summary['seconds']:.1f} s."
+        f"{summary['requests']:,} request{'s' * (summary['requests'] != 1)}, {summary['seconds']:.1f} s."
         + (" Files of the same size were taken for the same (comparison='size')." * (summary["comparison"] == "size"))
     )
 

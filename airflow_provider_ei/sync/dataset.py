@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
+#: Seconds for which a listing of the dataset is good enough to change an item that is in it.
+FRESH_SECONDS = 10.0
+
 #: Errors that are those of all items.
 _ENDS_ALL = (EdgeImpulseCancelledError, EdgeImpulseAuthError)
 
@@ -77,6 +80,7 @@ class DatasetSync:
         self._workers = workers
         self._tally = Tally(most_in_a_row=max(8, 2 * workers))
         self._listed: Sequence[DataItem] = ()
+        self._listed_at = 0.0
         self._there = 0
         self._begun = time.monotonic()
         self._before = (client.requests, client.retries)
@@ -145,6 +149,7 @@ class DatasetSync:
     # --- plan ---------------------------------------------------------------------------------------------
 
     def _list(self) -> Sequence[DataItem]:
+        self._listed_at = time.monotonic()
         return self._client.list_data_items(self._organization_id, self._dataset, with_files=True)
 
     def _compare(self) -> DatasetPlan:
@@ -187,7 +192,8 @@ class DatasetSync:
                 return
             wanted = planned.source.look(self._dataset, self._rules)
             sent = _Sent(planned, ItemUpload(self._client, self._organization_id, wanted))
-            if not self._advance(sent, planned.listed, looks=each):
+            old = planned.listed and time.monotonic() - self._listed_at > FRESH_SECONDS
+            if not self._advance(sent, None if old else planned.listed, looks=each):
                 unseen[name] = sent
             self._tally.sent()
 
@@ -201,14 +207,18 @@ class DatasetSync:
                     there[item.name].append(item)
             self._share(there.items(), lambda seen: self._advance(unseen[seen[0]], seen[1], looks=True))
 
-    def _advance(self, sent: _Sent, listed: Sequence[DataItem], *, looks: bool) -> bool:
+    def _advance(self, sent: _Sent, listed: Sequence[DataItem] | None, *, looks: bool) -> bool:
         """Do what is left to do for an item.
 
+        :param listed: the items of its name; None to list them anew, so that metadata which somebody has added since
+            the beginning are kept.
         :param looks: look at it in the end, on its own.
         :return: False when it is still to be seen.
         """
         upload, name = sent.upload, sent.planned.source.name
         try:
+            if listed is None:
+                listed = self._client.find_data_items(self._organization_id, self._dataset, name)
             outcome: str | None = upload.advance(listed)
             if outcome is None and looks:
                 outcome = upload.run()["outcome"]

@@ -4,10 +4,10 @@ VENV ?= .venv
 AIRFLOW ?= 3.3
 PY := $(VENV)/bin/python
 
-.PHONY: help setup demo test test-slow lint bench lock clean
+.PHONY: help setup demo test test-slow test-celery lint bench lock clean
 
 help:  ## show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready  ## install everything into .venv
 
@@ -23,6 +23,11 @@ test: setup  ## all tests that take a moment
 
 test-slow: setup  ## the tests that take longer: gigabytes, kills, every fault at every request
 	@"$(PY)" -m pytest -m slow -n 2 tests/slow tests/faults $(ARGS)
+
+test-celery:  ## a sync by two Celery workers, one of them killed; root gets Redis and PostgreSQL installed
+	@sh scripts/install_services.sh
+	@"$(MAKE)" --no-print-directory setup VENV=.venv-celery AIRFLOW=3.3-celery
+	@.venv-celery/bin/python -m pytest tests/celery $(ARGS)
 
 lint: setup  ## style, types, and that the lock files name no address
 	@"$(PY)" -m ruff check .

@@ -1,0 +1,82 @@
+"""Everything that the tests share: PostgreSQL, Redis, Airflow with two workers, an emulated Studio."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
+from tests.conftest import API_KEY
+
+from .processes import free_ports
+from .services import postgres, redis
+from .stack import Stack
+
+#: What the DAGs sync, each the folder that is called as the DAG is.
+SOURCES_VARIABLE = "CELERY_TEST_SOURCES"
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's own user may pass through."""
+    path = Path(tempfile.mkdtemp(prefix="airflow-celery-"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def studio_server() -> Iterator[EmulatorServer]:
+    with EmulatorServer(EmulatorSettings(api_key=API_KEY, organization_id=7)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def one_stack(folder: Path, studio_server: EmulatorServer) -> Iterator[Stack]:
+    connection = {
+        "conn_type": "edge_impulse",
+        "host": studio_server.url,
+        "password": API_KEY,
+        "extra": {"organization_id": 7, "retry_wait": 0.1, "settle_seconds": 0.1},
+    }
+    settings = {"AIRFLOW_CONN_EDGE_IMPULSE_DEFAULT": json.dumps(connection), SOURCES_VARIABLE: str(folder / "sources")}
+    # Who ends the tests ends what they have started.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    postgres_port, redis_port, api_port = free_ports(3)
+    try:
+        with ExitStack() as running:
+            database = running.enter_context(postgres(folder, postgres_port))
+            broker = running.enter_context(redis(folder, redis_port))
+            stack = Stack(folder, port=api_port, broker=broker, database=database, settings=settings)
+            running.callback(stack.stop)
+            stack.start()
+            yield stack
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def sources(folder: Path) -> Path:
+    """Where the DAGs look for what they sync."""
+    return folder / "sources"
+
+
+@pytest.fixture
+def stack(one_stack: Stack) -> Stack:
+    """Airflow, with both workers, whatever an earlier test has done to them."""
+    one_stack.start_workers()
+    return one_stack
+
+
+@pytest.fixture
+def studio(studio_server: EmulatorServer) -> EmulatorServer:
+    """The emulated Studio; its datasets are those of all tests, its log begins with this one."""
+    studio_server.clear_requests()
+    return studio_server

@@ -106,6 +106,17 @@ class TestNightlySync:
 
 
 class TestShardedSync:
+    def test_the_group_in_a_dag_with_default_args(self, tmp_path: Path) -> None:
+        (tmp_path / "dag.py").write_text(
+            "from datetime import datetime\n"
+            "from airflow.providers.common.compat.sdk import DAG\n"
+            "from airflow_provider_ei.task_groups import edge_impulse_sync\n"
+            "with DAG('d', schedule=None, start_date=datetime(2026, 1, 1), default_args={'retries': 3}):\n"
+            "    edge_impulse_sync(dataset='d', source='/data')\n"
+        )
+        (dag,) = load_dags(tmp_path / "dag.py").values()
+        assert [task.retries for task in dag.tasks] == [3, 3, 3]
+
     def test_all_then_nothing(
         self, studio: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -60,7 +60,7 @@ def edge_impulse_sync(
     """
     shared = {"dataset": dataset, "source": source, "items": items, **arguments}
     deletes = {"delete": delete, "max_delete": max_delete}
-    with TaskGroup(group_id, default_args=default_args or {}) as group:
+    with TaskGroup(group_id, default_args=default_args or {}) as group:  # type: ignore[arg-type]
         plan = PlanShardsOperator(task_id="plan", shards=shards, **shared, **deletes)
         parts = SyncShardOperator.partial(task_id="sync_shard", **shared).expand(shard=plan.output)
         finish = FinishSyncOperator(

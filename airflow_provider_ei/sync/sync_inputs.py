@@ -99,6 +99,11 @@ def read_source(
     place = check_text("source", source if isinstance(source, str) else str(source))
     tree = read_tree(place, depth=levels, takes=Filter(include, exclude), open_store=open_store)
     _add_metadata(tree.items, metadata)
+    if tree.strays and not tree.items and not tree.empty:
+        raise EdgeImpulseInputError(
+            f"source: {place!r} has no data items. They are the folders {levels} deep in it, with files in them; found were "
+            f"only {_some(tree.strays)}. Give the folder above, or another depth."
+        )
     if tree.strays:
         log.warning(
             "%s is not sent: it lies above the data items, which are folders %d deep.", _some(tree.strays), levels

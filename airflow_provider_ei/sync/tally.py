@@ -95,6 +95,7 @@ class Tally:
 
     def _fail(self, name: str, reason: str) -> None:
         self.failed += 1
+        reason = reason.removeprefix(f"Data item {name!r}: ")
         if len(self.failures) < MOST_FAILURES:
             short = reason if len(reason) <= REASON_LENGTH else reason[: REASON_LENGTH - 1] + "…"
             self.failures.append(Failure(name=name, reason=short))

@@ -101,8 +101,8 @@ def read_source(
     _add_metadata(tree.items, metadata)
     if tree.strays and not tree.items and not tree.empty:
         raise EdgeImpulseInputError(
-            f"source: {place!r} has no data items. They are the folders {levels} deep in it, with files in them; found were "
-            f"only {_some(tree.strays)}. Give the folder above, or another depth."
+            f"source: {place!r} has no data items. They are the folders {levels} deep in it, with files in them; found "
+            f"were only {_some(tree.strays)}. Give the folder above, or another depth."
         )
     if tree.strays:
         log.warning(

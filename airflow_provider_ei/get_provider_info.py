@@ -25,6 +25,23 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.hooks.edge_impulse"]}],
         "operators": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.operators.data"]}],
+        "sensors": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.sensors.data"]}],
+        "triggers": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.triggers.dataset"]}],
+        "task-decorators": [
+            {
+                "name": "edge_impulse_add_data",
+                "class-name": "airflow_provider_ei.decorators.add_data.edge_impulse_add_data_task",
+            }
+        ],
+        "extra-links": ["airflow_provider_ei.operators.links.EdgeImpulseDatasetLink"],
+        "asset-uris": [
+            {
+                "schemes": ["edgeimpulse"],
+                "handler": "airflow_provider_ei.assets.sanitize_uri",
+                "factory": "airflow_provider_ei.assets.create_asset",
+                "to_openlineage_converter": "airflow_provider_ei.assets.convert_to_openlineage",
+            }
+        ],
         "connection-types": [
             {
                 "connection-type": CONN_TYPE,

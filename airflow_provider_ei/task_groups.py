@@ -99,7 +99,7 @@ class PlanShardsOperator(_GroupedOperator):
 
     def execute(self, context: Context) -> list[dict[str, int]]:
         """Look at both sides."""
-        with self._working_hook() as hook:
+        with self._working_hook(context) as hook:
             return [asdict(shard) for shard in hook.plan_shards(self.shards, **self._arguments(context))]
 
 
@@ -120,7 +120,7 @@ class SyncShardOperator(_GroupedOperator):
         """Do it."""
         from airflow_provider_ei.sync.rules import Shard
 
-        with self._working_hook() as hook:
+        with self._working_hook(context) as hook:
             summary = hook.sync_dataset(**self._arguments(context), shard=Shard(**self.shard))
         return {what: summary[what] for what in _COUNTS}  # type: ignore[literal-required]
 

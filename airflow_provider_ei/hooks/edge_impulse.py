@@ -135,6 +135,11 @@ class EdgeImpulseHook(BaseHook):
             )
         return organizations[0].id
 
+    @property
+    def data_url(self) -> str:
+        """The page of the organization's data in Studio, on the connection's host."""
+        return f"{self.settings.web_url}/organization/{self.organization_id}/data"
+
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection with one request, ``listOrganizations``, and say what is wrong with it.
 
@@ -317,6 +322,10 @@ class EdgeImpulseHook(BaseHook):
         :param filter: SQL-WHERE text, for instance ``metadata->activity = 'running'``.
         """
         return self.client.list_data_items(self.organization_id, dataset, filter=filter, with_files=with_files)
+
+    def find_data_items(self, dataset: str, name: str) -> Sequence[DataItem]:
+        """List the data items of exactly that name, with their files (``listOrganizationFiles``)."""
+        return self.client.find_data_items(self.organization_id, dataset, name)
 
     def get_data_item(self, data_id: int) -> DataItem:
         """Get a data item with its files (``getOrganizationDataItem``)."""

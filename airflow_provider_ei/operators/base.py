@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+from airflow_provider_ei.operators.links import EdgeImpulseDatasetLink
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+link = EdgeImpulseDatasetLink()
 
 
 class EdgeImpulseOperator(BaseOperator):
@@ -20,6 +27,7 @@ class EdgeImpulseOperator(BaseOperator):
     """
 
     ui_color = "#dcefe8"
+    operator_extra_links = (link,)
 
     def __init__(
         self,
@@ -34,14 +42,15 @@ class EdgeImpulseOperator(BaseOperator):
         self._hook: EdgeImpulseHook | None = None
 
     @contextmanager
-    def _working_hook(self) -> Iterator[EdgeImpulseHook]:
-        """Give the hook of this try.
+    def _working_hook(self, context: Context) -> Iterator[EdgeImpulseHook]:
+        """Give the hook of this try, and the task its link.
 
         :raises AirflowFailException: in the place of an error that no retry can mend.
         :raises EdgeImpulseCancelledError: at the end, when the task was killed.
         """
         self._hook = hook = EdgeImpulseHook(self.edge_impulse_conn_id, organization_id=self.organization_id)
         try:
+            link.persist(context, hook)
             yield hook
         except EdgeImpulseError as error:
             if error.permanent:

@@ -84,17 +84,28 @@ class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
         :raises AirflowFailException: for an error that no retry can mend.
         :raises EdgeImpulseError: for one that may pass; Airflow tries again.
         """
-        with self._working_hook() as hook:
-            return hook.add_data(
-                name=self.name,
-                dataset=self.dataset,
-                files=self.files,
-                metadata=self.metadata,
-                bucket_name=self.bucket_name,
-                bucket_id=self.bucket_id,
-                bucket_path=self.bucket_path,
-                if_exists=self.if_exists,
-            )
+        self._show_name(context, self.name)
+        with self._working_hook(context) as hook:
+            return hook.add_data(**self._arguments())
+
+    def _show_name(self, context: Context, name: Any) -> None:
+        """Have Airflow show the data item's name in the place of a mapped task's number, unless the DAG says more."""
+        if getattr(context.get("ti"), "map_index", -1) >= 0 and not context.get("map_index_template"):
+            context["edge_impulse_name"] = name  # type: ignore[typeddict-unknown-key]
+            context["map_index_template"] = "{{ edge_impulse_name }}"
+
+    def _arguments(self) -> dict[str, Any]:
+        """Return what the hook is to be given."""
+        return {
+            "name": self.name,
+            "dataset": self.dataset,
+            "files": self.files,
+            "metadata": self.metadata,
+            "bucket_name": self.bucket_name,
+            "bucket_id": self.bucket_id,
+            "bucket_path": self.bucket_path,
+            "if_exists": self.if_exists,
+        }
 
 
 class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
@@ -197,7 +208,7 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
         :raises AirflowFailException: for an error that no retry can mend.
         :raises EdgeImpulseError: for one that may pass; Airflow tries again, and only what is left is done.
         """
-        with self._working_hook() as hook:
+        with self._working_hook(context) as hook:
             dry_run, skip_unchanged = _flag("dry_run", self.dry_run), _flag("skip_unchanged", self.skip_unchanged)
             summary = hook.sync_dataset(dry_run=dry_run, **self._arguments(context))
         return summary if dry_run else self._end(context, summary, skip_unchanged=skip_unchanged)

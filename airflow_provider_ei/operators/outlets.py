@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
+
+from airflow_provider_ei.assets import create_asset
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -20,11 +21,6 @@ log = logging.getLogger(__name__)
 STATE_KEY = "edge_impulse_sync"
 
 
-def asset_uri(organization_id: int, dataset: str) -> str:
-    """Return the URI of a dataset as an asset: ``edgeimpulse://7/motion``."""
-    return f"edgeimpulse://{organization_id}/{quote(dataset, safe='')}"
-
-
 def tell_outlets(outlets: Sequence[Any], context: Context, summary: SyncSummary) -> None:
     """Give the events of a task's outlets the summary, without its lists.
 
@@ -33,8 +29,8 @@ def tell_outlets(outlets: Sequence[Any], context: Context, summary: SyncSummary)
     extra: dict[str, Any] = {key: value for key, value in summary.items() if isinstance(value, str | int | float)}
     for outlet in outlets:
         if isinstance(outlet, AssetAlias):
-            uri = asset_uri(summary["organization_id"], summary["dataset"])
-            context["outlet_events"][outlet].add(Asset(uri), extra=extra)
+            asset = create_asset(organization_id=summary["organization_id"], dataset=summary["dataset"])
+            context["outlet_events"][outlet].add(asset, extra=extra)
         elif isinstance(outlet, Asset):
             context["outlet_events"][outlet].extra.update(extra)
             _keep(context.get("asset_state_store"), outlet, extra)

@@ -1,0 +1,38 @@
+"""Runs DAGs that a test writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from tests.support import DAGS_FOLDER, Run, run_dag
+
+HEAD = """
+from airflow.providers.common.compat.sdk import dag, task
+from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator
+"""
+
+RunDag = Callable[[str], Run]
+
+
+@pytest.fixture
+def run(airflow_database: None) -> Iterator[RunDag]:
+    """Run a DAG file with these lines."""
+    path = DAGS_FOLDER / "of_a_test.py"
+
+    def write_and_run(lines: str) -> Run:
+        path.write_text(HEAD + dedent(lines))
+        return run_dag(path)
+
+    yield write_and_run
+    path.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    path = tmp_path / "recording.csv"
+    path.write_text("timestamp,x\n0,1\n")
+    return path

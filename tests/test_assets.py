@@ -1,0 +1,66 @@
+"""Edge Impulse datasets as assets: their URIs, and what Airflow is told of them."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import pytest
+from airflow.providers.common.compat.sdk import Asset
+
+from airflow_provider_ei.assets import create_asset, dataset_uri, sanitize_uri
+
+SPECIAL = "a b/c?d#e%é:@"
+
+
+@pytest.mark.parametrize("name", ["motion", "two words", "a/b", SPECIAL, "測定"])
+def test_a_name_comes_back_from_its_uri(name: str) -> None:
+    uri = dataset_uri(7, name)
+    assert sanitize_uri(urlsplit(uri)).geturl() == uri
+    assert Asset(uri=uri).uri == uri
+
+
+@pytest.mark.parametrize(
+    ("given", "becomes"),
+    [
+        ("edgeimpulse://007/motion", "edgeimpulse://7/motion"),
+        ("edgeimpulse://7/two words", "edgeimpulse://7/two%20words"),
+        ("edgeimpulse://7/%6dotion", "edgeimpulse://7/motion"),
+    ],
+)
+def test_one_form_for_one_dataset(given: str, becomes: str) -> None:
+    assert sanitize_uri(urlsplit(given)).geturl() == becomes
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "edgeimpulse://motion",
+        "edgeimpulse://7",
+        "edgeimpulse://7/",
+        "edgeimpulse://7/a/b",
+        "edgeimpulse://acme/motion",
+        "edgeimpulse://7/motion?x=1",
+        "edgeimpulse:///motion",
+    ],
+)
+def test_other_uris_are_refused(uri: str) -> None:
+    with pytest.raises(ValueError, match="edgeimpulse://7/motion"):
+        sanitize_uri(urlsplit(uri))
+
+
+def test_airflow_has_the_handler() -> None:
+    with pytest.raises(ValueError, match="no Edge Impulse dataset"):
+        Asset(uri="edgeimpulse://acme/motion")
+
+
+def test_create_asset() -> None:
+    asset = create_asset(organization_id=7, dataset="motion", extra={"team": "x"})
+    assert (asset.uri, asset.extra) == ("edgeimpulse://7/motion", {"team": "x"})
+
+
+def test_openlineage_names_it() -> None:
+    pytest.importorskip("openlineage.client")
+    from airflow_provider_ei.assets import convert_to_openlineage
+
+    named = convert_to_openlineage(create_asset(organization_id=7, dataset=SPECIAL))
+    assert (named.namespace, named.name) == ("edgeimpulse://7", SPECIAL)

@@ -7,6 +7,13 @@ from typing import Any
 from airflow_provider_ei import __version__
 from airflow_provider_ei.hooks.connection import CONN_TYPE, EXTRA_FIELDS, HOOK_NAME, UI_FIELD_BEHAVIOUR
 
+ASSET_URIS = {
+    "schemes": ["edgeimpulse"],
+    "handler": "airflow_provider_ei.assets.sanitize_uri",
+    "factory": "airflow_provider_ei.assets.create_asset",
+    "to_openlineage_converter": "airflow_provider_ei.assets.convert_to_openlineage",
+}
+
 
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's metadata, in the form of Airflow's ``provider_info`` schema."""
@@ -34,14 +41,8 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "extra-links": ["airflow_provider_ei.operators.links.EdgeImpulseDatasetLink"],
-        "asset-uris": [
-            {
-                "schemes": ["edgeimpulse"],
-                "handler": "airflow_provider_ei.assets.sanitize_uri",
-                "factory": "airflow_provider_ei.assets.create_asset",
-                "to_openlineage_converter": "airflow_provider_ei.assets.convert_to_openlineage",
-            }
-        ],
+        "asset-uris": [ASSET_URIS],
+        "dataset-uris": [ASSET_URIS],  # their name in Airflow 2
         "connection-types": [
             {
                 "connection-type": CONN_TYPE,

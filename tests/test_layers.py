@@ -16,11 +16,16 @@ BELOW = {
     "studio": {"exceptions"},
     "sync": {"exceptions", "studio"},
     "hooks": {"exceptions", "studio", "sync"},
-    "operators": {"exceptions", "studio", "sync", "hooks"},
+    "assets": set(),
+    "operators": {"exceptions", "studio", "sync", "hooks", "assets"},
     "task_groups": {"exceptions", "studio", "sync", "hooks", "operators"},
+    "decorators": {"exceptions", "operators"},
+    "sensors": {"exceptions", "studio", "sync", "hooks", "triggers"},
+    "triggers": {"exceptions", "hooks", "sensors"},  # a sensor and its trigger are one thing in two places
+    "plugins": {"exceptions", "operators", "sync", "assets"},
     "get_provider_info": {"hooks"},
 }
-KNOWS_AIRFLOW = {"hooks", "operators", "task_groups"}
+KNOWS_AIRFLOW = {"assets", "hooks", "operators", "task_groups", "decorators", "sensors", "triggers", "plugins"}
 
 
 def modules() -> list[Path]:

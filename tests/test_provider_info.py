@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import jsonschema
 import pytest
 
 from airflow_provider_ei import __version__
-from airflow_provider_ei.get_provider_info import get_provider_info
+from airflow_provider_ei.get_provider_info import ASSET_URIS, get_provider_info
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 
 
@@ -29,6 +30,19 @@ def test_airflow_finds_the_provider_through_its_entry_point() -> None:
     assert hook.hook_class_name.endswith("EdgeImpulseHook")
     assert hook.hook_name == "Edge Impulse"
     assert hook.connection_testable
+
+
+def test_everything_that_is_named_is_there() -> None:
+    info = get_provider_info()
+    modules = [
+        name for kind in ("hooks", "operators", "sensors", "triggers") for name in info[kind][0]["python-modules"]
+    ]
+    classes = [decorator["class-name"] for decorator in info["task-decorators"]] + info["extra-links"]
+    for path in [*classes, *(value for value in ASSET_URIS.values() if isinstance(value, str))]:
+        module, _, name = path.rpartition(".")
+        assert hasattr(importlib.import_module(module), name)
+    for module in modules:
+        importlib.import_module(module)
 
 
 class TestConnectionForm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ def kept(run_id: str) -> dict[str, str]:
         rows = database.execute(
             "select task_id, value from xcom where run_id = ? and key = ?", (run_id, EdgeImpulseDatasetLink().xcom_key)
         )
-        return {task_id: str(value).strip('"') for task_id, value in rows}
+        return {task_id: json.loads(value) for task_id, value in rows}
 
 
 @pytest.mark.parametrize("operator", [EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator])

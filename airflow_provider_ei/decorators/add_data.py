@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator
+from airflow_provider_ei.operators.lineage import added_up
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, TaskDecorator
@@ -53,7 +54,10 @@ class _AddDataDecoratedOperator(DecoratedOperator, EdgeImpulseAddDataOperator):
         many = isinstance(returned, Sequence) and not isinstance(returned, str | bytes)
         with self._working_hook(context) as hook:
             checked = [self._checked(item) for item in (returned if many else [returned])]
-            results = [hook.add_data(**{**self._arguments(), **item}) for item in checked]
+            uploads = [{**self._arguments(), **item} for item in checked]
+            self.files = [upload["files"] for upload in uploads]  # which OpenLineage asks for
+            results = [hook.add_data(**upload) for upload in uploads]
+        self._result = added_up(results) if results else None
         return results if many else results[0]
 
     def _checked(self, item: Any) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from airflow_provider_ei.operators.links import EdgeImpulseDatasetLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
 
 link = EdgeImpulseDatasetLink()
@@ -40,6 +41,7 @@ class EdgeImpulseOperator(BaseOperator):
         self.organization_id = organization_id
         self.edge_impulse_conn_id = edge_impulse_conn_id
         self._hook: EdgeImpulseHook | None = None
+        self._result: Mapping[str, Any] | None = None
 
     @contextmanager
     def _working_hook(self, context: Context) -> Iterator[EdgeImpulseHook]:
@@ -58,6 +60,16 @@ class EdgeImpulseOperator(BaseOperator):
                 raise AirflowFailException(str(error)) from None
             raise
         hook.client.check_cancelled()  # Airflow 3 goes on after on_kill: a killed task must not end as a success
+
+    def _places(self) -> list[str]:
+        """Return the paths and URIs that the files come from, for OpenLineage."""
+        return []
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
+        """Tell OpenLineage what went where; nothing of a task that has not come so far."""
+        from airflow_provider_ei.operators.lineage import operator_lineage
+
+        return operator_lineage(self._places(), self._result) if self._result else None
 
     def on_kill(self) -> None:
         """Stop at once; what is half-done stays pending, and the next try completes it."""

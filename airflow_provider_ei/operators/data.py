@@ -86,7 +86,13 @@ class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
         """
         self._show_name(context, self.name)
         with self._working_hook(context) as hook:
-            return hook.add_data(**self._arguments())
+            self._result = result = hook.add_data(**self._arguments())
+        return result
+
+    def _places(self) -> list[str]:
+        from airflow_provider_ei.operators.lineage import places_of
+
+        return places_of(self.files)
 
     def _show_name(self, context: Context, name: Any) -> None:
         """Have Airflow show the data item's name in the place of a mapped task's number, unless the DAG says more."""
@@ -211,6 +217,7 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
         with self._working_hook(context) as hook:
             dry_run, skip_unchanged = _flag("dry_run", self.dry_run), _flag("skip_unchanged", self.skip_unchanged)
             summary = hook.sync_dataset(dry_run=dry_run, **self._arguments(context))
+        self._result = None if dry_run else summary
         return summary if dry_run else self._end(context, summary, skip_unchanged=skip_unchanged)
 
     def _end(self, context: Context, summary: SyncSummary, *, skip_unchanged: bool) -> SyncSummary:
@@ -228,6 +235,12 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
             "metadata": self._metadata(context),
             "sync_id": self.sync_id or self._default_sync_id(),
         }
+
+    def _places(self) -> list[str]:
+        from airflow_provider_ei.operators.lineage import places_of
+
+        items = self.items if isinstance(self.items, list) else []
+        return places_of(self.source) + places_of([item.get("files") for item in items if isinstance(item, dict)])
 
     def _default_sync_id(self) -> str:
         return f"{self.dag_id}.{self.task_id}"

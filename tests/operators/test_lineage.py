@@ -1,0 +1,79 @@
+"""What OpenLineage is told, and that nothing of it is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_ei.emulator import EmulatorServer
+from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
+from airflow_provider_ei.operators.lineage import MOST_INPUTS, added_up, aggregated, places_of
+
+
+@pytest.mark.parametrize(
+    ("files", "places"),
+    [
+        ("/data/x.csv", ["/data/x.csv"]),
+        ({"path": "/data/x.csv", "name": "y"}, ["/data/x.csv"]),
+        (["/a", ["s3://b/c", {"path": Path("/d")}]], ["/a", "s3://b/c", "/d"]),
+        ("['/a', {'path': '/b'}]", ["/a", "/b"]),
+        (None, []),
+    ],
+)
+def test_places_in_what_users_give(files: object, places: list[str]) -> None:
+    assert places_of(files) == places
+
+
+def test_names_as_openlineage_has_them() -> None:
+    assert aggregated(["/data/x.csv", "file:///data/x.csv", "s3://conn@bucket/a/b.csv", "gs://bucket/"]) == [
+        ("file", "/data/x.csv"),
+        ("gs://bucket", "/"),
+        ("s3://bucket", "a/b.csv"),
+    ]
+
+
+def test_many_places_are_told_as_their_folders() -> None:
+    assert aggregated(f"/data/run-{number}/x.csv" for number in range(500)) == [("file", "/data")]
+    few = [f"/data/{number:02}.csv" for number in range(MOST_INPUTS)]
+    assert aggregated(few) == [("file", name) for name in few]
+    assert len(aggregated(f"s3://bucket-{number}/x" for number in range(500))) == MOST_INPUTS
+
+
+def test_several_uploads_as_one() -> None:
+    one = {"organization_id": 7, "dataset": "d", "outcome": "created", "file_count": 2, "total_bytes": 5}
+    assert added_up([one, {**one, "outcome": "unchanged"}]) == {
+        "organization_id": 7,
+        "dataset": "d",
+        "created": 1,
+        "updated": 0,
+        "repaired": 0,
+        "files_sent": 4,
+        "bytes_sent": 10,
+    }
+
+
+def test_an_upload(studio: EmulatorServer, recording: Path) -> None:
+    pytest.importorskip("airflow.providers.openlineage")
+    operator = EdgeImpulseAddDataOperator(task_id="add", name="a", dataset="two words", files=str(recording))
+    assert operator.get_openlineage_facets_on_complete(None) is None
+    operator.execute({})
+    lineage = operator.get_openlineage_facets_on_complete(None)
+    assert [(each.namespace, each.name) for each in lineage.inputs] == [("file", str(recording))]
+    (output,) = lineage.outputs
+    assert (output.namespace, output.name) == ("edgeimpulse://7", "two words")
+    statistics = output.outputFacets["outputStatistics"]
+    assert (statistics.rowCount, statistics.fileCount, statistics.size) == (1, 1, recording.stat().st_size)
+
+
+def test_a_sync(studio: EmulatorServer, tmp_path: Path) -> None:
+    pytest.importorskip("airflow.providers.openlineage")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.csv").write_text("12345")
+    operator = EdgeImpulseSyncDatasetOperator(task_id="sync", dataset="d", source=str(tmp_path), sync_id="s")
+    operator.execute({})
+    lineage = operator.get_openlineage_facets_on_complete(None)
+    assert [(each.namespace, each.name) for each in lineage.inputs] == [("file", str(tmp_path))]
+    statistics = lineage.outputs[0].outputFacets["outputStatistics"]
+    assert (statistics.rowCount, statistics.fileCount, statistics.size) == (2, 2, 10)

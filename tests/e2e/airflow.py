@@ -1,0 +1,83 @@
+"""A whole Airflow on this machine, with the examples as its DAGs, and an emulated Studio beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.processes import Found, Process, free_ports, wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+
+_EXAMPLES = ("edge_impulse_motion_etl.py", "edge_impulse_nightly_sync.py")
+
+
+class Airflow:
+    """``airflow standalone``; a context manager that ends it.
+
+    :param folder: for all that it writes.
+    :ivar url: of its interface.
+    """
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        (port,) = free_ports(1)
+        self.url = f"http://127.0.0.1:{port}"
+        dags = folder / "dags"
+        dags.mkdir()
+        for name in _EXAMPLES:
+            shutil.copy(ROOT / "example_dags" / name, dags)
+        shutil.copytree(ROOT / "example_dags" / "data", dags / "data", dirs_exist_ok=True)
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHONDONT"))}
+        self._environment = own | {
+            # standalone starts its parts as ``airflow …``
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "NO_PROXY": "127.0.0.1,localhost",
+            "AIRFLOW_HOME": str(folder / "home"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            **environment,
+        }
+        self._log = folder / "airflow.log"
+        self._process: Process | None = None
+
+    def __enter__(self) -> Airflow:
+        command = [sys.executable, "-m", "airflow", "standalone"]
+        self._process = Process("airflow standalone", command, self._log, environment=self._environment)
+        self.wait_for("Airflow is healthy", self._healthy)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.stop()
+
+    def wait_for(self, what: str, probe: Callable[[], Found | None]) -> Found:
+        """Return what ``probe`` finds, as soon as that is true."""
+        assert self._process is not None
+        return wait_for(what, probe, [self._process], seconds=120, pause=0.5)
+
+    def get(self, path: str) -> Any:
+        """Ask Airflow's REST API."""
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(self.url + path, timeout=30) as answer:
+            return json.load(answer)
+
+    def _healthy(self) -> bool:
+        try:
+            parts = self.get("/api/v2/monitor/health")
+        except OSError:
+            return False
+        return all(parts[part]["status"] == "healthy" for part in ("scheduler", "dag_processor", "triggerer"))

@@ -1,0 +1,64 @@
+"""One Airflow, one emulated Studio and one browser for all tests here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
+
+from .airflow import Airflow
+
+# Without most of them, chromium talks to hosts outside.
+_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorServer]:
+    """An emulated Studio with organization 7."""
+    with EmulatorServer(EmulatorSettings(organization_id=7)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    """A running Airflow."""
+    folder = tmp_path_factory.mktemp("airflow")
+    with Airflow(folder, {"MOTION_ETL_OUTPUT": str(folder / "motion")}) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A page in Debian's chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch_persistent_context(
+            tmp_path_factory.mktemp("chromium"),
+            executable_path="/usr/bin/chromium",
+            args=_FLAGS,
+            viewport={"width": 1360, "height": 900},
+            color_scheme="light",
+        )
+        yield browser.pages[0]
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the screenshots go: a temporary folder, or the one that SCREENSHOTS names."""
+    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,77 @@
+"""What a person sees and clicks: the connection, its test, a run, the names, the link, the pages. In this order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from airflow_provider_ei.emulator import EmulatorServer
+
+from .airflow import Airflow
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+DAG = "edge_impulse_motion_etl"
+
+
+def test_the_connection_is_made_in_the_form(
+    page: Page, airflow: Airflow, studio: EmulatorServer, pictures: Path
+) -> None:
+    page.goto(f"{airflow.url}/connections")
+    page.get_by_role("button", name="Add Connection").click()
+    page.locator("input[name=connection_id]").fill("edge_impulse_default")
+    page.get_by_role("combobox").first.click()
+    page.keyboard.type("Edge Impulse")
+    page.get_by_role("option", name="Edge Impulse").click()
+    expect(page.get_by_text("API key", exact=True).first).to_be_visible()
+    expect(page.locator("input[name=host]")).to_have_attribute("placeholder", "https://studio.edgeimpulse.com/v1")
+    page.locator("input[name=host]").fill(studio.url)
+    page.locator("input[name=password]").fill(studio.api_key)
+    page.locator("input[name=port]").fill("0")
+    page.get_by_text("Extra Fields", exact=True).click()
+    page.locator("input[name=element_organization_id]").fill("7")
+    page.screenshot(path=pictures / "connection-form.png")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("edge_impulse_default").first).to_be_visible()
+
+
+def test_the_test_button_says_what_it_found(page: Page, airflow: Airflow, studio: EmulatorServer) -> None:
+    page.goto(f"{airflow.url}/connections")
+    with page.expect_response(lambda response: "connections/test" in response.url) as tested:
+        page.locator("button[aria-label*=Test], button[title*=Test]").first.click()
+    answer = tested.value.json()
+    assert answer["status"] is True
+    assert answer["message"].startswith(f"Connected to {studio.url}: organization 7")
+
+
+def test_a_run_is_triggered_and_its_uploads_have_names(page: Page, airflow: Airflow, pictures: Path) -> None:
+    page.goto(f"{airflow.url}/dags/{DAG}")
+    page.get_by_role("button", name="Trigger").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Trigger").click()
+    run = airflow.wait_for("the run has ended", lambda: ended_run(airflow))
+    assert run["state"] == "success"
+    page.goto(f"{airflow.url}/dags/{DAG}/runs/{run['dag_run_id']}/tasks/add_data/mapped")
+    expect(page.get_by_role("link", name="badminton-10")).to_be_visible()
+    page.screenshot(path=pictures / "mapped-uploads.png")
+
+
+def test_the_task_leads_to_studio(page: Page, airflow: Airflow, studio: EmulatorServer, pictures: Path) -> None:
+    run = ended_run(airflow)
+    assert run is not None
+    page.goto(f"{airflow.url}/dags/{DAG}/runs/{run['dag_run_id']}/tasks/add_data/mapped/0/details")
+    link = page.get_by_role("link", name="Edge Impulse Studio")
+    expect(link).to_have_attribute("href", f"{studio.url.removesuffix('/v1')}/organization/7/data")
+    page.screenshot(path=pictures / "task-link.png")
+
+
+def test_the_data_items_are_in_studio(page: Page, studio: EmulatorServer, pictures: Path) -> None:
+    page.goto(studio.url.removesuffix("/v1"))
+    expect(page.get_by_text("basic-motions").first).to_be_visible()
+    assert len(studio.items("basic-motions")) == 40
+
+
+def ended_run(airflow: Airflow) -> dict[str, str] | None:
+    runs = airflow.get(f"/api/v2/dags/{DAG}/dagRuns")["dag_runs"]
+    return next((run for run in runs if run["state"] in ("success", "failed")), None)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
 from airflow_provider_ei.emulator import EmulatorServer
-from tests.support import load_dags, run_dag
+from tests.support import DAGS_FOLDER, HOME, is_airflow_2, load_dags, run_dag
 
 EXAMPLES = sorted((Path(__file__).resolve().parent.parent / "example_dags").glob("*.py"))
 
@@ -103,6 +110,84 @@ class TestNightlySync:
         (third,) = run_dag("edge_impulse_nightly_sync").returned["sync"]
         assert (third["updated"], third["deleted"], third["changed"]) == (1, 1, ["s17-night", "s18-night"])
         assert sorted(item.name for item in studio.items("sleep-study")) == ["s17-morning", "s17-night"]
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An S3 server with the bucket of the examples, which the default connection leads to."""
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    extra = {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"}
+    connection = {"conn_type": "aws", "login": "test", "password": "test", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    client = boto3.client("s3", aws_access_key_id="test", aws_secret_access_key="test", **extra)
+    client.create_bucket(Bucket="recordings")
+    yield client
+    server.stop()
+
+
+def newest_event(dag_id: str) -> tuple[int, dict[str, Any]]:
+    """Return the number of the newest asset event of a DAG, and its extra."""
+    kind = "dataset" if is_airflow_2() else "asset"
+    with closing(sqlite3.connect(HOME / "airflow.db")) as database:
+        number, extra = database.execute(
+            f"select id, extra from {kind}_event where source_dag_id = ? order by id desc", (dag_id,)
+        ).fetchone()
+    return number, json.loads(extra)
+
+
+def lead_to_runs_of(dag_id: str, event: int) -> None:
+    """Have an event lead to the next runs of a DAG: the scheduler enters it, and ``dags test`` has no scheduler."""
+    kind = "dataset" if is_airflow_2() else "asset"
+    with closing(sqlite3.connect(HOME / "airflow.db")) as database:
+        database.execute(
+            f"create trigger event_of_a_test after insert on dag_run when new.dag_id = '{dag_id}' begin "
+            f"insert into dagrun_{kind}_event (dag_run_id, event_id) values (new.id, {event}); end"
+        )
+
+
+class TestBucketAndNewData:
+    def test_the_event_of_the_sync_carries_its_summary_to_the_dag_that_waits_for_it(
+        self, studio: EmulatorServer, bucket: Any, airflow_database: None, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        if is_airflow_2():  # whose ``dags test`` leaves the assets to the scheduler
+            for dag_id in ("edge_impulse_s3_sync", "edge_impulse_on_new_data"):
+                load_dags(DAGS_FOLDER / "examples" / f"{dag_id}.py")[dag_id].sync_to_db()
+        for name in ("a", "b"):
+            bucket.put_object(Bucket="recordings", Key=f"motion/{name}/motion.csv", Body=name.encode())
+        (summary,) = run_dag("edge_impulse_s3_sync").returned["sync"]
+        assert (summary["created"], summary["bytes_sent"]) == (2, 2)
+        assert sorted(item.name for item in studio.items("motion")) == ["a", "b"]
+        number, extra = newest_event("edge_impulse_s3_sync")
+        assert extra == {key: value for key, value in summary.items() if not isinstance(value, list)}
+
+        assert run_dag("edge_impulse_on_new_data").returned["tell"] == [[]]  # started by hand
+        lead_to_runs_of("edge_impulse_on_new_data", number)
+        try:
+            done = run_dag("edge_impulse_on_new_data")
+        finally:
+            with closing(sqlite3.connect(HOME / "airflow.db")) as database:
+                database.execute("drop trigger event_of_a_test")
+        assert done.returned["tell"] == [[extra]]
+        printed = capfd.readouterr()
+        assert f"motion: 2 created, 0 updated: {summary['url']}" in printed.out + printed.err
+
+    def test_it_is_scheduled_on_the_asset(self) -> None:
+        (path,) = (path for path in EXAMPLES if path.stem == "edge_impulse_on_new_data")
+        (dag,) = load_dags(path).values()
+        condition = dag.timetable.dataset_condition if is_airflow_2() else dag.timetable.asset_condition
+        assert [asset.uri for asset in condition.objects] == ["edgeimpulse://7/motion"]
+
+
+class TestTaskflow:
+    def test_the_item_is_uploaded_and_then_seen(self, studio: EmulatorServer, airflow_database: None) -> None:
+        done = run_dag("edge_impulse_taskflow")
+        assert done.states == {"record": ["success"], "wait": ["success"]}
+        (item,) = studio.items("appliances")
+        assert (item.name, item.metadata["device"], item.metadata["room"]) == ("kitchen-02", "dryer", "kitchen")
+        assert [file.name for file in item.files] == ["notes.json", "recording.csv"]
+        assert done.returned["record"][0]["outcome"] == "created"
 
 
 class TestShardedSync:

@@ -4,7 +4,7 @@ VENV ?= .venv
 AIRFLOW ?= 3.3
 PY := $(VENV)/bin/python
 
-.PHONY: help setup demo test test-slow test-celery lint bench lock clean
+.PHONY: help setup demo test test-slow test-celery lint docs bench lock clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ lint: setup  ## style, types, and that the lock files name no address
 	@"$(PY)" -m mypy
 	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements/*.txt
 
+docs: setup  ## the documentation site, into docs/_build; a warning is an error
+	@"$(PY)" -m sphinx -W --keep-going --quiet -b html docs docs/_build
+	@echo "docs/_build/index.html"
+
 bench: setup  ## figures, beside what people would use instead (ARGS=--quick for a small run)
 	@"$(PY)" -m bench $(ARGS)
 
@@ -42,4 +46,4 @@ lock: setup  ## write the lock files anew
 	@sh scripts/lock.sh "$(PY)"
 
 clean:  ## remove what the targets made
-	rm -rf .venv .venv-* .demo dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-* .demo dist docs/_build .mypy_cache .ruff_cache .pytest_cache

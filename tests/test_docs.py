@@ -1,0 +1,77 @@
+"""The documentation: its links lead somewhere, and what it shows is what tests run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+PAGES = [*sorted(DOCS.glob("*.md")), *sorted(ROOT.glob("*.md")), ROOT / "example_dags" / "data" / "README.md"]
+EXAMPLES = sorted((ROOT / "example_dags").glob("*.py"))
+
+_FENCE = re.compile(r"^ *```.*?^ *```", re.M | re.S)
+_LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)\s>]+)>?\)")
+_SHOWN = re.compile(r'```\{literalinclude\} (\S+)\n *:start-after: "\[START (\w+)\]"\n *:end-before: "\[END (\w+)\]"\n')
+
+
+def anchors(page: Path) -> set[str]:
+    """Names of a page's headings, as a code host and Sphinx make them."""
+    headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text()), re.M)
+    return {re.sub(r"[^\w\- ]", "", re.sub(r"[`*]", "", heading).lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
+    links = _LINK.findall(_FENCE.sub("", page.read_text()))
+    for link in links:
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.is_relative_to(ROOT) and target.exists(), link
+        if anchor and target.suffix == ".md":
+            assert anchor in anchors(target), link
+
+
+def test_no_link_is_without_words() -> None:
+    """Sphinx would put a title there, a code host does not."""
+    assert [page.name for page in PAGES if "[](" in page.read_text()] == []
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_every_page_is_in_the_index(page: Path) -> None:
+    if page.name != "index.md":
+        names = re.findall(r"^[a-z-]+\*?$", (DOCS / "index.md").read_text(), re.M)
+        assert any(page.match(f"{name}.md") for name in names)
+
+
+def shown() -> list[tuple[Path, str]]:
+    """Files and markers of what the pages show."""
+    found = []
+    for page in sorted(DOCS.glob("*.md")):
+        text = page.read_text()
+        blocks = _SHOWN.findall(text)
+        assert len(blocks) == text.count("{literalinclude}"), f"{page.name}: one without START and END"
+        for path, start, end in blocks:
+            assert start == end
+            found.append(((page.parent / path).resolve(), start))
+    return found
+
+
+def test_what_is_shown_is_run_by_tests() -> None:
+    runs = (ROOT / "tests" / "test_example_dags.py").read_text()
+    assert shown()
+    for path, marker in shown():
+        text = path.read_text()
+        assert text.count(f"[START {marker}]") == text.count(f"[END {marker}]") == 1
+        if path.parent == ROOT / "example_dags":
+            assert f'run_dag("{path.stem}")' in runs, f"no test runs {path.name}"
+        else:
+            assert path.parent == ROOT / "tests" and path.name.startswith("test_")
+
+
+def test_every_example_is_shown() -> None:
+    assert {path for path, _ in shown()} >= set(EXAMPLES)

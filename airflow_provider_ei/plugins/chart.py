@@ -1,0 +1,86 @@
+"""A small chart of a dataset's last runs, as SVG: data items above, bytes below. Its words are for screen readers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from airflow_provider_ei.plugins.words import count, size
+
+_STEP, _BAR, _HEIGHT, _GAP, _LABEL = 15, 11, 30, 12, 64
+#: Places for bars: charts of all datasets stand below each other, and compare.
+_PLACES = 20
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A run.
+
+    :ivar title: what is shown of it under the pointer.
+    """
+
+    title: str
+    items: int
+    bytes: int
+
+
+def draw(bars: Sequence[Bar]) -> Markup:
+    """Return the chart.
+
+    :param bars: oldest first.
+    """
+    bars = bars[-_PLACES:]
+    width, height = _LABEL + _PLACES * _STEP, 2 * _HEIGHT + _GAP + 1
+    most_items, most_bytes = (max((value for value in values), default=0) for values in _values(bars))
+    name = (
+        f"The last {count(len(bars), 'run')}, oldest first: up to {count(most_items, 'data item')} and "
+        f"{size(most_bytes)} sent in one"
+    )
+    drawn = [
+        Markup('<svg class="chart" role="img" viewBox="0 0 {} {}" width="{}" height="{}" aria-label="{}">').format(
+            width, height, width, height, name
+        )
+    ]
+    for row, (values, label) in enumerate(zip(_values(bars), (f"{most_items:,}", size(most_bytes)), strict=True)):
+        bottom = _HEIGHT + row * (_HEIGHT + _GAP)
+        drawn.append(_row(values, bottom, label, "items" if row == 0 else "bytes"))
+    for place, bar in enumerate(bars):
+        # Over the whole height, so that a run that sent nothing has words too.
+        drawn.append(
+            Markup('<rect class="touch" x="{}" y="0" width="{}" height="{}"><title>{}</title></rect>').format(
+                _x(place, len(bars)), _STEP, height, bar.title
+            )
+        )
+    return Markup("").join([*drawn, Markup("</svg>")])
+
+
+def _values(bars: Sequence[Bar]) -> tuple[list[int], list[int]]:
+    return [bar.items for bar in bars], [bar.bytes for bar in bars]
+
+
+def _x(place: int, bars: int) -> int:
+    """Where a bar begins; the newest is always at the right end."""
+    return _LABEL + (_PLACES - bars + place) * _STEP
+
+
+def _row(values: Sequence[int], bottom: int, label: str, kind: str) -> Markup:
+    most = max(values, default=0)
+    drawn = [
+        Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(_LABEL - 10, bottom - _HEIGHT + 10, label),
+        Markup('<text class="of" x="{}" y="{}" text-anchor="end">{}</text>').format(_LABEL - 10, bottom - 4, kind),
+        Markup('<line x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
+            _LABEL, bottom + 0.5, _LABEL + _PLACES * _STEP, bottom + 0.5
+        ),
+    ]
+    for place, value in enumerate(values):
+        # What is there at all is seen, however small it is beside the largest.
+        height = max(2, round(_HEIGHT * value / most)) if value else 0
+        if height:
+            drawn.append(
+                Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}" rx="1.5"/>').format(
+                    kind, _x(place, len(values)) + (_STEP - _BAR) // 2, bottom - height, _BAR, height
+                )
+            )
+    return Markup("").join(drawn)

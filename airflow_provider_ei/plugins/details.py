@@ -1,0 +1,69 @@
+"""Names that a task of ours has returned beside its numbers. Nothing is taken for granted: values are users' data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from airflow_provider_ei.plugins.numbers import Result, read_result
+
+
+@dataclass(frozen=True)
+class Names:
+    """A list of data items, under what it says about them."""
+
+    title: str
+    names: list[str]
+
+
+@dataclass(frozen=True)
+class Details:
+    """What is shown of one task instance.
+
+    :ivar lists: what has changed, or would change.
+    :ivar failures: names of data items, and why.
+    :ivar uploads: what became of single data items.
+    """
+
+    lists: tuple[Names, ...] = ()
+    failures: tuple[tuple[str, str], ...] = ()
+    uploads: tuple[Result, ...] = ()
+    sync_id: str | None = None
+
+
+def read_details(value: object) -> Details:
+    """Read a return value of whatever kind."""
+    if isinstance(value, list):
+        return Details(uploads=tuple(result for one in value if (result := _upload(one))))
+    if not isinstance(value, Mapping):
+        return Details()
+    result, sync_id = _upload(value), value.get("sync_id")
+    return Details(
+        lists=tuple(names for names in _lists(value) if names.names),
+        failures=tuple(_failures(value.get("failures"))),
+        uploads=(result,) if result else (),
+        sync_id=sync_id if isinstance(sync_id, str) else None,
+    )
+
+
+def _upload(value: object) -> Result | None:
+    result = read_result(value) if isinstance(value, Mapping) else None
+    return result if result and not result.is_sync else None
+
+
+def _lists(value: Mapping[str, object]) -> Iterator[Names]:
+    yield Names("Changed data items", _texts(value.get("changed")))
+    plan = value.get("plan")
+    if isinstance(plan, Mapping):
+        for action in ("create", "update", "repair", "delete"):
+            yield Names(f"Would be {action.removesuffix('e')}ed", _texts(plan.get(action)))
+
+
+def _failures(value: object) -> Iterator[tuple[str, str]]:
+    for one in value if isinstance(value, list) else ():
+        if isinstance(one, Mapping):
+            yield str(one.get("name", "")), str(one.get("reason", ""))
+
+
+def _texts(value: object) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []

@@ -1,0 +1,17 @@
+"use strict";
+// Airflow shows this page in a sandboxed frame that may neither leave itself nor open a tab: its own page does it.
+function follow(event) {
+  const link = event.target.closest("a[href]");
+  if (!link || window.parent === window || link.getAttribute("href").startsWith("#")) return;
+  if (event.type === "auxclick" && event.button !== 1) return;
+  event.preventDefault();
+  const outer = window.parent.document.createElement("a");
+  outer.href = link.href;
+  if (link.target || event.button === 1 || event.ctrlKey || event.metaKey || event.shiftKey) {
+    outer.target = "_blank";
+    outer.rel = "noopener noreferrer";
+  }
+  outer.click();
+}
+addEventListener("click", follow);
+addEventListener("auxclick", follow);

@@ -1,0 +1,78 @@
+"""Numbers, times and addresses as the page shows them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from airflow_provider_ei.plugins.records import TaskKey
+
+#: In the place of what is not known.
+NOTHING = "\N{EN DASH}"
+
+
+def count(number: int, noun: str) -> str:
+    """Say how many."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size(number: float) -> str:
+    """Say how many bytes."""
+    units = ("B", "kB", "MB", "GB", "TB")
+    unit = 0
+    while number >= 999.5 and unit < len(units) - 1:
+        number, unit = number / 1000, unit + 1
+    return f"{number:.1f} {units[unit]}" if unit and number < 9.95 else f"{number:.0f} {units[unit]}"
+
+
+def duration(seconds: float | None) -> str:
+    """Say how long."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def date(when: datetime | None) -> str:
+    """Say when, in UTC: the server does not know where the reader is."""
+    return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if when else NOTHING
+
+
+def ago(when: datetime | None, now: datetime) -> str:
+    """Say how long ago."""
+    if when is None:
+        return NOTHING
+    minutes = int((now - when).total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 120:
+        return f"{minutes} min ago"
+    return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days ago"
+
+
+# Airflow's own pages are beside the folder that this application is in, whatever path Airflow itself is below.
+
+
+def run_address(key: TaskKey) -> str:
+    """Where Airflow shows the DAG run."""
+    return f"../dags/{_part(key.dag_id)}/runs/{_part(key.run_id)}"
+
+
+def task_address(key: TaskKey) -> str:
+    """Where Airflow shows the task in that run; of a mapped task, all that it is mapped to."""
+    mapped = "/mapped" if key.map_index >= 0 else ""
+    return f"{run_address(key)}/tasks/{_part(key.task_id)}{mapped}"
+
+
+def log_address(key: TaskKey, try_number: int = 0) -> str:
+    """Where Airflow shows the log of one task instance."""
+    mapped = f"/{key.map_index}" if key.map_index >= 0 else ""
+    return f"{task_address(key)}{mapped}" + (f"?try_number={try_number}" if try_number else "")
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")

@@ -1,0 +1,123 @@
+"""Rows in a real Airflow database, as the scheduler and the workers leave them, and a client of the application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from airflow import __version__
+
+if tuple(int(part) for part in __version__.split(".")[:2]) < (3, 1):
+    collect_ignore = ["test_records.py", "test_page.py"]
+
+NOW = datetime.now(UTC)
+URL = "https://studio.edgeimpulse.com/organization/7/data"
+
+
+@pytest.fixture
+def rows(airflow_database: None) -> Iterator[Rows]:
+    """Writes task instances and XComs, and removes them afterwards."""
+    made = Rows()
+    yield made
+    made.remove()
+
+
+class Rows:
+    """What tasks leave in the database."""
+
+    def __init__(self) -> None:
+        self._runs: dict[tuple[str, str], int] = {}
+
+    def task(
+        self,
+        dag_id: str = "nightly",
+        run_id: str = "run-1",
+        task_id: str = "sync",
+        map_index: int = -1,
+        *,
+        state: str | None = "success",
+        operator: str = "EdgeImpulseSyncDatasetOperator",
+        returns: Any = None,
+        url: str | None = URL,
+        dataset: str | None = None,
+        age: timedelta = timedelta(hours=1),
+        label: str | None = None,
+    ) -> None:
+        """Add a task instance that ended so long ago.
+
+        :param returns: its return value.
+        :param url: what it has left as Studio's address.
+        :param dataset: its rendered argument.
+        """
+        from airflow.models.renderedtifields import RenderedTaskInstanceFields
+        from airflow.models.taskinstance import TaskInstance, uuid7
+        from airflow.models.xcom import XComModel
+        from airflow.utils.session import create_session
+        from sqlalchemy import insert
+
+        same = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
+        ended = NOW - age
+        with create_session() as session:
+            number = self._run(session, dag_id, run_id)
+            session.execute(
+                insert(TaskInstance.__table__).values(
+                    id=uuid7(),
+                    **same,
+                    state=state,
+                    operator=operator,
+                    start_date=ended - timedelta(seconds=90),
+                    end_date=ended,
+                    try_number=1,
+                    pool="default_pool",
+                    pool_slots=1,
+                    rendered_map_index=label,
+                )
+            )
+            for key, value in (("edge_impulse_studio_url", url), ("return_value", returns)):
+                if value is not None:
+                    session.add(XComModel(key=key, value=value, dag_run_id=number, timestamp=ended, **same))
+            if dataset is not None:
+                session.execute(insert(RenderedTaskInstanceFields).values(rendered_fields={"dataset": dataset}, **same))
+
+    def remove(self) -> None:
+        from airflow.models.dag import DagModel
+        from airflow.models.dagrun import DagRun
+        from airflow.utils.session import create_session
+        from sqlalchemy import delete
+
+        with create_session() as session:
+            for model in (DagRun, DagModel):
+                session.execute(delete(model).where(model.dag_id.in_({dag_id for dag_id, _ in self._runs})))
+
+    def _run(self, session: Any, dag_id: str, run_id: str) -> int:
+        """Return the number of a run, which is made when it is new."""
+        from airflow.models.dag import DagModel
+        from airflow.models.dagbundle import DagBundleModel
+        from airflow.models.dagrun import DagRun
+        from airflow.utils.types import DagRunType
+
+        if (dag_id, run_id) not in self._runs:
+            if not session.get(DagBundleModel, "tests"):
+                session.add(DagBundleModel(name="tests"))
+            session.flush()
+            session.merge(DagModel(dag_id=dag_id, bundle_name="tests", fileloc="x.py", relative_fileloc="x.py"))
+            run = DagRun(dag_id=dag_id, run_id=run_id, run_type=DagRunType.MANUAL, run_after=NOW)
+            session.add(run)
+            session.flush()
+            self._runs[dag_id, run_id] = run.id
+        return self._runs[dag_id, run_id]
+
+
+def sync(dataset: str = "sleep-study", **numbers: Any) -> dict[str, Any]:
+    """What a sync returns."""
+    counts = ("created", "updated", "unchanged", "repaired", "deduplicated", "deleted", "failed")
+    summary = {**dict.fromkeys(counts, 0), "files_sent": 0, "bytes_sent": 0, "seconds": 2.5, "dry_run": False}
+    return {**summary, "dataset": dataset, "organization_id": 7, "url": URL, "changed": [], "failures": [], **numbers}
+
+
+def upload(name: str, outcome: str = "created", dataset: str = "motion") -> dict[str, Any]:
+    """What an upload returns."""
+    item = {"data_id": 1, "name": name, "dataset": dataset, "organization_id": 7, "outcome": outcome}
+    return {**item, "file_count": 2, "total_bytes": 1000, "digest": "00", "url": URL}

@@ -1,0 +1,236 @@
+"""The page and the tab, with and without a user."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+from airflow.api_fastapi.app import get_auth_manager, init_auth_manager
+from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+
+from airflow_provider_ei.plugins import words
+from airflow_provider_ei.plugins.chart import Bar, draw
+from airflow_provider_ei.plugins.page import create_app
+from airflow_provider_ei.plugins.plugin import URL_PREFIX, LazyApp
+from airflow_provider_ei.plugins.records import TaskKey
+from tests.plugins.conftest import URL, Rows, sync, upload
+
+TASK = f"{URL_PREFIX}/task?dag_id=nightly&run_id=run-1&task_id=sync&map_index={{MAP_INDEX}}"
+EVIL = "<script>alert('x')</script>\" onload=\"alert(1)"
+
+
+@pytest.fixture(scope="module")
+def airflow(airflow_database: None) -> FastAPI:
+    """Airflow's part of it: who may do what, and the mount."""
+    app = FastAPI()
+    init_auth_manager(app)
+    app.mount(URL_PREFIX, LazyApp())
+    return app
+
+
+@pytest.fixture
+def client(airflow: FastAPI) -> Iterator[Callable[[str | None], TestClient]]:
+    """Gives a client of a user in a role: ``client("viewer")``; with None, of one who has not logged in."""
+
+    def of(role: str | None) -> TestClient:
+        if role is None:
+            return TestClient(airflow)
+        user = SimpleAuthManagerUser(username=role, role=None if role == "nobody" else role)
+        token = get_auth_manager().generate_jwt(user)
+        return TestClient(airflow, headers={"authorization": f"Bearer {token}"})
+
+    return of
+
+
+@pytest.fixture
+def page(client: Callable[[str | None], TestClient]) -> Callable[..., str]:
+    """Gives what a viewer sees."""
+
+    def get(address: str = f"{URL_PREFIX}/") -> str:
+        answer = client("viewer").get(address)
+        assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/html")
+        check_markup(answer.text)
+        return answer.text
+
+    return get
+
+
+def check_markup(text: str) -> None:
+    """Fail when tags are not closed, or anything would be loaded from elsewhere."""
+    open_tags: list[str] = []
+
+    class Checker(HTMLParser):
+        def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+            assert tag not in ("img", "link", "iframe", "object", "embed")
+            assert not {name for name, _ in attributes if name.startswith("on") or name == "src"}
+            if tag not in ("meta", "br"):
+                open_tags.append(tag)
+
+        def handle_endtag(self, tag: str) -> None:
+            assert open_tags.pop() == tag
+
+        def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+            pass
+
+    Checker().feed(text)
+    assert open_tags == []
+    assert text.count("<script") == 1 and "@import" not in text and "url(" not in text
+
+
+@pytest.mark.parametrize("address", [f"{URL_PREFIX}/", TASK])
+def test_nobody_sees_it_unasked(
+    client: Callable[[str | None], TestClient], airflow_database: None, address: str
+) -> None:
+    assert client(None).get(address).status_code == 401
+    assert client("nobody").get(address).status_code == 403
+    assert client("viewer").get(address).status_code == 200
+
+
+def test_there_are_no_other_routes_and_all_have_the_guards() -> None:
+    routes = create_app().routes
+    assert {route.path: len(route.dependencies) for route in routes if isinstance(route, APIRoute)} == {
+        "/": 2,
+        "/task": 2,
+    }
+    assert len(routes) == 2
+
+
+def test_only_what_the_user_may_read(
+    page: Callable[..., str], rows: Rows, client: Callable[[str | None], TestClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows.task("nightly", returns=sync("mine"))
+    rows.task("secret", returns=sync("theirs"))
+    rows.task("secret", "run-2", state="failed")
+    monkeypatch.setattr(SimpleAuthManager, "filter_authorized_dag_ids", lambda *_, **__: {"nightly"})
+    text = page()
+    assert "mine" in text and "theirs" not in text and "secret" not in text
+    monkeypatch.setattr(
+        SimpleAuthManager, "is_authorized_dag", lambda *_, details=None, **__: details.id in (None, "nightly")
+    )
+    user = client("viewer")
+    assert user.get(TASK).status_code == 200
+    assert user.get(TASK.replace("nightly", "secret")).status_code == 403
+    assert "theirs" not in user.get(TASK.replace("nightly", "~")).text
+    assert user.get(TASK.replace("nightly", "nightly&dag_id=secret")).status_code == 403
+    assert "theirs" not in user.get(TASK.replace("nightly", "secret&dag_id=nightly")).text
+
+
+def test_empty_says_what_to_do(page: Callable[..., str]) -> None:
+    assert "EdgeImpulseSyncDatasetOperator" in page()
+
+
+def test_the_page(page: Callable[..., str], rows: Rows) -> None:
+    rows.task(run_id="run+1", returns=sync(created=12, updated=3, bytes_sent=1_234_567, files_sent=15))
+    rows.task(run_id="run-2", state="failed", age=timedelta(minutes=5))
+    text = page()
+    assert ">sleep-study</h2>" in text and "organization 7" in text and f'href="{URL}"' in text
+    assert "1.2 MB" in text and "<dd>12</dd>" in text and "5 min ago" in text
+    assert 'href="../dags/nightly/runs/run%2B1"' in text
+    assert 'href="../dags/nightly/runs/run-2/tasks/sync?try_number=1"' in text
+    assert "1 task failed" in text and "1 run, oldest first: up to 15 data items and 1.2 MB" in text
+
+
+def test_whatever_a_name_is_it_starts_nothing(page: Callable[..., str], rows: Rows) -> None:
+    rows.task(returns=sync(EVIL, created=1, changed=[EVIL]), dataset=EVIL, url="javascript:alert(1)")
+    rows.task("uploads", task_id="add", map_index=0, returns=upload(EVIL, dataset=EVIL), label=EVIL)
+    rows.task("uploads", task_id="add", map_index=1, state="failed", dataset=EVIL, label=EVIL)
+    for address in (f"{URL_PREFIX}/", TASK, TASK.replace("nightly", "uploads").replace("task_id=sync", "task_id=add")):
+        text = page(address)
+        assert "<script>alert" not in text and "javascript:" not in text
+    assert "&lt;script&gt;" in page()
+
+
+def test_its_own_script_is_all_that_may_run(client: Callable[[str | None], TestClient], airflow_database: None) -> None:
+    policy = client("viewer").get(f"{URL_PREFIX}/").headers["content-security-policy"]
+    assert "default-src 'none'" in policy and re.search(r"script-src 'sha256-[^']+';", policy)
+
+
+def test_the_tab_of_a_sync(page: Callable[..., str], rows: Rows) -> None:
+    changed = [f"item-{number:03}" for number in range(60)]
+    failed = [{"name": "bad", "reason": "cannot be read"}]
+    rows.task(returns=sync(created=60, failed=1, changed=changed, failures=failed))
+    text = page(TASK)
+    assert "<dd>60</dd>" in text and "item-049" in text and "item-050" not in text and "the first 50 of 60" in text
+    assert "cannot be read" in text
+
+
+def test_the_tab_of_a_dry_run(page: Callable[..., str], rows: Rows) -> None:
+    plan = {"create": ["new"], "update": [], "repair": [], "delete": ["old"]}
+    rows.task(returns=sync(created=1, deleted=1, dry_run=True, plan=plan))
+    text = page(TASK)
+    assert "Would be created" in text and "Would be deleted" in text and "Would be updated" not in text
+
+
+def test_the_tab_of_mapped_uploads(page: Callable[..., str], rows: Rows) -> None:
+    for index in range(3):
+        rows.task(map_index=index, returns=upload(f"i{index}"), label=f"label {index}")
+    text = page(TASK)
+    assert "by 3 mapped tasks" in text and "label 2" in text and "<dd>3</dd>" in text
+    text = page(TASK.replace("{MAP_INDEX}", "1"))
+    assert "i1" in text and "i2" not in text
+
+
+def test_the_tab_of_several_uploads_of_one_task(page: Callable[..., str], rows: Rows) -> None:
+    rows.task(returns=[upload(f"i{number}") for number in range(60)])
+    assert "and 10 more" in page(TASK)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("failed", "says why"), ("running", "under way"), ("skipped", "Nothing had changed"), ("success", "No numbers")],
+)
+def test_the_tab_of_a_task_without_numbers(page: Callable[..., str], rows: Rows, state: str, words: str) -> None:
+    rows.task(state=state, dataset="sleep-study")
+    assert words in page(TASK)
+
+
+def test_the_tab_of_other_tasks(page: Callable[..., str], rows: Rows) -> None:
+    assert "not been started" in page(TASK)
+    rows.task(operator="BashOperator", url=None, returns={"dataset": "x"})
+    assert "does not send anything" in page(TASK)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"changed": 1, "failures": {}, "plan": []},
+        {"changed": [{}], "failures": ["x", {}], "plan": {"create": "x"}},
+        [3],
+    ],
+)
+def test_the_tab_of_a_strange_value(page: Callable[..., str], rows: Rows, value: object) -> None:
+    rows.task(returns={**sync(), **value} if isinstance(value, dict) else value)
+    assert "Would be" not in page(TASK)
+
+
+def test_the_chart_is_an_image_with_words() -> None:
+    picture = draw([Bar(f"run {number}", number, number * 1_000_000) for number in range(25)])
+    tree = ElementTree.fromstring(picture)
+    assert tree.get("role") == "img" and "up to 24 data items and 24 MB" in (tree.get("aria-label") or "")
+    assert len(tree.findall("rect/title")) == 20
+    assert len(tree.findall("rect[@class='items']")) == 20
+    ElementTree.fromstring(draw([]))
+
+
+def test_links_to_mapped_tasks() -> None:
+    assert words.log_address(TaskKey("d", "r", "g.t", 3), 2) == "../dags/d/runs/r/tasks/g.t/mapped/3?try_number=2"
+    assert words.task_address(TaskKey("d", "r", "g.t", 3)) == "../dags/d/runs/r/tasks/g.t/mapped"
+
+
+def test_words() -> None:
+    assert [words.size(number) for number in (0, 999, 1000, 12_345, 999_600)] == [
+        "0 B",
+        "999 B",
+        "1.0 kB",
+        "12 kB",
+        "1.0 MB",
+    ]
+    assert [words.duration(seconds) for seconds in (0.04, 61, 600, 9000)] == ["0.0 s", "61 s", "10 min", "2 h 30 min"]

@@ -6,6 +6,9 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
+
+from docutils import nodes
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -32,3 +35,16 @@ html_theme = "furo"
 html_title = f"Apache Airflow provider for Edge Impulse {release}"
 html_copy_source = False
 html_show_sphinx = False
+
+
+def drop_return_type(app: Any, domain: str, objtype: str, content: Any) -> None:
+    """Leave out what ``__init__`` returns, where a class says what its task returns."""
+    if objtype == "class":
+        for field in [field for fields in content if isinstance(fields, nodes.field_list) for field in fields]:
+            if field[0].astext() == "rtype":
+                field.parent.remove(field)
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx."""
+    app.connect("object-description-transform", drop_return_type, priority=900)

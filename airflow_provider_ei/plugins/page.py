@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -21,19 +22,19 @@ from markupsafe import Markup
 from airflow_provider_ei.plugins import words
 from airflow_provider_ei.plugins.chart import Bar, draw
 from airflow_provider_ei.plugins.datasets import MOST_RUNS, Dataset, TaskRun, by_dataset
-from airflow_provider_ei.plugins.details import Details, read_details
+from airflow_provider_ei.plugins.details import read_details
 from airflow_provider_ei.plugins.records import (
     MOST_FAILURES,
     MOST_WORKS,
     TaskKey,
     failures,
     returned_value,
+    work_of,
     works,
-    works_of_task,
 )
 
 DAYS = 30
-#: Datasets of a page, names of a list, and mapped tasks of a table.
+#: Datasets of a page, and names of a list.
 MOST_DATASETS = 200
 MOST_NAMES = 50
 
@@ -81,17 +82,16 @@ def get_page(dag_ids: Annotated[set[str], Depends(_readable_dags)], session: Ses
 
 
 def get_task(dag_id: str, run_id: str, task_id: str, session: SessionDep, map_index: str = "") -> Response:
-    """Show what one task instance has done, or all that one task is mapped to."""
-    one = map_index.removeprefix("-").isdecimal()
-    key = TaskKey(dag_id, run_id, task_id, int(map_index) if one else -1)
-    found = works_of_task(session, key, all_mapped=not one)
-    details = read_details(returned_value(session, found[0].key)) if len(found) == 1 else Details()
+    """Show what a task instance has done."""
+    # Airflow leaves its placeholder in the address of a task that is not mapped.
+    key = TaskKey(dag_id, run_id, task_id, int(map_index) if re.fullmatch(r"-?[0-9]{1,9}", map_index) else -1)
+    work = work_of(session, key)
     return _render(
         "task.html",
         now=datetime.now(UTC),
-        works=found,
-        run=TaskRun(found) if found else None,
-        details=details,
+        work=work,
+        run=TaskRun([work]) if work else None,
+        details=read_details(returned_value(session, key)),
         most_names=MOST_NAMES,
     )
 
@@ -128,7 +128,7 @@ def _environment() -> Environment:
 
 @cache
 def _script() -> str:
-    return (_TEMPLATES / "links.js").read_text()
+    return (_TEMPLATES / "page.js").read_text()
 
 
 @cache

@@ -56,6 +56,7 @@ class Work:
 
     :ivar label: what Airflow shows in the place of a mapped task's number.
     :ivar is_ours: whether it is a task of this package at all.
+    :ivar has_begun: whether it has got as far as to leave a trace.
     :ivar result: what it has returned; None while it runs, after a failure, and when it was skipped.
     """
 
@@ -70,6 +71,7 @@ class Work:
     dataset: str | None
     url: str | None
     is_ours: bool
+    has_begun: bool
     result: Result | None
 
     @property
@@ -112,14 +114,15 @@ def failures(session: Session, dag_ids: Collection[str], since: datetime, most: 
     return _read(session, query)
 
 
-def works_of_task(session: Session, key: TaskKey, *, all_mapped: bool = False, most: int = MOST_WORKS) -> list[Work]:
-    """Return one task instance, or all that one task is mapped to, of whatever kind it is."""
+def work_of(session: Session, key: TaskKey) -> Work | None:
+    """Return one task instance, of whatever kind it is."""
     query = _with_results(all_tasks=True).where(
-        TaskInstance.dag_id == key.dag_id, TaskInstance.run_id == key.run_id, TaskInstance.task_id == key.task_id
+        TaskInstance.dag_id == key.dag_id,
+        TaskInstance.run_id == key.run_id,
+        TaskInstance.task_id == key.task_id,
+        TaskInstance.map_index == key.map_index,
     )
-    if not all_mapped:
-        query = query.where(TaskInstance.map_index == key.map_index)
-    return _read(session, query.order_by(TaskInstance.map_index).limit(most))
+    return next(iter(_read(session, query)), None)
 
 
 def returned_value(session: Session, key: TaskKey) -> Any:
@@ -138,31 +141,31 @@ def returned_value(session: Session, key: TaskKey) -> Any:
 def _with_results(*, all_tasks: bool = False) -> Select[Any]:
     """Select task instances with what they have left; with ``all_tasks`` also those that have left nothing."""
     value = _returned.value
-    query: Any = (
-        select(
-            TaskInstance.dag_id,
-            TaskInstance.run_id,
-            TaskInstance.task_id,
-            TaskInstance.map_index,
-            TaskInstance.state,
-            TaskInstance.operator,
-            TaskInstance._rendered_map_index.label("label"),
-            TaskInstance.try_number,
-            TaskInstance.start_date,
-            TaskInstance.end_date,
-            _mark.key.label("mark"),
-            _mark.value.label("mark_url"),
-            Rendered.rendered_fields["dataset"].as_string().label("rendered_dataset"),
-            *(value[name].label(f"returned_{name}") for name in FIELDS),
-            # Several uploads of one task: a list, which has no fields.
-            case((value["dataset"].as_string().is_(None), value), else_=null()).label("returned"),
-        )
+    columns: list[Any] = [
+        TaskInstance.dag_id,
+        TaskInstance.run_id,
+        TaskInstance.task_id,
+        TaskInstance.map_index,
+        TaskInstance.state,
+        TaskInstance.operator,
+        TaskInstance._rendered_map_index.label("label"),
+        TaskInstance.try_number,
+        TaskInstance.start_date,
+        TaskInstance.end_date,
+        _mark.key.label("mark"),
+        _mark.value.label("mark_url"),
+        Rendered.rendered_fields["dataset"].as_string().label("rendered_dataset"),
+        *(value[name].label(f"returned_{name}") for name in FIELDS),
+        # Several uploads of one task: a list, which has no fields.
+        case((value["dataset"].as_string().is_(None), value), else_=null()).label("returned"),
+    ]
+    return (
+        select(*columns)
         .select_from(TaskInstance)
         .join(_mark, and_(*_same_task(_mark), _mark.key == LINK_KEY), isouter=all_tasks)
         .join(_returned, and_(*_same_task(_returned), _returned.key == "return_value"), isouter=True)
         .join(Rendered, and_(*_same_task(Rendered)), isouter=True)
     )
-    return query
 
 
 def _same_task(other: Any) -> Sequence[ColumnElement[bool]]:
@@ -189,6 +192,7 @@ def _work(row: RowMapping) -> Work:
         dataset=result.dataset if result else row["rendered_dataset"],
         url=url,
         is_ours=row["mark"] is not None or row["operator"] in OPERATORS,
+        has_begun=row["mark"] is not None,
         result=result,
     )
 

@@ -29,6 +29,8 @@ def duration(seconds: float | None) -> str:
     """Say how long."""
     if seconds is None:
         return NOTHING
+    if seconds < 0.1:
+        return "< 0.1 s"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     if seconds < 120:

@@ -19,7 +19,7 @@ from airflow_provider_ei.operators.links import EdgeImpulseDatasetLink
 from airflow_provider_ei.plugins import records
 from airflow_provider_ei.plugins.datasets import by_dataset
 from airflow_provider_ei.plugins.numbers import read_result
-from airflow_provider_ei.plugins.records import TaskKey, failures, returned_value, works, works_of_task
+from airflow_provider_ei.plugins.records import TaskKey, failures, returned_value, work_of, works
 from tests.plugins.conftest import NOW, URL, Rows, sync, upload
 
 SINCE = NOW - timedelta(days=30)
@@ -152,11 +152,11 @@ def test_one_task(rows: Rows, session: Session) -> None:
     rows.task(task_id="add", map_index=1, state="failed", url="javascript:alert(1)")
     rows.task(task_id="bash", operator="BashOperator", url=None, returns={"dataset": "x"})
     key = TaskKey("nightly", "run-1", "add", 1)
-    (work,) = works_of_task(session, key)
-    assert work.is_ours and work.url is None
-    assert len(works_of_task(session, key, all_mapped=True)) == 2
-    (other,) = works_of_task(session, TaskKey("nightly", "run-1", "bash"))
-    assert not other.is_ours
+    work = work_of(session, key)
+    assert work is not None and work.is_ours and work.has_begun and work.url is None
+    other = work_of(session, TaskKey("nightly", "run-1", "bash"))
+    assert other is not None and not other.is_ours
+    assert work_of(session, TaskKey("nightly", "run-1", "add")) is None
     assert returned_value(session, TaskKey("nightly", "run-1", "add", 0))["name"] == "a"
 
 

@@ -15,3 +15,13 @@ function follow(event) {
 }
 addEventListener("click", follow);
 addEventListener("auxclick", follow);
+// Light or dark as Airflow is, which need not be as the browser is.
+if (window.parent !== window) {
+  const outer = window.parent.document.documentElement;
+  const adopt = () => {
+    const theme = ["dark", "light"].find((name) => outer.classList.contains(name));
+    document.documentElement.style.colorScheme = theme || "";
+  };
+  adopt();
+  new MutationObserver(adopt).observe(outer, { attributeFilter: ["class"] });
+}

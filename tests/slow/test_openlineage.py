@@ -35,7 +35,9 @@ def test_the_events_name_the_source_and_the_dataset(tmp_path: Path) -> None:
             "AIRFLOW_HOME": str(tmp_path / "home"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags"),
-            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps({"type": "file", "log_file_path": str(events), "append": True}),
+            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
+                {"type": "file", "log_file_path": str(events), "append": True}
+            ),
             "AIRFLOW_CONN_EDGE_IMPULSE_DEFAULT": json.dumps(
                 {"conn_type": "edge_impulse", "host": studio.url, "password": studio.api_key}
             ),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pathspec
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.sync.file_specs import parse_literal
 
 
 class Filter:
@@ -18,29 +19,49 @@ class Filter:
     """
 
     def __init__(self, include: object = None, exclude: object = None) -> None:
-        self._include = _spec("include", include)
-        self._exclude = _spec("exclude", exclude)
+        excluded = _lines("exclude", exclude)
+        self._include = _spec("include", _lines("include", include))
+        self._exclude = _spec("exclude", excluded)
+        # Of folders themselves: that a pattern is for folders only (``raw/``, ``!*/``) makes no difference there.
+        self._excluded_folders = _spec("exclude", [line.rstrip().rstrip("/") or line for line in excluded])
+        self._entered: dict[str, bool] = {}
 
     def takes(self, path: str) -> bool:
-        """Whether a file takes part."""
+        """Whether a file takes part, in a folder that is entered."""
         if self._include is not None and not self._include.match_file(path):
             return False
         return self._exclude is None or not self._exclude.match_file(path)
 
     def enters(self, folder: str) -> bool:
         """Whether anything below a folder can take part; as in git, nothing can below an excluded one."""
-        return self._exclude is None or not self._exclude.match_file(folder + "/")
+        return self._excluded_folders is None or not self._excluded_folders.match_file(folder)
+
+    def reaches(self, path: str) -> bool:
+        """Whether a file takes part, for one who does not go through the folders that it is in."""
+        return self._enters_all(path.rpartition("/")[0]) and self.takes(path)
+
+    def _enters_all(self, folder: str) -> bool:
+        if folder not in self._entered:
+            above = folder.rpartition("/")[0]
+            self._entered[folder] = not folder or (self._enters_all(above) and self.enters(folder))
+        return self._entered[folder]
 
 
-def _spec(field: str, patterns: object) -> pathspec.GitIgnoreSpec | None:
-    if patterns is None or patterns == "" or patterns == []:
-        return None
-    lines = patterns.splitlines() if isinstance(patterns, str) else patterns
+def _lines(field: str, patterns: object) -> Sequence[str]:
+    if patterns is None:
+        return ()
+    lines = parse_literal(patterns) if isinstance(patterns, str) else patterns  # a template that rendered to a list
+    if isinstance(lines, str):
+        lines = lines.splitlines()
     if not isinstance(lines, Sequence) or not all(isinstance(line, str) for line in lines):
         raise EdgeImpulseInputError(
             f"{field} must be a list of patterns as in .gitignore, such as ['*.csv', '!raw/'], not {patterns!r}."
         )
+    return lines
+
+
+def _spec(field: str, lines: Sequence[str]) -> pathspec.GitIgnoreSpec | None:
     try:
-        return pathspec.GitIgnoreSpec.from_lines(lines)
+        return pathspec.GitIgnoreSpec.from_lines(lines) if lines else None
     except ValueError as error:
         raise EdgeImpulseInputError(f"{field}: {error}") from None

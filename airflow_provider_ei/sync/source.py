@@ -88,8 +88,11 @@ class SourceItem:
         there = {file.name: file.size for file in listed.files or ()}
         if len(there) != len(self.files) or any(there.get(file.name) != file.size for file in self.files):
             return False
-        ours = {key: listed.metadata[key] for key in marks.keys if listed.metadata.get(key)}
-        return len(listed.files or ()) == len(there) and item_digest(marks.files, ours) == marks.state
+        ours = {key: listed.metadata[key] for key in marks.keys if key in listed.metadata}
+        # An empty text is one that was given, or it stands for what a merging service cannot remove.
+        given = {key: value for key, value in ours.items() if value}
+        as_written = marks.state in (item_digest(marks.files, ours), item_digest(marks.files, given))
+        return as_written and len(listed.files or ()) == len(there)
 
     def look(self, dataset: str, rules: SyncRules) -> WantedItem:
         """Read its metadata, check its names, and return the item as it should be.

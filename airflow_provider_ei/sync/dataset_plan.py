@@ -126,7 +126,7 @@ def check_deletes(plan: DatasetPlan, rules: SyncRules) -> None:
         raise EdgeImpulseDeleteLimitError(
             f"{what}; max_delete allows {rules.most_deletes}. Nothing was changed. If they are to go, raise max_delete."
         )
-    if deletes > rules.largest_part * there:
+    if deletes / there > rules.largest_part:
         raise EdgeImpulseDeleteLimitError(
             f"{what}, that is {deletes / there:.0%} of the {there} that are there; {rules.largest_part:.0%} may be "
             "deleted. Nothing was changed. If they are to go, set max_delete to a percentage such as '100%'."

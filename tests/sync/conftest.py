@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.apply import AddDataResult, ItemUpload
+from airflow_provider_ei.sync.files import LocalFile
 from airflow_provider_ei.sync.item import WantedItem
 
+from .lab import Lab
 from .support import KEY, ORGANIZATION, made_up
 
 OpenClient = Callable[..., StudioClient]
@@ -96,3 +99,20 @@ def sync_tree(tmp_path: Path) -> Callable[..., Path]:
         return top
 
     return write
+
+
+@pytest.fixture
+def lab(sync_studio: EmulatorServer, sync_open: OpenClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """A folder, an emulated Studio, and a sync between them."""
+    (tmp_path / "study").mkdir()
+    made = Lab(sync_studio, tmp_path / "study", sync_open)
+    open_file = LocalFile.open
+
+    def open_and_tell(file: LocalFile) -> Any:
+        name = os.path.relpath(file.path, made.top)
+        made.opened.append(name)
+        made.on_open(name)
+        return open_file(file)
+
+    monkeypatch.setattr(LocalFile, "open", open_and_tell)
+    return made

@@ -19,6 +19,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any, TypeVar
 
 from airflow_provider_ei.emulator import RequestRecord
@@ -148,8 +149,12 @@ class Explorer(ABC):
 
     # --- histories ----------------------------------------------------------------------------------------
 
-    def follow_all(self, sequences: Iterable[str], faults: int) -> None:
-        """Make all histories of these runs with up to so many faults in all, and end each."""
+    def follow_all(self, sequences: Iterable[str], faults: int, *, last: str = "") -> None:
+        """Make all histories of these runs with up to so many faults in all, and end each.
+
+        :param last: what the quiet runs at the end make, each from where a history began to be quiet; by default what
+            its last run was to make.
+        """
         for sequence in sequences:
             states = {self.begin: 0}
             for letter in sequence:
@@ -158,8 +163,17 @@ class Explorer(ABC):
                     for found, more in self.follow(state, letter, faults - used).items():
                         after[found] = min(used + more, after.get(found, faults))
                 states = after
-            for state in states:
-                self.end(state, sequence[-1])
+            for state, letter in product(states, last or sequence[-1]):
+                self.end(state, letter)
+
+    def follow_each(self, sequence: str, faults: int, *, last: str) -> None:
+        """Make the histories in which one run has up to so many faults, and those before it none; and end each."""
+        state = self.begin
+        for letter in sequence:
+            found = self.follow(state, letter, faults)
+            for after, end in product(found, last):
+                self.end(after, end)
+            (state,) = [after for after, used in found.items() if not used]
 
     def sequence(self, letters: str, place: Place | None) -> list[RequestRecord]:
         """All runs, with a fault at one of their requests; returns the requests that they took."""

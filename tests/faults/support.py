@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -108,10 +108,12 @@ class Lab:
             self.land()
 
     @contextmanager
-    def client(self, *, sleep: Callable[[float], None] | None = None, **settings: Any) -> Iterator[StudioClient]:
+    def client(
+        self, *, sleep: Callable[[float], None] | None = None, connections: int = 1, **settings: Any
+    ) -> Iterator[StudioClient]:
         values = {"api_key": KEY, "base_url": self.server.url, "read_timeout": 30.0, "retry_wait": 0.0}
         values |= {"settle_seconds": SETTLE_SECONDS} | settings
-        with StudioClient(StudioSettings(**values), sleep=sleep or self.sleep) as client:
+        with StudioClient(StudioSettings(**values), connections=connections, sleep=sleep or self.sleep) as client:
             yield client
 
     def order(self, kind: str, at: int = 0, operation: str = "*", **more: Any) -> None:
@@ -197,14 +199,14 @@ def upload_files(
 
 def lies(server: EmulatorServer, *known: Content) -> list[StoredItem]:
     """Items that are marked as complete with a content that they do not have."""
-    return [
-        item
-        for item in server.items()
-        if Marks.of(item.metadata).complete
-        and not any(
-            Marks.of(item.metadata).state == content.digest
-            and contents(server, item.id) == content.files
-            and users_metadata(item.metadata).items() >= content.metadata.items()
-            for content in known
-        )
-    ]
+    return [item for item in server.items() if is_lie(server, item, known)]
+
+
+def is_lie(server: EmulatorServer, item: StoredItem, known: Iterable[Content]) -> bool:
+    """Whether an item is marked as complete with a content that it does not have."""
+    return Marks.of(item.metadata).complete and not any(
+        Marks.of(item.metadata).state == content.digest
+        and contents(server, item.id) == content.files
+        and users_metadata(item.metadata).items() >= content.metadata.items()
+        for content in known
+    )

@@ -6,14 +6,13 @@ A source of ten thousand items is compared with the service by looks alone. Only
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.sync import sidecar
-from airflow_provider_ei.sync.digest import item_digest
+from airflow_provider_ei.sync.digest import canonical, item_digest
 from airflow_provider_ei.sync.files import SourceFile
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.metadata import Marks
@@ -125,5 +124,4 @@ class SourceItem:
 
 
 def _short_hash(value: object) -> str:
-    text = json.dumps([SCHEME, value], ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
+    return hashlib.sha256(canonical([SCHEME, value]).encode(errors="surrogatepass")).hexdigest()[:32]

@@ -90,7 +90,9 @@ class SourceItem:
         ours = {key: listed.metadata[key] for key in marks.keys if key in listed.metadata}
         # An empty text is one that was given, or it stands for what a merging service cannot remove.
         given = {key: value for key, value in ours.items() if value}
-        as_written = marks.state in (item_digest(marks.files, ours), item_digest(marks.files, given))
+        as_written = marks.state == item_digest(marks.files, ours) or (
+            given != ours and marks.state == item_digest(marks.files, given)
+        )
         return as_written and len(listed.files or ()) == len(there)
 
     def look(self, dataset: str, rules: SyncRules) -> WantedItem:

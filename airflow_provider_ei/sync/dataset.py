@@ -199,6 +199,7 @@ class DatasetSync:
             old = planned.listed and time.monotonic() - self._listed_at > FRESH_SECONDS
             if not self._advance(sent, None if old else planned.listed, looks=each):
                 unseen[name] = sent
+                self._tally.answered()
             self._tally.sent()
 
         self._tally.expect(len(changing))

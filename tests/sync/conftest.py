@@ -50,9 +50,11 @@ def sync_open(sync_studio: EmulatorServer) -> Iterator[OpenClient]:
     """Open a client: ``sync_open(sleep=…, **settings)``. It does not sleep."""
     clients = []
 
-    def open_client(*, sleep: Callable[[float], None] = lambda seconds: None, **settings: Any) -> StudioClient:
+    def open_client(
+        *, sleep: Callable[[float], None] = lambda seconds: None, connections: int = 1, **settings: Any
+    ) -> StudioClient:
         values = {"api_key": KEY, "base_url": sync_studio.url, "read_timeout": 30.0} | settings
-        clients.append(StudioClient(StudioSettings(**values), sleep=sleep))
+        clients.append(StudioClient(StudioSettings(**values), connections=connections, sleep=sleep))
         return clients[-1]
 
     yield open_client

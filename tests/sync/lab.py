@@ -18,7 +18,7 @@ from airflow_provider_ei.sync.dataset import DatasetSync
 from airflow_provider_ei.sync.metadata import Marks
 from airflow_provider_ei.sync.rules import Shard
 from airflow_provider_ei.sync.summary import SyncSummary
-from airflow_provider_ei.sync.sync_inputs import check_rules, read_source
+from airflow_provider_ei.sync.sync_inputs import MOST_WORKERS, check_rules, read_source
 
 from .support import ORGANIZATION, changes, contents, made_up, no_store, users_metadata, wanted_item
 
@@ -32,6 +32,8 @@ METADATA = {"study": "sleep"}
 class Lab:
     """A folder and a dataset ``d`` that is to hold it.
 
+    :ivar client: what the sync talks through.
+    :ivar someone: what others do.
     :ivar opened: paths of the files that were opened, relative to the folder.
     :ivar on_open: called with each of them before it is opened.
     """
@@ -39,10 +41,11 @@ class Lab:
     def __init__(self, server: EmulatorServer, top: Path, open_client: Callable[..., StudioClient]) -> None:
         self.server = server
         self.top = top
-        self.client = open_client()
+        self._open_client = open_client
+        self.client = self.other_client()
+        self.someone = self.other_client()
         self.opened: list[str] = []
         self.on_open: Callable[[str], None] = lambda path: None
-        self._open_client = open_client
         self._time = 1_600_000_000_123_456_789
 
     # --- the folder -------------------------------------------------------------------------------------------
@@ -119,7 +122,8 @@ class Lab:
         return caught.value
 
     def other_client(self, **settings: Any) -> StudioClient:
-        return self._open_client(**settings)
+        """A client as the hook has it."""
+        return self._open_client(connections=MOST_WORKERS, **settings)
 
     # --- the service ------------------------------------------------------------------------------------------
 
@@ -131,7 +135,7 @@ class Lab:
 
     def by_hand(self, name: str, files: Mapping[str, bytes], metadata: Mapping[str, str] | None = None) -> int:
         """Add an item as someone else would, or as another run of ours did, by its metadata."""
-        return self.client.add_data_item(
+        return self.someone.add_data_item(
             ORGANIZATION, name=name, dataset="d", metadata=metadata or {"by": "hand"}, files=made_up(files)
         )[0]
 

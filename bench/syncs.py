@@ -41,7 +41,7 @@ def first(folder: Path, items: int, meter: Meter, rounds: int, link: float, tell
     ours = Load("first", made, THREADS, LATENCY_MS, str(folder / "new"))
     loop = Load("loop", some, 1, LATENCY_MS)
     copy = replace(ours, key="copy", items=some, source=str(folder / "some"))
-    scaled = f"× {share:g}"
+    scaled = f"x {share:g}"
     tables = []
     for scheme, words in SCHEMES.items():
         bouts = [_Bout(SYNC, ours), _Bout(SNIPPET, loop, share, scaled), _Bout(rclone(), copy, share, scaled)]

@@ -242,10 +242,12 @@ class DatasetSync:
     # --- delete -------------------------------------------------------------------------------------------
 
     def _delete(self, deletes: Sequence[DataItem]) -> None:
-        if deletes and self._tally.failed:
+        if not deletes:
+            return
+        if self._tally.failed:
             log.warning("Nothing is deleted, since data items have failed.")
             return
-        still = {item.id for item in self._listed}
+        still = {item.id for item in self._compare().deletes}  # by the newest listing: some may be another sync's now
         self._share([item for item in deletes if item.id in still], self._delete_one)
 
     def _delete_one(self, item: DataItem) -> None:

@@ -149,6 +149,11 @@ class Lab:
             upload.close()
             store.add_item(item.name, item.dataset, dict(item.metadata), upload, duplicate_names="new_id")
 
+    def find(self, name: str) -> StoredItem:
+        """The one item of that name."""
+        (item,) = [item for item in self.server.items(DATASET) if item.name == name]
+        return item
+
     def files(self, item: StoredItem) -> dict[str, bytes]:
         """All files of an item, as the server stores them."""
         return {file.name: self.server.read_file(item.id, file.name) for file in item.files}

@@ -84,9 +84,9 @@ FOREIGN: State = (
 )
 
 
-def sync(client: StudioClient, folders: Folders, workers: int = 1) -> SyncSummary:
-    """One run of the product."""
-    source = [
+def source(folders: Folders) -> list[SourceItem]:
+    """What a look at the folders finds."""
+    return [
         SourceItem(
             name,
             [VersionedFile(file, data, version=folder.version) for file, data in folder.content.files.items()],
@@ -94,8 +94,16 @@ def sync(client: StudioClient, folders: Folders, workers: int = 1) -> SyncSummar
         )
         for name, folder in sorted(folders.items())
     ]
+
+
+def sync(client: StudioClient, folders: Folders, workers: int = 1) -> SyncSummary:
+    """One run of the product."""
+    return sync_source(client, source(folders), workers)
+
+
+def sync_source(client: StudioClient, items: list[SourceItem], workers: int = 1) -> SyncSummary:
     rules = SyncRules(SYNC_ID, delete=True, largest_part=1.0)
-    return DatasetSync(client, ORGANIZATION, DATASET, Tree(source), rules, workers=workers).run()
+    return DatasetSync(client, ORGANIZATION, DATASET, Tree(items), rules, workers=workers).run()
 
 
 def write(folders: Folders, source: Path) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -15,27 +14,8 @@ from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator
-from tests.support import DAGS_FOLDER, Run, run_dag
 
-HEAD = """
-from airflow.providers.common.compat.sdk import dag, task
-from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator
-"""
-
-RunDag = Callable[[str], Run]
-
-
-@pytest.fixture
-def run(airflow_database: None) -> Iterator[RunDag]:
-    """Run a DAG file with these lines."""
-    path = DAGS_FOLDER / "of_a_test.py"
-
-    def write_and_run(lines: str) -> Run:
-        path.write_text(HEAD + dedent(lines))
-        return run_dag(path)
-
-    yield write_and_run
-    path.unlink(missing_ok=True)
+from .conftest import RunDag
 
 
 @pytest.fixture

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from textwrap import dedent
+
+import pytest
+
+from tests.support import DAGS_FOLDER, Run, run_dag
+
+HEAD = """
+from airflow.providers.common.compat.sdk import Asset, AssetAlias, dag, task
+from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
+from airflow_provider_ei.task_groups import edge_impulse_sync
+"""
+
+RunDag = Callable[[str], Run]
+
+
+@pytest.fixture
+def run(airflow_database: None) -> Iterator[RunDag]:
+    """Run a DAG file with these lines."""
+    path = DAGS_FOLDER / "of_a_test.py"
+
+    def write_and_run(lines: str) -> Run:
+        path.write_text(HEAD + dedent(lines))
+        return run_dag(path)
+
+    yield write_and_run
+    path.unlink(missing_ok=True)

@@ -229,7 +229,7 @@ class EdgeImpulseHook(BaseHook):
     ) -> SyncSummary:
         """Make a dataset hold what a folder, a bucket or a list has; the same call twice sends nothing twice.
 
-        Items that this sync has not made are left alone, whatever they are called.
+        Items that others have uploaded, by hand or by another sync, are left alone, whatever they are called.
 
         :param dataset: name of the dataset.
         :param source: a path or URI; each folder in it is a data item, named by its relative path; or

@@ -100,8 +100,8 @@ class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
 class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
     """Make a dataset hold what a folder, a bucket or upstream tasks have, and cost almost nothing when nothing changed.
 
-    Each folder in the source is a data item, named by its relative path. Items that this sync has not made are left
-    alone. All arguments but ``metadata`` are template fields; in that, templates are rendered for each item, and can
+    Each folder in the source is a data item, named by its relative path. Items that others have uploaded, by hand or by
+    another sync, are left alone. All arguments but ``metadata`` are template fields; in that, templates are rendered for each item, and can
     use it: ``{{ item.name }}``, ``{{ item.file_count }}``, ``{{ item.total_bytes }}``.
 
     The events of the task's outlets get the summary as their extra.
@@ -212,6 +212,11 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
 
     def _arguments(self, context: Context) -> dict[str, Any]:
         """Return what the hook is to be given."""
+        if self.delete == "extra" and not self.sync_id and getattr(context.get("ti"), "map_index", -1) >= 0:
+            raise EdgeImpulseInputError(
+                "delete='extra' in a mapped task needs a sync_id, another one for each source: by default all of them "
+                "have the task's id, and would delete each other's data items."
+            )
         arguments = {name: getattr(self, name) for name in _SYNC_ARGUMENTS}
         return arguments | {
             "metadata": self._metadata(context),

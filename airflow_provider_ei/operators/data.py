@@ -101,8 +101,8 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
     """Make a dataset hold what a folder, a bucket or upstream tasks have, and cost almost nothing when nothing changed.
 
     Each folder in the source is a data item, named by its relative path. Items that others have uploaded, by hand or by
-    another sync, are left alone. All arguments but ``metadata`` are template fields; in that, templates are rendered for each item, and can
-    use it: ``{{ item.name }}``, ``{{ item.file_count }}``, ``{{ item.total_bytes }}``.
+    another sync, are left alone. All arguments but ``metadata`` are template fields; in that, templates are rendered for
+    each item, and can use it: ``{{ item.name }}``, ``{{ item.file_count }}``, ``{{ item.total_bytes }}``.
 
     The events of the task's outlets get the summary as their extra.
 

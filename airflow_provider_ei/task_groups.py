@@ -141,5 +141,5 @@ class FinishSyncOperator(_GroupedOperator):
         parts: Iterable[dict[str, int]] = [part for part in self.parts or () if part]
         total = {**summary, **{what: summary[what] + sum(part[what] for part in parts) for what in _COUNTS}}
         sent = sum(part[what] for part in parts for what in ("created", "updated", "repaired"))
-        total["unchanged"] = summary["unchanged"] - sent
+        total["unchanged"] = max(0, summary["unchanged"] - sent)  # less when one was changed once more since
         return super()._end(context, total, skip_unchanged=skip_unchanged)  # type: ignore[arg-type]

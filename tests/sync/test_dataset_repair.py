@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_ei.emulator import Fault
-from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseSyncError
+from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.metadata import OWNER_MARK, STATE_MARK, SYNC_MARK, Marks
 
@@ -290,7 +290,7 @@ def test_two_runs_at_once(lab: Lab, duplicates: Any, update: Any, second: str) -
         barrier.wait()
         try:
             runs[number].run()
-        except EdgeImpulseSyncError as error:
+        except EdgeImpulseError as error:
             errors.append(error)
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(2)]
@@ -298,7 +298,8 @@ def test_two_runs_at_once(lab: Lab, duplicates: Any, update: Any, second: str) -
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(errors) < 2 or duplicates != "new_id" or second == "other bytes"
+    # A listing can be incomplete while the other one deletes doubles, and a name be taken; that passes.
+    assert duplicates == "reject" or not any(error.permanent for error in errors)
     if not errors:
         lab.assert_in_step()
     lab.sync()

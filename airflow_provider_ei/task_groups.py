@@ -107,7 +107,7 @@ class SyncShardOperator(_GroupedOperator):
     """Does one shard.
 
     :param shard: as the plan has it.
-    :return: counts, see :class:`~airflow_provider_ei.sync.summary.SyncSummary`.
+    :return: counts, see :class:`~airflow_provider_ei.sync.dataset.summary.SyncSummary`.
     """
 
     template_fields: Sequence[str] = (*EdgeImpulseSyncDatasetOperator.template_fields, "shard")
@@ -118,7 +118,7 @@ class SyncShardOperator(_GroupedOperator):
 
     def execute(self, context: Context) -> dict[str, int]:
         """Do it."""
-        from airflow_provider_ei.sync.rules import Shard
+        from airflow_provider_ei.sync.dataset.rules import Shard
 
         with self._working_hook() as hook:
             summary = hook.sync_dataset(**self._arguments(context), shard=Shard(**self.shard))

@@ -17,12 +17,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from airflow_provider_ei.studio.answers import DataFile, DataItem
-from airflow_provider_ei.sync.dataset_plan import plan_dataset
+from airflow_provider_ei.sync.dataset.plan import plan_dataset
+from airflow_provider_ei.sync.dataset.rules import SyncRules
+from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.digest import files_digest, item_digest
 from airflow_provider_ei.sync.files import LocalFile
 from airflow_provider_ei.sync.metadata import complete_metadata
-from airflow_provider_ei.sync.rules import SyncRules
-from airflow_provider_ei.sync.source import SourceItem
 from bench.clients.job import CONTENT_TYPE, DATASET, METADATA
 from bench.material import FILES
 from bench.results import Row, Table

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_ei.sync.apply import AddDataResult
-    from airflow_provider_ei.sync.source import Facts, GivenMetadata
-    from airflow_provider_ei.sync.summary import SyncSummary
+    from airflow_provider_ei.sync.dataset.source import Facts, GivenMetadata
+    from airflow_provider_ei.sync.dataset.summary import SyncSummary
 
 
 class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
@@ -101,8 +101,8 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
     """Make a dataset hold what a folder, a bucket or upstream tasks have, and cost almost nothing when nothing changed.
 
     Each folder in the source is a data item, named by its relative path. Items that others have uploaded, by hand or by
-    another sync, are left alone. All arguments but ``metadata`` are template fields; in that, templates are rendered for
-    each item, and can use it: ``{{ item.name }}``, ``{{ item.file_count }}``, ``{{ item.total_bytes }}``.
+    another sync, are left alone. All arguments but ``metadata`` are template fields; in that, templates are rendered
+    for each item, and can use it: ``{{ item.name }}``, ``{{ item.file_count }}``, ``{{ item.total_bytes }}``.
 
     The events of the task's outlets get the summary as their extra.
 
@@ -126,7 +126,7 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
     :param skip_unchanged: end as skipped when nothing had to be changed.
     :param organization_id: overrides that of the connection.
     :param edge_impulse_conn_id: the Airflow connection.
-    :return: counts and names; see :class:`~airflow_provider_ei.sync.summary.SyncSummary`.
+    :return: counts and names; see :class:`~airflow_provider_ei.sync.dataset.summary.SyncSummary`.
     """
 
     template_fields: Sequence[str] = (
@@ -203,7 +203,7 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
         return summary if dry_run else self._end(context, summary, skip_unchanged=skip_unchanged)
 
     def _end(self, context: Context, summary: SyncSummary, *, skip_unchanged: bool) -> SyncSummary:
-        from airflow_provider_ei.sync.summary import changes
+        from airflow_provider_ei.sync.dataset.summary import changes
 
         tell_outlets(self.outlets, context, summary)
         if skip_unchanged and not changes(summary):

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_ei.sync.summary import SyncSummary
+    from airflow_provider_ei.sync.dataset.summary import SyncSummary
 
 log = logging.getLogger(__name__)
 

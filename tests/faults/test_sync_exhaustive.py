@@ -21,8 +21,8 @@ import pytest
 from airflow_provider_ei.emulator import RequestRecord
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.studio import client as client_module
-from airflow_provider_ei.sync import dataset as dataset_module
 from airflow_provider_ei.sync import plan as plan_module
+from airflow_provider_ei.sync.dataset import run as dataset_module
 
 from . import trees
 from .explorer import Explorer

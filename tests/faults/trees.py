@@ -14,13 +14,13 @@ from pathlib import Path
 from airflow_provider_ei.emulator import StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
 from airflow_provider_ei.studio.client import StudioClient
-from airflow_provider_ei.sync import sidecar
-from airflow_provider_ei.sync.dataset import DatasetSync
+from airflow_provider_ei.sync.dataset import sidecar
+from airflow_provider_ei.sync.dataset.rules import SyncRules
+from airflow_provider_ei.sync.dataset.run import DatasetSync
+from airflow_provider_ei.sync.dataset.source import SourceItem
+from airflow_provider_ei.sync.dataset.summary import SyncSummary
+from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.metadata import SYNC_MARK
-from airflow_provider_ei.sync.rules import SyncRules
-from airflow_provider_ei.sync.source import SourceItem
-from airflow_provider_ei.sync.summary import SyncSummary
-from airflow_provider_ei.sync.tree import Tree
 from tests.sync.support import ORGANIZATION, MadeUpFile, complete
 
 from .support import DATASET, Content, Item, Lab, State, is_lie

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.exceptions import EdgeImpulseDeleteLimitError, EdgeImpulseInputError, EdgeImpulseSyncError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.sync.rules import Shard
+from airflow_provider_ei.sync.dataset.rules import Shard
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from airflow_provider_ei.emulator import EmulatorServer, RequestRecord
 from airflow_provider_ei.emulator.records import StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseSyncError
 from airflow_provider_ei.studio.client import StudioClient
-from airflow_provider_ei.sync import sidecar
-from airflow_provider_ei.sync.dataset import DatasetSync
+from airflow_provider_ei.sync.dataset import sidecar
+from airflow_provider_ei.sync.dataset.inputs import MOST_WORKERS, check_rules, read_source
+from airflow_provider_ei.sync.dataset.rules import Shard
+from airflow_provider_ei.sync.dataset.run import DatasetSync
+from airflow_provider_ei.sync.dataset.summary import SyncSummary
 from airflow_provider_ei.sync.metadata import Marks
-from airflow_provider_ei.sync.rules import Shard
-from airflow_provider_ei.sync.summary import SyncSummary
-from airflow_provider_ei.sync.sync_inputs import MOST_WORKERS, check_rules, read_source
 
 from .support import ORGANIZATION, changes, contents, made_up, no_store, users_metadata, wanted_item
 

@@ -12,9 +12,9 @@ import pytest
 
 from airflow_provider_ei.emulator import Fault
 from airflow_provider_ei.studio import client as client_module
-from airflow_provider_ei.sync import dataset as dataset_module
 from airflow_provider_ei.sync import plan as plan_module
-from airflow_provider_ei.sync.source import Facts
+from airflow_provider_ei.sync.dataset import run as dataset_module
+from airflow_provider_ei.sync.dataset.source import Facts
 
 from .lab import ADD, CREATE, LIST, METADATA, UPDATE, Lab
 from .support import contents, users_metadata

@@ -11,8 +11,8 @@ import requests
 
 from airflow_provider_ei.emulator import Fault
 from airflow_provider_ei.exceptions import EdgeImpulseDeleteLimitError, EdgeImpulseSyncError
+from airflow_provider_ei.sync.dataset.summary import changes
 from airflow_provider_ei.sync.metadata import STATE_MARK, SYNC_MARK
-from airflow_provider_ei.sync.summary import changes
 
 from .lab import CREATE, DELETE, LIST, METADATA, UPDATE, Lab, record_of
 from .support import ORGANIZATION, contents
@@ -241,7 +241,7 @@ class TestDryRun:
         assert "s01" in synced.items()
 
     def test_lists_a_bounded_number_of_names(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("airflow_provider_ei.sync.summary.MOST_NAMES", 3)
+        monkeypatch.setattr("airflow_provider_ei.sync.dataset.summary.MOST_NAMES", 3)
         lab.write(FILES)
         would = lab.sync(dry_run=True)
         assert (would["plan"]["create"], would["created"]) == (NAMES[:3], 8)

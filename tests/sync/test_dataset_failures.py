@@ -18,8 +18,8 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseInputError,
     EdgeImpulseUnavailableError,
 )
+from airflow_provider_ei.sync.dataset.summary import MOST_FAILURES
 from airflow_provider_ei.sync.metadata import Marks
-from airflow_provider_ei.sync.summary import MOST_FAILURES
 
 from .lab import CREATE, DELETE, LIST, Lab
 

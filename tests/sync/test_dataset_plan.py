@@ -13,11 +13,11 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseFileError,
 )
 from airflow_provider_ei.studio.answers import DataItem
-from airflow_provider_ei.sync.dataset_plan import DatasetPlan, PlannedItem, check_deletes, plan_dataset
+from airflow_provider_ei.sync.dataset.plan import DatasetPlan, PlannedItem, check_deletes, plan_dataset
+from airflow_provider_ei.sync.dataset.rules import Shard, SyncRules
+from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.item import hash_files
 from airflow_provider_ei.sync.metadata import STATE_MARK, SYNC_MARK, complete_metadata, pending_metadata
-from airflow_provider_ei.sync.rules import Shard, SyncRules
-from airflow_provider_ei.sync.source import SourceItem
 
 from .support import RUN, LookedAt, listed_item, wanted_item
 

@@ -327,7 +327,7 @@ def test_an_item_made_by_hand_while_the_sync_runs(lab: Lab) -> None:
 
 
 def test_metadata_that_someone_adds_while_the_sync_runs_are_kept(synced: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_ei.sync.dataset.FRESH_SECONDS", -1.0)  # it runs for long
+    monkeypatch.setattr("airflow_provider_ei.sync.dataset.run.FRESH_SECONDS", -1.0)  # it runs for long
     for name in ("s02", "s03", "s04"):
         synced.write({f"{name}/motion.csv": "other"})
     labelled: list[str] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
-from airflow_provider_ei.sync import sidecar
+from airflow_provider_ei.sync.dataset import sidecar
 from airflow_provider_ei.sync.files import LocalFile
 
 from .support import MadeUpFile

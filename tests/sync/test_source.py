@@ -10,6 +10,8 @@ import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.studio.answers import DataFile, DataItem
+from airflow_provider_ei.sync.dataset.rules import Shard, SyncRules
+from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.metadata import (
     FILES_MARK,
     FINGERPRINT_MARK,
@@ -19,8 +21,6 @@ from airflow_provider_ei.sync.metadata import (
     STATE_MARK,
     complete_metadata,
 )
-from airflow_provider_ei.sync.rules import Shard, SyncRules
-from airflow_provider_ei.sync.source import SourceItem
 
 from .support import LookedAt, listed_item, wanted_item
 

@@ -13,8 +13,8 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
-from airflow_provider_ei.sync.ignore import Filter
-from airflow_provider_ei.sync.tree import Tree, read_tree
+from airflow_provider_ei.sync.dataset.ignore import Filter
+from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
 
 from .support import no_store
 

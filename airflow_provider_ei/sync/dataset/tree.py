@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
-from airflow_provider_ei.sync import content_types, sidecar
+from airflow_provider_ei.sync import content_types
+from airflow_provider_ei.sync.dataset import sidecar
+from airflow_provider_ei.sync.dataset.ignore import Filter
+from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.files import LocalFile, SourceFile, kind
-from airflow_provider_ei.sync.ignore import Filter
 from airflow_provider_ei.sync.places import OpenStore, in_store, is_uri
-from airflow_provider_ei.sync.source import SourceItem
 
 
 @dataclass

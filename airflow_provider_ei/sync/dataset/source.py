@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
 from airflow_provider_ei.studio.answers import DataItem
-from airflow_provider_ei.sync import sidecar
+from airflow_provider_ei.sync.dataset import sidecar
+from airflow_provider_ei.sync.dataset.rules import SyncRules
 from airflow_provider_ei.sync.digest import canonical, item_digest
 from airflow_provider_ei.sync.files import SourceFile
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.metadata import Marks
 from airflow_provider_ei.sync.names import check_collisions, check_file_name, check_text
-from airflow_provider_ei.sync.rules import SyncRules
 
 #: Goes into every fingerprint, so that a later way to make it cannot be mistaken for this one.
 SCHEME = 1

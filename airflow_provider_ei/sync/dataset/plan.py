@@ -13,6 +13,8 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseError,
 )
 from airflow_provider_ei.studio.answers import DataItem
+from airflow_provider_ei.sync.dataset.rules import SyncRules
+from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.metadata import Marks
 from airflow_provider_ei.sync.plan import (
     DeleteDouble,
@@ -26,8 +28,6 @@ from airflow_provider_ei.sync.plan import (
     WriteDigest,
     plan_item,
 )
-from airflow_provider_ei.sync.rules import SyncRules
-from airflow_provider_ei.sync.source import SourceItem
 
 #: What is to be done with an item. ``metadata``: they alone have changed. ``look``: it looks other than it did, so its
 #: metadata and files have to be read before it is planned again. ``renew``: only its looks have changed, and they are

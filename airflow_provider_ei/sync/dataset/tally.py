@@ -14,8 +14,8 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.sync.apply import Effort
+from airflow_provider_ei.sync.dataset.summary import MOST_FAILURES, REASON_LENGTH, Failure
 from airflow_provider_ei.sync.progress import EVERY, bytes_in_words, seconds_in_words
-from airflow_provider_ei.sync.summary import MOST_FAILURES, REASON_LENGTH, Failure
 
 log = logging.getLogger(__name__)
 

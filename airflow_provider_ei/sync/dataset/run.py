@@ -19,21 +19,21 @@ from airflow_provider_ei.exceptions import (
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.client import PAGE_ITEMS, StudioClient
 from airflow_provider_ei.sync.apply import Effort, ItemUpload
-from airflow_provider_ei.sync.crew import share
-from airflow_provider_ei.sync.dataset_plan import (
+from airflow_provider_ei.sync.dataset.crew import share
+from airflow_provider_ei.sync.dataset.plan import (
     DatasetPlan,
     PlannedItem,
     check_deletes,
     plan_dataset,
     plan_source_item,
 )
+from airflow_provider_ei.sync.dataset.rules import Shard, SyncRules
+from airflow_provider_ei.sync.dataset.source import SourceItem
+from airflow_provider_ei.sync.dataset.summary import MOST_NAMES, SyncSummary, failures_in_words, in_words, would_do
+from airflow_provider_ei.sync.dataset.tally import Tally
+from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.files import LocalFile
 from airflow_provider_ei.sync.item import hash_files
-from airflow_provider_ei.sync.rules import Shard, SyncRules
-from airflow_provider_ei.sync.source import SourceItem
-from airflow_provider_ei.sync.summary import MOST_NAMES, SyncSummary, failures_in_words, in_words, would_do
-from airflow_provider_ei.sync.tally import Tally
-from airflow_provider_ei.sync.tree import Tree
 
 log = logging.getLogger(__name__)
 

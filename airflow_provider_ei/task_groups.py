@@ -107,7 +107,7 @@ class SyncShardOperator(_GroupedOperator):
     """Does one shard.
 
     :param shard: as the plan has it.
-    :return: counts, see :class:`~airflow_provider_ei.sync.summary.SyncSummary`.
+    :return: counts, see :class:`~airflow_provider_ei.sync.dataset.summary.SyncSummary`.
     """
 
     template_fields: Sequence[str] = (*EdgeImpulseSyncDatasetOperator.template_fields, "shard")
@@ -118,7 +118,7 @@ class SyncShardOperator(_GroupedOperator):
 
     def execute(self, context: Context) -> dict[str, int]:
         """Do it."""
-        from airflow_provider_ei.sync.rules import Shard
+        from airflow_provider_ei.sync.dataset.rules import Shard
 
         with self._working_hook(context) as hook:
             summary = hook.sync_dataset(**self._arguments(context), shard=Shard(**self.shard))
@@ -141,5 +141,5 @@ class FinishSyncOperator(_GroupedOperator):
         parts: Iterable[dict[str, int]] = [part for part in self.parts or () if part]
         total = {**summary, **{what: summary[what] + sum(part[what] for part in parts) for what in _COUNTS}}
         sent = sum(part[what] for part in parts for what in ("created", "updated", "repaired"))
-        total["unchanged"] = summary["unchanged"] - sent
+        total["unchanged"] = max(0, summary["unchanged"] - sent)  # less when one was changed once more since
         return super()._end(context, total, skip_unchanged=skip_unchanged)  # type: ignore[arg-type]

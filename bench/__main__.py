@@ -11,22 +11,25 @@ import json
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from bench import material, parse_time, picture, readme, results, uploads
+from bench import growth, material, parse_time, picture, planning, readme, results, syncs, uploads
+from bench.clients.catalogue import LIMIT
 from bench.measure import Meter
 from bench.sink import Sink
 
 _DOCS = Path("docs")
-_FULL = material.Sizes(1_000_000_000, 10_000, 400)
-_QUICK = material.Sizes(100_000_000, 1_000, 100)
+_FULL = material.Sizes(1_000_000_000, 10_000, 400, 1_000, 10_000, 100_000)
+_QUICK = material.Sizes(100_000_000, 1_000, 100, 200, 1_000, 10_000)
 
 
 def main() -> None:
     """Run what the command line asks for."""
     wanted = _arguments()
     base = _QUICK if wanted.quick else _FULL
-    sizes = material.Sizes(wanted.size or base.size, wanted.files or base.files, wanted.items or base.items)
+    sizes = replace(base, size=wanted.size or base.size, files=wanted.files or base.files)
+    sizes = replace(sizes, items=wanted.items or base.items, kept=wanted.kept or base.kept)
     rounds = wanted.rounds or (1 if wanted.quick else 3)
     begun = time.monotonic()
     tables = []
@@ -38,7 +41,11 @@ def main() -> None:
             _tell("Making the files and installing what is compared")
             for case in uploads.cases(folder, sizes, with_npm=not wanted.quick):
                 tables += uploads.run(case, meter, rounds, _tell)
+            link = results.speed(tables, LIMIT.name)
+            tables += syncs.first(folder, sizes.new, meter, rounds, link, _tell)
+            tables += syncs.again(folder, sizes.kept, meter, rounds, _tell)
             server = sink.kind
+    tables.append(planning.run(sizes.planned, rounds, _tell))
     tables.append(parse_time.run(3 if wanted.quick else 5 * rounds, _tell))
     facts = {"command": "make bench", "rounds": rounds, "server": server, **results.machine()}
     _tell("")
@@ -53,10 +60,11 @@ def main() -> None:
         (target / "images").mkdir(parents=True, exist_ok=True)
         (target / "bench.json").write_text(text := results.as_json(tables, facts))
         (target / "images" / "bench.svg").write_text(picture.draw(tables, facts))
-        print(f"Written: {target}/bench.json, {target}/images/bench.svg")
+        (target / "images" / "planning.svg").write_text(growth.draw(tables))
+        print(f"Written: {target}/bench.json, {target}/images/bench.svg, {target}/images/planning.svg")
         if target == _DOCS:
             readme.write(Path("README.md"), json.loads(text))
-            print("Written: the table in README.md")
+            print("Written: the tables in README.md")
 
 
 def _arguments() -> argparse.Namespace:
@@ -65,6 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=_size, help="of the large file, such as 500M; 1G")
     parser.add_argument("--files", type=int, help="in the item of many; 10,000")
     parser.add_argument("--items", type=int, help="of 20 KB; 400")
+    parser.add_argument("--kept", type=int, help="items of the dataset that is in step; 10,000")
     parser.add_argument("--rounds", type=int, help="3")
     parser.add_argument("--to", type=Path, help="folder for bench.json and images/bench.svg; docs")
     return parser.parse_args()

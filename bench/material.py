@@ -14,19 +14,30 @@ _BLOCK = 1 << 20
 MANY_BYTES = 4096
 SMALL_BYTES = 20 * 1024
 
+#: Of an item of a dataset that is kept in step, and their bytes where it is not sent.
+FILES = 10
+TINY_BYTES = 1024
+
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is uploaded: one file of ``size`` bytes, one item of ``files``, and ``items`` of one file each."""
+    """How much is uploaded: one file of ``size`` bytes, one item of ``files``, and ``items`` of one file each.
+
+    Of syncs: how many items of ten files are ``new``, are ``kept`` in step, and are ``planned`` most.
+    """
 
     size: int
     files: int
     items: int
+    new: int
+    kept: int
+    planned: int
 
     @property
     def total(self) -> int:
         """Bytes on disk, at 4 KiB and more a file."""
-        return self.size + self.files * MANY_BYTES + self.items * SMALL_BYTES
+        alone = self.size + self.files * MANY_BYTES + self.items * SMALL_BYTES
+        return alone + FILES * (self.new * SMALL_BYTES + self.kept * 4096)
 
 
 def check_room(folder: Path, sizes: Sizes) -> None:
@@ -72,3 +83,24 @@ def many_items(folder: Path, items: int) -> list[Item]:
         path.write_bytes(os.urandom(SMALL_BYTES))
         made.append(Item(f"item-{number:06}", [str(path)]))
     return made
+
+
+def tree(folder: Path, size: int, items: int) -> list[Item]:
+    """Make a folder of items, each a folder of ten files of that size."""
+    names = [f"{number:02}.bin" for number in range(FILES)]
+    made = []
+    for number in range(items):
+        item = folder / f"item-{number:06}"
+        item.mkdir(parents=True)
+        content = memoryview(os.urandom(size * FILES))
+        for place, name in enumerate(names):
+            (item / name).write_bytes(content[place * size : (place + 1) * size])
+        made.append(Item(item.name, [str(item / name) for name in names], str(item)))
+    return made
+
+
+def change(item: Item) -> int:
+    """Write other bytes into one of its files, as many as before; return how many bytes the whole item has."""
+    path = Path(item.files[0])
+    path.write_bytes(os.urandom(path.stat().st_size))
+    return sum(os.path.getsize(file) for file in item.files)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.clients.catalogue import PRODUCT, Client, write_job
 from bench.clients.job import Item, Job
-from bench.sink import Sink
+from bench.sink import Counters, Sink
 
 #: Open files that a process may have on most systems, unless someone raises it.
 USUAL_OPEN_FILES = 1024
@@ -31,12 +33,16 @@ class Load:
     """What is uploaded in one case.
 
     :ivar latency_ms: how long the server takes for each answer.
+    :ivar source: the folder that the items are in.
+    :ivar keeps: the server keeps what it has, and the client finds it.
     """
 
     key: str
     items: Sequence[Item]
     threads: int = 1
     latency_ms: int = 0
+    source: str = ""
+    keeps: bool = False
 
     @property
     def listing(self) -> list[tuple[str, int]]:
@@ -46,12 +52,19 @@ class Load:
 
 @dataclass(frozen=True)
 class Sample:
-    """One upload. ``memory`` in bytes and ``cpu`` in seconds, beyond those of the same program doing nothing."""
+    """One run. ``memory`` in bytes and ``cpu`` in seconds, beyond those of the same program doing nothing.
+
+    :ivar peak: memory of the whole process.
+    :ivar seen: what has reached the server.
+    :ivar told: what the client says.
+    """
 
     seconds: float
     cpu: float
     memory: int
-    requests: int
+    peak: int
+    seen: Counters
+    told: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -72,12 +85,13 @@ class Meter:
         self._sink = sink
         self._folder = folder
         self._idle: dict[tuple[str, str], _Ended] = {}
-        kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        away = re.compile(r"AWS_.*|.*_proxy", re.IGNORECASE)  # rclone would read the former
+        kept = {name: value for name, value in os.environ.items() if not away.fullmatch(name)}
         trust = dict.fromkeys(("REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"), str(sink.certificate))
         self._environment = kept | trust
 
     def measure(self, client: Client, load: Load, scheme: str, *, open_files: int = USUAL_OPEN_FILES) -> Sample:
-        """Upload once.
+        """Let the client do its work once.
 
         :raises UploadFailed: with the client's words.
         """
@@ -85,22 +99,24 @@ class Meter:
         listing = load.listing
         idle = self._idle.get((client.name, load.key)) or self._run(client, job, open_files, idle=True)
         self._idle[client.name, load.key] = idle
-        self._sink.reset(listing, load.latency_ms)
+        if not load.keeps:
+            self._sink.reset(listing, load.latency_ms)
+        before = self._sink.counters()
         ended = self._run(client, job, open_files, idle=False)
         told = {} if client.timed_outside else json.loads(ended.output.splitlines()[-1])
         if "error" in told:
             raise UploadFailed(told["error"])
-        seen = self._sink.counters()
-        if client.uploads:
+        seen = self._sink.counters() - before
+        if client.uploads and not load.keeps:
             self._check(client, load, told.get("outcomes"), seen.uploads, seen.upload_bytes)
         seconds = ended.seconds - idle.seconds if client.timed_outside else told["seconds"]
-        return Sample(seconds, ended.cpu - idle.cpu, max(ended.peak - idle.peak, 0), seen.requests)
+        return Sample(seconds, ended.cpu - idle.cpu, max(ended.peak - idle.peak, 0), ended.peak, seen, told)
 
     def _job(self, load: Load, scheme: str) -> Path:
         path = self._folder / f"{load.key}-{scheme}.json"
         if not path.exists():
-            given = Job(self._sink.urls[scheme], str(self._sink.certificate), load.threads, list(load.items))
-            write_job(given, path)
+            certificate = str(self._sink.certificate)
+            write_job(Job(self._sink.urls[scheme], certificate, load.threads, list(load.items), load.source), path)
         return path
 
     def _run(self, client: Client, job: Path, open_files: int, *, idle: bool) -> _Ended:

@@ -41,4 +41,4 @@ def run(rounds: int, tell: Callable[[str], None]) -> Table:
         more = statistics.median(seconds[number] - alone[number] for number in seconds) * 1000
         note = "" if seconds is alone else f"{more:+.1f} ms"
         rows.append(Row(name, list(seconds.values()), ratio(seconds, ours), note=note))
-    return Table("Parsing a DAG file that imports …", "", 0, rows)
+    return Table("Parsing a DAG file that imports …", "", 0, rows, kind="parsing")

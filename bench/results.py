@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import statistics
@@ -21,7 +22,8 @@ class Row:
     :ivar ratio: median over the rounds of its time, divided by the first client's in the same round.
     :ivar cpu: processor seconds, median.
     :ivar memory: peak in bytes beyond the same program doing nothing; the largest process where there are several.
-    :ivar requests: for each data item.
+    :ivar requests: for each data item; of a sync, all of them.
+    :ivar counts: what else was counted, by what it is.
     """
 
     client: str
@@ -31,6 +33,7 @@ class Row:
     memory: int | None = None
     requests: float | None = None
     note: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def median(self) -> float | None:
@@ -44,6 +47,7 @@ class Table:
 
     :ivar size: bytes that each client moves, to tell a speed; 0 where that means nothing.
     :ivar rows: the product's first.
+    :ivar kind: ``upload``, ``sync``, ``planning`` or ``parsing``.
     """
 
     title: str
@@ -51,12 +55,19 @@ class Table:
     size: int
     rows: Sequence[Row]
     remarks: Sequence[str] = field(default_factory=list)
+    kind: str = "upload"
 
 
 def ratio(seconds: Mapping[int, float], base: Mapping[int, float]) -> float | None:
     """Return the median of the rounds' ratios, over the rounds in which both were measured."""
     both = [seconds[number] / base[number] for number in seconds.keys() & base.keys()]
     return statistics.median(both) if both else None
+
+
+def speed(tables: Sequence[Table], client: str) -> float:
+    """Return the bytes a second of a client's fastest median; infinite when it was not measured."""
+    medians = [(table.size, row.median) for table in tables for row in table.rows if row.client == client]
+    return max((size / median for size, median in medians if median), default=math.inf)
 
 
 def as_text(tables: Sequence[Table]) -> str:
@@ -75,8 +86,8 @@ def as_text(tables: Sequence[Table]) -> str:
                 f"{row.memory / 1e6:11.1f}" if row.memory is not None else f"{'':11}",
                 f"{row.requests:10.0f}" if row.requests is not None else f"{'':10}",
             )
-            note = f"  {row.note}" if row.note else ""
-            lines.append(f"{row.client:34}{''.join(cells)}{note}".rstrip())
+            words = [*filter(None, [row.note]), *(f"{count:,} {what}" for what, count in row.counts.items())]
+            lines.append(f"{row.client:34}{''.join(cells)}  {', '.join(words)}".rstrip())
         lines += [f"  {remark}" for remark in table.remarks]
     return "\n".join(lines)
 

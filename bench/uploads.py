@@ -124,7 +124,7 @@ class _Bout:
             ratio(self.seconds, base.seconds),
             statistics.median(sample.cpu for sample in samples),
             int(statistics.median(sample.memory for sample in samples)),
-            statistics.median(sample.requests for sample in samples) / items if self.client.uploads else None,
+            statistics.median(sample.seen.requests for sample in samples) / items if self.client.uploads else None,
             self.note,
         )
 

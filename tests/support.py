@@ -38,6 +38,8 @@ def run_dag(path: Path | str) -> Run:
     """Run the only DAG of a file (or the example of that name) to its end."""
     path = DAGS_FOLDER / "examples" / f"{path}.py" if isinstance(path, str) else path
     (dag,) = load_dags(path).values()
+    if is_airflow_2():
+        dag.sync_to_db()  # as its scheduler does: events need the outlets to be known
     dag_run = dag.test()
     with sqlite3.connect(HOME / "airflow.db") as database:
         states = database.execute(

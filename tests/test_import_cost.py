@@ -8,7 +8,8 @@ import sys
 
 SCRIPT = """
 import json, sys
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook, BaseOperator, BaseOperatorLink, dag, task
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook, BaseOperator, BaseOperatorLink
+from airflow.providers.common.compat.sdk import dag, task
 before = set(sys.modules)
 import airflow_provider_ei.operators.data
 print(json.dumps(sorted(set(sys.modules) - before)))

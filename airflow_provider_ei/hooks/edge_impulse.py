@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from airflow_provider_ei.studio.client import StudioClient
     from airflow_provider_ei.studio.settings import StudioSettings
     from airflow_provider_ei.sync.apply import AddDataResult
-    from airflow_provider_ei.sync.rules import Shard
-    from airflow_provider_ei.sync.source import GivenMetadata
-    from airflow_provider_ei.sync.summary import SyncSummary
+    from airflow_provider_ei.sync.dataset.rules import Shard
+    from airflow_provider_ei.sync.dataset.source import GivenMetadata
+    from airflow_provider_ei.sync.dataset.summary import SyncSummary
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class EdgeImpulseHook(BaseHook):
     def client(self) -> StudioClient:
         """The client that all calls go through; its connections are kept open between them."""
         from airflow_provider_ei.studio.client import StudioClient
-        from airflow_provider_ei.sync.sync_inputs import MOST_WORKERS
+        from airflow_provider_ei.sync.dataset.inputs import MOST_WORKERS
 
         client = StudioClient(self.settings, connections=MOST_WORKERS)
         if self._cancelled:
@@ -234,7 +234,7 @@ class EdgeImpulseHook(BaseHook):
     ) -> SyncSummary:
         """Make a dataset hold what a folder, a bucket or a list has; the same call twice sends nothing twice.
 
-        Items that this sync has not made are left alone, whatever they are called.
+        Items that others have uploaded, by hand or by another sync, are left alone, whatever they are called.
 
         :param dataset: name of the dataset.
         :param source: a path or URI; each folder in it is a data item, named by its relative path; or
@@ -242,8 +242,9 @@ class EdgeImpulseHook(BaseHook):
         :param include: patterns as in ``.gitignore``, relative to the source: only these files.
         :param exclude: patterns as in ``.gitignore``: not these files.
         :param depth: how many folders deep the data items are.
-        :param metadata: flat dict for all items, or a function from :class:`~airflow_provider_ei.sync.source.Facts` to
-            one. What an item brings itself (``ei-metadata.json`` beside its files, or in ``items``) goes over it.
+        :param metadata: flat dict for all items, or a function from
+            :class:`~airflow_provider_ei.sync.dataset.source.Facts` to one. What an item brings itself goes over it:
+            ``ei-metadata.json`` beside its files, or ``metadata`` in ``items``.
         :param bucket_name: name of the organization's bucket, for new items; or
         :param bucket_id: its number.
         :param delete: ``never``, or ``extra``: items of this sync that the source no longer has, after all others are
@@ -254,7 +255,7 @@ class EdgeImpulseHook(BaseHook):
         :param workers: data items that are sent at once, 1 to 64.
         :param sync_id: tells the items of this sync from those of others; needed to delete.
         :param shard: do only this part of the items.
-        :return: counts and names; see :class:`~airflow_provider_ei.sync.summary.SyncSummary`.
+        :return: counts and names; see :class:`~airflow_provider_ei.sync.dataset.summary.SyncSummary`.
         :raises EdgeImpulseInputError: before anything is sent, when an argument is not fit.
         :raises EdgeImpulseDeleteLimitError: before anything is changed, when too much would be deleted.
         :raises EdgeImpulseSyncError: when items have failed, after all others are in step; has the summary.

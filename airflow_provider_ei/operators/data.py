@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_ei.sync.apply import AddDataResult
-    from airflow_provider_ei.sync.source import Facts, GivenMetadata
-    from airflow_provider_ei.sync.summary import SyncSummary
+    from airflow_provider_ei.sync.dataset.source import Facts, GivenMetadata
+    from airflow_provider_ei.sync.dataset.summary import SyncSummary
 
 
 class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
@@ -117,9 +117,9 @@ class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
 class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
     """Make a dataset hold what a folder, a bucket or upstream tasks have, and cost almost nothing when nothing changed.
 
-    Each folder in the source is a data item, named by its relative path. Items that this sync has not made are left
-    alone. All arguments but ``metadata`` are template fields; in that, templates are rendered for each item, and can
-    use it: ``{{ item.name }}``, ``{{ item.file_count }}``, ``{{ item.total_bytes }}``.
+    Each folder in the source is a data item, named by its relative path. Items that others have uploaded, by hand or by
+    another sync, are left alone. All arguments but ``metadata`` are template fields; in that, templates are rendered
+    for each item, and can use it: ``{{ item.name }}``, ``{{ item.file_count }}``, ``{{ item.total_bytes }}``.
 
     The events of the task's outlets get the summary as their extra.
 
@@ -143,7 +143,7 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
     :param skip_unchanged: end as skipped when nothing had to be changed.
     :param organization_id: overrides that of the connection.
     :param edge_impulse_conn_id: the Airflow connection.
-    :return: counts and names; see :class:`~airflow_provider_ei.sync.summary.SyncSummary`.
+    :return: counts and names; see :class:`~airflow_provider_ei.sync.dataset.summary.SyncSummary`.
     """
 
     template_fields: Sequence[str] = (
@@ -221,7 +221,7 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
         return summary if dry_run else self._end(context, summary, skip_unchanged=skip_unchanged)
 
     def _end(self, context: Context, summary: SyncSummary, *, skip_unchanged: bool) -> SyncSummary:
-        from airflow_provider_ei.sync.summary import changes
+        from airflow_provider_ei.sync.dataset.summary import changes
 
         tell_outlets(self.outlets, context, summary)
         if skip_unchanged and not changes(summary):
@@ -230,6 +230,11 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
 
     def _arguments(self, context: Context) -> dict[str, Any]:
         """Return what the hook is to be given."""
+        if self.delete == "extra" and not self.sync_id and getattr(context.get("ti"), "map_index", -1) >= 0:
+            raise EdgeImpulseInputError(
+                "delete='extra' in a mapped task needs a sync_id, another one for each source: by default all of them "
+                "have the task's id, and would delete each other's data items."
+            )
         arguments = {name: getattr(self, name) for name in _SYNC_ARGUMENTS}
         return arguments | {
             "metadata": self._metadata(context),

@@ -13,7 +13,7 @@ from airflow_provider_ei.assets import create_asset
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_ei.sync.summary import SyncSummary
+    from airflow_provider_ei.sync.dataset.summary import SyncSummary
 
 log = logging.getLogger(__name__)
 

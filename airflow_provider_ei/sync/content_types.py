@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import re
+from functools import lru_cache
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 
@@ -25,6 +26,7 @@ _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA_TYPE = re.compile(rf'{_TOKEN}/{_TOKEN}(?:[ ]*;[ ]*{_TOKEN}=(?:{_TOKEN}|"[ !#-\[\]-~]*"))*')
 
 
+@lru_cache(maxsize=4096)  # the items of a dataset often have files of the same names
 def guess(name: str) -> str:
     """Return the media type that a file name suggests, ``application/octet-stream`` for an unknown ending."""
     kind, encoding = _types.guess_type(name)

@@ -11,6 +11,9 @@ from airflow_provider_ei.studio.multipart import OnRead, PinnedReader, UploadFil
 #: Goes into every digest, so that a later way to compute it cannot be mistaken for this one.
 SCHEME = 1
 
+#: Writes JSON that is the same wherever it is written.
+canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+
 _BLOCK_BYTES = 1024 * 1024
 
 
@@ -42,5 +45,4 @@ def item_digest(files: str, metadata: Mapping[str, str]) -> str:
 
 
 def _digest(value: object) -> str:
-    canonical = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(canonical(value).encode()).hexdigest()

@@ -163,7 +163,7 @@ class StoredFile:
 
     def open(self) -> BinaryIO:
         """Open the object; see ``UploadFile.open``."""
-        handle: BinaryIO = self.fs.open(self.key, "rb")
+        handle: BinaryIO = self.fs.open(self.key, "rb", block_size=_BLOCK_BYTES)
         return handle
 
     def check_unchanged(self, handle: BinaryIO) -> None:
@@ -181,6 +181,9 @@ class StoredFile:
                 f"{info.get('size')} now. Let what writes it finish first."
             )
 
+
+#: Bytes that are asked for at once. Some stores' own default is 50 MiB, for each file that is open.
+_BLOCK_BYTES = 8 * 1024 * 1024
 
 #: In the order in which they are trusted: S3 and Azure have an etag, GCS a generation, others only a time.
 _VERSION_FACTS = ("ETag", "etag", "generation", "mtime", "LastModified", "last_modified", "created")

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from numbers import Integral, Real
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
@@ -124,18 +125,13 @@ class Marks:
         state = metadata.get(STATE_MARK) if ours else None
         files = metadata.get(FILES_MARK) if state and state != PENDING else None
         run = metadata.get(RUN_MARK) if state == PENDING else None
-        try:
-            keys = json.loads(metadata.get(KEYS_MARK, "")) if ours else None
-        except (ValueError, RecursionError):
-            keys = None  # someone has edited it
-        keys = keys if isinstance(keys, list) else []
         fingerprint, _, its_state = metadata.get(FINGERPRINT_MARK, "").partition(":")
         return cls(
             ours,
             state,
             run,
             files,
-            frozenset(key for key in keys if isinstance(key, str)),
+            _listed_keys(metadata.get(KEYS_MARK, "")) if ours else frozenset(),
             sync=metadata.get(SYNC_MARK) or None if ours else None,
             fingerprint=fingerprint if files and its_state == state else None,
         )
@@ -201,6 +197,15 @@ def stale_keys(listed: Mapping[str, str], wanted: Mapping[str, str]) -> frozense
 def carries(listed: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     """Whether a listed item has every wanted value, and none of ours that is wanted no longer."""
     return all(listed.get(key) == value for key, value in wanted.items()) and not stale_keys(listed, wanted)
+
+
+@lru_cache(maxsize=256)  # most items of a dataset have the same ones
+def _listed_keys(text: str) -> frozenset[str]:
+    try:
+        keys = json.loads(text)
+    except (ValueError, RecursionError):
+        return frozenset()  # someone has edited it
+    return frozenset(key for key in keys if isinstance(key, str)) if isinstance(keys, list) else frozenset()
 
 
 def _json_list(keys: frozenset[str]) -> str:

@@ -161,7 +161,8 @@ def plan_item(
             )
     if not ours:
         _check_adoption(wanted, listed, if_exists)
-    _check_sync(wanted, item, marks)
+    for other in ours:
+        _check_sync(wanted, other)
     doubles = [DeleteDouble(other) for other in ours if other.id != item.id]
     if doubles:
         return [*doubles]
@@ -225,7 +226,8 @@ def _files_digest(wanted: WantedItem, marks: Marks) -> str | None:
     return marks.files if wanted.sizes_only or wanted.looks_like(marks.fingerprint) else None
 
 
-def _check_sync(wanted: WantedItem, item: DataItem, marks: Marks) -> None:
+def _check_sync(wanted: WantedItem, item: DataItem) -> None:
+    marks = Marks.of(item.metadata)
     if wanted.sync_id is not None and marks.sync not in (None, wanted.sync_id):
         raise EdgeImpulseConflictError(
             f"Data item {wanted.name!r} in dataset {wanted.dataset!r} (id {item.id}) belongs to the sync "

@@ -46,6 +46,8 @@ TOOLBELT = _python("toolbelt MultipartEncoder", "toolbelt")
 HTTPX = _python("httpx", "with_httpx", "httpx")
 AIOHTTP = _python("aiohttp", "with_aiohttp", "aiohttp")
 LIMIT = _python("raw socket: server's limit", "raw_socket")
+SYNC = _python("airflow-provider-ei", "sync")
+LOOK = replace(_python("the times and listings alone", "look_only"), uploads=False)
 HASH = replace(_python("SHA-256 alone, no upload", "hash_only"), uploads=False)
 
 
@@ -74,6 +76,27 @@ def _write_configs(job: Job, configs: list[Path]) -> None:
         options += [("form-string", f"{key}={value}") for key, value in item.form().items()]
         options += [("form", f'files[]=@"{file}";type={CONTENT_TYPE}') for file in item.files]
         path.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in [*options, ("output", "/dev/null")]))
+
+
+RCLONE_NAME = "rclone copy, to S3"
+
+
+def rclone() -> Client:
+    """``rclone copy`` of the same files to an S3 server, a request for each."""
+
+    def start(job: Path, idle: bool) -> list[str]:
+        if idle:
+            return ["rclone", "version"]
+        given = Job.read(str(job))
+        endpoint = {"provider": "Other", "access-key-id": "a", "secret-access-key": "b", "endpoint": given.base_url}
+        options = {f"s3-{key}": value for key, value in endpoint.items()}
+        options |= {"config": "", "ca-cert": given.certificate, "transfers": str(given.threads), "retries": "1"}
+        # A new bucket that is known to be empty: nothing is looked up there before or after.
+        flags = ["--s3-no-check-bucket", "--s3-no-head", "--no-check-dest", "--no-traverse", "--quiet"]
+        return ["rclone", "copy", *flags, *(f"--{k}={v}" for k, v in options.items()), given.source, ":s3:bench"]
+
+    missing = None if shutil.which("rclone") else "rclone is not installed"
+    return Client(RCLONE_NAME, start, missing, timed_outside=True)
 
 
 def edge_impulse_api(folder: Path, *, wanted: bool) -> Client:

@@ -42,12 +42,14 @@ class Job:
 
     :ivar certificate: the authority to trust.
     :ivar threads: how many uploads at once.
+    :ivar source: the folder whose folders are the items, for those who are not told of each.
     """
 
     base_url: str
     certificate: str
     threads: int
     items: list[Item]
+    source: str = ""
 
     @property
     def url(self) -> str:
@@ -73,17 +75,27 @@ def run(prepare: Callable[[Job], Callable[[Item], str]]) -> None:
 
     :param prepare: makes the function that uploads one item and returns its outcome.
     """
-    job = Job.read(sys.argv[1])
-    if "--idle" in sys.argv:
-        return
-    begun = time.perf_counter()
-    try:
+
+    def work(job: Job) -> dict[str, Any]:
         upload = prepare(job)
         if job.threads == 1:
             outcomes = [upload(item) for item in job.items]
         else:
             with ThreadPoolExecutor(job.threads) as pool:
                 outcomes = list(pool.map(upload, job.items))
+        return {"outcomes": sorted(set(outcomes))}
+
+    tell(work)
+
+
+def tell(work: Callable[[Job], dict[str, Any]]) -> None:
+    """Do the job of the command line and print seconds and what it returns, or the error, as JSON."""
+    job = Job.read(sys.argv[1])
+    if "--idle" in sys.argv:
+        return
+    begun = time.perf_counter()
+    try:
+        told = work(job)
     except Exception as error:
         root = error
         while root.__cause__ or root.__context__:
@@ -91,4 +103,4 @@ def run(prepare: Callable[[Job], Callable[[Item], str]]) -> None:
         text = root.strerror if isinstance(root, OSError) and root.strerror else str(root) or type(root).__name__
         print(json.dumps({"error": text}))
         return
-    print(json.dumps({"seconds": time.perf_counter() - begun, "outcomes": sorted(set(outcomes))}))
+    print(json.dumps({"seconds": time.perf_counter() - begun, **told}))

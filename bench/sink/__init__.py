@@ -9,7 +9,9 @@ one, with OpenSSL's headers; ``fallback.py`` does the same more slowly. Both ans
 - ``POST …/data/add``: a new item, with the name and the metadata that stand in the body's first 64 KiB;
 - ``POST …/data/ID/add``: success;
 - ``POST …/data/ID``: the item has that metadata from now on;
-- ``GET …/data/files?filter=name = '…'``: the item of that name, if there is one.
+- ``GET …/data/files?filter=name = '…'``: the item of that name, if there is one; without a filter, the page of all
+  items that ``limit`` and ``offset`` ask for;
+- ``PUT`` of anything else: success, as a store says it of an object.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -36,11 +38,16 @@ _SOURCE = Path(__file__).with_name("sink.c")
 
 @dataclass(frozen=True)
 class Counters:
-    """What the server has seen since it was told to forget."""
+    """What the server has seen since it was told to forget; ``changes`` are the requests that are no ``GET``."""
 
     requests: int
+    changes: int
     uploads: int
     upload_bytes: int
+
+    def __sub__(self, before: Counters) -> Counters:
+        """What it has seen since then."""
+        return Counters(*(now - then for now, then in zip(astuple(self), astuple(before), strict=True)))
 
 
 class Sink:
@@ -88,7 +95,7 @@ class Sink:
     def counters(self) -> Counters:
         """Return what the server has seen."""
         seen = self._ask(urllib.request.Request(self._control))
-        return Counters(seen["requests"], seen["uploads"], seen["uploadBytes"])
+        return Counters(seen["requests"], seen["changes"], seen["uploads"], seen["uploadBytes"])
 
     def _ask(self, request: urllib.request.Request) -> dict[str, int]:
         no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))

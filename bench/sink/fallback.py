@@ -31,6 +31,7 @@ class State:
     listing: str = ""
     latency: float = 0.0
     requests: int = 0
+    changes: int = 0
     uploads: int = 0
     upload_bytes: int = 0
 
@@ -107,18 +108,21 @@ def _answer(state: State, method: str, target: str, kept: bytes, size: int) -> s
         if method == "PUT":
             latency = float(parse_qs(url.query)["latency_ms"][0]) / 1000
             state.__init__(state.lock, kept.decode(), latency)  # type: ignore[misc]
-        counters = {"requests": state.requests, "uploads": state.uploads, "uploadBytes": state.upload_bytes}
-        return json.dumps(counters)
-    state.requests += 1
-    if method == "GET" and url.path.endswith("/data/files"):
-        name = parse_qs(url.query)["filter"][0].split("'")[1]
-        found = [item for item in state.items if item["name"] == name]
-        listed = ", ".join(
-            f'{{"id": {item["id"]}, "name": "{name}", "dataset": "bench", "created": "2026-01-01T00:00:00Z", '
-            f'"metadata": {item["metadata"]}, {state.listing}}}'
-            for item in found
+        return json.dumps(
+            {
+                "requests": state.requests,
+                "changes": state.changes,
+                "uploads": state.uploads,
+                "uploadBytes": state.upload_bytes,
+            }
         )
-        return f'{{"success": true, "totalDataItemCount": {len(found)}, "data": [{listed}]}}'
+    state.requests += 1
+    state.changes += method != "GET"
+    if method == "GET" and url.path.endswith("/data/files"):
+        return _listing(state, parse_qs(url.query))
+    if method == "PUT":  # an object, to a store
+        state.uploads += 1
+        state.upload_bytes += size
     if method == "POST" and url.path.endswith("/add"):
         state.uploads += 1
         state.upload_bytes += size
@@ -127,11 +131,25 @@ def _answer(state: State, method: str, target: str, kept: bytes, size: int) -> s
             state.items.append({"name": "", "metadata": "{}", "id": str(len(state.items) + 1)} | parts)
         return json.dumps({"success": True, "id": len(state.items)})
     if method == "POST":
-        number = url.path.rpartition("/")[2]
-        for item in state.items:
-            if item["id"] == number:
-                item["metadata"] = json.dumps(json.loads(kept)["metadata"])
+        number = int(url.path.rpartition("/")[2])
+        if number <= len(state.items):
+            state.items[number - 1]["metadata"] = json.dumps(json.loads(kept)["metadata"])
     return '{"success": true}'
+
+
+def _listing(state: State, query: dict[str, list[str]]) -> str:
+    """The items of a name, or a page of all."""
+    found = state.items
+    if "filter" in query:
+        name = query["filter"][0].split("'")[1]
+        found = [item for item in found if item["name"] == name]
+    offset, limit = int(query.get("offset", ["0"])[0]), int(query.get("limit", ["1000"])[0])
+    listed = ", ".join(
+        f'{{"id": {item["id"]}, "name": "{item["name"]}", "dataset": "bench", "created": "2026-01-01T00:00:00Z", '
+        f'"metadata": {item["metadata"]}, {state.listing}}}'
+        for item in found[offset : offset + limit]
+    )
+    return f'{{"success": true, "totalDataItemCount": {len(found)}, "data": [{listed}]}}'
 
 
 def _accept(door: socket.socket, context: ssl.SSLContext | None, state: State) -> None:

@@ -5,9 +5,9 @@
  * A real server is another machine and takes nothing from the client's processors; this one runs beside the client.
  * So it has a thread for each connection, looks at the first 64 KiB of a body for the item's name and metadata, and of
  * the rest only counts the bytes. Over plain TCP the kernel drops them (MSG_TRUNC). Over TLS 1.3 the records' headers
- * are read, and their contents are not decrypted; nothing can be received on such a connection afterwards, so it is
- * closed after the answer. What is answered, and how the server is told what to list, is in __init__.py; fallback.py
- * does the same without a compiler.
+ * of a large body are read, and their contents are not decrypted; nothing can be received on such a connection
+ * afterwards, so it is closed after the answer. What is answered, and how the server is told what to list, is in
+ * __init__.py; fallback.py does the same without a compiler.
  */
 #define _GNU_SOURCE
 #include <netinet/in.h>
@@ -27,9 +27,7 @@
 #define RECORD_EXTRA 17 /* what TLS 1.3 adds to a record's contents: its kind and a tag of 16 bytes */
 
 struct item {
-    int id;
     char *name, *metadata;
-    struct item *next;
 };
 
 struct request {
@@ -48,9 +46,10 @@ struct peer {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct item *items;
-static int next_id = 1, latency_ms;
-static long long requests, uploads, upload_bytes;
+static struct item *items; /* the id of one is its place, counted from 1 */
+static size_t item_count, item_room;
+static int latency_ms;
+static long long requests, changes, uploads, upload_bytes;
 static char *listing; /* the JSON members that every listed item ends with: its files */
 static SSL_CTX *tls;
 
@@ -150,7 +149,8 @@ static int read_exactly(struct peer *peer, struct request *request, long long le
             ssize_t dropped = recv(peer->fd, NULL, left < (16 << 20) ? (size_t)left : 16 << 20, MSG_TRUNC);
             if (dropped <= 0) return -1;
             left -= dropped;
-        } else if (peer->ssl && request->kept_size == request->kept_most && !SSL_pending(peer->ssl) && request->length > 0) {
+        } else if (peer->ssl && request->kept_size == request->kept_most && !SSL_pending(peer->ssl) &&
+                   request->length > BLOCK) {
             request->closes = 1;
             return skip_records(peer, left);
         } else if (fill(peer, left < BLOCK ? (size_t)left : BLOCK) <= 0) {
@@ -191,52 +191,63 @@ static char *answer_control(struct request *request) {
     if (!strcmp(request->method, "PUT")) {
         char *given = strstr(request->target, "latency_ms=");
         latency_ms = given ? atoi(given + 11) : 0;
-        requests = uploads = upload_bytes = 0;
-        while (items) {
-            struct item *gone = items;
-            items = gone->next;
-            free(gone->name), free(gone->metadata), free(gone);
+        requests = changes = uploads = upload_bytes = 0;
+        while (item_count) {
+            struct item *gone = &items[--item_count];
+            free(gone->name), free(gone->metadata);
         }
         free(listing);
         listing = strdup(request->kept);
     }
-    if (asprintf(&text, "{\"requests\":%lld,\"uploads\":%lld,\"uploadBytes\":%lld}", requests, uploads, upload_bytes) < 0)
+    if (asprintf(&text, "{\"requests\":%lld,\"changes\":%lld,\"uploads\":%lld,\"uploadBytes\":%lld}", requests, changes,
+                 uploads, upload_bytes) < 0)
         return NULL;
     return text;
 }
 
+static long long number_after(const char *text, const char *mark, long long otherwise) {
+    const char *from = strstr(text, mark);
+    return from ? atoll(from + strlen(mark)) : otherwise;
+}
+
+/* The items of a name, or a page of all. */
 static char *answer_listing(struct request *request) {
     char *text = NULL, *name = between(request->target, "filter=", "%27", "%27");
-    struct item *item = items;
-    while (item && (!name || strcmp(item->name, name))) item = item->next;
+    size_t size, total = 0, listed = 0;
+    long long limit = number_after(request->target, "limit=", 1000);
+    long long offset = number_after(request->target, "offset=", 0);
+    FILE *out = open_memstream(&text, &size);
+    fputs("{\"success\":true,\"data\":[", out);
+    for (size_t place = 0; place < item_count; place++) {
+        struct item *item = &items[place];
+        if (name && strcmp(item->name, name)) continue;
+        if ((long long)total++ < offset || (long long)listed == limit) continue;
+        fprintf(out, "%s{\"id\":%zu,\"name\":\"%s\",\"dataset\":\"bench\",\"created\":\"2026-01-01T00:00:00Z\"",
+                listed++ ? "," : "", place + 1, item->name);
+        fprintf(out, ",\"metadata\":%s,%s}", item->metadata, listing);
+    }
+    fprintf(out, "],\"totalDataItemCount\":%zu}", total);
+    fclose(out);
     free(name);
-    if (!item) return strdup("{\"success\":true,\"totalDataItemCount\":0,\"data\":[]}");
-    if (asprintf(&text,
-                 "{\"success\":true,\"totalDataItemCount\":1,\"data\":[{\"id\":%d,\"name\":\"%s\",\"dataset\":\"bench\","
-                 "\"created\":\"2026-01-01T00:00:00Z\",\"metadata\":%s,%s}]}",
-                 item->id, item->name, item->metadata, listing) < 0)
-        return NULL;
     return text;
 }
 
 static char *answer_create(struct request *request) {
     char *text = NULL;
-    struct item *item = calloc(1, sizeof *item);
-    item->id = next_id++;
+    if (item_count == item_room) items = realloc(items, (item_room = item_room * 2 + 64) * sizeof *items);
+    struct item *item = &items[item_count++];
     item->name = between(request->kept, "name=\"name\"", "\r\n\r\n", "\r\n--");
     item->metadata = between(request->kept, "name=\"metadata\"", "\r\n\r\n", "\r\n--");
     if (!item->name) item->name = strdup("");
     if (!item->metadata) item->metadata = strdup("{}");
-    item->next = items;
-    items = item;
-    return asprintf(&text, "{\"success\":true,\"id\":%d}", item->id) < 0 ? NULL : text;
+    return asprintf(&text, "{\"success\":true,\"id\":%zu}", item_count) < 0 ? NULL : text;
 }
 
 static char *answer_update(struct request *request) {
-    struct item *item = items;
-    while (item && item->id != atoi(strrchr(request->target, '/') + 1)) item = item->next;
+    long long id = atoll(strrchr(request->target, '/') + 1);
     char *metadata = strstr(request->kept, "\"metadata\""), *end = strrchr(request->kept, '}');
-    if (item && metadata && (metadata = strchr(metadata, '{'))) { /* the request's only member, and its last brace */
+    if (id > 0 && id <= (long long)item_count && metadata && (metadata = strchr(metadata, '{'))) {
+        struct item *item = &items[id - 1]; /* metadata are the request's only member, before its last brace */
         free(item->metadata);
         item->metadata = strndup(metadata, (size_t)(end - metadata));
     }
@@ -248,6 +259,8 @@ static char *answer(struct request *request) {
     size_t size = strlen(request->target);
     if (!strncmp(request->target, "/control", 8)) return answer_control(request);
     requests++;
+    if (strcmp(request->method, "GET")) changes++;
+    if (!strcmp(request->method, "PUT")) uploads++, upload_bytes += request->length; /* an object, to a store */
     if (!posts) return strstr(request->target, "/data/files?") ? answer_listing(request) : strdup("{\"success\":true}");
     if (size < 4 || strcmp(request->target + size - 4, "/add")) return answer_update(request);
     uploads++;

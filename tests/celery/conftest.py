@@ -14,8 +14,8 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
 from tests.conftest import API_KEY
+from tests.processes import free_ports
 
-from .processes import free_ports
 from .services import postgres, redis
 from .stack import Stack
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .processes import Process, as_user, listens, wait_for
+from tests.processes import Process, as_user, listens, wait_for
 
 _MISSING = "{} is missing: `make test-celery` installs it"
 

@@ -15,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from .processes import Found, Process, wait_for
+from tests.processes import Found, Process, wait_for
+
 from .runs import Instance, RestApi, Run
 
 DAGS = Path(__file__).resolve().parent / "dags"

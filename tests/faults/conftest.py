@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
 from tests.studio.conftest import studio_certificate, studio_environment  # noqa: F401  # fixtures
 from tests.sync.support import KEY, ORGANIZATION
 
+from .explorer import ExplorerT
 from .support import Lab
 
 
@@ -44,6 +46,22 @@ def either_lab(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(request.getfixturevalue("studio_certificate")))
     lab.reset()
     return lab
+
+
+@pytest.fixture
+def counted(record_property: Callable[[str, object], None]) -> Iterator[Callable[[ExplorerT], ExplorerT]]:
+    """Let the sums of an explorer be shown at the end."""
+    explorers = []
+
+    def count(explorer: ExplorerT) -> ExplorerT:
+        explorers.append(explorer)
+        return explorer
+
+    logging.disable()  # thousands of warnings about faults that were ordered
+    yield count
+    logging.disable(logging.NOTSET)
+    for explorer in explorers:
+        record_property("faults", dict(explorer.tally))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.apply import AddDataResult, ItemUpload
 from airflow_provider_ei.sync.item import WantedItem
-from airflow_provider_ei.sync.metadata import Marks
+from airflow_provider_ei.sync.metadata import RUN_MARK, Marks
 from tests.sync.support import KEY, ORGANIZATION, contents, made_up, users_metadata, wanted_item
 
 CREATE, ADD, UPDATE = "addOrganizationDataItem", "addOrganizationDataFile", "updateOrganizationDataItem"
@@ -43,6 +43,25 @@ class Content:
     @property
     def digest(self) -> str:
         return wanted_item(self.files, self.metadata, read=True).digest
+
+
+@dataclass(frozen=True)
+class Item:
+    """A data item as the server has it, but for its id."""
+
+    name: str
+    dataset: str
+    metadata: tuple[tuple[str, str], ...]
+    files: tuple[tuple[str, bytes], ...]
+
+    @classmethod
+    def of(cls, name: str, dataset: str, metadata: Mapping[str, str], files: Mapping[str, bytes]) -> Item:
+        return cls(name, dataset, tuple(sorted(metadata.items())), tuple(sorted(files.items())))
+
+
+#: The data items of the server, in the order of their ids.
+State = tuple[Item, ...]
+EMPTY: State = ()
 
 
 class Lab:
@@ -89,10 +108,12 @@ class Lab:
             self.land()
 
     @contextmanager
-    def client(self, *, sleep: Callable[[float], None] | None = None, **settings: Any) -> Iterator[StudioClient]:
+    def client(
+        self, *, sleep: Callable[[float], None] | None = None, connections: int = 1, **settings: Any
+    ) -> Iterator[StudioClient]:
         values = {"api_key": KEY, "base_url": self.server.url, "read_timeout": 30.0, "retry_wait": 0.0}
         values |= {"settle_seconds": SETTLE_SECONDS} | settings
-        with StudioClient(StudioSettings(**values), sleep=sleep or self.sleep) as client:
+        with StudioClient(StudioSettings(**values), connections=connections, sleep=sleep or self.sleep) as client:
             yield client
 
     def order(self, kind: str, at: int = 0, operation: str = "*", **more: Any) -> None:
@@ -108,19 +129,51 @@ class Lab:
         if without is not None:
             store.delete_file(item.id, without)
 
+    def state(self) -> State:
+        """What the server has; runs are told apart by nothing but their name, so that is left out."""
+        state = []
+        for item in self.server.items():
+            metadata = item.metadata | ({RUN_MARK: "some run"} if RUN_MARK in item.metadata else {})
+            state.append(Item.of(item.name, item.dataset, metadata, self.files(item)))
+        return tuple(state)
+
+    def put(self, state: State) -> None:
+        """Let the server have these items as well; no request, and no switch matters."""
+        store = self.server._live.store
+        for item in state:
+            upload = store.new_upload()
+            for name, data in item.files:
+                upload.begin_file()
+                upload.write(memoryview(data))
+                upload.end_file(name, "text/csv")
+            upload.close()
+            store.add_item(item.name, item.dataset, dict(item.metadata), upload, duplicate_names="new_id")
+
+    def find(self, name: str) -> StoredItem:
+        """The one item of that name."""
+        (item,) = [item for item in self.server.items(DATASET) if item.name == name]
+        return item
+
+    def files(self, item: StoredItem) -> dict[str, bytes]:
+        """All files of an item, as the server stores them."""
+        return {file.name: self.server.read_file(item.id, file.name) for file in item.files}
+
     def received(self, operation: str) -> list[RequestRecord]:
         return [request for request in self.server.requests() if request.operation == operation]
 
-    def problem(self, content: Content) -> str | None:
-        """Say in what the server's data differ from one complete item of this content; None when in nothing."""
+    def problem(self, content: Content, items: Sequence[StoredItem] | None = None) -> str | None:
+        """Say in what the server's data differ from one complete item of this content; None when in nothing.
+
+        :param items: of all data, those that may be the item.
+        """
         decoding = "latin-1" if self.server.settings.file_names == "latin1" else "utf-8"
         files = {name.encode().decode(decoding): data for name, data in content.files.items()}
-        items = self.server.items()
+        items = self.server.items() if items is None else items
         if not items:
             return "lost"
         if len(items) > 1:
             return "doubled"
-        if (there := contents(self.server, items[0].id)) != files:
+        if (there := self.files(items[0])) != files:
             return f"wrong content: {there}"
         if (metadata := users_metadata(items[0].metadata)) != dict(content.metadata):
             return f"wrong metadata: {metadata}"
@@ -151,14 +204,14 @@ def upload_files(
 
 def lies(server: EmulatorServer, *known: Content) -> list[StoredItem]:
     """Items that are marked as complete with a content that they do not have."""
-    return [
-        item
-        for item in server.items()
-        if Marks.of(item.metadata).complete
-        and not any(
-            Marks.of(item.metadata).state == content.digest
-            and contents(server, item.id) == content.files
-            and users_metadata(item.metadata).items() >= content.metadata.items()
-            for content in known
-        )
-    ]
+    return [item for item in server.items() if is_lie(server, item, known)]
+
+
+def is_lie(server: EmulatorServer, item: StoredItem, known: Iterable[Content]) -> bool:
+    """Whether an item is marked as complete with a content that it does not have."""
+    return Marks.of(item.metadata).complete and not any(
+        Marks.of(item.metadata).state == content.digest
+        and contents(server, item.id) == content.files
+        and users_metadata(item.metadata).items() >= content.metadata.items()
+        for content in known
+    )

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager
 
 import pytest
 
-from airflow_provider_ei.emulator import RequestRecord
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.sync import plan as plan_module
-from tests.sync.support import KEY, ORGANIZATION, changes
+from tests.sync.support import ORGANIZATION, changes
 
+from .stepping import Stepping, stepping, wait_for
 from .support import ADD, CREATE, DATASET, DELETE_FILE, LIST, NAME, UPDATE, Content, Lab, lies, upload
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -68,39 +62,7 @@ def prepare(lab: Lab, work: str) -> None:
     lab.server.clear_requests()
 
 
-class Uploading:
-    """The process, which waits for leave before each step."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def asks(self) -> str:
-        """Wait for its next question: ``request``, ``block``, or ``done``."""
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-    def go_on(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-
-    def pass_by(self, steps: int) -> None:
-        """Let it take so many steps, and wait until it asks for the next one."""
-        for _ in range(steps):
-            assert self.asks() in ("request", "block")
-            self.go_on()
-        assert self.asks() in ("request", "block")
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait(30)
-
-
-@contextmanager
-def uploading(lab: Lab, content: Content, steps: str = "requests") -> Iterator[Uploading]:
-    command = [sys.executable, "-m", "tests.faults.uploading", lab.server.url, KEY, steps]
-    root = Path(__file__).parents[2]
-    process = subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def uploading(lab: Lab, content: Content, steps: str = "requests") -> AbstractContextManager[Stepping]:
     given = {
         "name": NAME,
         "dataset": DATASET,
@@ -108,22 +70,7 @@ def uploading(lab: Lab, content: Content, steps: str = "requests") -> Iterator[U
         "files": {name: data.decode() for name, data in content.files.items()},
         "metadata": dict(content.metadata),
     }
-    assert process.stdin is not None
-    try:
-        process.stdin.write(json.dumps(given) + "\n")
-        process.stdin.flush()
-        yield Uploading(process)
-    finally:
-        process.kill()
-        process.wait(30)
-
-
-def wait_for(lab: Lab, at: int, condition: Callable[[RequestRecord], object]) -> None:
-    """Wait until a request is as far as that."""
-    deadline = time.monotonic() + 60
-    while len(log := lab.server.requests()) <= at or not condition(log[at]):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.002)
+    return stepping(lab, "uploading", steps, given)
 
 
 def assert_made_right(lab: Lab, content: Content) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import threading
 from typing import Any
 
 from airflow_provider_ei.studio.client import StudioClient
@@ -18,10 +19,13 @@ from airflow_provider_ei.sync import plan
 from airflow_provider_ei.sync.apply import ItemUpload
 from airflow_provider_ei.sync.item import WantedItem
 
+_one_at_a_time = threading.Lock()
+
 
 def ask(what: str) -> None:
-    print(what, flush=True)
-    sys.stdin.readline()
+    with _one_at_a_time:
+        print(what, flush=True)
+        sys.stdin.readline()
 
 
 class File:
@@ -62,12 +66,16 @@ def main(url: str, key: str, steps: str) -> None:
     plan.SMALL_ITEM_BYTES = 10  # whatever is uploaded here is large
     settings = StudioSettings(api_key=key, base_url=url, retry_wait=0.0, settle_seconds=0.0, batch_files=2)
     with StudioClient(settings) as client:
-        for adapter in set(client._session.adapters.values()):
-            adapter.send = asking(adapter.send)  # type: ignore[method-assign]
+        ask_before_requests(client)
         files = [File(name, data.encode(), asks=steps == "blocks") for name, data in given["files"].items()]
         wanted = WantedItem(given["name"], given["dataset"], files, given["metadata"])
         ItemUpload(client, given["organization"], wanted).run()
     print("done", flush=True)
+
+
+def ask_before_requests(client: StudioClient) -> None:
+    for adapter in set(client._session.adapters.values()):
+        adapter.send = asking(adapter.send)  # type: ignore[method-assign]
 
 
 def asking(send: Any) -> Any:

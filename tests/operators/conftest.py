@@ -1,5 +1,3 @@
-"""Runs DAGs that a test writes."""
-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -11,8 +9,9 @@ import pytest
 from tests.support import DAGS_FOLDER, Run, run_dag
 
 HEAD = """
-from airflow.providers.common.compat.sdk import dag, task
-from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator
+from airflow.providers.common.compat.sdk import Asset, AssetAlias, dag, task
+from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
+from airflow_provider_ei.task_groups import edge_impulse_sync
 """
 
 RunDag = Callable[[str], Run]
@@ -33,6 +32,7 @@ def run(airflow_database: None) -> Iterator[RunDag]:
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
+    """A small file."""
     path = tmp_path / "recording.csv"
     path.write_text("timestamp,x\n0,1\n")
     return path

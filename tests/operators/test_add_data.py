@@ -14,9 +14,8 @@ from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator
-from tests.support import Run
 
-RunDag = Callable[[str], Run]
+from .conftest import RunDag
 
 
 def add(**arguments: Any) -> Any:

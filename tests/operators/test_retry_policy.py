@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,7 +23,8 @@ if is_airflow_2():
 from airflow.providers.common.compat.sdk import RetryAction
 
 from airflow_provider_ei.operators.retry_policy import EdgeImpulseRetryPolicy
-from tests.operators.test_add_data import run  # noqa: F401  # the fixture
+
+from .conftest import RunDag
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_it_survives_serialization() -> None:
 
 def test_a_permanent_error_in_a_task_is_not_retried(
     studio: EmulatorServer,
-    run: Callable,  # noqa: F811
+    run: RunDag,
     tmp_path: Path,
 ) -> None:
     (tmp_path / "a.csv").write_text("1")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.apply import AddDataResult, ItemUpload
+from airflow_provider_ei.sync.files import LocalFile
 from airflow_provider_ei.sync.item import WantedItem
 
+from .lab import Lab
 from .support import KEY, ORGANIZATION, made_up
 
 OpenClient = Callable[..., StudioClient]
@@ -47,9 +50,11 @@ def sync_open(sync_studio: EmulatorServer) -> Iterator[OpenClient]:
     """Open a client: ``sync_open(sleep=…, **settings)``. It does not sleep."""
     clients = []
 
-    def open_client(*, sleep: Callable[[float], None] = lambda seconds: None, **settings: Any) -> StudioClient:
+    def open_client(
+        *, sleep: Callable[[float], None] = lambda seconds: None, connections: int = 1, **settings: Any
+    ) -> StudioClient:
         values = {"api_key": KEY, "base_url": sync_studio.url, "read_timeout": 30.0} | settings
-        clients.append(StudioClient(StudioSettings(**values), sleep=sleep))
+        clients.append(StudioClient(StudioSettings(**values), connections=connections, sleep=sleep))
         return clients[-1]
 
     yield open_client
@@ -96,3 +101,20 @@ def sync_tree(tmp_path: Path) -> Callable[..., Path]:
         return top
 
     return write
+
+
+@pytest.fixture
+def lab(sync_studio: EmulatorServer, sync_open: OpenClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """A folder, an emulated Studio, and a sync between them."""
+    (tmp_path / "study").mkdir()
+    made = Lab(sync_studio, tmp_path / "study", sync_open)
+    open_file = LocalFile.open
+
+    def open_and_tell(file: LocalFile) -> Any:
+        name = os.path.relpath(file.path, made.top)
+        made.opened.append(name)
+        made.on_open(name)
+        return open_file(file)
+
+    monkeypatch.setattr(LocalFile, "open", open_and_tell)
+    return made

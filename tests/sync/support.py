@@ -48,6 +48,19 @@ class MadeUpFile:
 
 
 @dataclass
+class LookedAt(MadeUpFile):
+    """A file of a source; unless it is to be read, opening it is an error."""
+
+    version: str | None = "1"
+    closed: bool = True
+
+    def open(self) -> BinaryIO:
+        if self.closed:
+            raise AssertionError(f"{self.name} was to be left closed")
+        return super().open()
+
+
+@dataclass
 class MeddlingFile(MadeUpFile):
     """Does something the first time it is opened."""
 

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
-from airflow_provider_ei.sync import content_types, sidecar
+from airflow_provider_ei.sync import content_types
+from airflow_provider_ei.sync.dataset import sidecar
+from airflow_provider_ei.sync.dataset.ignore import Filter
+from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.files import LocalFile, SourceFile, kind
-from airflow_provider_ei.sync.ignore import Filter
 from airflow_provider_ei.sync.places import OpenStore, in_store, is_uri
-from airflow_provider_ei.sync.source import SourceItem
 
 
 @dataclass
@@ -87,13 +88,29 @@ def _folders(folder: str, name: str, depth: int, takes: Filter, tree: Tree) -> I
     for entry in visible:
         own = f"{name}{entry.name}"
         if not entry.is_dir():
-            if takes.takes(own):
+            if not takes.takes(own):
+                continue
+            if entry.is_symlink() and not os.path.exists(entry.path):
+                # It may have led to a folder, and what is in that must not be taken for removed.
+                _dead_end(entry, own, depth, tree)
+            else:
                 tree.strays.append(own)
         elif takes.enters(own):
             if depth == 1:
                 yield own, entry.path
             else:
                 yield from _folders(entry.path, own + "/", depth - 1, takes, tree)
+
+
+def _dead_end(entry: os.DirEntry[str], name: str, depth: int, tree: Tree) -> None:
+    problem = EdgeImpulseInputError(_leads_nowhere(entry))
+    if depth > 1:
+        raise EdgeImpulseInputError(f"source: {problem} Exclude it, or remove it.")
+    tree.items.append(SourceItem(name, (), problem=problem))
+
+
+def _leads_nowhere(entry: os.DirEntry[str]) -> str:
+    return f"{entry.path!r} is a symbolic link to {os.readlink(entry.path)!r}, which does not exist."
 
 
 class _Walk:
@@ -138,8 +155,7 @@ class _Walk:
         except FileNotFoundError:
             if not entry.is_symlink():
                 raise
-            what = f"a symbolic link to {os.readlink(entry.path)!r}"
-            raise EdgeImpulseInputError(f"{entry.path!r} is {what}, which does not exist.") from None
+            raise EdgeImpulseInputError(_leads_nowhere(entry)) from None
         if not stat.S_ISREG(found.st_mode):
             what = kind(found.st_mode)
             raise EdgeImpulseInputError(f"{entry.path!r} is no regular file but {what}. Exclude it, or remove it.")
@@ -160,14 +176,14 @@ def _stored_tree(uri: str, depth: int, takes: Filter, open_store: OpenStore) -> 
     for path, pin in found.files:
         steps = path.split("/")
         if len(steps) <= depth:
-            if takes.takes(path):
+            if takes.reaches(path):
                 tree.strays.append(path)
             continue
         item_name, name = "/".join(steps[:depth]), "/".join(steps[depth:])
         folder = folders.get(item_name) or folders.setdefault(item_name, _Folder(item_name))
         if name != sidecar.NAME:
             folder.seen = True
-            if not takes.takes(path):
+            if not takes.reaches(path):
                 continue
         try:
             file = pin(name, content_types.guess(name))

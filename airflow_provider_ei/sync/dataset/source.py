@@ -6,19 +6,18 @@ A source of ten thousand items is compared with the service by looks alone. Only
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
 from airflow_provider_ei.studio.answers import DataItem
-from airflow_provider_ei.sync import sidecar
-from airflow_provider_ei.sync.digest import item_digest
+from airflow_provider_ei.sync.dataset import sidecar
+from airflow_provider_ei.sync.dataset.rules import SyncRules
+from airflow_provider_ei.sync.digest import canonical, item_digest
 from airflow_provider_ei.sync.files import SourceFile
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.metadata import Marks
 from airflow_provider_ei.sync.names import check_collisions, check_file_name, check_text
-from airflow_provider_ei.sync.rules import SyncRules
 
 #: Goes into every fingerprint, so that a later way to make it cannot be mistaken for this one.
 SCHEME = 1
@@ -88,8 +87,13 @@ class SourceItem:
         there = {file.name: file.size for file in listed.files or ()}
         if len(there) != len(self.files) or any(there.get(file.name) != file.size for file in self.files):
             return False
-        ours = {key: listed.metadata[key] for key in marks.keys if listed.metadata.get(key)}
-        return len(listed.files or ()) == len(there) and item_digest(marks.files, ours) == marks.state
+        ours = {key: listed.metadata[key] for key in marks.keys if key in listed.metadata}
+        # An empty text is one that was given, or it stands for what a merging service cannot remove.
+        given = {key: value for key, value in ours.items() if value}
+        as_written = marks.state == item_digest(marks.files, ours) or (
+            given != ours and marks.state == item_digest(marks.files, given)
+        )
+        return as_written and len(listed.files or ()) == len(there)
 
     def look(self, dataset: str, rules: SyncRules) -> WantedItem:
         """Read its metadata, check its names, and return the item as it should be.
@@ -122,5 +126,4 @@ class SourceItem:
 
 
 def _short_hash(value: object) -> str:
-    text = json.dumps([SCHEME, value], ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
+    return hashlib.sha256(canonical([SCHEME, value]).encode(errors="surrogatepass")).hexdigest()[:32]

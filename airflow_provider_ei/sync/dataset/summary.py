@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
-from airflow_provider_ei.sync.dataset_plan import DatasetPlan
+from airflow_provider_ei.sync.dataset.plan import DatasetPlan
 from airflow_provider_ei.sync.progress import bytes_in_words
 
 #: Names of changed items, and of each kind in a plan, that are told.

@@ -13,6 +13,8 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseError,
 )
 from airflow_provider_ei.studio.answers import DataItem
+from airflow_provider_ei.sync.dataset.rules import SyncRules
+from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.metadata import Marks
 from airflow_provider_ei.sync.plan import (
     DeleteDouble,
@@ -26,8 +28,6 @@ from airflow_provider_ei.sync.plan import (
     WriteDigest,
     plan_item,
 )
-from airflow_provider_ei.sync.rules import SyncRules
-from airflow_provider_ei.sync.source import SourceItem
 
 #: What is to be done with an item. ``metadata``: they alone have changed. ``look``: it looks other than it did, so its
 #: metadata and files have to be read before it is planned again. ``renew``: only its looks have changed, and they are
@@ -126,7 +126,7 @@ def check_deletes(plan: DatasetPlan, rules: SyncRules) -> None:
         raise EdgeImpulseDeleteLimitError(
             f"{what}; max_delete allows {rules.most_deletes}. Nothing was changed. If they are to go, raise max_delete."
         )
-    if deletes > rules.largest_part * there:
+    if deletes / there > rules.largest_part:
         raise EdgeImpulseDeleteLimitError(
             f"{what}, that is {deletes / there:.0%} of the {there} that are there; {rules.largest_part:.0%} may be "
             "deleted. Nothing was changed. If they are to go, set max_delete to a percentage such as '100%'."

@@ -14,8 +14,8 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.sync.apply import Effort
+from airflow_provider_ei.sync.dataset.summary import MOST_FAILURES, REASON_LENGTH, Failure
 from airflow_provider_ei.sync.progress import EVERY, bytes_in_words, seconds_in_words
-from airflow_provider_ei.sync.summary import MOST_FAILURES, REASON_LENGTH, Failure
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +78,11 @@ class Tally:
                 self._told = now
                 log.info("%s", self._line(now - self._begun))
 
+    def answered(self) -> None:
+        """Take note that the service has taken an item, which is still to be seen in a listing."""
+        with self._lock:
+            self._in_a_row = 0
+
     def fail(self, name: str, error: EdgeImpulseError) -> None:
         """Count an item that is not in step."""
         log.error("%s", f"Data item {name!r}: {error}" if repr(name) not in str(error) else error)
@@ -98,7 +103,7 @@ class Tally:
         reason = reason.removeprefix(f"Data item {name!r}: ")
         if len(self.failures) < MOST_FAILURES:
             short = reason if len(reason) <= REASON_LENGTH else reason[: REASON_LENGTH - 1] + "…"
-            self.failures.append(Failure(name=name, reason=short))
+            self.failures.append(Failure(name=_unicode(name), reason=_unicode(short)))
 
     def _line(self, seconds: float) -> str:
         done, effort = self._sent, self.effort
@@ -107,3 +112,8 @@ class Tally:
             f"{bytes_in_words(effort.bytes_sent)}, {bytes_in_words(effort.bytes_sent / seconds)}/s, about "
             f"{seconds_in_words((self._expected - done) * seconds / done)} left."
         )
+
+
+def _unicode(text: str) -> str:
+    """Spell out what is no Unicode: a name on a disk can be any bytes, and no XCom takes them."""
+    return text.encode(errors="backslashreplace").decode()

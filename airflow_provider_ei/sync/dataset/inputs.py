@@ -6,15 +6,15 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
+from airflow_provider_ei.sync.dataset.ignore import Filter
+from airflow_provider_ei.sync.dataset.rules import Shard, SyncRules
+from airflow_provider_ei.sync.dataset.source import GivenMetadata, SourceItem
+from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
 from airflow_provider_ei.sync.file_specs import parse_literal, resolve_files
-from airflow_provider_ei.sync.ignore import Filter
 from airflow_provider_ei.sync.inputs import whole_number
 from airflow_provider_ei.sync.metadata import metadata_texts
 from airflow_provider_ei.sync.names import check_text
 from airflow_provider_ei.sync.places import OpenStore
-from airflow_provider_ei.sync.rules import Shard, SyncRules
-from airflow_provider_ei.sync.source import GivenMetadata, SourceItem
-from airflow_provider_ei.sync.tree import Tree, read_tree
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from airflow_provider_ei.exceptions import (
@@ -19,21 +19,21 @@ from airflow_provider_ei.exceptions import (
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.client import PAGE_ITEMS, StudioClient
 from airflow_provider_ei.sync.apply import Effort, ItemUpload
-from airflow_provider_ei.sync.crew import share
-from airflow_provider_ei.sync.dataset_plan import (
+from airflow_provider_ei.sync.dataset.crew import share
+from airflow_provider_ei.sync.dataset.plan import (
     DatasetPlan,
     PlannedItem,
     check_deletes,
     plan_dataset,
     plan_source_item,
 )
+from airflow_provider_ei.sync.dataset.rules import Shard, SyncRules
+from airflow_provider_ei.sync.dataset.source import SourceItem
+from airflow_provider_ei.sync.dataset.summary import MOST_NAMES, SyncSummary, failures_in_words, in_words, would_do
+from airflow_provider_ei.sync.dataset.tally import Tally
+from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.files import LocalFile
 from airflow_provider_ei.sync.item import hash_files
-from airflow_provider_ei.sync.rules import Shard, SyncRules
-from airflow_provider_ei.sync.source import SourceItem
-from airflow_provider_ei.sync.summary import MOST_NAMES, SyncSummary, failures_in_words, in_words, would_do
-from airflow_provider_ei.sync.tally import Tally
-from airflow_provider_ei.sync.tree import Tree
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,8 @@ class DatasetSync:
             elif not item.changes:
                 tally.done(item.source.name, "unchanged")
         if dry_run:
-            return would_do(plan, self._summary())
+            would = replace(plan, deletes=()) if tally.failed else plan  # nothing is deleted when items fail
+            return would_do(would, self._summary())
         self._apply([item for item in plan.items if item.changes])
         self._delete(plan.deletes)
         summary = self._summary()
@@ -150,7 +151,8 @@ class DatasetSync:
 
     def _list(self) -> Sequence[DataItem]:
         self._listed_at = time.monotonic()
-        return self._client.list_data_items(self._organization_id, self._dataset, with_files=True)
+        listed = self._client.list_data_items(self._organization_id, self._dataset, with_files=True)
+        return [item for item in listed if item.dataset == self._dataset]
 
     def _compare(self) -> DatasetPlan:
         return plan_dataset(self._source.items, self._source.empty, self._listed, self._dataset, self._rules)
@@ -171,11 +173,13 @@ class DatasetSync:
 
         A file that is written again within the same tick, with the same size, would look as it did when it was read.
         """
-        times = (file.mtime_ns for item in items for file in item.files if isinstance(file, LocalFile))
-        newest = max(times, default=0)
+        now = time.time_ns()
+        files = (file for item in items for file in (*item.files, item.sidecar))
+        times = (file.mtime_ns for file in files if isinstance(file, LocalFile))
+        newest = max((mtime for mtime in times if mtime <= now), default=0)  # what is dated ahead says nothing
         tick = 2.0 if newest % 1_000_000_000 == 0 else 0.02  # some file systems know whole seconds only
-        age = (time.time_ns() - newest) / 1e9
-        if 0 <= age < tick:
+        age = (now - newest) / 1e9
+        if age < tick:
             self._client.sleep(tick - age)
 
     # --- apply --------------------------------------------------------------------------------------------
@@ -195,6 +199,7 @@ class DatasetSync:
             old = planned.listed and time.monotonic() - self._listed_at > FRESH_SECONDS
             if not self._advance(sent, None if old else planned.listed, looks=each):
                 unseen[name] = sent
+                self._tally.answered()
             self._tally.sent()
 
         self._tally.expect(len(changing))
@@ -237,10 +242,12 @@ class DatasetSync:
     # --- delete -------------------------------------------------------------------------------------------
 
     def _delete(self, deletes: Sequence[DataItem]) -> None:
-        if deletes and self._tally.failed:
+        if not deletes:
+            return
+        if self._tally.failed:
             log.warning("Nothing is deleted, since data items have failed.")
             return
-        still = {item.id for item in self._listed}
+        still = {item.id for item in self._compare().deletes}  # by the newest listing: some may be another sync's now
         self._share([item for item in deletes if item.id in still], self._delete_one)
 
     def _delete_one(self, item: DataItem) -> None:

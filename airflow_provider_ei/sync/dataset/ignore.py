@@ -1,0 +1,67 @@
+"""Which files of a source take part, by patterns as ``.gitignore`` writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pathspec
+
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.sync.file_specs import parse_literal
+
+
+class Filter:
+    """Include and exclude patterns; paths are relative to the source, with ``/`` between folders.
+
+    :param include: a file takes part when one of these patterns matches it; None for all.
+    :param exclude: and none of these does; a pattern with ``!`` takes one back.
+    :raises EdgeImpulseInputError: when they are no texts, or no patterns.
+    """
+
+    def __init__(self, include: object = None, exclude: object = None) -> None:
+        excluded = _lines("exclude", exclude)
+        self._include = _spec("include", _lines("include", include))
+        self._exclude = _spec("exclude", excluded)
+        # Of folders themselves: that a pattern is for folders only (``raw/``, ``!*/``) makes no difference there.
+        self._excluded_folders = _spec("exclude", [line.rstrip().rstrip("/") or line for line in excluded])
+        self._entered: dict[str, bool] = {}
+
+    def takes(self, path: str) -> bool:
+        """Whether a file takes part, in a folder that is entered."""
+        if self._include is not None and not self._include.match_file(path):
+            return False
+        return self._exclude is None or not self._exclude.match_file(path)
+
+    def enters(self, folder: str) -> bool:
+        """Whether anything below a folder can take part; as in git, nothing can below an excluded one."""
+        return self._excluded_folders is None or not self._excluded_folders.match_file(folder)
+
+    def reaches(self, path: str) -> bool:
+        """Whether a file takes part, for one who does not go through the folders that it is in."""
+        return self._enters_all(path.rpartition("/")[0]) and self.takes(path)
+
+    def _enters_all(self, folder: str) -> bool:
+        if folder not in self._entered:
+            above = folder.rpartition("/")[0]
+            self._entered[folder] = not folder or (self._enters_all(above) and self.enters(folder))
+        return self._entered[folder]
+
+
+def _lines(field: str, patterns: object) -> Sequence[str]:
+    if patterns is None:
+        return ()
+    lines = parse_literal(patterns) if isinstance(patterns, str) else patterns  # a template that rendered to a list
+    if isinstance(lines, str):
+        lines = lines.splitlines()
+    if not isinstance(lines, Sequence) or not all(isinstance(line, str) for line in lines):
+        raise EdgeImpulseInputError(
+            f"{field} must be a list of patterns as in .gitignore, such as ['*.csv', '!raw/'], not {patterns!r}."
+        )
+    return lines
+
+
+def _spec(field: str, lines: Sequence[str]) -> pathspec.GitIgnoreSpec | None:
+    try:
+        return pathspec.GitIgnoreSpec.from_lines(lines) if lines else None
+    except ValueError as error:
+        raise EdgeImpulseInputError(f"{field}: {error}") from None

@@ -1,0 +1,225 @@
+"""What can go wrong with a sync and not with a single upload; over plain HTTP and over TLS.
+
+Every fault at every request, and kills, are in ``test_sync_exhaustive`` and ``test_sync_kill``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import pytest
+
+from airflow_provider_ei.exceptions import (
+    EdgeImpulseAnswerError,
+    EdgeImpulseAuthError,
+    EdgeImpulseFileError,
+    EdgeImpulseRefusedError,
+    EdgeImpulseSyncError,
+)
+from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.sync import plan as plan_module
+from airflow_provider_ei.sync.apply import ItemUpload
+from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.metadata import SYNC_MARK
+from tests.sync.support import ORGANIZATION, MadeUpFile, changes
+
+from . import trees
+from .support import ADD, CREATE, DATASET, DELETE, LIST, UPDATE, Lab
+from .trees import FOREIGN, SMALL_ITEM_BYTES, TREES, VersionedFile, sync
+
+A, B = TREES["A"], TREES["B"]
+
+each_crew = pytest.mark.parametrize("workers", [1, 4], ids=["one worker", "four workers"])
+
+
+@pytest.fixture
+def there(either_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """An emulator that has A, and what is foreign."""
+    monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", SMALL_ITEM_BYTES)
+    either_lab.put(FOREIGN)
+    with either_lab.client() as client:
+        sync(client, A)
+    either_lab.server.clear_requests()
+    return either_lab
+
+
+def assert_at_rest(lab: Lab, folders: trees.Folders) -> None:
+    """A quiet run makes it right, and one more has nothing to do."""
+    with lab.client() as client:
+        sync(client, folders)
+        assert trees.problem(lab, folders) is None
+        lab.server.clear_requests()
+        sync(client, folders)
+    assert changes(lab.server) == []
+
+
+def fails(lab: Lab, workers: int = 1, **settings: int) -> EdgeImpulseSyncError:
+    """A sync of B does not end well, and breaks nothing."""
+    before = lab.state()
+    with lab.client(connections=workers, **settings) as client, pytest.raises(EdgeImpulseSyncError) as caught:
+        sync(client, B, workers)
+    assert trees.damage(lab, B, before, caught.value) is None
+    return caught.value
+
+
+class TestAnswersAreLost:
+    @each_crew
+    def test_of_all_creations(self, either_lab: Lab, workers: int) -> None:
+        """Each thread knows for itself what it has sent."""
+        either_lab.put(FOREIGN)
+        either_lab.order("drop_after", operation=CREATE, count=99)
+        with either_lab.client(connections=workers) as client:
+            summary = sync(client, A, workers)
+        assert (summary["created"], summary["ambiguous_reconciled"]) == (5, 5)
+        assert len(either_lab.received(CREATE)) == 5
+        assert trees.problem(either_lab, A) is None
+        assert_at_rest(either_lab, A)
+
+    @each_crew
+    @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "store_late"])
+    @pytest.mark.parametrize("operation", [CREATE, ADD, UPDATE, DELETE])
+    def test_of_all_first_tries(self, there: Lab, workers: int, kind: str, operation: str) -> None:
+        there.order(kind, operation=operation, count=2)
+        with there.client(connections=workers) as client:
+            summary = sync(client, B, workers)
+        assert (summary["deleted"], summary["failed"]) == (1, 0)
+        assert not there.is_late
+        assert trees.problem(there, B) is None
+        assert_at_rest(there, B)
+
+
+class TestAnItemFails:
+    @each_crew
+    @pytest.mark.parametrize("operation", [CREATE, ADD, UPDATE])
+    def test_nothing_is_deleted(self, there: Lab, workers: int, operation: str) -> None:
+        there.order("success_false", operation=operation)
+        error = fails(there, workers)
+        assert (error.summary["failed"], error.summary["deleted"]) == (1, 0)
+        assert there.received(DELETE) == []
+        assert_at_rest(there, B)
+
+    def test_because_a_file_changes(self, there: Lab) -> None:
+        before = there.state()
+        with there.client() as client, pytest.raises(EdgeImpulseSyncError, match="gone bad"):
+            sync_with(client, MeddlingVersion("1.csv", b"FIRST, B\n", meddle=_raise))
+        assert there.received(DELETE) == []
+        assert trees.damage(there, B, before, None) is None
+        assert_at_rest(there, B)
+
+    def test_deletion_is_refused(self, there: Lab) -> None:
+        there.order("success_false", operation=DELETE, count=99)
+        error = fails(there)
+        assert [failure["name"] for failure in error.summary["failures"]] == ["run gone"]
+        there.forget_faults()
+        assert_at_rest(there, B)
+
+
+class TestItEndsAtOnce:
+    @each_crew
+    @pytest.mark.parametrize("operation", [CREATE, ADD, UPDATE])
+    def test_when_the_key_is_taken_back(self, there: Lab, workers: int, operation: str) -> None:
+        there.order("status", operation=operation, status=401, count=99)
+        with there.client(connections=workers) as client, pytest.raises(EdgeImpulseAuthError):
+            sync(client, B, workers)
+        assert there.received(DELETE) == []
+        there.forget_faults()
+        assert_at_rest(there, B)
+
+    @pytest.mark.parametrize("at", [0, 2], ids=["first", "last"])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            pytest.param('{"success": true, "data": [], "totalDataItemCount": 9}', id="fewer than the total"),
+            pytest.param('{"success": true, "data": null, "totalDataItemCount": 0}', id="null"),
+            pytest.param("<html>Maintenance</html>", id="HTML"),
+        ],
+    )
+    def test_when_a_listing_cannot_be_relied_on(self, there: Lab, at: int, body: str) -> None:
+        there.order("status", at, LIST, status=200, body=body, count=99)
+        with there.client() as client, pytest.raises(EdgeImpulseAnswerError):
+            sync(client, B)
+        assert there.received(DELETE) == []
+        assert at or changes(there.server) == []
+        there.forget_faults()
+        assert_at_rest(there, B)
+
+    def test_when_the_last_listing_is_refused(self, there: Lab) -> None:
+        there.order("success_false", 2, LIST)
+        with there.client() as client, pytest.raises(EdgeImpulseRefusedError):
+            sync(client, B)
+        assert there.received(DELETE) == []
+        assert_at_rest(there, B)
+
+
+@dataclass
+class MeddlingVersion(VersionedFile):
+    """Does something when it is opened to be sent."""
+
+    meddle: Callable[[], None] = field(default=lambda: None)
+    version: str | None = "b"
+
+    def open(self) -> BinaryIO:
+        handle = super().open()
+        if self.opened == 2:  # it was read before
+            self.meddle()
+        return handle
+
+
+def _raise() -> None:
+    raise EdgeImpulseFileError("gone bad")
+
+
+def sync_with(client: StudioClient, file: VersionedFile) -> None:
+    """A sync of B, with this file in the place of its own."""
+    source = trees.source(B)
+    source[0].files = [file, *source[0].files[1:]]
+    trees.sync_source(client, source)
+
+
+class TestOthersAreAtIt:
+    """Between the first listing of a sync and its end."""
+
+    def meddle(self, lab: Lab, meddle: Callable[[], None]) -> None:
+        with lab.client() as client:
+            sync_with(client, MeddlingVersion("1.csv", b"FIRST, B\n", meddle=meddle))
+
+    def test_what_is_to_be_deleted_is_gone(self, there: Lab) -> None:
+        self.meddle(there, lambda: there.server._live.store.delete_item(there.find("run gone").id))
+        assert there.received(DELETE) == []
+        assert trees.problem(there, B) is None
+
+    def test_what_is_to_be_deleted_belongs_to_another_sync(self, there: Lab) -> None:
+        item = there.find("run gone")
+        self.meddle(there, lambda: there.edit(item, metadata=item.metadata | {SYNC_MARK: "weekly"}))
+        assert there.received(DELETE) == []
+        assert there.find("run gone").id == item.id
+
+    @pytest.mark.parametrize("name", ["run changed", "run metadata", "run touched"])
+    def test_what_is_to_be_changed_is_gone(self, there: Lab, name: str) -> None:
+        self.meddle(there, lambda: there.server._live.store.delete_item(there.find(name).id))
+        assert trees.problem(there, B) is None
+        assert_at_rest(there, B)
+
+    @pytest.mark.parametrize("metadata_update", ["replace", "merge"])
+    def test_an_upload_has_come_between_two_syncs(self, there: Lab, metadata_update: str) -> None:
+        """Other bytes under the same names and sizes; the looks that a merging server keeps say nothing of them."""
+        there.server.settings.change({"metadata_update": metadata_update})
+        files = [MadeUpFile(name, data) for name, data in B["run changed"].content.files.items()]
+        with there.client() as client:
+            wanted = WantedItem("run changed", DATASET, files, A["run changed"].content.metadata)
+            ItemUpload(client, ORGANIZATION, wanted).run()
+        assert_at_rest(there, A)
+
+
+class TestTheServiceIsDown:
+    @each_crew
+    def test_for_all_changes(self, there: Lab, workers: int) -> None:
+        for operation in (CREATE, ADD, UPDATE, DELETE):
+            there.order("status", operation=operation, status=503, count=999)
+        error = fails(there, workers)
+        assert not error.permanent
+        assert there.received(DELETE) == []
+        there.forget_faults()
+        assert_at_rest(there, B)

@@ -1,0 +1,179 @@
+"""A folder, an emulated Studio, and a sync between them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_ei.emulator import EmulatorServer, RequestRecord
+from airflow_provider_ei.emulator.records import StoredItem
+from airflow_provider_ei.exceptions import EdgeImpulseSyncError
+from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.sync.dataset import sidecar
+from airflow_provider_ei.sync.dataset.inputs import MOST_WORKERS, check_rules, read_source
+from airflow_provider_ei.sync.dataset.rules import Shard
+from airflow_provider_ei.sync.dataset.run import DatasetSync
+from airflow_provider_ei.sync.dataset.summary import SyncSummary
+from airflow_provider_ei.sync.metadata import Marks
+
+from .support import ORGANIZATION, changes, contents, made_up, no_store, users_metadata, wanted_item
+
+LIST = "listOrganizationFiles"
+CREATE, ADD, UPDATE = "addOrganizationDataItem", "addOrganizationDataFile", "updateOrganizationDataItem"
+DELETE, DELETE_FILE = "deleteOrganizationDataItem", "deleteOrganizationDataFile"
+
+METADATA = {"study": "sleep"}
+
+
+class Lab:
+    """A folder and a dataset ``d`` that is to hold it.
+
+    :ivar client: what the sync talks through.
+    :ivar someone: what others do.
+    :ivar opened: paths of the files that were opened, relative to the folder.
+    :ivar on_open: called with each of them before it is opened.
+    """
+
+    def __init__(self, server: EmulatorServer, top: Path, open_client: Callable[..., StudioClient]) -> None:
+        self.server = server
+        self.top = top
+        self._open_client = open_client
+        self.client = self.other_client()
+        self.someone = self.other_client()
+        self.opened: list[str] = []
+        self.on_open: Callable[[str], None] = lambda path: None
+        self._time = 1_600_000_000_123_456_789
+
+    # --- the folder -------------------------------------------------------------------------------------------
+
+    def write(self, files: Mapping[str, bytes | str]) -> None:
+        """Write files; each has a time of its own, long ago."""
+        for name, data in files.items():
+            path = self.top / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data.encode() if isinstance(data, str) else data)
+            self.touch(name)
+
+    def touch(self, *names: str) -> None:
+        """Give files another time."""
+        for name in names:
+            self._time += 1_000_000_000
+            os.utime(self.top / name, ns=(self._time, self._time))
+
+    def remove(self, *names: str) -> None:
+        """Remove files, and folders that have none left."""
+        for name in names:
+            (self.top / name).unlink()
+            if not any((self.top / name).parent.iterdir()):
+                (self.top / name).parent.rmdir()
+
+    def trees(self) -> dict[str, dict[str, bytes]]:
+        """The files of each item, as they are on the disk."""
+        return {
+            folder.name: {
+                str(path.relative_to(folder)): path.read_bytes()
+                for path in sorted(folder.rglob("*"))
+                if path.is_file() and path.name != sidecar.NAME
+            }
+            for folder in sorted(self.top.iterdir())
+            if folder.is_dir()
+        }
+
+    # --- the sync ---------------------------------------------------------------------------------------------
+
+    def prepare(
+        self,
+        *,
+        client: StudioClient | None = None,
+        metadata: Any = METADATA,
+        workers: int = 4,
+        depth: int = 1,
+        exclude: Any = None,
+        shard: Shard | None = None,
+        **rules: Any,
+    ) -> DatasetSync:
+        """Look at the folder."""
+        given = {"sync_id": "nightly", "delete": "never", "max_delete": None, "comparison": "digest"} | rules
+        checked = check_rules(**given, shard=shard)
+        tree = read_source(
+            source=str(self.top),
+            items=None,
+            include=None,
+            exclude=exclude,
+            depth=depth,
+            metadata=metadata,
+            open_store=no_store,
+        )
+        return DatasetSync(client or self.client, ORGANIZATION, "d", tree, checked, workers=workers)
+
+    def sync(self, *, dry_run: bool = False, **more: Any) -> SyncSummary:
+        """Sync, from an empty log of requests and of opened files."""
+        self.server.clear_requests()
+        self.opened.clear()
+        return self.prepare(**more).run(dry_run=dry_run)
+
+    def fails(self, **more: Any) -> EdgeImpulseSyncError:
+        with pytest.raises(EdgeImpulseSyncError) as caught:
+            self.sync(**more)
+        return caught.value
+
+    def other_client(self, **settings: Any) -> StudioClient:
+        """A client as the hook has it."""
+        return self._open_client(connections=MOST_WORKERS, **settings)
+
+    # --- the service ------------------------------------------------------------------------------------------
+
+    def items(self) -> dict[str, StoredItem]:
+        """The items of the dataset; no name is there twice."""
+        items = self.server.items("d")
+        assert len({item.name for item in items}) == len(items)
+        return {item.name: item for item in items}
+
+    def by_hand(self, name: str, files: Mapping[str, bytes], metadata: Mapping[str, str] | None = None) -> int:
+        """Add an item as someone else would, or as another run of ours did, by its metadata."""
+        return self.someone.add_data_item(
+            ORGANIZATION, name=name, dataset="d", metadata=metadata or {"by": "hand"}, files=made_up(files)
+        )[0]
+
+    def operations(self) -> list[str | None]:
+        """What was to change something."""
+        return [request.operation for request in changes(self.server)]
+
+    def listings(self) -> int:
+        return sum(request.operation == LIST for request in self.server.requests())
+
+    # --- what has to be true ----------------------------------------------------------------------------------
+
+    def assert_in_step(self, metadata: Mapping[str, str] = METADATA, besides: set[str] | None = None) -> None:
+        """One item for each folder, complete, with these bytes and metadata; and no others."""
+        trees, items = self.trees(), self.items()
+        assert set(items) == set(trees) | (besides or set())
+        for name, files in trees.items():
+            assert contents(self.server, items[name].id) == files, name
+            assert users_metadata(items[name].metadata) == dict(metadata), name
+            marks = Marks.of(items[name].metadata)
+            assert marks.state == wanted_item(files, metadata, read=True).digest, name
+            assert marks.sync == "nightly"
+
+    def assert_at_rest(self, *, opens: bool = False, **more: Any) -> None:
+        """One more run changes nothing, and takes one listing."""
+        before = self.server.state()
+        summary = self.sync(**more)
+        assert summary["unchanged"] == len(self.trees())
+        assert self.operations() == []
+        assert [request.operation for request in self.server.requests()] == [LIST]
+        assert opens or self.opened == []
+        assert self.server.state() == before
+
+
+def record_of(requests: list[RequestRecord], names: Mapping[int, str]) -> list[tuple[str | None, str]]:
+    """Each changing request with the name of its item."""
+    told = []
+    for request in requests:
+        steps = request.path.split("/data/")[1].split("/")
+        told.append((request.operation, request.fields["name"] if steps[0] == "add" else names[int(steps[0])]))
+    return told

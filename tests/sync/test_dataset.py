@@ -1,0 +1,404 @@
+"""A folder and a dataset: what a sync sends, what it reads, and what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_ei.emulator import Fault
+from airflow_provider_ei.studio import client as client_module
+from airflow_provider_ei.sync import plan as plan_module
+from airflow_provider_ei.sync.dataset import run as dataset_module
+from airflow_provider_ei.sync.dataset.source import Facts
+
+from .lab import ADD, CREATE, LIST, METADATA, UPDATE, Lab
+from .support import contents, users_metadata
+
+NAMES = [f"s{number:02}" for number in range(6)]
+FILES = {f"{name}/{file}": f"{name} {file}" for name in NAMES for file in ("motion.csv", "photos/1.jpg")}
+BYTES = sum(map(len, FILES.values()))
+
+
+@pytest.fixture
+def synced(lab: Lab) -> Lab:
+    """A lab after its first sync."""
+    lab.write(FILES)
+    lab.sync()
+    lab.assert_in_step()
+    return lab
+
+
+class TestFirst:
+    def test_everything_is_sent_and_seen(self, lab: Lab) -> None:
+        lab.write(FILES)
+        summary = lab.sync()
+        lab.assert_in_step()
+        assert summary.pop("seconds") > 0  # type: ignore[misc]
+        assert summary == {
+            **{"dataset": "d", "organization_id": 7, "sync_id": "nightly", "comparison": "digest", "dry_run": False},
+            **dict.fromkeys(("listed", "updated", "unchanged", "repaired", "deduplicated", "deleted", "failed"), 0),
+            **{"created": 6, "files_sent": 12, "bytes_sent": BYTES, "bytes_hashed": BYTES},
+            **{"requests": 8, "retries": 0, "ambiguous_reconciled": 0, "changed": NAMES, "failures": []},
+            "url": f"{lab.server.page_url}organization/7/data",
+        }
+        assert [request.operation for request in lab.server.requests()] == [LIST, *[CREATE] * 6, LIST]
+        lab.assert_at_rest()
+
+    @pytest.mark.parametrize("workers", [1, 3, 64])
+    def test_items_are_begun_in_the_order_of_their_names(self, lab: Lab, workers: int) -> None:
+        lab.write(dict(reversed(FILES.items())))
+        lab.sync(workers=workers)
+        begun = [request.fields["name"] for request in lab.server.requests() if request.operation == CREATE]
+        assert sorted(begun) == NAMES
+        if workers == 1:
+            assert begun == NAMES
+            twice = [[f"{name}/motion.csv", f"{name}/photos/1.jpg"] * 2 for name in NAMES]
+            assert lab.opened == [path for item in twice for path in item]  # to know the digest, and to send it
+        lab.assert_in_step()
+
+    def test_large_items_are_read_once(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", 10)
+        lab.write(FILES)
+        summary = lab.sync(client=lab.other_client(batch_files=1))
+        assert sorted(lab.opened) == sorted(FILES)
+        assert (summary["created"], summary["bytes_sent"], summary["bytes_hashed"]) == (6, BYTES, 0)
+        assert [lab.operations().count(each) for each in (CREATE, ADD, UPDATE)] == [6, 6, 6]
+        lab.assert_in_step()
+        lab.assert_at_rest()
+
+    def test_nothing_at_all(self, lab: Lab) -> None:
+        summary = lab.sync()
+        assert (summary["created"], summary["unchanged"], summary["failed"]) == (0, 0, 0)
+        assert [request.operation for request in lab.server.requests()] == [LIST]
+
+    def test_files_without_bytes_and_items_of_many_forms(self, lab: Lab) -> None:
+        lab.write({"a b/empty.bin": b"", "it's/x.csv": "1", "日本/é.csv": "2", 'q"/"x".csv': "3", "50%/%.csv": "4"})
+        assert lab.sync()["created"] == 5
+        lab.assert_in_step()
+        lab.assert_at_rest()
+
+
+class TestNothingHasChanged:
+    def test_one_listing_and_no_file_opened(self, synced: Lab) -> None:
+        summary = synced.sync()
+        assert (summary["unchanged"], summary["listed"], summary["requests"], summary["changed"]) == (6, 6, 1, [])
+        assert (summary["files_sent"], summary["bytes_sent"], summary["bytes_hashed"]) == (0, 0, 0)
+        synced.assert_at_rest()
+
+    @pytest.mark.parametrize(("page", "requests"), [(2, 3), (3, 2), (5, 2), (6, 1)])
+    def test_one_listing_request_for_each_page(
+        self, synced: Lab, monkeypatch: pytest.MonkeyPatch, page: int, requests: int
+    ) -> None:
+        for module in (client_module, dataset_module):
+            monkeypatch.setattr(module, "PAGE_ITEMS", page)
+        assert synced.sync()["unchanged"] == 6
+        assert [request.operation for request in synced.server.requests()] == [LIST] * requests
+        assert synced.opened == []
+
+    def test_a_page_has_a_thousand(self) -> None:
+        assert client_module.PAGE_ITEMS == 1000
+
+    def test_sidecars_are_not_read_again(self, lab: Lab) -> None:
+        lab.write({"a/x.csv": "1", "a/ei-metadata.json": '{"version": 1, "action": "add", "metadata": {"n": 1}}'})
+        lab.sync()
+        lab.assert_in_step({**METADATA, "n": "1"})
+        lab.assert_at_rest()
+
+    @pytest.mark.parametrize("metadata", [None, {}, {"note": ""}, {"a": "", "b": "x"}], ids=str)
+    @pytest.mark.parametrize("update", ["replace", "merge"])
+    def test_whatever_the_metadata_are(self, lab: Lab, metadata: Any, update: Any) -> None:
+        lab.server.settings.metadata_update = update
+        lab.write(FILES)
+        lab.sync(metadata={"gone": "x"})
+        lab.sync(metadata=metadata)
+        lab.assert_at_rest(metadata=metadata)
+        if update == "replace":
+            assert lab.prepare(metadata=metadata).shards(4) == []
+
+    @pytest.mark.parametrize("switch", [{"file_names": "latin1"}, {"metadata_update": "merge"}], ids=str)
+    def test_whatever_the_service_makes_of_names_and_metadata(self, lab: Lab, switch: dict[str, Any]) -> None:
+        lab.server.settings.change(switch)
+        lab.write({"a/é.csv": "1", "a/日本.csv": "2", 'a/"x".csv': "3", "b/x.csv": "4"})
+        assert lab.sync()["created"] == 2
+        lab.assert_at_rest()
+        lab.write({"a/é.csv": "other"})
+        assert lab.sync()["updated"] == 1
+        lab.assert_at_rest()
+        (item,) = (item for item in lab.server.items("d") if item.name == "a")
+        assert sorted(contents(lab.server, item.id).values()) == [b"2", b"3", b"other"]
+
+
+class TestOnlyTouched:
+    def test_is_hashed_once_and_only_the_fingerprint_is_written(self, synced: Lab) -> None:
+        synced.touch("s03/motion.csv")
+        before = synced.items()["s03"]
+        summary = synced.sync()
+        assert sorted(synced.opened) == ["s03/motion.csv", "s03/photos/1.jpg"]
+        assert synced.operations() == [UPDATE]
+        assert (summary["unchanged"], summary["updated"], summary["changed"]) == (6, 0, [])
+        assert (summary["bytes_sent"], summary["bytes_hashed"]) == (0, before.total_size)
+        after = synced.items()["s03"]
+        assert after.files == before.files
+        differing = {key for key in after.metadata if after.metadata[key] != before.metadata.get(key)}
+        assert differing == {"airflow_ei_fingerprint"}
+        synced.assert_in_step()
+        synced.assert_at_rest()
+
+    def test_all_of_them(self, synced: Lab) -> None:
+        synced.touch(*FILES)
+        assert synced.sync()["bytes_hashed"] == BYTES
+        assert synced.operations() == [UPDATE] * 6
+        synced.assert_at_rest()
+
+
+class TestOneHasChanged:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            pytest.param(lambda lab: lab.write({"s03/motion.csv": "longer than before"}), id="other size"),
+            pytest.param(lambda lab: lab.write({"s03/motion.csv": "S03 motion.csv"}), id="same size"),
+            pytest.param(lambda lab: lab.write({"s03/motion.csv": ""}), id="emptied"),
+            pytest.param(lambda lab: lab.write({"s03/new/x.csv": "new"}), id="one more file"),
+            pytest.param(lambda lab: lab.remove("s03/motion.csv"), id="one file less"),
+            pytest.param(lambda lab: (lab.top / "s03/motion.csv").rename(lab.top / "s03/m.csv"), id="renamed file"),
+        ],
+    )
+    @pytest.mark.parametrize("update", ["replace", "merge"])
+    def test_only_it_is_read_and_sent(self, synced: Lab, change: Any, update: Any) -> None:
+        synced.server.settings.metadata_update = update
+        others = {name: item for name, item in synced.items().items() if name != "s03"}
+        change(synced)
+        now = synced.trees()["s03"]
+        summary = synced.sync()
+        assert {path.partition("/")[0] for path in synced.opened} == {"s03"}
+        assert (summary["updated"], summary["unchanged"], summary["changed"]) == (1, 5, ["s03"])
+        assert (summary["files_sent"], summary["bytes_sent"]) == (len(now), sum(map(len, now.values())))
+        sent = [file.name for request in synced.server.requests() for file in request.files]
+        assert sorted(sent) == sorted(now)
+        assert {name: item for name, item in synced.items().items() if name != "s03"} == others
+        synced.assert_in_step()
+        synced.assert_at_rest()
+
+    def test_the_whole_dataset_is_not_listed_for_one_item(self, synced: Lab) -> None:
+        synced.write({"s03/motion.csv": "other"})
+        synced.sync()
+        listings = [request for request in synced.server.requests() if request.operation == LIST]
+        assert ["filter=" in request.query for request in listings] == [False] + [True] * (len(listings) - 1)
+
+    def test_a_new_folder_and_one_that_is_gone(self, synced: Lab) -> None:
+        synced.write({"s99/x.csv": "new"})
+        synced.remove("s00/motion.csv", "s00/photos/1.jpg")
+        (synced.top / "s00").rmdir()
+        summary = synced.sync()
+        assert (summary["created"], summary["unchanged"], summary["changed"]) == (1, 5, ["s99"])
+        assert synced.operations() == [CREATE]
+        synced.assert_in_step(besides={"s00"})
+
+    def test_files_that_were_excluded_since(self, synced: Lab) -> None:
+        synced.sync(exclude=["*.jpg"])
+        assert [[file.name for file in item.files] for item in synced.items().values()] == [["motion.csv"]] * 6
+        synced.assert_at_rest(exclude=["*.jpg"])
+
+
+class TestMetadata:
+    @pytest.mark.parametrize("update", ["replace", "merge"])
+    def test_that_have_changed_are_sent_without_a_file_being_opened(self, synced: Lab, update: Any) -> None:
+        synced.server.settings.metadata_update = update
+        files = {name: item.files for name, item in synced.items().items()}
+        summary = synced.sync(metadata={"study": "nap", "more": 1})
+        assert synced.opened == []
+        assert synced.operations() == [UPDATE] * 6
+        assert (summary["updated"], summary["bytes_sent"], summary["bytes_hashed"]) == (6, 0, 0)
+        synced.assert_in_step({"study": "nap", "more": "1"})
+        assert {name: item.files for name, item in synced.items().items()} == files
+        synced.assert_at_rest(metadata={"study": "nap", "more": 1})
+
+    @pytest.mark.parametrize("update", ["replace", "merge"])
+    def test_that_are_given_no_longer_go(self, synced: Lab, update: Any) -> None:
+        synced.server.settings.metadata_update = update
+        synced.sync(metadata=None)
+        assert synced.opened == []
+        synced.assert_in_step({})
+        synced.assert_at_rest(metadata=None)
+
+    @pytest.mark.parametrize(
+        ("text", "metadata"),
+        [
+            ('{"version": 1, "action": "add", "metadata": {"n": 1}}', {**METADATA, "n": "1"}),
+            ('{"version": 1, "action": "add", "metadata": {"study": "own"}}', {"study": "own"}),
+            ('{"version": 1, "action": "replace", "metadata": {"n": 1}}', {"n": "1"}),
+        ],
+    )
+    def test_of_a_sidecar_alone(self, synced: Lab, text: str, metadata: dict[str, str]) -> None:
+        synced.write({"s02/ei-metadata.json": text})
+        for _ in range(2):
+            summary = synced.sync()
+            assert synced.opened == ["s02/ei-metadata.json"]
+            assert synced.operations() == [UPDATE]
+            assert (summary["updated"], summary["bytes_sent"], summary["changed"]) == (1, 0, ["s02"])
+            assert users_metadata(synced.items()["s02"].metadata) == metadata
+            synced.assert_at_rest()
+            metadata = {**metadata, "m": "2"}
+            changed = json.loads(text)
+            changed["metadata"]["m"] = "2"
+            synced.write({"s02/ei-metadata.json": json.dumps(changed)})
+        synced.remove("s02/ei-metadata.json")
+        synced.sync()
+        assert synced.opened == []
+        synced.assert_in_step()
+
+    def test_of_others_stay(self, synced: Lab) -> None:
+        item = synced.items()["s01"]
+        theirs = {"label": "good", "ei_check_1": "true"}
+        synced.client.update_data_item(7, item.id, metadata={**item.metadata, **theirs})
+        synced.assert_at_rest()
+        synced.write({"s01/motion.csv": "other"})
+        synced.sync(metadata={"study": "nap"})
+        assert users_metadata(synced.items()["s01"].metadata) == {"study": "nap", **theirs}
+
+    def test_made_for_each_item(self, lab: Lab) -> None:
+        def made(item: Facts) -> dict[str, Any]:
+            return {"of": item.name, "files": item.file_count, "bytes": item.total_bytes}
+
+        lab.write({"a/x.csv": "123", "a/y.csv": "4", "b/x.csv": ""})
+        lab.sync(metadata=made)
+        metadata = {name: users_metadata(item.metadata) for name, item in lab.items().items()}
+        assert metadata == {
+            "a": {"of": "a", "files": "2", "bytes": "4"},
+            "b": {"of": "b", "files": "1", "bytes": "0"},
+        }
+        lab.assert_at_rest(metadata=made)
+
+    def test_that_cannot_be_made_for_one_item(self, lab: Lab) -> None:
+        lab.write(FILES)
+        error = lab.fails(metadata=lambda item: {"n": None if item.name == "s03" else 1})
+        assert error.permanent
+        assert [failure["name"] for failure in error.summary["failures"]] == ["s03"]
+        assert "metadata['n'] is None" in str(error)
+        assert sorted(lab.items()) == [name for name in NAMES if name != "s03"]
+
+
+class TestBySize:
+    def test_nothing_is_read_once_it_is_there(self, lab: Lab) -> None:
+        lab.write(FILES)
+        assert lab.sync(comparison="size")["comparison"] == "size"
+        lab.assert_in_step()
+        lab.touch(*FILES)
+        lab.write({"s03/motion.csv": "S03 motion.csv"})  # of the same size
+        summary = lab.sync(comparison="size")
+        assert (summary["unchanged"], lab.opened, lab.operations()) == (6, [], [])
+        lab.write({"s03/motion.csv": "longer than before"})
+        assert lab.sync(comparison="size")["changed"] == ["s03"]
+        lab.assert_in_step()
+
+    def test_what_was_overlooked_is_found_by_digest(self, synced: Lab) -> None:
+        synced.write({"s03/motion.csv": "S03 motion.csv"})
+        assert synced.sync(comparison="size")["unchanged"] == 6
+        assert synced.sync()["changed"] == ["s03"]
+        synced.assert_in_step()
+        synced.assert_at_rest()
+
+    def test_other_metadata_are_sent(self, synced: Lab) -> None:
+        synced.sync(comparison="size", metadata={"study": "nap"})
+        assert (synced.opened, synced.operations()) == ([], [UPDATE] * 6)
+        synced.assert_in_step({"study": "nap"})
+
+
+class TestTheClock:
+    """A file that is written twice within one tick of the file system's clock looks the same."""
+
+    def test_is_waited_for_when_a_file_was_written_just_now(self, lab: Lab) -> None:
+        lab.write({"a/x.csv": "1", "b/x.csv": "1"})
+        (lab.top / "b/x.csv").write_text("2")
+        slept: list[float] = []
+        lab.sync(client=lab.other_client(sleep=slept.append))
+        assert len(slept) == 1
+        assert 0 < slept[0] <= 0.02
+
+    def test_is_waited_for_when_a_sidecar_was(self, lab: Lab) -> None:
+        lab.write({"a/x.csv": "1"})
+        (lab.top / "a/ei-metadata.json").write_text('{"version": 1, "action": "add", "metadata": {}}')
+        slept: list[float] = []
+        lab.sync(client=lab.other_client(sleep=slept.append))
+        assert len(slept) == 1
+
+    def test_a_file_that_is_dated_ahead_hides_no_other(self, lab: Lab) -> None:
+        lab.write({"a/x.csv": "1", "b/x.csv": "1"})
+        ahead = time.time_ns() + 10**15
+        os.utime(lab.top / "a/x.csv", ns=(ahead, ahead))
+        (lab.top / "b/x.csv").write_text("2")
+        slept: list[float] = []
+        lab.sync(client=lab.other_client(sleep=slept.append))
+        assert len(slept) == 1
+
+    def test_is_not_waited_for_otherwise(self, synced: Lab) -> None:
+        slept: list[float] = []
+        synced.touch("s00/motion.csv")
+        synced.sync(client=synced.other_client(sleep=slept.append))
+        assert slept == []
+
+    def test_whole_seconds_take_longer(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+        lab.write({"a/x.csv": "1"})
+        second = 1_600_000_000 * 10**9
+        os.utime(lab.top / "a/x.csv", ns=(second, second))
+        clock = SimpleNamespace(time_ns=lambda: second + 10**8, monotonic=dataset_module.time.monotonic)
+        monkeypatch.setattr(dataset_module, "time", clock)
+        slept: list[float] = []
+        lab.sync(client=lab.other_client(sleep=slept.append))
+        assert slept == [pytest.approx(1.9)]
+
+    def test_a_file_written_right_after_it_was_read_is_noticed(self, lab: Lab) -> None:
+        client = lab.other_client(sleep=time.sleep)
+        for number in range(5):
+            (lab.top / "a").mkdir(exist_ok=True)
+            (lab.top / "a/x.csv").write_text(f"{number}-1")
+            sync = lab.prepare(client=client)
+            sync.plan()  # has read it
+            (lab.top / "a/x.csv").write_text(f"{number}-2")
+            seen = lab.prepare(client=client)
+            assert seen._source.items[0].fingerprint() != sync._source.items[0].fingerprint()
+            seen.run()
+            assert lab.trees()["a"]["x.csv"] == contents(lab.server, lab.items()["a"].id)["x.csv"]
+
+
+def test_shards_do_their_part_and_nothing_else(lab: Lab) -> None:
+    lab.write(FILES)
+    shards = lab.prepare().shards(3)
+    assert lab.opened == []
+    for number, shard in enumerate(shards):
+        summary = lab.sync(shard=shard)
+        assert summary["created"] == sum(shard.has(name) for name in NAMES) > 0
+        assert [each for each in lab.prepare().shards(3)] == shards[number + 1 :]
+    lab.assert_in_step()
+    lab.assert_at_rest()
+
+
+def test_a_dataset_of_the_same_name_in_other_letters_is_another_one(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should the service's filter not tell them apart: nothing of the other one is a double of ours."""
+    lab.write(FILES)
+    lab.sync()
+    for item in lab.server.items("d"):
+        lab.client.update_data_item(7, item.id, dataset="D")
+    moved = lab.server.items("D")
+    listing = lab.client.list_data_items
+    monkeypatch.setattr(
+        lab.client, "list_data_items", lambda organization, dataset, **more: listing(organization, None, **more)
+    )
+    for _ in range(2):
+        lab.sync(delete="extra")
+        assert lab.server.items("D") == moved
+        lab.assert_in_step()
+
+
+def test_progress_is_not_lost_when_the_answer_is(lab: Lab) -> None:
+    lab.write(FILES)
+    lab.server.order(*(Fault(operation=CREATE, kind="drop_after", skip=skip) for skip in (0, 3)))
+    summary = lab.sync()
+    assert (summary["created"], summary["ambiguous_reconciled"], summary["deduplicated"]) == (6, 2, 0)
+    lab.assert_in_step()
+    lab.assert_at_rest()

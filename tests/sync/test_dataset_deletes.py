@@ -1,0 +1,265 @@
+"""Deletes come last, are limited, and are never made of something else; and a dry run says exactly what a run does."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_ei.emulator import Fault
+from airflow_provider_ei.exceptions import EdgeImpulseDeleteLimitError, EdgeImpulseSyncError
+from airflow_provider_ei.sync.dataset.summary import changes
+from airflow_provider_ei.sync.metadata import STATE_MARK, SYNC_MARK
+
+from .lab import CREATE, DELETE, LIST, METADATA, UPDATE, Lab, record_of
+from .support import ORGANIZATION, contents
+
+NAMES = [f"s{number:02}" for number in range(8)]
+FILES = {f"{name}/motion.csv": f"{name} 1" for name in NAMES}
+
+
+@pytest.fixture
+def synced(lab: Lab) -> Lab:
+    """A lab after its first sync."""
+    lab.write(FILES)
+    lab.sync(delete="extra")
+    return lab
+
+
+def remove(lab: Lab, *names: str) -> None:
+    lab.remove(*(f"{name}/motion.csv" for name in names))
+
+
+class TestDeleting:
+    @pytest.mark.parametrize("workers", [1, 4])
+    def test_comes_last(self, synced: Lab, workers: int) -> None:
+        remove(synced, "s01", "s02")
+        synced.write({"new/x.csv": "1", "new 2/x.csv": "1", "s05/motion.csv": "longer than before"})
+        summary = synced.sync(delete="extra", workers=workers)
+        assert (summary["deleted"], summary["created"], summary["updated"]) == (2, 2, 1)
+        assert summary["changed"] == ["new", "new 2", "s01", "s02", "s05"]
+        operations = [request.operation for request in synced.server.requests()]
+        assert operations[-3:] == [LIST, DELETE, DELETE]
+        synced.assert_in_step()
+        synced.assert_at_rest(delete="extra")
+
+    def test_in_the_order_of_names(self, synced: Lab) -> None:
+        names = {item.id: item.name for item in synced.server.items("d")}
+        remove(synced, "s03", "s01", "s02")
+        synced.sync(delete="extra", workers=1)
+        sent = [request for request in synced.server.requests() if request.operation == DELETE]
+        assert record_of(sent, names) == [(DELETE, "s01"), (DELETE, "s02"), (DELETE, "s03")]
+
+    def test_is_not_done_unless_asked_for(self, synced: Lab) -> None:
+        remove(synced, "s01")
+        assert synced.sync()["deleted"] == 0
+        synced.assert_in_step(besides={"s01"})
+
+    @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "status"])
+    def test_whose_answer_is_lost(self, synced: Lab, kind: Any) -> None:
+        remove(synced, "s01")
+        synced.server.order(Fault(operation=DELETE, kind=kind))
+        assert synced.sync(delete="extra")["deleted"] == 1
+        synced.assert_in_step()
+
+    def test_of_an_item_that_someone_deletes_at_the_same_time(self, synced: Lab) -> None:
+        gone = synced.items()["s01"].id
+        remove(synced, "s01")
+        synced.write({"s02/motion.csv": "other"})
+        synced.on_open = lambda path: (
+            synced.someone.delete_data_item(ORGANIZATION, gone) if "s01" in synced.items() else None
+        )
+        assert synced.sync(delete="extra")["deleted"] == 1
+        synced.assert_in_step()
+
+    def test_that_is_refused(self, synced: Lab) -> None:
+        remove(synced, "s01", "s02")
+        synced.server.order(Fault(operation=DELETE, kind="success_false", error="Item is locked"))
+        error = synced.fails(delete="extra", workers=1)
+        assert "'s01'" in str(error)
+        assert "Item is locked" in str(error)
+        assert (error.summary["failed"], error.summary["deleted"]) == (1, 1)
+        assert synced.sync(delete="extra")["deleted"] == 1
+        synced.assert_in_step()
+
+    def test_of_an_item_that_was_renamed_in_studio(self, synced: Lab) -> None:
+        """It is of this sync, and the source has no such item."""
+        synced.someone.update_data_item(ORGANIZATION, synced.items()["s01"].id, name="s01 good")
+        assert synced.sync(delete="extra")["changed"] == ["s01", "s01 good"]
+        synced.assert_in_step()
+
+    def test_not_of_one_that_someone_has_taken_over(self, synced: Lab) -> None:
+        item = synced.items()["s01"]
+        remove(synced, "s01")
+        synced.someone.update_data_item(ORGANIZATION, item.id, metadata={"by": "hand"})
+        assert synced.sync(delete="extra")["deleted"] == 0
+        synced.assert_in_step(besides={"s01"})
+
+
+class TestWhatIsNotDeleted:
+    def test_an_item_whose_folder_is_empty_now(self, synced: Lab) -> None:
+        before = synced.items()["s01"]
+        (synced.top / "s01/motion.csv").unlink()
+        summary = synced.sync(delete="extra")
+        assert (summary["unchanged"], summary["deleted"]) == (7, 0)
+        assert synced.items()["s01"] == before
+
+    def test_anything_when_all_folders_are_empty(self, synced: Lab) -> None:
+        for name in FILES:
+            (synced.top / name).unlink()
+        assert synced.sync(delete="extra", max_delete="100%")["deleted"] == 0
+        assert len(synced.items()) == 8
+
+    @pytest.mark.parametrize("max_delete", [None, 100, "100%"])
+    def test_anything_from_an_empty_source(self, synced: Lab, max_delete: Any) -> None:
+        remove(synced, *NAMES)
+        with pytest.raises(EdgeImpulseDeleteLimitError, match="no data item at all"):
+            synced.sync(delete="extra", max_delete=max_delete)
+        assert synced.operations() == []
+
+    @pytest.mark.parametrize(
+        ("gone", "max_delete", "words"),
+        [
+            (5, None, "5 of the sync's data items .* 62% of the 8 that are there; 50% may be deleted"),
+            (5, 5, "50% may be deleted"),
+            (3, 2, "max_delete allows 2"),
+            (1, 0, "max_delete allows 0"),
+            (7, "80%", "88% of the 8 that are there; 80% may be deleted"),
+        ],
+    )
+    def test_more_than_allowed_and_nothing_else_is_done_either(
+        self, synced: Lab, gone: int, max_delete: Any, words: str
+    ) -> None:
+        before = synced.server.state()
+        remove(synced, *NAMES[:gone])
+        synced.write({"new/x.csv": "1", "s07/motion.csv": "other"})
+        for dry_run in (True, False):
+            with pytest.raises(EdgeImpulseDeleteLimitError, match=words):
+                synced.sync(delete="extra", max_delete=max_delete, dry_run=dry_run)
+            assert synced.operations() == []
+        assert synced.server.state() == before
+
+    @pytest.mark.parametrize(("gone", "max_delete"), [(4, None), (4, 4), (6, "80%"), (7, "100%")])
+    def test_as_much_as_allowed_is(self, synced: Lab, gone: int, max_delete: Any) -> None:
+        remove(synced, *NAMES[:gone])
+        assert synced.sync(delete="extra", max_delete=max_delete)["deleted"] == gone
+        synced.assert_in_step()
+
+    def test_all_when_all_folders_were_renamed(self, synced: Lab) -> None:
+        for name in NAMES:
+            (synced.top / name).rename(synced.top / f"new {name}")
+        with pytest.raises(EdgeImpulseDeleteLimitError, match="100% of the 8"):
+            synced.sync(delete="extra")
+        assert sorted(synced.items()) == NAMES
+
+    def test_all_when_the_items_are_said_to_lie_deeper(self, synced: Lab) -> None:
+        synced.write({"s00/sub/x.csv": "1"})
+        with pytest.raises(EdgeImpulseDeleteLimitError, match="100% of the 8"):
+            synced.sync(delete="extra", depth=2)
+        assert sorted(synced.items()) == NAMES
+
+
+def mixture(lab: Lab) -> None:
+    """One of each: what a sync can find."""
+    lab.write(FILES)
+    lab.sync(delete="extra")
+    lab.write({"new/x.csv": "1", "new/y.csv": "22", "s00/motion.csv": "longer", "s01/motion.csv": "S01 1"})
+    lab.touch("s02/motion.csv")
+    lab.write({"s03/ei-metadata.json": '{"version": 1, "action": "add", "metadata": {"n": 1}}'})
+    remove(lab, "s04")
+    items = lab.items()
+    lab.someone.delete_file(ORGANIZATION, items["s05"].id, "motion.csv")
+    lab.someone.update_data_item(ORGANIZATION, items["s06"].id, metadata={**items["s06"].metadata, "study": "nap"})
+    lab.by_hand("s02", contents(lab.server, items["s02"].id), items["s02"].metadata)
+    lab.by_hand("mine", {"x.csv": b"1"})
+    half = {**items["s07"].metadata, STATE_MARK: "pending", SYNC_MARK: "nightly"}
+    lab.someone.update_data_item(ORGANIZATION, items["s07"].id, metadata=half)
+
+
+class TestDryRun:
+    EQUAL = (
+        *("listed", "created", "updated", "unchanged", "repaired", "deduplicated", "deleted", "failed"),
+        *("files_sent", "bytes_sent", "failures", "sync_id", "comparison", "url"),
+    )
+
+    @pytest.mark.parametrize("comparison", ["digest", "size"])
+    @pytest.mark.parametrize("update", ["replace", "merge"])
+    @pytest.mark.parametrize("delete", ["never", "extra"])
+    def test_says_what_the_run_does(self, lab: Lab, update: Any, delete: str, comparison: str) -> None:
+        lab.server.settings.metadata_update = update
+        mixture(lab)
+        rules = {"delete": delete, "comparison": comparison}
+        before = lab.server.state()
+        would = lab.sync(dry_run=True, **rules)
+        assert lab.operations() == []
+        assert {request.operation for request in lab.server.requests()} == {LIST}
+        assert lab.server.state() == before
+        assert would["dry_run"]
+        assert would["changed"] == []
+
+        ids = {item.id: item.name for item in lab.server.items("d")}
+        did = lab.sync(**rules)
+        assert {what: would[what] for what in self.EQUAL} == {what: did[what] for what in self.EQUAL}  # type: ignore
+        sent = record_of([request for request in lab.server.requests() if request.changed], ids)
+        plan = would["plan"]
+        by_name = {operation: {name for each, name in sent if each == operation} for operation, _ in sent}
+        assert by_name[CREATE] == set(plan["create"])
+        doubles = {"s02"}
+        assert by_name[DELETE] - doubles == set(plan["delete"])
+        renewed = {"s02"} if comparison == "digest" else set()
+        touched = {name for operation, name in sent if operation not in (CREATE, DELETE)}
+        assert touched - renewed == {*plan["update"], *plan["repair"]}
+        assert did["changed"] == sorted({*plan["create"], *plan["update"], *plan["repair"], *plan["delete"]})
+
+        again = lab.sync(dry_run=True, **rules)
+        assert changes(again) == 0
+        assert not any(again["plan"].values())
+
+    def test_of_a_first_sync(self, lab: Lab) -> None:
+        lab.write(FILES)
+        would = lab.sync(dry_run=True)
+        assert would["plan"] == {"create": NAMES, "update": [], "repair": [], "delete": []}
+        assert (would["created"], would["bytes_sent"]) == (8, sum(map(len, FILES.values())))
+        assert lab.server.items() == []
+
+    @pytest.mark.parametrize("failure", ["source", "conflict"])
+    def test_tells_what_fails_and_that_nothing_is_deleted_then(self, synced: Lab, failure: str) -> None:
+        remove(synced, "s01")
+        if failure == "source":
+            (synced.top / "s02/y.csv").symlink_to("/nowhere")
+        else:
+            synced.write({"hand/x.csv": "1"})
+            synced.by_hand("hand", {"x.csv": b"1"})
+        would = synced.sync(dry_run=True, delete="extra")
+        assert would["failed"] == 1
+        assert (would["deleted"], would["plan"]["delete"]) == (0, [])
+        error = synced.fails(delete="extra")
+        assert error.summary["failures"] == would["failures"]
+        assert "s01" in synced.items()
+
+    def test_lists_a_bounded_number_of_names(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("airflow_provider_ei.sync.dataset.summary.MOST_NAMES", 3)
+        lab.write(FILES)
+        would = lab.sync(dry_run=True)
+        assert (would["plan"]["create"], would["created"]) == (NAMES[:3], 8)
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "drop_before", "store_late"])
+@pytest.mark.parametrize("operation", [CREATE, UPDATE, DELETE])
+def test_the_mixture_through_lost_answers(lab: Lab, operation: str, kind: Any) -> None:
+    """Whatever is lost, one more run at most leaves exactly what the folder has."""
+    mixture(lab)
+    lab.client = lab.other_client(sleep=lambda seconds: time.sleep(0.1))  # longer than an answer is late
+    for skip in (0, 1):
+        lab.server.order(Fault(operation=operation, kind=kind, skip=skip, delay_seconds=0.05))
+    with suppress(EdgeImpulseSyncError):
+        lab.sync(delete="extra")
+    requests.delete(f"{lab.server.page_url}emulator/faults", timeout=30).raise_for_status()
+    lab.sync(delete="extra")
+    (lab.top / "s03/ei-metadata.json").unlink()
+    lab.sync(delete="extra")
+    lab.assert_in_step(METADATA, besides={"mine"})
+    lab.assert_at_rest(delete="extra")

@@ -1,0 +1,356 @@
+"""What fails, and what that must not do to the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_ei.emulator import Fault
+from airflow_provider_ei.exceptions import (
+    EdgeImpulseAnswerError,
+    EdgeImpulseAuthError,
+    EdgeImpulseCancelledError,
+    EdgeImpulseInputError,
+    EdgeImpulseUnavailableError,
+)
+from airflow_provider_ei.sync.dataset.summary import MOST_FAILURES
+from airflow_provider_ei.sync.metadata import Marks
+
+from .lab import CREATE, DELETE, LIST, Lab
+
+NAMES = [f"s{number:02}" for number in range(6)]
+FILES = {f"{name}/motion.csv": f"{name} 1" for name in NAMES}
+
+
+@pytest.fixture
+def synced(lab: Lab) -> Lab:
+    """A lab after its first sync; one item has gone from the folder since."""
+    lab.write({**FILES, "gone/x.csv": "1"})
+    lab.sync()
+    lab.remove("gone/x.csv")
+    return lab
+
+
+def names(error: Any) -> list[str]:
+    return sorted(failure["name"] for failure in error.summary["failures"])
+
+
+class TestOneItem:
+    """The others are done, nothing is deleted, and the next run does what is left."""
+
+    def assert_only(self, lab: Lab, name: str, words: str, *, permanent: bool, **more: Any) -> None:
+        error = lab.fails(delete="extra", **more)
+        assert names(error) == [name]
+        assert error.summary["failures"][0]["reason"] in str(error)
+        assert words in str(error)
+        assert str(error).startswith(f"1 of {len(lab.trees())} data items are not in step:\n  {name!r}: ")
+        assert error.permanent == permanent
+        assert (error.summary["failed"], error.summary["deleted"]) == (1, 0)
+        assert DELETE not in lab.operations()
+        assert "gone" in lab.items()
+
+    def assert_next_run(self, lab: Lab, name: str, **counts: int) -> None:
+        summary = lab.sync(delete="extra")
+        assert summary["changed"] == sorted(["gone", name])
+        assert (summary["deleted"], summary["failed"]) == (1, 0)
+        assert {what: summary[what] for what in counts} == counts  # type: ignore[literal-required]
+        assert {path.partition("/")[0] for path in lab.opened} <= {name}
+        lab.assert_in_step()
+        lab.assert_at_rest()
+
+    @pytest.mark.parametrize("workers", [1, 4])
+    @pytest.mark.parametrize(
+        ("fault", "words", "permanent"),
+        [
+            pytest.param({"kind": "success_false", "error": "Dataset is archived"}, "archived", True, id="refused"),
+            pytest.param({"kind": "status", "status": 400}, "400", True, id="bad request"),
+            pytest.param({"kind": "status", "status": 503, "count": 2}, "503", False, id="down"),
+            pytest.param({"kind": "status", "status": 429, "count": 2}, "429", False, id="throttled"),
+            pytest.param({"kind": "drop_before", "count": 2}, "", False, id="dropped"),
+        ],
+    )
+    def test_that_the_service_does_not_take(
+        self, synced: Lab, fault: dict[str, Any], words: str, permanent: bool, workers: int
+    ) -> None:
+        synced.write({"s04/motion.csv": "longer than before", "new/x.csv": "1"})
+        synced.server.order(Fault(operation=CREATE, **fault))
+        client = synced.other_client(retry_attempts=2)
+        self.assert_only(synced, "new", words, permanent=permanent, client=client, workers=workers)
+        assert "s04" in synced.trees()
+        self.assert_next_run(synced, "new", created=1, unchanged=6)
+
+    def test_that_is_half_done(self, synced: Lab) -> None:
+        synced.write({"s04/motion.csv": "longer than before"})
+        synced.server.order(Fault(operation="addOrganizationDataFile", kind="status", status=400))
+        self.assert_only(synced, "s04", "400", permanent=True)
+        assert not Marks.of(synced.items()["s04"].metadata).complete
+        self.assert_next_run(synced, "s04", repaired=1, unchanged=5)
+
+    @pytest.mark.parametrize("at", [1, 2])
+    def test_whose_file_changes_while_it_is_read_or_sent(self, synced: Lab, at: int) -> None:
+        synced.write({"new/x.csv": "1"})
+        opened: list[str] = []
+
+        def change(path: str) -> None:
+            opened.append(path)
+            if opened.count("new/x.csv") == at:
+                synced.write({"new/x.csv": "2"})
+
+        synced.on_open = change
+        self.assert_only(synced, "new", "was changed after the task had begun with it", permanent=False)
+        synced.on_open = lambda path: None
+        self.assert_next_run(synced, "new", created=1, unchanged=6)
+
+    def test_whose_file_is_removed_meanwhile(self, synced: Lab) -> None:
+        synced.write({"new/x.csv": "1", "new/y.csv": "1"})
+        synced.on_open = lambda path: (synced.top / "new/x.csv").unlink(missing_ok=True)
+        self.assert_only(synced, "new", "cannot be read now: No such file or directory", permanent=False)
+        self.assert_next_run(synced, "new", created=1, unchanged=6)
+
+    def test_with_a_link_that_leads_nowhere(self, synced: Lab) -> None:
+        (synced.top / "s03/y.csv").symlink_to("/nowhere")
+        self.assert_only(synced, "s03", "which does not exist", permanent=True)
+        (synced.top / "s03/y.csv").unlink()
+        synced.write({"s03/y.csv": "1"})
+        self.assert_next_run(synced, "s03", updated=1, unchanged=5)
+
+    def test_whose_disk_is_not_mounted(self, synced: Lab) -> None:
+        elsewhere = synced.top.parent / "disk"
+        (synced.top / "s03").rename(elsewhere)
+        (synced.top / "s03").symlink_to(elsewhere)
+        elsewhere.rename(synced.top.parent / "unmounted")
+        error = synced.fails(delete="extra")
+        assert "s03" in synced.items()
+        assert names(error) == ["s03"]
+
+    def test_with_a_sidecar_that_is_wrong(self, synced: Lab) -> None:
+        synced.write({"s03/ei-metadata.json": "{}"})
+        self.assert_only(synced, "s03", "'s03': ", permanent=True)
+        synced.write({"s03/ei-metadata.json": '{"version": 1, "action": "add", "metadata": {}}', "s03/y.csv": "1"})
+        summary = synced.sync(delete="extra")
+        assert (summary["updated"], summary["deleted"]) == (1, 1)
+        synced.assert_in_step()
+
+    def test_with_names_that_collide(self, synced: Lab) -> None:
+        synced.write({"s03/MOTION.csv": "1"})
+        self.assert_only(synced, "s03", "have names that collide", permanent=True)
+
+    def test_with_a_name_that_cannot_travel(self, synced: Lab) -> None:
+        (synced.top / "s 04 ").mkdir()
+        synced.write({"s 04 /x.csv": "1"})
+        self.assert_only(synced, "s 04 ", "begins or ends with white space", permanent=True)
+
+
+def test_a_name_that_is_no_text_is_told_in_plain_characters(lab: Lab) -> None:
+    """What is told goes into XComs and databases, which take nothing but Unicode."""
+    folder = os.fsencode(lab.top) + b"/bad\xff"
+    os.mkdir(folder)
+    with open(folder + b"/x.csv", "wb") as file:
+        file.write(b"1")
+    lab.write({"good/\udcff.csv": "1", "fine/x.csv": "2"})
+    would, error = lab.sync(dry_run=True), lab.fails()
+    assert names(error) == ["bad\\udcff", "good"]
+    for told in (would, error.summary, str(error)):
+        json.dumps(told, ensure_ascii=False).encode()
+    assert list(lab.items()) == ["fine"]
+
+
+class TestManyItems:
+    def test_the_first_failures_are_told_and_all_are_counted(self, lab: Lab) -> None:
+        lab.write({f"s{number:02}/x.csv": "1" for number in range(MOST_FAILURES + 5)})
+        lab.server.order(Fault(operation=CREATE, kind="success_false", error="no " * 200, count=100))
+        error = lab.fails()
+        assert error.summary["failed"] == MOST_FAILURES + 5
+        assert len(error.summary["failures"]) == MOST_FAILURES
+        assert max(len(failure["reason"]) for failure in error.summary["failures"]) == 300
+        assert str(error).endswith("\n  and 5 more.")
+        assert lab.items() == {}
+
+    def test_permanent_only_when_all_are(self, lab: Lab) -> None:
+        lab.write(FILES)
+        lab.server.order(
+            Fault(operation=CREATE, kind="success_false"), Fault(operation=CREATE, kind="status", status=503, skip=1)
+        )
+        error = lab.fails(workers=1, client=lab.other_client(retry_attempts=1))
+        assert (names(error), error.permanent) == (["s00", "s01"], False)
+
+
+class TestServiceThatIsDown:
+    MANY = {f"s{number:02}/x.csv": str(number) for number in range(40)}
+
+    def test_ends_the_run_early(self, lab: Lab) -> None:
+        lab.write(self.MANY)
+        lab.server.order(Fault(operation=CREATE, kind="status", status=503, skip=3, count=10_000))
+        error = lab.fails(workers=1, client=lab.other_client(retry_attempts=2))
+        assert (error.summary["created"], error.summary["failed"], error.permanent) == (3, 37, False)
+        tried = {request.fields["name"] for request in lab.server.requests() if request.operation == CREATE}
+        assert sorted(tried) == [f"s{number:02}" for number in range(11)]
+        assert error.summary["failures"][-1]["reason"].startswith("Not tried: the 8 data items before it")
+
+    @pytest.mark.parametrize("workers", [2, 8])
+    def test_with_several_workers(self, lab: Lab, workers: int) -> None:
+        lab.write(self.MANY)
+        lab.server.order(Fault(operation=CREATE, kind="status", status=503, count=10_000))
+        error = lab.fails(workers=workers, client=lab.other_client(retry_attempts=1))
+        assert error.summary["failed"] == 40
+        tried = {request.fields["name"] for request in lab.server.requests() if request.operation == CREATE}
+        assert max(8, 2 * workers) <= len(tried) < max(8, 2 * workers) + workers
+
+    def test_one_success_in_between_is_enough_to_go_on(self, lab: Lab) -> None:
+        lab.write(self.MANY)
+        for number in range(40):
+            if number % 6:
+                lab.server.order(Fault(operation=CREATE, kind="status", status=503, skip=number))
+        error = lab.fails(workers=1, client=lab.other_client(retry_attempts=1))
+        assert error.summary["created"] + error.summary["failed"] == 40
+        assert not [failure for failure in error.summary["failures"] if "Not tried" in failure["reason"]]
+        lab.sync()
+        lab.assert_in_step()
+
+    def test_from_the_beginning(self, synced: Lab) -> None:
+        before = synced.server.state()
+        synced.server.order(Fault(operation="*", kind="status", status=503, count=100))
+        with pytest.raises(EdgeImpulseUnavailableError):
+            synced.sync(delete="extra", client=synced.other_client(retry_attempts=2))
+        assert [request.operation for request in synced.server.requests()] == [LIST] * 2
+        assert synced.server.state() == before
+
+
+class TestListingThatIsWrong:
+    """What is not listed is not taken for what is not there."""
+
+    BODIES = {
+        "empty": '{"success": true, "totalDataItemCount": 7, "data": []}',
+        "no list": '{"success": true, "totalDataItemCount": 0}',
+        "html": "<html>Welcome</html>",
+        "refused": '{"success": false, "error": "try later"}',
+        "filter": '{"success": true, "filterParseError": "?", "totalDataItemCount": 0, "data": []}',
+    }
+
+    @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+    def test_at_the_beginning_ends_all(self, synced: Lab, body: str) -> None:
+        before = synced.server.state()
+        synced.write({"new/x.csv": "1"})
+        synced.server.order(Fault(operation=LIST, kind="status", status=200, body=body, count=100))
+        with pytest.raises(Exception, match=LIST):
+            synced.sync(delete="extra", max_delete="100%")
+        assert synced.operations() == []
+        assert synced.server.state() == before
+
+    @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+    def test_at_the_end_deletes_nothing(self, synced: Lab, body: str) -> None:
+        synced.write({f"new {number}/x.csv": "1" for number in range(3)})
+        synced.server.order(Fault(operation=LIST, kind="status", status=200, body=body, skip=1, count=100))
+        with pytest.raises(Exception, match=LIST):
+            synced.sync(delete="extra", max_delete="100%", client=synced.other_client(retry_attempts=1))
+        assert DELETE not in synced.operations()
+        assert len(synced.items()) == 10
+        requests.delete(f"{synced.server.page_url}emulator/faults", timeout=30).raise_for_status()
+        assert synced.sync(delete="extra")["changed"] == ["gone"]
+        synced.assert_in_step()
+
+    def test_an_item_that_is_listed_late(self, synced: Lab) -> None:
+        """The service answers, and stores the item after the listing at the end."""
+        synced.write({f"new {number}/x.csv": "1" for number in range(3)})
+        synced.server.order(Fault(operation=CREATE, kind="store_late", delay_seconds=0.3))
+        client = synced.other_client(sleep=lambda seconds: time.sleep(0.4))
+        assert synced.sync(client=client)["created"] == 3
+        synced.assert_in_step(besides={"gone"})
+
+    def test_short_of_one_item(self, synced: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("airflow_provider_ei.studio.client.PAGE_ITEMS", 3)
+        last = '{"success": true, "totalDataItemCount": 7, "data": []}'
+        synced.server.order(Fault(operation=LIST, kind="status", status=200, body=last, skip=2, count=3))
+        with pytest.raises(EdgeImpulseAnswerError, match="6 data items of 7"):
+            synced.sync(delete="extra")
+        assert synced.operations() == []
+
+
+class TestWrongKey:
+    def test_stops_at_once(self, lab: Lab) -> None:
+        lab.write(FILES)
+        with pytest.raises(EdgeImpulseAuthError):
+            lab.sync(client=lab.other_client(api_key="ei_another_key"))
+        assert len(lab.server.requests()) == 1
+        assert lab.opened == []
+
+    def test_that_is_withdrawn_in_the_middle(self, lab: Lab) -> None:
+        lab.write({f"s{number:02}/x.csv": "1" for number in range(30)})
+        lab.server.order(Fault(operation=CREATE, kind="status", status=401, skip=5, count=1000))
+        with pytest.raises(EdgeImpulseAuthError):
+            lab.sync(workers=2)
+        assert lab.operations().count(CREATE) <= 5 + 2 + 1
+        assert len(lab.items()) <= 6
+
+    def test_that_may_not_delete(self, synced: Lab) -> None:
+        synced.server.order(Fault(operation=DELETE, kind="status", status=403, count=9))
+        with pytest.raises(EdgeImpulseAuthError):
+            synced.sync(delete="extra")
+        assert "gone" in synced.items()
+
+
+class TestCancelled:
+    @pytest.mark.parametrize("workers", [1, 4])
+    def test_in_the_middle(self, lab: Lab, workers: int) -> None:
+        lab.write({**FILES, "gone/x.csv": "1"})
+        lab.sync()
+        lab.remove("gone/x.csv")
+        lab.write({f"new {number}/x.csv": str(number) for number in range(20)})
+        client = lab.other_client()
+        lab.on_open = lambda path: client.cancel() if path == "new 13/x.csv" else None
+        with pytest.raises(EdgeImpulseCancelledError):
+            lab.sync(client=client, workers=workers, delete="extra")
+        assert DELETE not in lab.operations()
+        lab.on_open = lambda path: None
+        done = {name for name, item in lab.items().items() if Marks.of(item.metadata).complete}
+        assert done == set(lab.items())
+        summary = lab.sync(delete="extra")
+        assert summary["unchanged"] == len(done) - 1
+        assert summary["deleted"] == 1
+        lab.assert_in_step()
+
+    def test_before_it_begins(self, lab: Lab) -> None:
+        lab.write(FILES)
+        client = lab.other_client()
+        client.cancel()
+        with pytest.raises(EdgeImpulseCancelledError):
+            lab.sync(client=client)
+        assert lab.server.requests() == []
+
+    def test_while_it_reads_to_compare(self, lab: Lab) -> None:
+        lab.write(FILES)
+        lab.sync()
+        lab.touch(*FILES)
+        client = lab.other_client()
+        lab.on_open = lambda path: client.cancel()
+        with pytest.raises(EdgeImpulseCancelledError):
+            lab.sync(client=client, workers=1)
+        assert (len(lab.opened), lab.operations()) == (1, [])
+
+
+def test_an_error_that_nobody_has_foreseen_ends_the_run(lab: Lab) -> None:
+    lab.write(FILES)
+
+    def fail(path: str) -> None:
+        if path.startswith("s02"):
+            raise KeyboardInterrupt
+
+    lab.on_open = fail
+    with pytest.raises(KeyboardInterrupt):
+        lab.sync(workers=1)
+    assert sorted(lab.items()) == ["s00", "s01"]
+    lab.on_open = lambda path: None
+    assert lab.sync()["created"] == 4
+    lab.assert_in_step()
+
+
+def test_a_source_that_is_gone_sends_nothing(synced: Lab) -> None:
+    synced.top.rename(synced.top.parent / "moved")
+    with pytest.raises(EdgeImpulseInputError, match="does not exist"):
+        synced.sync(delete="extra", max_delete="100%")
+    assert synced.server.requests() == []

@@ -1,0 +1,103 @@
+"""Patterns: the same files take part that git would see, had it the patterns in its ``.gitignore``."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.sync.dataset.ignore import Filter
+
+PATHS = [
+    *("s1/x.csv", "s1/x.tmp", "s1/raw/a.bin", "s1/raw/keep.bin", "s1/drafts/y.csv"),
+    *("drafts/x.csv", "drafts/keep.csv", "a b/x.csv", "s1/!x", "s1/#x", "S1/X.CSV", "top.csv", "s1/é.csv"),
+]
+
+
+def walked(takes: Filter) -> set[str]:
+    """What is left for one who goes through the folders."""
+    return {
+        path
+        for path in PATHS
+        if takes.takes(path) and all(takes.enters(path[:end]) for end in range(len(path)) if path[end] == "/")
+    }
+
+
+@pytest.mark.parametrize(
+    ("exclude", "gone"),
+    [
+        pytest.param(["*.tmp"], {"s1/x.tmp"}, id="a name, wherever it is"),
+        pytest.param(["drafts/"], {"drafts/x.csv", "drafts/keep.csv", "s1/drafts/y.csv"}, id="folders"),
+        pytest.param(["/drafts/"], {"drafts/x.csv", "drafts/keep.csv"}, id="a folder at the top"),
+        pytest.param(["drafts/x.csv"], {"drafts/x.csv"}, id="a path"),
+        pytest.param(["drafts/*", "!drafts/keep.csv"], {"drafts/x.csv"}, id="taken back"),
+        pytest.param(["/drafts/", "!drafts/keep.csv"], {"drafts/x.csv", "drafts/keep.csv"}, id="below an excluded one"),
+        pytest.param(["*.bin", "!keep.bin"], {"s1/raw/a.bin"}, id="all but one"),
+        pytest.param(["!keep.bin", "*.bin"], {"s1/raw/a.bin", "s1/raw/keep.bin"}, id="the last one counts"),
+        pytest.param(["*", "!*/", "!*.csv"], {p for p in PATHS if not p.endswith(".csv")}, id="only some, in folders"),
+        pytest.param(["/*", "!/s1/"], {p for p in PATHS if not p.startswith("s1/")}, id="only one folder"),
+        pytest.param(["*", "!s1/"], set(PATHS), id="a folder, and nothing in it"),
+        pytest.param(["s1/**/a.bin"], {"s1/raw/a.bin"}, id="any number of folders"),
+        pytest.param(["?1/*.csv"], {"s1/x.csv", "s1/é.csv"}, id="one character"),
+        pytest.param(["\\!x", "\\#x", "# a comment", ""], {"s1/!x", "s1/#x"}, id="escaped"),
+        pytest.param(["é.csv "], {"s1/é.csv"}, id="spaces at the end"),
+        pytest.param(["*.csv/"], set(), id="folders only"),
+    ],
+)
+class TestExclude:
+    def test_for_one_who_goes_through_the_folders(self, exclude: list[str], gone: set[str]) -> None:
+        assert set(PATHS) - walked(Filter(exclude=exclude)) == gone
+
+    def test_for_one_who_gets_a_list_of_all_paths(self, exclude: list[str], gone: set[str]) -> None:
+        takes = Filter(exclude=exclude)
+        assert {path for path in PATHS if not takes.reaches(path)} == gone
+
+    def test_as_lines_of_a_text(self, exclude: list[str], gone: set[str]) -> None:
+        assert set(PATHS) - walked(Filter(exclude="\n".join(exclude))) == gone
+
+
+class TestInclude:
+    def test_only_what_matches(self) -> None:
+        assert walked(Filter(include=["*.bin", "/top.csv"])) == {"s1/raw/a.bin", "s1/raw/keep.bin", "top.csv"}
+
+    def test_a_folder_with_all_below_it(self) -> None:
+        assert walked(Filter(include=["raw/"])) == {"s1/raw/a.bin", "s1/raw/keep.bin"}
+
+    def test_all_but_some(self) -> None:
+        assert walked(Filter(include=["s1/", "!*.csv"])) == {
+            "s1/x.tmp",
+            "s1/raw/a.bin",
+            "s1/raw/keep.bin",
+            "s1/!x",
+            "s1/#x",
+        }
+
+    def test_what_is_excluded_is_not_taken_back(self) -> None:
+        assert walked(Filter(include=["*.bin"], exclude=["keep.bin"])) == {"s1/raw/a.bin"}
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], ()], ids=repr)
+def test_no_patterns_take_everything(nothing: object) -> None:
+    assert walked(Filter(nothing, nothing)) == set(PATHS)
+
+
+@pytest.mark.parametrize("text", ["['*.tmp', 'raw/']", '["*.tmp", "raw/"]'], ids=["Python", "JSON"])
+def test_a_list_that_a_template_rendered_to_a_text(text: str) -> None:
+    assert set(PATHS) - walked(Filter(exclude=text)) == {"s1/x.tmp", "s1/raw/a.bin", "s1/raw/keep.bin"}
+    assert walked(Filter(include=text)) == {"s1/x.tmp", "s1/raw/a.bin", "s1/raw/keep.bin"}
+
+
+def test_a_pattern_that_begins_with_a_bracket_is_no_list() -> None:
+    assert set(PATHS) - walked(Filter(exclude="[st]*.tmp\n[t]op.csv")) == {"top.csv"}
+
+
+@pytest.mark.parametrize("field", ["include", "exclude"])
+@pytest.mark.parametrize("patterns", [7, {"a": 1}, ["*.csv", 7], [["*.csv"]], b"*.csv", True])
+def test_what_is_no_list_of_patterns(field: str, patterns: object) -> None:
+    with pytest.raises(EdgeImpulseInputError, match=f"^{field} must be a list of patterns"):
+        Filter(**{field: patterns})
+
+
+@pytest.mark.parametrize("pattern", ["!", "a/***/!b\\"])
+def test_what_is_no_pattern(pattern: str) -> None:
+    with pytest.raises(EdgeImpulseInputError, match=r"^exclude: "):
+        Filter(exclude=[pattern])

@@ -1,0 +1,124 @@
+"""``ei-metadata.json``: metadata of one item, beside its files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
+from airflow_provider_ei.sync.dataset import sidecar
+from airflow_provider_ei.sync.files import LocalFile
+
+from .support import MadeUpFile
+
+GIVEN = {"study": "sleep", "subject": "?"}
+
+
+def read(content: object) -> dict[str, str]:
+    data = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return sidecar.read(MadeUpFile(sidecar.NAME, data), GIVEN)
+
+
+class TestWhatItSays:
+    def test_added_over_what_the_sync_gives(self) -> None:
+        own = {"version": 1, "action": "add", "metadata": {"subject": "s17", "ok": True, "n": 1.5}}
+        assert read(own) == {"study": "sleep", "subject": "s17", "ok": "true", "n": "1.5"}
+
+    def test_in_the_place_of_what_the_sync_gives(self) -> None:
+        assert read({"version": 1, "action": "replace", "metadata": {"subject": "s17"}}) == {"subject": "s17"}
+
+    def test_nothing_at_all(self) -> None:
+        assert read({"version": 1, "action": "replace", "metadata": {}}) == {}
+
+    def test_what_is_given_is_left_as_it_is(self) -> None:
+        read({"version": 1, "action": "add", "metadata": {"subject": "s17"}})
+        assert GIVEN == {"study": "sleep", "subject": "?"}
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+    def test_any_unicode(self, encoding: str) -> None:
+        text = json.dumps({"version": 1, "action": "replace", "metadata": {"größe": "5 µm"}}, ensure_ascii=False)
+        assert read(text.encode(encoding)) == {"größe": "5 µm"}
+
+
+class TestWhatIsRefused:
+    @pytest.mark.parametrize(
+        "data", [b"", b"{", b"subject=s17", b"\xff\xfe\xfd", b"[" * 100_000], ids=lambda data: repr(data[:12])
+    )
+    def test_no_json(self, data: bytes) -> None:
+        with pytest.raises(EdgeImpulseInputError, match=r"^made-up/ei-metadata.json is no JSON: "):
+            read(data)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            [],
+            None,
+            "text",
+            {},
+            {"subject": "s17"},
+            {"version": 2, "action": "add", "metadata": {}},
+            {"version": "1", "action": "add", "metadata": {}},
+            {"action": "add", "metadata": {}},
+            {"version": 1, "metadata": {}},
+            {"version": 1, "action": "merge", "metadata": {}},
+            {"version": 1, "action": ["add"], "metadata": {}},
+            {"version": 1, "action": "add"},
+            {"version": 1, "action": "add", "metadata": [["a", "b"]]},
+            {"version": 1, "action": "add", "metadata": None},
+        ],
+        ids=json.dumps,
+    )
+    def test_another_form(self, content: object) -> None:
+        with pytest.raises(
+            EdgeImpulseInputError, match=r'^made-up/ei-metadata.json must be \{"version": 1, "action": '
+        ):
+            read(content)
+
+    @pytest.mark.parametrize(
+        ("metadata", "words"),
+        [
+            ({"a": {"b": 1}}, "metadata['a'] is no scalar"),
+            ({"a": None}, "metadata['a'] is None"),
+            ({"": "x"}, "is no text or is empty"),
+            ({"airflow_ei_state": "x"}, "'airflow_ei_state' is reserved"),
+            ({"a": float("nan")}, "metadata['a'] is no scalar"),
+            ({"a": "\ud800"}, "no UTF-8"),
+        ],
+    )
+    def test_metadata_that_cannot_be(self, metadata: dict[str, object], words: str) -> None:
+        with pytest.raises(EdgeImpulseInputError) as caught:
+            read({"version": 1, "action": "add", "metadata": metadata})
+        assert str(caught.value).startswith("made-up/ei-metadata.json: metadata")
+        assert words in str(caught.value)
+
+    def test_more_than_metadata_can_be_and_not_opened(self) -> None:
+        file = MadeUpFile(sidecar.NAME, b"{}", stated_size=sidecar.MOST_BYTES + 1)
+        with pytest.raises(EdgeImpulseInputError, match=r"has 1048577 bytes; metadata have at most 1048576"):
+            sidecar.read(file, GIVEN)
+        assert file.opened == 0
+
+    def test_as_much_as_there_can_be(self) -> None:
+        content = {"version": 1, "action": "replace", "metadata": {"a": ""}}
+        content["metadata"] = {"a": "x" * (sidecar.MOST_BYTES - len(json.dumps(content)))}
+        assert len(read(content)["a"]) > 1_000_000
+
+
+class TestAFileThatIsNotAtRest:
+    def pinned(self, path: Path) -> LocalFile:
+        path.write_text('{"version": 1, "action": "replace", "metadata": {"subject": "s17"}}')
+        return LocalFile.pin(str(path), sidecar.NAME, "application/json")
+
+    def test_gone(self, tmp_path: Path) -> None:
+        file = self.pinned(tmp_path / sidecar.NAME)
+        Path(file.path).unlink()
+        with pytest.raises(EdgeImpulseFileError, match=sidecar.NAME):
+            sidecar.read(file, GIVEN)
+
+    @pytest.mark.parametrize("text", ["", "{}", '{"version": 1, "action": "replace", "metadata": {"n": "other"}}'])
+    def test_written_meanwhile(self, tmp_path: Path, text: str) -> None:
+        file = self.pinned(tmp_path / sidecar.NAME)
+        Path(file.path).write_text(text)
+        with pytest.raises(EdgeImpulseFileError, match=sidecar.NAME):
+            sidecar.read(file, GIVEN)

@@ -1,0 +1,388 @@
+"""Which data items a folder, or a prefix in a store, has."""
+
+from __future__ import annotations
+
+import os
+import socket
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
+from airflow_provider_ei.sync.dataset.ignore import Filter
+from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
+
+from .support import no_store
+
+Write = Callable[..., Path]
+
+
+def read(top: Path | str, *, depth: int = 1, **patterns: Any) -> Tree:
+    return read_tree(str(top), depth=depth, takes=Filter(**patterns), open_store=no_store)
+
+
+def found(tree: Tree) -> dict[str, list[str]]:
+    """The names of each item's files."""
+    return {item.name: sorted(file.name for file in item.files) for item in tree.items}
+
+
+def problem(tree: Tree, name: str) -> EdgeImpulseError:
+    """Why an item fails; all others are fine."""
+    problems = {item.name: item.problem for item in tree.items if item.problem is not None}
+    assert list(problems) == [name]
+    return problems[name]
+
+
+class TestDepth:
+    FILES = {"a/x.csv": b"1", "a/b/y.csv": b"22", "a/b/c/z.csv": b"333", "top.csv": b""}
+
+    @pytest.mark.parametrize(
+        ("depth", "items", "strays"),
+        [
+            (1, {"a": ["b/c/z.csv", "b/y.csv", "x.csv"]}, ["top.csv"]),
+            (2, {"a/b": ["c/z.csv", "y.csv"]}, ["a/x.csv", "top.csv"]),
+            (3, {"a/b/c": ["z.csv"]}, ["a/b/y.csv", "a/x.csv", "top.csv"]),
+            (4, {}, ["a/b/c/z.csv", "a/b/y.csv", "a/x.csv", "top.csv"]),
+        ],
+    )
+    def test_folders_so_many_levels_down(
+        self, sync_tree: Write, depth: int, items: dict[str, list[str]], strays: list[str]
+    ) -> None:
+        tree = read(sync_tree(self.FILES), depth=depth)
+        assert found(tree) == items
+        assert sorted(tree.strays) == strays
+        assert tree.empty == []
+
+    def test_what_is_known_of_a_file(self, sync_tree: Write) -> None:
+        top = sync_tree(self.FILES)
+        (item,) = read(top, depth=2).items
+        by_name = {file.name: file for file in item.files}
+        file = by_name["y.csv"]
+        times = str((top / "a/b/y.csv").stat().st_mtime_ns)
+        assert (file.source, file.size, file.version, file.content_type) == (
+            str(top / "a/b/y.csv"),
+            2,
+            times,
+            "text/csv",
+        )
+        assert (item.facts.name, item.facts.file_count, item.facts.total_bytes) == ("a/b", 2, 5)
+
+    @pytest.mark.parametrize("form", ["{}", "{}/", "file://{}", "{}/../tree"])
+    def test_ways_to_write_the_source(self, sync_tree: Write, form: str) -> None:
+        assert list(found(read(form.format(sync_tree(self.FILES))))) == ["a"]
+
+    def test_items_come_in_the_order_of_their_names(self, sync_tree: Write) -> None:
+        names = ["b", "a", "B", "a.b", "a-b", "é", "10", "9"]
+        top = sync_tree({f"{name}/x.csv": b"" for name in names})
+        assert [item.name for item in read(top).items] == sorted(names)
+
+    def test_two_levels_in_the_order_of_their_names(self, sync_tree: Write) -> None:
+        top = sync_tree({"a/z/x.csv": b"", "a-b/c/x.csv": b"", "a/y/x.csv": b""})
+        assert [item.name for item in read(top, depth=2).items] == ["a-b/c", "a/y", "a/z"]
+
+
+class TestHiddenAndEmpty:
+    def test_hidden_files_and_folders_are_left_out(self, sync_tree: Write) -> None:
+        hidden = {".git/x.csv": b"", "a/.cache/x.csv": b"", "a/.x.csv": b"", ".x": b"", "a/sub/.nfs01": b""}
+        tree = read(sync_tree({**hidden, "a/x.csv": b""}))
+        assert found(tree) == {"a": ["x.csv"]}
+        assert (tree.strays, tree.empty) == ([], [])
+
+    def test_folders_without_files_are_told(self, sync_tree: Write) -> None:
+        top = sync_tree({"a/x.csv": b"", "hidden/.x": b"", "meta/ei-metadata.json": b"{}"})
+        for name in ("empty", "nested/deep/er"):
+            (top / name).mkdir(parents=True)
+        tree = read(top)
+        assert list(found(tree)) == ["a"]
+        assert sorted(tree.empty) == ["empty", "hidden", "meta", "nested"]
+
+    def test_a_folder_whose_files_are_all_excluded_is_not_empty(self, sync_tree: Write) -> None:
+        tree = read(sync_tree({"a/x.csv": b"", "b/x.tmp": b""}), exclude=["*.tmp"])
+        assert (list(found(tree)), tree.empty) == (["a"], [])
+
+    def test_nothing_at_all(self, tmp_path: Path) -> None:
+        assert read(tmp_path) == Tree()
+
+
+class TestPatterns:
+    FILES = {"a/x.csv": b"", "a/x.tmp": b"", "a/raw/y.bin": b"", "drafts/x.csv": b"", "s.tmp": b"", "s.csv": b""}
+
+    def test_of_files_and_folders_relative_to_the_source(self, sync_tree: Write) -> None:
+        tree = read(sync_tree(self.FILES), exclude=["*.tmp", "/drafts/", "a/raw/"])
+        assert found(tree) == {"a": ["x.csv"]}
+        assert tree.strays == ["s.csv"]
+
+    def test_what_is_excluded_is_not_looked_at(self, sync_tree: Write) -> None:
+        top = sync_tree(self.FILES)
+        (top / "a/raw/loop").symlink_to(top)
+        (top / "gone.tmp").symlink_to(top / "nowhere")
+        (top / "a/gone.tmp").symlink_to(top / "nowhere")
+        os.mkfifo(top / "a/pipe.tmp")
+        tree = read(top, exclude=["*.tmp", "raw/"])
+        assert [item.problem for item in tree.items] == [None, None]
+
+    def test_a_sidecar_is_read_whatever_is_included(self, sync_tree: Write) -> None:
+        (item,) = read(sync_tree({"a/x.csv": b"", "a/ei-metadata.json": b"{}"}), include=["*.csv"]).items
+        assert item.sidecar is not None
+
+    def test_below_an_excluded_folder_nothing_is_taken_back(self, sync_tree: Write) -> None:
+        assert found(read(sync_tree(self.FILES), exclude=["a/raw/", "*.tmp", "!y.bin"])) == {
+            "a": ["x.csv"],
+            "drafts": ["x.csv"],
+        }
+
+
+class TestSidecar:
+    def test_is_none_of_the_files(self, sync_tree: Write) -> None:
+        top = sync_tree({"a/x.csv": b"", "a/ei-metadata.json": b"{}", "a/sub/ei-metadata.json": b"{ }"})
+        (item,) = read(top).items
+        assert [file.name for file in item.files if file.name != "x.csv"] == ["sub/ei-metadata.json"]
+        assert item.sidecar is not None
+        assert item.sidecar.source == str(top / "a/ei-metadata.json")
+
+    def test_above_the_items_is_a_stray(self, sync_tree: Write) -> None:
+        assert read(sync_tree({"ei-metadata.json": b"{}", "a/x.csv": b""})).strays == ["ei-metadata.json"]
+
+
+class TestSymbolicLinks:
+    def test_are_followed(self, sync_tree: Write, tmp_path: Path) -> None:
+        top = sync_tree({"a/x.csv": b"1"})
+        elsewhere = sync_tree({"y.csv": b"22", "sub/z.csv": b"333"}, "elsewhere")
+        (top / "b").symlink_to(elsewhere)
+        (top / "a/sub").symlink_to(elsewhere / "sub")
+        (top / "a/y.csv").symlink_to("../../elsewhere/y.csv")
+        (top / "stray.csv").symlink_to(elsewhere / "y.csv")
+        (tmp_path / "link").symlink_to(top)
+        tree = read(tmp_path / "link")
+        assert found(tree) == {"a": ["sub/z.csv", "x.csv", "y.csv"], "b": ["sub/z.csv", "y.csv"]}
+        assert {file.name: file.size for file in tree.items[0].files} == {"sub/z.csv": 3, "x.csv": 1, "y.csv": 2}
+        assert tree.strays == ["stray.csv"]
+
+    def test_that_lead_nowhere(self, sync_tree: Write) -> None:
+        top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
+        (top / "a/y.csv").symlink_to("/nowhere/y.csv")
+        error = problem(read(top), "a")
+        assert error.permanent
+        assert str(error) == f"'{top}/a/y.csv' is a symbolic link to '/nowhere/y.csv', which does not exist."
+
+    def test_of_an_item_that_lead_nowhere(self, sync_tree: Write) -> None:
+        """An item whose disk is not mounted must not look like one that was removed."""
+        top = sync_tree({"b/x.csv": b""})
+        (top / "a").symlink_to("/mnt/not/mounted")
+        tree = read(top)
+        assert "is a symbolic link to '/mnt/not/mounted', which does not exist" in str(problem(tree, "a"))
+        assert tree.strays == []
+
+    def test_above_the_items_that_lead_nowhere(self, sync_tree: Write) -> None:
+        top = sync_tree({"b/c/x.csv": b""})
+        (top / "a").symlink_to("/mnt/not/mounted")
+        with pytest.raises(EdgeImpulseInputError, match=r"^source: .*/a' is a symbolic link to '/mnt/not/mounted'"):
+            read(top, depth=2)
+
+    @pytest.mark.parametrize(
+        ("link", "target"),
+        [
+            pytest.param("a/self", "a", id="to the item"),
+            pytest.param("a/sub/up", "a", id="to the item, from below"),
+            pytest.param("a/sub/same", "a/sub", id="to its own folder"),
+            pytest.param("a/top", "", id="to the source"),
+            pytest.param("a/sub/above", "..", id="above the source"),
+        ],
+    )
+    def test_that_lead_back(self, sync_tree: Write, link: str, target: str) -> None:
+        top = sync_tree({"a/sub/x.csv": b"", "b/x.csv": b""})
+        (top / link).symlink_to(top / target)
+        assert "is a symbolic link to a folder above itself" in str(problem(read(top), "a"))
+
+    def test_that_lead_to_each_other(self, sync_tree: Write) -> None:
+        top = sync_tree({"a/x.csv": b"", "other/y.csv": b""}, "tree")
+        (top / "a/to").symlink_to(top / "other")
+        (top / "other/back").symlink_to(top / "a")
+        tree = read(top)
+        assert ["above itself" in str(item.problem) for item in tree.items] == [True, True]
+
+    def test_of_an_item_that_leads_back(self, sync_tree: Write) -> None:
+        top = sync_tree({"a/x.csv": b""})
+        (top / "loop").symlink_to(top)
+        assert "above itself" in str(problem(read(top), "loop"))
+
+    def test_that_lead_to_themselves(self, sync_tree: Write) -> None:
+        top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
+        (top / "a/y").symlink_to(top / "a/y")
+        assert "cannot be read: Too many levels of symbolic links" in str(problem(read(top), "a"))
+
+    def test_twice_to_one_folder_is_no_loop(self, sync_tree: Write) -> None:
+        top = sync_tree({"a/x.csv": b"", "z/y.csv": b""})
+        (top / "a/one").symlink_to(top / "z")
+        (top / "a/two").symlink_to(top / "z")
+        assert found(read(top))["a"] == ["one/y.csv", "two/y.csv", "x.csv"]
+
+
+class TestWhatIsNoFile:
+    def test_a_pipe(self, sync_tree: Write) -> None:
+        top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
+        os.mkfifo(top / "a" / "pipe")
+        assert str(problem(read(top), "a")) == (
+            f"'{top}/a/pipe' is no regular file but a pipe. Exclude it, or remove it."
+        )
+
+    def test_a_socket(self, sync_tree: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+        top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
+        monkeypatch.chdir(top / "a")  # a socket's path is short
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind("s")
+            assert "is no regular file but a socket" in str(problem(read(top), "a"))
+
+    def test_a_device(self, sync_tree: Write) -> None:
+        top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
+        (top / "a/null").symlink_to("/dev/null")
+        assert "is no regular file but a device" in str(problem(read(top), "a"))
+
+    def test_a_pipe_in_the_place_of_the_sidecar(self, sync_tree: Write) -> None:
+        top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
+        os.mkfifo(top / "a" / "ei-metadata.json")
+        assert "ei-metadata.json' is no regular file but a pipe" in str(problem(read(top), "a"))
+
+    def test_a_pipe_above_the_items_is_a_stray(self, sync_tree: Write) -> None:
+        top = sync_tree({"a/x.csv": b""})
+        os.mkfifo(top / "pipe")
+        assert read(top).strays == ["pipe"]
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Folders that cannot be listed; root can read all, whatever their mode."""
+    folders: set[str] = set()
+    scandir = os.scandir
+
+    def scan(path: Any) -> Any:
+        if str(path) in folders:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    return folders
+
+
+class TestUnreadable:
+    @pytest.mark.parametrize("folder", ["a", "a/sub"])
+    def test_a_folder_in_an_item_is_its_problem(self, sync_tree: Write, closed: set[str], folder: str) -> None:
+        top = sync_tree({"a/x.csv": b"", "a/sub/y.csv": b"", "b/x.csv": b""})
+        closed.add(str(top / folder))
+        error = problem(read(top), "a")
+        assert isinstance(error, EdgeImpulseFileError)
+        assert not error.permanent
+        assert str(error) == f"'{top}/{folder}' cannot be read: Permission denied."
+
+    @pytest.mark.parametrize("folder", [".", "a"])
+    def test_a_folder_above_the_items_ends_all(self, sync_tree: Write, closed: set[str], folder: str) -> None:
+        top = sync_tree({"a/b/x.csv": b"", "c/d/x.csv": b""})
+        closed.add(str(top / folder))
+        with pytest.raises(EdgeImpulseInputError) as caught:
+            read(top, depth=2)
+        assert str(caught.value) == f"source: '{top / folder}' cannot be read: Permission denied."
+
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [("missing", "does not exist on the machine that runs this task"), ("a/x.csv", "is no folder")],
+    )
+    def test_a_source_that_is_none(self, sync_tree: Write, name: str, words: str) -> None:
+        place = str(sync_tree({"a/x.csv": b""}) / name)
+        with pytest.raises(EdgeImpulseInputError) as caught:
+            read(place)
+        assert str(caught.value) == f"source: {place!r} {words}."
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a b", "é", unicodedata.normalize("NFD", "é"), "日本", "a'b", 'a"b', "a%22b", "-a", "a;b", "[a]*", "a\\b", "a:b"],
+)
+def test_names_with_odd_characters_are_kept(sync_tree: Write, name: str) -> None:
+    assert found(read(sync_tree({f"{name}/{name}.csv": b""}))) == {name: [f"{name}.csv"]}
+
+
+class TestStore:
+    """The same, below a prefix of an object store."""
+
+    @pytest.fixture
+    def put(self) -> Iterator[Callable[[Mapping[str, bytes]], None]]:
+        store = MemoryFileSystem()
+
+        def write(files: Mapping[str, bytes]) -> None:
+            for name, data in files.items():
+                store.pipe_file(f"/bucket/{name}", data)
+
+        yield write
+        store.store.clear()
+        store.pseudo_dirs[:] = [""]
+
+    def read(self, depth: int = 1, place: str = "data", **patterns: Any) -> Tree:
+        store = MemoryFileSystem()
+        return read_tree(
+            f"memory://bucket/{place}",
+            depth=depth,
+            takes=Filter(**patterns),
+            open_store=lambda uri: (store, "/" + uri.removeprefix("memory://")),
+        )
+
+    FILES = {f"data/{name}": data for name, data in TestDepth.FILES.items()}
+
+    @pytest.mark.parametrize("place", ["data", "data/"])
+    @pytest.mark.parametrize("depth", [1, 2, 3, 4])
+    def test_is_as_a_folder_of_the_same_names(
+        self, put: Callable[..., None], sync_tree: Write, depth: int, place: str
+    ) -> None:
+        put(self.FILES)
+        stored, local = self.read(depth, place), read(sync_tree(TestDepth.FILES), depth=depth)
+        assert found(stored) == found(local)
+        assert sorted(stored.strays) == sorted(local.strays)
+
+    @pytest.mark.parametrize(
+        "exclude",
+        [["*.tmp"], ["/drafts/"], ["a/raw/", "!a/raw/y.bin"], ["*", "!*/", "!*.csv"], ["drafts/", "!drafts/x.csv"]],
+        ids=str,
+    )
+    def test_patterns_leave_the_same_out(self, put: Callable[..., None], sync_tree: Write, exclude: list[str]) -> None:
+        put({f"data/{name}": data for name, data in TestPatterns.FILES.items()})
+        stored, local = self.read(exclude=exclude), read(sync_tree(TestPatterns.FILES), exclude=exclude)
+        assert found(stored) == found(local)
+        assert sorted(stored.strays) == sorted(local.strays)
+
+    def test_only_what_is_below_the_prefix(self, put: Callable[..., None]) -> None:
+        put({**self.FILES, "data2/a/x.csv": b"", "other/a/x.csv": b""})
+        assert found(self.read()) == {"a": ["b/c/z.csv", "b/y.csv", "x.csv"]}
+
+    def test_hidden_objects_and_sidecars(self, put: Callable[..., None]) -> None:
+        put({"data/a/.x": b"", "data/.b/x.csv": b"", "data/a/x.csv": b"", "data/a/ei-metadata.json": b"{}"})
+        (item,) = self.read().items
+        assert (item.name, [file.name for file in item.files]) == ("a", ["x.csv"])
+        assert item.sidecar is not None
+        assert item.sidecar.source == "memory://bucket/data/a/ei-metadata.json"
+
+    def test_a_folder_of_nothing_but_a_sidecar_is_empty(self, put: Callable[..., None]) -> None:
+        put({"data/a/x.csv": b"", "data/b/ei-metadata.json": b"{}"})
+        tree = self.read()
+        assert (list(found(tree)), tree.empty) == (["a"], ["b"])
+
+    @pytest.mark.parametrize(
+        ("place", "words"), [("data/a/x.csv", "is no folder"), ("nothing", "does not exist"), ("d[ef]*", "no object")]
+    )
+    def test_a_source_that_is_none(self, put: Callable[..., None], place: str, words: str) -> None:
+        put(self.FILES)
+        with pytest.raises(EdgeImpulseInputError, match=f"^source: .*{words}"):
+            self.read(place=place)
+
+    def test_an_object_of_unknown_size_is_its_items_problem(self, put: Callable[..., None]) -> None:
+        put({"data/a/x.csv": b"", "data/b/x.csv": b""})
+        store = MemoryFileSystem()
+        listing = store.find("/bucket/data", detail=True)
+        listing["/bucket/data/a/x.csv"]["size"] = None
+        store.find = lambda *_, **__: listing  # type: ignore[method-assign]
+        try:
+            assert "does not say how many bytes" in str(problem(self.read(), "a"))
+        finally:
+            del store.find

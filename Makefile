@@ -4,7 +4,7 @@ VENV ?= .venv
 AIRFLOW ?= 3.3
 PY := $(VENV)/bin/python
 
-.PHONY: help setup demo test test-slow test-celery lint docs bench lock clean
+.PHONY: help setup demo test test-slow test-celery test-e2e screenshots lint docs bench lock clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,9 +25,17 @@ test-slow: setup  ## the tests that take longer: gigabytes, kills, every fault a
 	@"$(PY)" -m pytest -m slow -n 2 tests/slow tests/faults $(ARGS)
 
 test-celery:  ## a sync by two Celery workers, one of them killed; root gets Redis and PostgreSQL installed
-	@sh scripts/install_services.sh
+	@sh scripts/install_debian.sh redis-server postgresql
 	@"$(MAKE)" --no-print-directory setup VENV=.venv-celery AIRFLOW=3.3-celery
 	@.venv-celery/bin/python -m pytest tests/celery $(ARGS)
+
+test-e2e:  ## Airflow's interface in a real browser; root gets chromium installed
+	@sh scripts/install_debian.sh chromium
+	@"$(MAKE)" --no-print-directory setup VENV=.venv-e2e AIRFLOW=3.3-e2e
+	@.venv-e2e/bin/python -m pytest tests/e2e $(ARGS)
+
+screenshots:  ## the pictures in the documents, anew, by test-e2e
+	@SCREENSHOTS=docs/images "$(MAKE)" --no-print-directory test-e2e
 
 lint: setup  ## style, types, and that the lock files name no address
 	@"$(PY)" -m ruff check .

@@ -142,4 +142,5 @@ class FinishSyncOperator(_GroupedOperator):
         total = {**summary, **{what: summary[what] + sum(part[what] for part in parts) for what in _COUNTS}}
         sent = sum(part[what] for part in parts for what in ("created", "updated", "repaired"))
         total["unchanged"] = max(0, summary["unchanged"] - sent)  # less when one was changed once more since
+        self._result = total
         return super()._end(context, total, skip_unchanged=skip_unchanged)  # type: ignore[arg-type]

@@ -54,11 +54,17 @@ class _AddDataDecoratedOperator(DecoratedOperator, EdgeImpulseAddDataOperator):
         many = isinstance(returned, Sequence) and not isinstance(returned, str | bytes)
         with self._working_hook(context) as hook:
             checked = [self._checked(item) for item in (returned if many else [returned])]
-            uploads = [{**self._arguments(), **item} for item in checked]
+            uploads = [self._upload(item) for item in checked]
             self.files = [upload["files"] for upload in uploads]  # which OpenLineage asks for
             results = [hook.add_data(**upload) for upload in uploads]
         self._result = added_up(results) if results else None
         return results if many else results[0]
+
+    def _upload(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        """Put what the function returned over the decorator's arguments; of metadata, key by key."""
+        shared, own = self.metadata, item.get("metadata")
+        both = {**shared, **own} if isinstance(shared, Mapping) and isinstance(own, Mapping) else own or shared
+        return {**self._arguments(), **item, "metadata": both}
 
     def _checked(self, item: Any) -> Mapping[str, Any]:
         if not isinstance(item, Mapping) or set(item) - set(_RETURNED):

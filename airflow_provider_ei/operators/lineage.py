@@ -30,6 +30,8 @@ def operator_lineage(places: Iterable[str], result: Mapping[str, Any]) -> Operat
     from airflow.providers.common.compat.openlineage.facet import OutputStatisticsOutputDatasetFacet as Statistics
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+    if result.get("outcome") in ("unchanged", "skipped"):
+        result = {**result, "total_bytes": 0, "file_count": 0}  # nothing has moved
     inputs: list[Dataset] = [Dataset(namespace=namespace, name=name) for namespace, name in aggregated(places)]
     output = OutputDataset(
         namespace=f"{SCHEME}://{result['organization_id']}",
@@ -61,12 +63,13 @@ def aggregated(places: Iterable[str]) -> list[tuple[str, str]]:
 
 def added_up(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the results of several uploads into one dataset as one."""
+    sent = [result for result in results if result["outcome"] in ("created", "updated")]
     return {
         **{key: results[0][key] for key in ("organization_id", "dataset")},
         **{what: sum(result["outcome"] == what for result in results) for what in ("created", "updated")},
         "repaired": 0,
-        "files_sent": sum(result["file_count"] for result in results),
-        "bytes_sent": sum(result["total_bytes"] for result in results),
+        "files_sent": sum(result["file_count"] for result in sent),
+        "bytes_sent": sum(result["total_bytes"] for result in sent),
     }
 
 

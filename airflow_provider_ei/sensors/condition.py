@@ -30,7 +30,7 @@ class Condition:
     quiet_seconds: float = 0.0
 
     def ask(self, hook: EdgeImpulseHook) -> bool:
-        """Look at the dataset with one listing (``listOrganizationData``).
+        """Look at the dataset with one listing (``listOrganizationData``; ``listOrganizationFiles`` for a name).
 
         :raises EdgeImpulseError: when it cannot be listed.
         """

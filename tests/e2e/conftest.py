@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
 
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
 
 from .airflow import Airflow
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 # Without most of them, chromium talks to hosts outside.
 _FLAGS = [
@@ -44,6 +47,8 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
 @pytest.fixture(scope="session")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """A page in Debian's chromium."""
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch_persistent_context(
             tmp_path_factory.mktemp("chromium"),

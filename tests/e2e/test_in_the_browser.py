@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
 
 from airflow_provider_ei.emulator import EmulatorServer
 
 from .airflow import Airflow
+
+pytest.importorskip("playwright", reason="only .venv-e2e has it: make test-e2e")
+from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -64,6 +66,25 @@ def test_the_task_leads_to_studio(page: Page, airflow: Airflow, studio: Emulator
     link = page.get_by_role("link", name="Edge Impulse Studio")
     expect(link).to_have_attribute("href", f"{studio.url.removesuffix('/v1')}/organization/7/data")
     page.screenshot(path=pictures / "task-link.png")
+
+
+def test_the_page_lists_the_dataset(page: Page, airflow: Airflow, pictures: Path) -> None:
+    page.goto(airflow.url)
+    page.get_by_role("link", name="Edge Impulse").click()
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_text("basic-motions").first).to_be_visible()
+    expect(frame.get_by_text("40 created").first).to_be_visible()
+    page.screenshot(path=pictures / "airflow-page.png")
+
+
+def test_the_tab_tells_what_the_upload_did(page: Page, airflow: Airflow, pictures: Path) -> None:
+    run = ended_run(airflow)
+    assert run is not None
+    page.goto(f"{airflow.url}/dags/{DAG}/runs/{run['dag_run_id']}/tasks/add_data/mapped/0")
+    page.get_by_role("link", name="Edge Impulse", exact=True).last.click()
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_text("standing-01").first).to_be_visible()
+    page.screenshot(path=pictures / "airflow-tab.png")
 
 
 def test_the_data_items_are_in_studio(page: Page, studio: EmulatorServer, pictures: Path) -> None:

@@ -48,8 +48,8 @@ def test_several_uploads_as_one() -> None:
         "created": 1,
         "updated": 0,
         "repaired": 0,
-        "files_sent": 4,
-        "bytes_sent": 10,
+        "files_sent": 2,
+        "bytes_sent": 5,
     }
 
 

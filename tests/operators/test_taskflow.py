@@ -55,7 +55,8 @@ def test_a_function_that_returns_several(studio: EmulatorServer, run: RunDag, re
     """)
     items = {item.name: item.metadata for item in studio.items("gestures")}
     assert sorted(items) == ["one", "two"]
-    assert ("own" in items["one"], "own" in items["two"], items["two"]["all"]) == (True, False, "1")
+    assert ("own" in items["one"], "own" in items["two"]) == (True, False)
+    assert (items["one"]["all"], items["two"]["all"]) == ("1", "1")
     assert [result["name"] for result in done.returned["upload"][0]] == ["one", "two"]
 
 

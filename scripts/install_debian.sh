@@ -1,10 +1,15 @@
 #!/bin/sh
-# Installs what tests/celery runs beside Airflow, from Debian's packages, unless it is there: Redis and PostgreSQL.
+# Installs what some tests run beside Airflow, from Debian's packages, unless it is there.
+# usage: install_debian.sh PACKAGE ...   (redis-server, postgresql, chromium)
 # Services that the packages start are not used and not touched.
 set -eu
 missing=
-command -v redis-server > /dev/null || missing="$missing redis-server"
-ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || missing="$missing postgresql"
+for package in "$@"; do
+    case $package in
+        postgresql) ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 ;;
+        *) command -v "$package" > /dev/null ;;
+    esac || missing="$missing $package"
+done
 [ -n "$missing" ] || exit 0
 
 echo "Installing$missing ..."

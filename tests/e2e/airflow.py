@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +72,20 @@ class Airflow:
 
     def get(self, path: str) -> Any:
         """Ask Airflow's REST API."""
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(self.url + path, timeout=30) as answer:
+        return self._ask(path)
+
+    def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
             return json.load(answer)
+
+    def run(self, dag_id: str) -> str:
+        """Run a DAG to its end and return the state in which it ended."""
+        begun = self._ask(f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{begun['dag_run_id']}"
+        ended = self.wait_for(f"{dag_id} has ended", lambda: self.get(path)["state"] in ("success", "failed"))
+        return str(self.get(path)["state"]) if ended else ""
 
     def _healthy(self) -> bool:
         try:

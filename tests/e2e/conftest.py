@@ -37,10 +37,17 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorServer]
 
 
 @pytest.fixture(scope="session")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the nightly sync sends."""
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory, study: Path) -> Iterator[Airflow]:
     """A running Airflow."""
     folder = tmp_path_factory.mktemp("airflow")
-    with Airflow(folder, {"MOTION_ETL_OUTPUT": str(folder / "motion")}) as running:
+    environment = {"MOTION_ETL_OUTPUT": str(folder / "motion"), "NIGHTLY_SYNC_SOURCE": str(study)}
+    with Airflow(folder, environment) as running:
         yield running
 
 

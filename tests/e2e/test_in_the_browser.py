@@ -68,12 +68,17 @@ def test_the_task_leads_to_studio(page: Page, airflow: Airflow, studio: Emulator
     page.screenshot(path=pictures / "task-link.png")
 
 
-def test_the_page_lists_the_dataset(page: Page, airflow: Airflow, pictures: Path) -> None:
+def test_the_page_lists_the_datasets(page: Page, airflow: Airflow, study: Path, pictures: Path) -> None:
+    for night, recordings in enumerate((5, 2, 7)):
+        for number in range(recordings):
+            (study / f"s{number:02}-night-{night}").mkdir()
+            (study / f"s{number:02}-night-{night}" / "motion.csv").write_text("timestamp,accX\n0,0.1\n" * 100)
+        assert airflow.run("edge_impulse_nightly_sync") == "success"
     page.goto(airflow.url)
     page.get_by_role("link", name="Edge Impulse").click()
     frame = page.frame_locator("iframe")
-    expect(frame.get_by_text("basic-motions").first).to_be_visible()
-    expect(frame.get_by_text("40 created").first).to_be_visible()
+    expect(frame.get_by_role("heading", name="basic-motions")).to_be_visible()
+    expect(frame.get_by_role("heading", name="sleep-study")).to_be_visible()
     page.screenshot(path=pictures / "airflow-page.png")
 
 

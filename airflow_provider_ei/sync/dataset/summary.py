@@ -27,8 +27,8 @@ class SyncSummary(TypedDict):
     """What a sync did.
 
     - ``listed``: data items that were in the dataset;
-    - ``created``, ``updated``, ``unchanged``, ``repaired`` (left unfinished earlier, or files changed in Studio), ``failed``:
-      data items of the source;
+    - ``created``, ``updated``, ``unchanged``, ``repaired`` (left unfinished earlier, or files changed in Studio),
+      ``failed``: data items of the source;
     - ``deduplicated``, ``deleted``: data items that were removed;
     - ``files_sent``, ``bytes_sent``: of acknowledged files; ``bytes_hashed``: read only to compare;
     - ``ambiguous_reconciled``: requests whose answer was lost, after which the item was looked at;

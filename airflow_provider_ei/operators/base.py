@@ -65,7 +65,7 @@ class EdgeImpulseOperator(BaseOperator):
         """Return the paths and URIs that the files come from, for OpenLineage."""
         return []
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Tell OpenLineage what went where; nothing of a task that has not come so far."""
         from airflow_provider_ei.operators.lineage import operator_lineage
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST_INPUTS = 20
 
 
-def operator_lineage(places: Iterable[str], result: Mapping[str, Any]) -> OperatorLineage:
+def operator_lineage(places: Iterable[str], result: Mapping[str, Any]) -> OperatorLineage[Any, Any]:
     """Return the lineage of a task.
 
     :param places: paths and URIs that its files came from.

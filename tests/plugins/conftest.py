@@ -16,6 +16,24 @@ NOW = datetime.now(UTC)
 URL = "https://studio.edgeimpulse.com/organization/7/data"
 
 
+@pytest.fixture(autouse=True)
+def no_earlier_runs(request: pytest.FixtureRequest) -> None:
+    """Take away what other tests' DAG runs have left in the database."""
+    if "airflow_database" not in request.fixturenames:
+        return
+    request.getfixturevalue("airflow_database")
+    from airflow.models.dagrun import DagRun
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    with create_session() as session:
+        for kind in (XComModel, RenderedTaskInstanceFields, TaskInstance, DagRun):
+            session.execute(delete(kind))
+
+
 @pytest.fixture
 def rows(airflow_database: None) -> Iterator[Rows]:
     """Writes task instances and XComs, and removes them afterwards."""

@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 AIRFLOW ?= 3.3
 PY := $(VENV)/bin/python
+PYTHONS_TESTS := tests/hooks tests/operators tests/plugins tests/sensors tests/test_*.py
 
-.PHONY: help setup demo test test-slow test-celery test-e2e screenshots lint docs bench lock clean
+.PHONY: help setup demo test test-slow test-pythons test-celery test-e2e screenshots lint docs bench lock clean
 
 help:  ## show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready  ## install everything into .venv
 
@@ -23,6 +24,13 @@ test: setup  ## all tests that take a moment
 
 test-slow: setup  ## the tests that take longer: gigabytes, kills, every fault at every request
 	@"$(PY)" -m pytest -m slow -n 2 tests/slow tests/faults $(ARGS)
+
+test-pythons:  ## what meets Airflow, on the other Pythons that this machine has
+	@for version in 3.12 3.13; do \
+		python=$$(sh scripts/find_python.sh $$version); \
+		if [ -z "$$python" ]; then echo "Python $$version is not on this machine: left out."; continue; fi; \
+		"$(MAKE)" --no-print-directory test VENV=.venv-py$$version PYTHON="$$python" ARGS="$(PYTHONS_TESTS)" || exit 1; \
+	done
 
 test-celery:  ## a sync by two Celery workers, one of them killed; root gets Redis and PostgreSQL installed
 	@sh scripts/install_debian.sh redis-server postgresql

@@ -15,7 +15,7 @@ BELOW = {
     "emulator": set(),
     "studio": {"exceptions"},
     "sync": {"exceptions", "studio"},
-    "hooks": {"exceptions", "studio", "sync"},
+    "hooks": {"exceptions", "studio", "sync", "assets"},
     "assets": set(),
     "operators": {"exceptions", "studio", "sync", "hooks", "assets"},
     "task_groups": {"exceptions", "studio", "sync", "hooks", "operators"},

@@ -87,10 +87,11 @@ class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
         self._show_name(context, self.name)
         with self._working_hook(context) as hook:
             self._result = result = hook.add_data(**self._arguments())
+        tell_outlets(self.outlets, context, result)
         return result
 
     def _places(self) -> list[str]:
-        from airflow_provider_ei.operators.lineage import places_of
+        from airflow_provider_ei.hooks.lineage import places_of
 
         return places_of(self.files)
 
@@ -242,10 +243,9 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
         }
 
     def _places(self) -> list[str]:
-        from airflow_provider_ei.operators.lineage import places_of
+        from airflow_provider_ei.hooks.lineage import places_of_sync
 
-        items = self.items if isinstance(self.items, list) else []
-        return places_of(self.source) + places_of([item.get("files") for item in items if isinstance(item, dict)])
+        return places_of_sync(self.source, self.items)
 
     def _default_sync_id(self) -> str:
         return f"{self.dag_id}.{self.task_id}"

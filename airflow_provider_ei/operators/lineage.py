@@ -5,19 +5,15 @@ Everything of OpenLineage is imported when it asks, so the provider works withou
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from airflow_provider_ei.assets import SCHEME
+from airflow_provider_ei.hooks.lineage import aggregated
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.providers.openlineage.extractors import OperatorLineage
-
-#: Inputs that are told; beyond them, the folders that they lie in.
-MOST_INPUTS = 20
 
 
 def operator_lineage(places: Iterable[str], result: Mapping[str, Any]) -> OperatorLineage[Any, Any]:
@@ -47,20 +43,6 @@ def operator_lineage(places: Iterable[str], result: Mapping[str, Any]) -> Operat
     return OperatorLineage(inputs=inputs, outputs=[output])
 
 
-def aggregated(places: Iterable[str]) -> list[tuple[str, str]]:
-    """Return the places as OpenLineage names them, namespace and name, without doubles.
-
-    More than :data:`MOST_INPUTS` are told as the folders that they lie in, and so on upwards.
-    """
-    named = sorted({_named(place) for place in places})
-    while len(named) > MOST_INPUTS:
-        above = sorted({(namespace, os.path.dirname(name) or "/") for namespace, name in named})
-        if above == named:
-            return named[:MOST_INPUTS]
-        named = above
-    return named
-
-
 def added_up(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the results of several uploads into one dataset as one."""
     sent = [result for result in results if result["outcome"] in ("created", "updated")]
@@ -71,28 +53,6 @@ def added_up(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "files_sent": sum(result["file_count"] for result in sent),
         "bytes_sent": sum(result["total_bytes"] for result in sent),
     }
-
-
-def places_of(files: Any) -> list[str]:
-    """Return the paths and URIs in ``files``, as users give them."""
-    from airflow_provider_ei.sync.file_specs import parse_literal
-
-    if isinstance(files, str):
-        parsed = parse_literal(files)
-        return [files] if parsed == files else places_of(parsed)
-    if isinstance(files, Mapping):
-        return places_of(files.get("path"))
-    if isinstance(files, list | tuple):
-        return [place for one in files for place in places_of(one)]
-    return [] if files is None else [str(files)]
-
-
-def _named(place: str) -> tuple[str, str]:
-    uri = urlsplit(place.removeprefix("file://"))
-    if uri.scheme and uri.netloc:
-        host = uri.netloc.rpartition("@")[2]
-        return f"{uri.scheme}://{host}", uri.path.strip("/") or "/"
-    return "file", os.path.abspath(place.removeprefix("file://"))
 
 
 def _items(result: Mapping[str, Any]) -> int:

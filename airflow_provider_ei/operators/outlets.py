@@ -1,4 +1,4 @@
-"""Tells Airflow's assets what a sync did: as the extra of their events, and in the state that Airflow keeps of them."""
+"""Tells Airflow's assets what a task did: as the extra of their events, and in the state that Airflow keeps of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from airflow_provider_ei.assets import create_asset
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_ei.sync.apply import AddDataResult
     from airflow_provider_ei.sync.dataset.summary import SyncSummary
 
 log = logging.getLogger(__name__)
@@ -21,8 +22,8 @@ log = logging.getLogger(__name__)
 STATE_KEY = "edge_impulse_sync"
 
 
-def tell_outlets(outlets: Sequence[Any], context: Context, summary: SyncSummary) -> None:
-    """Give the events of a task's outlets the summary, without its lists.
+def tell_outlets(outlets: Sequence[Any], context: Context, summary: AddDataResult | SyncSummary) -> None:
+    """Give the events of a task's outlets what the task returns, without its lists.
 
     An alias gets an event for the asset of the dataset.
     """
@@ -33,7 +34,8 @@ def tell_outlets(outlets: Sequence[Any], context: Context, summary: SyncSummary)
             context["outlet_events"][outlet].add(asset, extra=extra)
         elif isinstance(outlet, Asset):
             context["outlet_events"][outlet].extra.update(extra)
-            _keep(context.get("asset_state_store"), outlet, extra)
+            if "sync_id" in extra:
+                _keep(context.get("asset_state_store"), outlet, extra)
 
 
 def _keep(store: Any, outlet: Asset, extra: Mapping[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
@@ -14,6 +16,7 @@ from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator
+from tests.support import HOME, is_airflow_2
 
 from .conftest import RunDag
 
@@ -238,3 +241,22 @@ class TestBadInput:
 
     def test_an_organization_id_that_is_none(self, studio: EmulatorServer, recording: Path) -> None:
         self.refused(studio, "organization_id", "'acme'", files=str(recording), organization_id="acme")
+
+
+def test_the_events_of_outlets_say_what_was_uploaded(studio: EmulatorServer, run: RunDag, recording: Path) -> None:
+    done = run(f"""
+        @dag(schedule=None)
+        def uploaded():
+            EdgeImpulseAddDataOperator(
+                task_id="add", dataset="d", name="a", files={str(recording)!r}, outlets=[Asset("edgeimpulse://7/d")]
+            )
+        uploaded()
+    """)
+    (result,) = done.returned["add"]
+    events = "dataset_event" if is_airflow_2() else "asset_event"
+    with sqlite3.connect(HOME / "airflow.db") as database:
+        ((extra,),) = database.execute(f"select extra from {events} where source_run_id = ?", (done.run_id,))
+    told = json.loads(extra)
+    assert {key: told[key] for key in ("data_id", "file_count", "total_bytes", "digest")} == {
+        key: result[key] for key in ("data_id", "file_count", "total_bytes", "digest")
+    }

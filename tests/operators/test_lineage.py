@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer
+from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+from airflow_provider_ei.hooks.lineage import MOST_INPUTS, aggregated, places_of
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
-from airflow_provider_ei.operators.lineage import MOST_INPUTS, added_up, aggregated, places_of
+from airflow_provider_ei.operators.lineage import added_up
 
 
 @pytest.mark.parametrize(
@@ -77,3 +79,38 @@ def test_a_sync(studio: EmulatorServer, tmp_path: Path) -> None:
     assert [(each.namespace, each.name) for each in lineage.inputs] == [("file", str(tmp_path))]
     statistics = lineage.outputs[0].outputFacets["outputStatistics"]
     assert (statistics.rowCount, statistics.fileCount, statistics.size) == (2, 2, 10)
+
+
+def test_a_task_that_calls_the_hook_has_lineage(
+    studio: EmulatorServer, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.providers.common.compat.lineage import hook as lineage_hook
+
+    told: dict[str, list[str]] = {"in": [], "out": []}
+
+    class Collector:
+        """Airflow's own one collects only while a plugin reads it."""
+
+        def add_input_asset(self, *, context: object, uri: str) -> None:
+            told["in"].append(uri)
+
+        def add_output_asset(self, *, context: object, uri: str) -> None:
+            told["out"].append(uri)
+
+    monkeypatch.setattr(lineage_hook, "get_hook_lineage_collector", Collector)
+    EdgeImpulseHook().add_data(name="a", dataset="two words", files=str(recording))
+    assert told == {"in": [f"file://{recording}"], "out": ["edgeimpulse://7/two%20words"]}
+
+
+def test_an_upload_is_done_whatever_becomes_of_its_lineage(
+    studio: EmulatorServer, recording: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from airflow.providers.common.compat.lineage import hook as lineage_hook
+
+    def broken() -> None:
+        raise RuntimeError("no collector")
+
+    monkeypatch.setattr(lineage_hook, "get_hook_lineage_collector", broken)
+    result = EdgeImpulseHook().add_data(name="a", dataset="d", files=str(recording))
+    assert result["outcome"] == "created"
+    assert "no collector" in caplog.text

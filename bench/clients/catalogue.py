@@ -41,6 +41,7 @@ def _python(name: str, module: str, *needs: str) -> Client:
 
 
 PRODUCT = _python("airflow-provider-ei", "product")
+PRODUCT_MANY = _python("airflow-provider-ei", "product_many")
 SNIPPET = _python("the documented snippet", "snippet")
 TOOLBELT = _python("toolbelt MultipartEncoder", "toolbelt")
 HTTPX = _python("httpx", "with_httpx", "httpx")

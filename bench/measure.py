@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.clients.catalogue import PRODUCT, Client, write_job
+from bench.clients.catalogue import PRODUCT, PRODUCT_MANY, Client, write_job
 from bench.clients.job import Item, Job
 from bench.sink import Counters, Sink
 
@@ -141,5 +141,5 @@ class Meter:
         rest = 2000 * len(load.items) + 400 * sum(len(item.files) for item in load.items)
         if uploads < len(load.items) or not content <= received <= content + rest:
             raise UploadFailed(f"{uploads} uploads with {received} bytes have arrived, of {content}")
-        if client.name == PRODUCT.name and outcomes != ["created"]:
+        if client in (PRODUCT, PRODUCT_MANY) and outcomes != ["created"]:
             raise UploadFailed(f"outcome {outcomes}")

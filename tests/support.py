@@ -62,3 +62,10 @@ def is_airflow_2() -> bool:
     from airflow import __version__
 
     return __version__.startswith("2.")
+
+
+def has_asset_state() -> bool:
+    """Whether this Airflow keeps a state for each asset: 3.3 and newer."""
+    from airflow import __version__
+
+    return tuple(int(part) for part in __version__.split(".")[:2]) >= (3, 3)

@@ -22,7 +22,7 @@ from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.data import EdgeImpulseSyncDatasetOperator
 from airflow_provider_ei.sync.files import LocalFile
 from airflow_provider_ei.task_groups import _COUNTS, FinishSyncOperator
-from tests.support import HOME, is_airflow_2
+from tests.support import HOME, has_asset_state, is_airflow_2
 
 from .conftest import RunDag
 
@@ -242,6 +242,27 @@ class TestOutlets:
         assert [{key: event[key] for key in numbers} for event in self.events(done.run_id)] == [numbers] * 2
         table = "dataset" if is_airflow_2() else "asset"
         assert query(f"select count(*) from {table} where uri = 'edgeimpulse://7/d'") == [(1,)]
+
+    @pytest.mark.skipif(not has_asset_state(), reason="Airflow 3.3 and newer")
+    def test_the_last_sync_stands_in_the_state_of_the_asset(
+        self, studio: EmulatorServer, run: RunDag, source: Path
+    ) -> None:
+        done = run(f"""
+            @dag(schedule=None)
+            def stateful():
+                asset = Asset("edgeimpulse://7/stateful")
+
+                @task(inlets=[asset])
+                def read(asset_state_store=None):
+                    return asset_state_store[asset].get("edge_impulse_sync")
+
+                EdgeImpulseSyncDatasetOperator(
+                    task_id="sync", dataset="d", source={str(source)!r}, outlets=[asset]
+                ) >> read()
+            stateful()
+        """)
+        assert done.states == {"read": ["success"], "sync": ["success"]}
+        assert (done.returned["read"][0]["created"], done.returned["read"][0]["dataset"]) == (3, "d")
 
     def test_a_failed_sync_has_none(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
         studio.order(Fault(operation="addOrganizationDataItem", kind="success_false"))

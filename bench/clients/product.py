@@ -12,7 +12,8 @@ from airflow_provider_ei.sync.inputs import want_item
 from bench.clients import job
 
 
-def _no_store(uri: str) -> Any:
+def no_store(uri: str) -> Any:
+    """Open no store: all files are on this machine."""
     raise ValueError(f"{uri} is no path")
 
 
@@ -29,7 +30,7 @@ def prepare(given: job.Job) -> Callable[[job.Item], str]:
             bucket_name=None,
             bucket_id=None,
             bucket_path=None,
-            open_store=_no_store,
+            open_store=no_store,
         )
         return ItemUpload(client, 1, wanted).run()["outcome"]
 

@@ -9,11 +9,25 @@ from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.dataset.inputs import check_rules, read_source
 from airflow_provider_ei.sync.dataset.run import DatasetSync
+from airflow_provider_ei.sync.dataset.summary import SyncSummary
 from bench.clients import job
+from bench.clients.product import no_store
 
 
-def _no_store(uri: str) -> Any:
-    raise ValueError(f"{uri} is no path")
+def run(given: job.Job, *, source: str | None = None, items: list[dict[str, Any]] | None = None) -> SyncSummary:
+    """Bring the dataset in step with a folder or a list of items."""
+    client = StudioClient(StudioSettings(api_key=job.API_KEY, base_url=given.base_url), connections=given.threads)
+    rules = check_rules(sync_id="bench", delete="never", max_delete=None, comparison="digest")
+    tree = read_source(
+        source=source,
+        items=items,
+        include=None,
+        exclude=None,
+        depth=1,
+        metadata=job.METADATA,
+        open_store=no_store,
+    )
+    return DatasetSync(client, 1, job.DATASET, tree, rules, workers=given.threads).run()
 
 
 def sync(given: job.Job) -> dict[str, Any]:
@@ -26,18 +40,7 @@ def sync(given: job.Job) -> dict[str, Any]:
             opened += 1
 
     sys.addaudithook(watch)
-    client = StudioClient(StudioSettings(api_key=job.API_KEY, base_url=given.base_url), connections=given.threads)
-    rules = check_rules(sync_id="bench", delete="never", max_delete=None, comparison="digest")
-    tree = read_source(
-        source=given.source,
-        items=None,
-        include=None,
-        exclude=None,
-        depth=1,
-        metadata=job.METADATA,
-        open_store=_no_store,
-    )
-    summary = DatasetSync(client, 1, job.DATASET, tree, rules, workers=given.threads).run()
+    summary = run(given, source=given.source)
     return {"summary": {**summary, "changed": []}, "opened": opened}
 
 

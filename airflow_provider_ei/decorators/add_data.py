@@ -14,7 +14,6 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator
-from airflow_provider_ei.operators.lineage import added_up
 from airflow_provider_ei.operators.outlets import tell_outlets
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class _AddDataDecoratedOperator(DecoratedOperator, EdgeImpulseAddDataOperator):
             uploads = [self._upload(item) for item in checked]
             self.files = [upload["files"] for upload in uploads]  # which OpenLineage asks for
             results = [hook.add_data(**upload) for upload in uploads]
-        self._result = added_up(results) if results else None
+        self._result = results
         for result in results:
             tell_outlets(self.outlets, context, result)
         return results if many else results[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ class EdgeImpulseOperator(BaseOperator):
         self.organization_id = organization_id
         self.edge_impulse_conn_id = edge_impulse_conn_id
         self._hook: EdgeImpulseHook | None = None
-        self._result: Mapping[str, Any] | None = None
+        self._result: object = None  # what is returned
 
     @contextmanager
     def _working_hook(self, context: Context) -> Iterator[EdgeImpulseHook]:
@@ -68,8 +68,10 @@ class EdgeImpulseOperator(BaseOperator):
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Tell OpenLineage what went where; nothing of a task that has not come so far."""
         from airflow_provider_ei.operators.lineage import operator_lineage
+        from airflow_provider_ei.operators.results import read_result
 
-        return operator_lineage(self._places(), self._result) if self._result else None
+        result = read_result(self._result)
+        return operator_lineage(self._places(), result) if result else None
 
     def on_kill(self) -> None:
         """Stop at once; what is half-done stays pending, and the next try completes it."""

@@ -115,6 +115,23 @@ class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
         }
 
 
+#: Arguments that go to the hook as they are.
+_SYNC_ARGUMENTS = (
+    "dataset",
+    "source",
+    "items",
+    "include",
+    "exclude",
+    "depth",
+    "bucket_name",
+    "bucket_id",
+    "delete",
+    "max_delete",
+    "comparison",
+    "workers",
+)
+
+
 class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
     """Make a dataset hold what a folder, a bucket or upstream tasks have, and cost almost nothing when nothing changed.
 
@@ -148,19 +165,8 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
     """
 
     template_fields: Sequence[str] = (
-        "dataset",
-        "source",
-        "items",
-        "include",
-        "exclude",
-        "depth",
-        "bucket_name",
-        "bucket_id",
-        "delete",
-        "max_delete",
+        *_SYNC_ARGUMENTS,
         "dry_run",
-        "comparison",
-        "workers",
         "sync_id",
         "skip_unchanged",
         "organization_id",
@@ -263,23 +269,6 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
 
         text = str(self.metadata) if isinstance(self.metadata, str | dict) else ""
         return render if "{{" in text or "{%" in text else render()
-
-
-#: Arguments that go to the hook as they are.
-_SYNC_ARGUMENTS = (
-    "dataset",
-    "source",
-    "items",
-    "include",
-    "exclude",
-    "depth",
-    "bucket_name",
-    "bucket_id",
-    "delete",
-    "max_delete",
-    "comparison",
-    "workers",
-)
 
 
 def _flag(name: str, value: object) -> bool:

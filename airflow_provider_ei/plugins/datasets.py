@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from airflow_provider_ei.plugins.numbers import Numbers, add
+from airflow_provider_ei.operators.results import Numbers, add
 from airflow_provider_ei.plugins.records import FAILED_STATES, PARTS_OF_A_SYNC, TaskKey, Work
 
 #: Runs of a dataset that are shown.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from airflow_provider_ei.plugins.numbers import Result, read_result
+from airflow_provider_ei.operators.results import Result, read_result
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import ColumnElement, RowMapping, Select, and_, case, null, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from airflow_provider_ei.plugins.numbers import FIELDS, Result, read_result
+from airflow_provider_ei.operators.results import FIELDS, Result, read_result
 
 #: Rows of one query.
 MOST_WORKS = 2000

@@ -10,7 +10,7 @@ from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.lineage import MOST_INPUTS, aggregated, places_of
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
-from airflow_provider_ei.operators.lineage import added_up
+from airflow_provider_ei.operators.results import read_result
 
 
 @pytest.mark.parametrize(
@@ -44,15 +44,12 @@ def test_many_places_are_told_as_their_folders() -> None:
 
 def test_several_uploads_as_one() -> None:
     one = {"organization_id": 7, "dataset": "d", "outcome": "created", "file_count": 2, "total_bytes": 5}
-    assert added_up([one, {**one, "outcome": "unchanged"}]) == {
-        "organization_id": 7,
-        "dataset": "d",
-        "created": 1,
-        "updated": 0,
-        "repaired": 0,
-        "files_sent": 2,
-        "bytes_sent": 5,
-    }
+    result = read_result([one, {**one, "outcome": "unchanged"}])
+    assert result is not None
+    assert (result.organization_id, result.dataset) == (7, "d")
+    numbers = result.numbers
+    assert (numbers.created, numbers.updated, numbers.repaired, numbers.sent) == (1, 0, 0, 1)
+    assert (numbers.files, numbers.bytes) == (2, 5)
 
 
 def test_an_upload(studio: EmulatorServer, recording: Path) -> None:

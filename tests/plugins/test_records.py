@@ -16,9 +16,9 @@ from airflow_provider_ei.decorators import add_data
 from airflow_provider_ei.operators import data
 from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.links import EdgeImpulseDatasetLink
+from airflow_provider_ei.operators.results import read_result
 from airflow_provider_ei.plugins import records
 from airflow_provider_ei.plugins.datasets import by_dataset
-from airflow_provider_ei.plugins.numbers import read_result
 from airflow_provider_ei.plugins.records import TaskKey, failures, returned_value, work_of, works
 from tests.plugins.conftest import NOW, URL, Rows, sync, upload
 

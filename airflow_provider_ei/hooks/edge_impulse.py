@@ -139,7 +139,7 @@ class EdgeImpulseHook(BaseHook):
     @property
     def data_url(self) -> str:
         """The page of the organization's data in Studio, on the connection's host."""
-        return f"{self.settings.web_url}/organization/{self.organization_id}/data"
+        return self.settings.data_url(self.organization_id)
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection with one request, ``listOrganizations``, and say what is wrong with it.

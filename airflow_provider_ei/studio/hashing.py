@@ -12,8 +12,7 @@ import threading
 from queue import SimpleQueue
 from typing import BinaryIO, Protocol
 
-#: Bytes of a block.
-BLOCK_BYTES = 128 * 1024
+from airflow_provider_ei.studio.transport import BLOCK_BYTES
 
 #: How many blocks the hash may be behind.
 BLOCKS = 8

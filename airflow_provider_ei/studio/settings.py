@@ -50,6 +50,10 @@ class StudioSettings:
         """Address of Studio's pages, which is the base URL without the API's version (``/v1``)."""
         return self.base_url.removesuffix("/v1")
 
+    def data_url(self, organization_id: int) -> str:
+        """Return the page of an organization's data in Studio."""
+        return f"{self.web_url}/organization/{organization_id}/data"
+
 
 def parse_base_url(text: str | None, *, port: int | None = None) -> str:
     """Make Studio's base URL of what stands in a connection's host.

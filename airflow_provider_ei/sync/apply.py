@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, NoReturn, TypedDict, overload
+from typing import NoReturn, TypedDict
 
 from airflow_provider_ei.exceptions import (
     EdgeImpulseAnswerError,
@@ -112,7 +112,9 @@ class ItemUpload:
         :raises EdgeImpulseError: the precise subclass. The item is then as it was, or pending, which the next run
             completes; never half-done and marked as complete.
         """
-        return self._result(self._until_done(self._listed(), looks=True))
+        done = self._until_done(self._listed(), looks=True)
+        assert done is not None
+        return self._result(done)
 
     def advance(self, listed: Sequence[DataItem]) -> Outcome | None:
         """Do the same for an item that is listed already, and leave the last look at it to a listing of many items.
@@ -130,11 +132,8 @@ class ItemUpload:
         effort, self._effort = self._effort, Effort()
         return effort
 
-    @overload
-    def _until_done(self, listed: Sequence[DataItem], *, looks: Literal[True]) -> Done: ...
-    @overload
-    def _until_done(self, listed: Sequence[DataItem], *, looks: Literal[False]) -> Done | None: ...
     def _until_done(self, listed: Sequence[DataItem], *, looks: bool) -> Done | None:
+        """Go on until nothing is left to do; without ``looks``, until only the last look is left, and return None."""
         for _ in range(MOST_ROUNDS):
             self._client.check_cancelled()
             steps = plan_item(self._wanted, listed, self._progress, self._if_exists, self._limits)
@@ -326,7 +325,7 @@ class ItemUpload:
             file_count=item.total_file_count,
             total_bytes=item.total_file_size,
             digest=marks.state if marks.complete else None,
-            url=f"{self._client.settings.web_url}/organization/{self._organization_id}/data",
+            url=self._client.settings.data_url(self._organization_id),
         )
 
 

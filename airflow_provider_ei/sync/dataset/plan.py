@@ -20,7 +20,6 @@ from airflow_provider_ei.sync.plan import (
     DeleteDouble,
     Done,
     Limits,
-    LookAgain,
     MarkPending,
     Progress,
     ReadFiles,
@@ -179,5 +178,5 @@ def _action(item: SourceItem, step: Step) -> Action:
             marks = Marks.of(listed.metadata)
             same = item.wanted is not None and item.wanted.looks_like(marks.fingerprint)
             return "repair" if not marks.complete or same else "update"
-        case LookAgain() | _:
+        case _:
             return "update"

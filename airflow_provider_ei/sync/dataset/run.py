@@ -91,9 +91,7 @@ class DatasetSync:
         :raises EdgeImpulseDeleteLimitError: when it would delete too much.
         :raises EdgeImpulseError: when the dataset cannot be listed whole.
         """
-        self._listed = self._list()
-        self._there = len(self._listed)
-        plan = self._compare()
+        plan = self._at_first_sight()
         if closer := [item for item in plan.items if item.action == "look"]:
             log.info("%d of %d data items look new or changed.", len(closer), len(plan.items))
             self._wait_for_the_clock(item.source for item in closer)
@@ -110,9 +108,7 @@ class DatasetSync:
         :return: those that have anything to do.
         :raises EdgeImpulseError: as :meth:`plan` does.
         """
-        self._listed = self._list()
-        self._there = len(self._listed)
-        plan = self._compare()
+        plan = self._at_first_sight()
         check_deletes(plan, self._rules)
         log.info("Dataset %r has %d data items. At first sight: %s.", self._dataset, self._there, plan)
         busy = [item.source.name for item in plan.items if item.action != "unchanged"]
@@ -153,6 +149,11 @@ class DatasetSync:
         self._listed_at = time.monotonic()
         listed = self._client.list_data_items(self._organization_id, self._dataset, with_files=True)
         return [item for item in listed if item.dataset == self._dataset]
+
+    def _at_first_sight(self) -> DatasetPlan:
+        self._listed = self._list()
+        self._there = len(self._listed)
+        return self._compare()
 
     def _compare(self) -> DatasetPlan:
         return plan_dataset(self._source.items, self._source.empty, self._listed, self._dataset, self._rules)
@@ -296,5 +297,5 @@ class DatasetSync:
             seconds=round(time.monotonic() - self._begun, 3),
             changed=sorted(tally.changed)[:MOST_NAMES],
             failures=tally.failures,
-            url=f"{client.settings.web_url}/organization/{self._organization_id}/data",
+            url=client.settings.data_url(self._organization_id),
         )

@@ -212,7 +212,9 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
         self.workers = workers
         self.sync_id = sync_id
         self.skip_unchanged = skip_unchanged
-        XComArg.apply_upstream_relationship(self, metadata)  # Airflow does it for template fields
+        # Airflow does it for template fields. A mapped task in a group makes its instances under an id of no task.
+        if not self.has_dag() or self.dag.has_task(self.task_id):  # type: ignore[no-untyped-call]
+            XComArg.apply_upstream_relationship(self, metadata)
 
     def execute(self, context: Context) -> Any:
         """Sync, and return what was done.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import TaskGroup
 
 from airflow_provider_ei.operators.data import EdgeImpulseSyncDatasetOperator
+from airflow_provider_ei.operators.run_report import report_result
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -122,6 +123,7 @@ class SyncShardOperator(_GroupedOperator):
 
         with self._working_hook(context) as hook:
             summary = hook.sync_dataset(**self._arguments(context), shard=Shard(**self.shard))
+        report_result(context, summary, is_shard=True)
         return {what: summary[what] for what in _COUNTS}  # type: ignore[literal-required]
 
 

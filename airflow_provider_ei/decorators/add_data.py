@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator
 from airflow_provider_ei.operators.outlets import tell_outlets
+from airflow_provider_ei.operators.run_report import report_result
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, TaskDecorator
@@ -56,8 +57,11 @@ class _AddDataDecoratedOperator(DecoratedOperator, EdgeImpulseAddDataOperator):
             checked = [self._checked(item) for item in (returned if many else [returned])]
             uploads = [self._upload(item) for item in checked]
             self.files = [upload["files"] for upload in uploads]  # which OpenLineage asks for
-            results = [hook.add_data(**upload) for upload in uploads]
-        self._result = results
+            self._result = results = []  # filled as it goes, so that a failure reports what was done before it
+            for upload in uploads:
+                self.name = upload["name"]
+                results.append(hook.add_data(**upload))
+        report_result(context, results)
         for result in results:
             tell_outlets(self.outlets, context, result)
         return results if many else results[0]

@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperat
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.operators.links import EdgeImpulseDatasetLink
+from airflow_provider_ei.operators.run_report import failure_reported
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -52,8 +53,9 @@ class EdgeImpulseOperator(BaseOperator):
         """
         self._hook = hook = EdgeImpulseHook(self.edge_impulse_conn_id, organization_id=self.organization_id)
         try:
-            link.persist(context, hook)
-            yield hook
+            with failure_reported(context, self, hook):
+                link.persist(context, hook)
+                yield hook
         except EdgeImpulseError as error:
             if error.permanent:
                 # Its words say all; the frames below it would only push them out of sight.

@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, XComArg
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.outlets import tell_outlets
+from airflow_provider_ei.operators.run_report import report_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,6 +88,7 @@ class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
         self._show_name(context, self.name)
         with self._working_hook(context) as hook:
             self._result = result = hook.add_data(**self._arguments())
+        report_result(context, result)
         tell_outlets(self.outlets, context, result)
         return result
 
@@ -227,11 +229,14 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
             dry_run, skip_unchanged = _flag("dry_run", self.dry_run), _flag("skip_unchanged", self.skip_unchanged)
             summary = hook.sync_dataset(dry_run=dry_run, **self._arguments(context))
         self._result = None if dry_run else summary
+        if dry_run:
+            report_result(context, summary)
         return summary if dry_run else self._end(context, summary, skip_unchanged=skip_unchanged)
 
     def _end(self, context: Context, summary: SyncSummary, *, skip_unchanged: bool) -> SyncSummary:
         from airflow_provider_ei.sync.dataset.summary import changes
 
+        report_result(context, summary)
         tell_outlets(self.outlets, context, summary)
         if skip_unchanged and not changes(summary):
             raise AirflowSkipException("Nothing has changed.")

@@ -1,36 +1,27 @@
-"""What a task of ours has returned, as numbers that can be added up."""
+"""What a task of ours has returned, as numbers that can be added up.
+
+A return value is read as what it is: anything that a task of anyone may have pushed. Numbers are clamped to what can be
+added up and shown; texts lose what is not Unicode.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-#: What is read of a return value. Names of changed items are left out: there may be a thousand of them.
-FIELDS = (
-    "dataset",
-    "organization_id",
-    "url",
-    "name",
-    "outcome",
-    "file_count",
-    "total_bytes",
-    "created",
-    "updated",
-    "unchanged",
-    "repaired",
-    "deduplicated",
-    "deleted",
-    "failed",
-    "files_sent",
-    "bytes_sent",
-    "seconds",
-    "dry_run",
-)
+#: No count, no number of bytes and no time of a task is larger than this.
+MAX_NUMBER = 10**15
+
+#: Characters of a text that are kept.
+MAX_TEXT = 500
+
+_SYNC_COUNTS = ("created", "updated", "unchanged", "repaired", "deduplicated", "deleted", "failed")
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Counts:
     """What was done: data items, files and bytes.
 
     :ivar seconds: as the tasks themselves have it; uploads tell none.
@@ -48,13 +39,18 @@ class Numbers:
     bytes: int = 0
     seconds: float = 0
 
-    def __add__(self, other: Numbers) -> Numbers:
-        return Numbers(**{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(Numbers)})
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(**{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(Counts)})
 
     @property
     def sent(self) -> int:
         """Data items that something was sent for."""
         return self.created + self.updated + self.repaired
+
+    @property
+    def items(self) -> int:
+        """Data items that were written, or found as they should be."""
+        return self.sent + self.unchanged + self.skipped + self.deduplicated + self.deleted
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ class Result:
     url: str | None
     is_sync: bool
     dry_run: bool
-    numbers: Numbers
+    numbers: Counts
     item: str | None = None
     outcome: str | None = None
 
@@ -83,39 +79,37 @@ def read_result(value: object) -> Result | None:
     if isinstance(value, list):
         results = [result for one in value if isinstance(one, Mapping) and (result := read_result(one))]
         return _sum(results)
-    if not isinstance(value, Mapping) or not isinstance(value.get("dataset"), str):
+    if not isinstance(value, Mapping) or not (dataset := read_text(value.get("dataset"))):
         return None
-    organization_id = _number(value.get("organization_id"))
     return Result(
-        dataset=value["dataset"],
-        organization_id=int(organization_id) or None,
-        url=_text(value.get("url")),
+        dataset=dataset,
+        organization_id=read_id(value.get("organization_id")),
+        url=read_text(value.get("url")),
         is_sync=value.get("outcome") is None,
-        dry_run=bool(value.get("dry_run")),
-        numbers=_numbers(value),
-        item=_text(value.get("name")),
-        outcome=_text(value.get("outcome")),
+        dry_run=value.get("dry_run") is True,
+        numbers=_counts(value),
+        item=read_text(value.get("name")),
+        outcome=read_text(value.get("outcome")),
     )
 
 
-def _numbers(value: Mapping[str, Any]) -> Numbers:
+def _counts(value: Mapping[str, Any]) -> Counts:
     if value.get("outcome") is None:
-        names = ("created", "updated", "unchanged", "repaired", "deduplicated", "deleted", "failed")
-        return Numbers(
-            **{name: int(_number(value.get(name))) for name in names},
-            files=int(_number(value.get("files_sent"))),
-            bytes=int(_number(value.get("bytes_sent"))),
-            seconds=_number(value.get("seconds")),
+        return Counts(
+            **{name: int(read_number(value.get(name))) for name in _SYNC_COUNTS},
+            files=int(read_number(value.get("files_sent"))),
+            bytes=int(read_number(value.get("bytes_sent"))),
+            seconds=read_number(value.get("seconds")),
         )
     outcome = value["outcome"]
     sent = outcome in ("created", "updated")
-    return Numbers(
+    return Counts(
         created=outcome == "created",
         updated=outcome == "updated",
         unchanged=outcome == "unchanged",
         skipped=outcome == "skipped",
-        files=int(_number(value.get("file_count"))) * sent,
-        bytes=int(_number(value.get("total_bytes"))) * sent,
+        files=int(read_number(value.get("file_count"))) * sent,
+        bytes=int(read_number(value.get("total_bytes"))) * sent,
     )
 
 
@@ -133,14 +127,33 @@ def _sum(results: list[Result]) -> Result | None:
     )
 
 
-def add(numbers: Iterable[Numbers]) -> Numbers:
+def add(counts: Iterable[Counts]) -> Counts:
     """Return the sum."""
-    return sum(numbers, Numbers())
+    return sum(counts, Counts())
 
 
-def _number(value: object) -> float:
-    return value if isinstance(value, int | float) else 0
+def is_number(value: object) -> bool:
+    """Whether a value is a number that a task of ours may have written: finite, from 0 to ``MAX_NUMBER``."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_NUMBER
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+def read_number(value: object) -> float:
+    """Return a number within 0 and ``MAX_NUMBER``; 0 for what is not a number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    if isinstance(value, float) and math.isnan(value):
+        return 0
+    return min(max(value, 0), MAX_NUMBER)
+
+
+def read_id(value: object) -> int | None:
+    """Return the id of an organization, which is a positive whole number."""
+    return value if isinstance(value, int) and is_number(value) and value > 0 else None
+
+
+def read_text(value: object, longest: int = MAX_TEXT) -> str | None:
+    """Return a text that can be shown and stored: Unicode, without NUL, and not longer than that."""
+    if not isinstance(value, str):
+        return None
+    text = value if len(value) <= longest else f"{value[: longest - 1]}…"
+    return text.replace("\0", "\\x00").encode(errors="backslashreplace").decode()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from airflow_provider_ei.plugins.words import count, size
+from airflow_provider_ei.plugins.formatting import count, size
 
 _STEP, _BAR, _HEIGHT, _GAP, _LABEL = 15, 11, 30, 12, 64
 #: Places for bars: charts of all datasets stand below each other, and compare.
@@ -49,7 +49,7 @@ def draw(bars: Sequence[Bar]) -> Markup:
     for place, bar in enumerate(bars):
         # Over the whole height, so that a run that sent nothing has words too.
         drawn.append(
-            Markup('<rect class="touch" x="{}" y="0" width="{}" height="{}"><title>{}</title></rect>').format(
+            Markup('<rect class="touch" x="{}" width="{}" height="{}"><title>{}</title></rect>').format(
                 _x(place, len(bars)), _STEP, height, bar.title
             )
         )
@@ -74,13 +74,11 @@ def _row(values: Sequence[int], bottom: int, label: str, kind: str) -> Markup:
             _LABEL, bottom + 0.5, _LABEL + _PLACES * _STEP, bottom + 0.5
         ),
     ]
+    steps = []
     for place, value in enumerate(values):
         # What is there at all is seen, however small it is beside the largest.
-        height = max(2, round(_HEIGHT * value / most)) if value else 0
-        if height:
-            drawn.append(
-                Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}" rx="1.5"/>').format(
-                    kind, _x(place, len(values)) + (_STEP - _BAR) // 2, bottom - height, _BAR, height
-                )
-            )
+        if value:
+            x, height = _x(place, len(values)) + (_STEP - _BAR) // 2, max(2, round(_HEIGHT * value / most))
+            steps.append(f"M{x} {bottom}v-{height}h{_BAR}v{height}z")
+    drawn.append(Markup('<path class="{}" d="{}"/>').format(kind, " ".join(steps)))
     return Markup("").join(drawn)

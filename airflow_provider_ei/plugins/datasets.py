@@ -1,82 +1,71 @@
-"""Puts the tasks that have written to a dataset together: those of one run, and the runs of one dataset."""
+"""Puts together what the page shows: the datasets that tasks have written to, their runs, and the tasks that failed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from airflow_provider_ei.operators.results import Numbers, add
-from airflow_provider_ei.plugins.records import FAILED_STATES, PARTS_OF_A_SYNC, TaskKey, Work
+from sqlalchemy.orm import Session
 
-#: Runs of a dataset that are shown.
-MOST_RUNS = 20
+from airflow_provider_ei.operators.results import Counts
+from airflow_provider_ei.operators.run_report import DRY_RUN, SHARD, SYNC, UPLOAD
+from airflow_provider_ei.plugins import task_history
+from airflow_provider_ei.plugins.permissions import dags_with_readable_xcoms, readable_dags
+from airflow_provider_ei.plugins.stored_values import Head, read_head
+from airflow_provider_ei.plugins.task_history import (
+    FAILED_STATES,
+    MAX_PAIRS,
+    RUNNING_STATES,
+    Reported,
+    States,
+    TaskKey,
+    TaskRecord,
+)
+
+#: Datasets of a page, runs of a dataset, and failed and running tasks.
+MAX_DATASETS = 10
+MAX_RUNS = 20
+MAX_FAILED = 20
+MAX_RUNNING = 50
+
+_Identity = tuple[int | None, str]
 
 
 @dataclass
 class TaskRun:
-    """A task in a DAG run, with all that it is mapped to."""
+    """A task in a DAG run, with all that it is mapped to.
 
-    works: list[Work]
+    :ivar instances: task instances.
+    :ivar counts: the sum of what they reported; None when nothing was done.
+    :ivar seconds: how long it took; None while it runs.
+    :ivar odd: reports with numbers that could not be read.
+    :ivar failed: the first instance that failed.
+    """
 
-    @property
-    def key(self) -> TaskKey:
-        """The first task instance."""
-        return self.works[0].key
-
-    @property
-    def when(self) -> datetime | None:
-        """When the last of them ended, or began."""
-        return max((work.when for work in self.works if work.when), default=None)
-
-    @property
-    def state(self) -> str:
-        """The worst state: what one looks for first."""
-        states = [work.state for work in self.works]
-        for state in (*FAILED_STATES, "running"):
-            if state in states:
-                return state
-        if any(state not in ("success", "skipped") for state in states):
-            return "running"
-        return "success" if "success" in states else "skipped"
+    key: TaskKey
+    kind: str
+    state: str
+    when: datetime | None
+    is_mapped: bool = False
+    instances: int = 1
+    counts: Counts | None = None
+    seconds: float | None = None
+    odd: int = 0
+    failed: TaskRecord | None = None
 
     @property
-    def is_mapped(self) -> bool:
-        """Whether it is a mapped task."""
-        return self.key.map_index >= 0
-
-    @property
-    def kind(self) -> str:
-        """What it did, in one word."""
-        results = [work.result for work in self.works if work.result]
-        if any(result.dry_run for result in results):
-            return "dry run"
-        if results:
-            return "sync" if any(result.is_sync for result in results) else "upload"
-        return "upload" if "AddData" in (self.works[0].operator or "") else "sync"
-
-    @property
-    def numbers(self) -> Numbers | None:
-        """The sum of what they have returned; None when nothing was."""
-        results = [work.result for work in self.works if work.result]
-        return add(result.numbers for result in results) if results else None
-
-    @property
-    def seconds(self) -> float | None:
-        """How long it took: as a sync has it, otherwise from the first one's beginning to the last one's end."""
-        numbers = self.numbers
-        if numbers and numbers.seconds:
-            return numbers.seconds
-        started = [work.started for work in self.works if work.started]
-        ended = [work.ended for work in self.works if work.ended]
-        if not started or len(ended) < len(self.works):
-            return None
-        return max(max(ended) - min(started), timedelta()).total_seconds()
+    def has_failed(self) -> bool:
+        """Whether it, or any of what it is mapped to, failed."""
+        return self.state in FAILED_STATES
 
 
 @dataclass
 class Dataset:
-    """A dataset that this Airflow writes to.
+    """A dataset that this Airflow has written to.
 
     :ivar runs: newest first.
     """
@@ -93,31 +82,207 @@ class Dataset:
 
     @property
     def last_done(self) -> TaskRun | None:
-        """The newest run that has returned numbers, and has not only tried."""
-        return next((run for run in self.runs if run.numbers and run.kind != "dry run"), None)
+        """The newest run that has reported numbers, and has not only tried."""
+        return next((run for run in self.runs if run.counts and run.kind != DRY_RUN), None)
 
 
-def by_dataset(works: Sequence[Work]) -> list[Dataset]:
-    """Return the datasets that tasks have written to, the most lately written one first.
+@dataclass(frozen=True)
+class FailedTask:
+    """A task that has failed, with all that it is mapped to.
 
-    :param works: newest first.
+    :ivar first: its first instance that failed.
+    :ivar failed: how many failed.
+    :ivar target: the dataset that it was to write to, if that is known.
     """
-    homes = {(work.key.dag_id, work.key.task_id): work for work in reversed(works) if work.result}
-    datasets: dict[tuple[int | None, str], Dataset] = {}
-    runs: dict[tuple[int | None, str, str, str, str], TaskRun] = {}
-    for work in works:
-        if work.state == "success" and work.operator in PARTS_OF_A_SYNC:
-            continue  # the group's last task has its numbers
-        home = homes.get((work.key.dag_id, work.key.task_id), work)
-        name, organization_id = work.dataset or home.dataset, work.organization_id or home.organization_id
-        if name is None:
+
+    first: TaskRecord
+    failed: int
+    instances: int
+    when: datetime | None
+    target: str | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the page shows.
+
+    :ivar datasets: the most lately written ones first, without the ``skipped`` ones.
+    :ivar total: of all datasets; ``is_cut`` when there are more, which were written earlier.
+    :ivar failed: newest first; ``is_failed_cut`` when there are more.
+    :ivar unreadable: reports that cannot be read, by their DAG.
+    """
+
+    datasets: Sequence[Dataset]
+    skipped: int
+    total: int
+    is_cut: bool
+    failed: Sequence[FailedTask]
+    is_failed_cut: bool
+    unreadable: Mapping[str, int]
+
+
+@dataclass
+class _Found:
+    heads: set[str] = field(default_factory=set)
+    dag_ids: set[str] = field(default_factory=set)
+    items: float = 0
+
+
+def read_overview(session: Session, user: Any, since: datetime, skip: int = 0) -> Overview:
+    """Read what the page shows to a user.
+
+    :param skip: datasets that an earlier page has shown.
+    """
+    readable = readable_dags(user)
+    pairs = task_history.written(session, readable, since)
+    dag_ids = {pair.dag_id for pair in pairs} | task_history.dags_without_reports(session, readable, since)
+    dag_ids = dags_with_readable_xcoms(user, dag_ids, session)
+    found, unreadable = _group(pair for pair in pairs if pair.dag_id in dag_ids)
+    shown = dict(list(found.items())[skip : skip + MAX_DATASETS])
+    runs = task_history.reported(
+        session,
+        {dag_id for one in shown.values() for dag_id in one.dag_ids},
+        {head for one in shown.values() for head in one.heads},
+        since,
+        MAX_RUNS,
+    )
+    failed = task_history.unfinished(session, dag_ids, FAILED_STATES, since, MAX_FAILED + 1)
+    running = task_history.unfinished(session, dag_ids, RUNNING_STATES, since, MAX_RUNNING)
+    states = task_history.states(session, {run.key for run in runs} | {key.task for key in (*failed, *running)})
+    records = task_history.task_records(session, [*failed, *running])
+    datasets = {identity: Dataset(*identity) for identity in shown}
+    for run in runs:
+        _add_reported(datasets, run, states.get(run.key))
+    homes = {(run.key.dag_id, run.key.task_id): one for one in datasets.values() for run in reversed(one.runs)}
+    for record in records.values():
+        home = homes.get((record.key.dag_id, record.key.task_id))
+        if dataset := _dataset_of(record, datasets, home):
+            _add_unreported(dataset, record, states[record.key.task])
+    _finish(session, datasets.values(), states)
+    return Overview(
+        datasets=[one for one in datasets.values() if one.runs],
+        skipped=skip,
+        total=len(found),
+        is_cut=len(pairs) == MAX_PAIRS,
+        failed=[_failed_task(records[key], states[key.task], homes) for key in failed[:MAX_FAILED] if key in records],
+        is_failed_cut=len(failed) > MAX_FAILED,
+        unreadable=unreadable,
+    )
+
+
+def _group(pairs: Iterable[task_history.Written]) -> tuple[dict[_Identity, _Found], Counter[str]]:
+    """Put what DAGs have reported of one dataset together, and leave out what no task has written to."""
+    found: dict[_Identity, _Found] = {}
+    unreadable: Counter[str] = Counter()
+    for pair in pairs:
+        if (head := read_head(pair.head)) is None or pair.head is None:
+            unreadable[pair.dag_id] += pair.reports
             continue
-        dataset = datasets.setdefault((organization_id, name), Dataset(organization_id, name))
-        dataset.url = dataset.url or work.url
-        key = (organization_id, name, work.key.dag_id, work.key.run_id, work.key.task_id)
-        if key in runs:
-            runs[key].works.append(work)
-        else:
-            runs[key] = TaskRun([work])
-            dataset.runs.append(runs[key])
-    return list(datasets.values())
+        one = found.setdefault((head.organization_id, head.dataset), _Found())
+        one.heads.add(pair.head)
+        one.dag_ids.add(pair.dag_id)
+        one.items += pair.items
+    return {identity: one for identity, one in found.items() if one.items > 0}, unreadable
+
+
+def _add_reported(datasets: Mapping[_Identity, Dataset], reported: Reported, states: States | None) -> None:
+    head = read_head(reported.head)
+    dataset = datasets.get((head.organization_id, head.dataset)) if head else None
+    if head is None or dataset is None or states is None:
+        return
+    run = _run(reported.key, states, kind=_kind(head, states))
+    if head.kind == SHARD and not run.has_failed and run.state != "running":
+        return  # the last task of the group has its numbers
+    dataset.url = dataset.url or head.url
+    same = next((one for one in dataset.runs if one.key == run.key), None)
+    if same is None:
+        run.when = max(filter(None, (run.when, reported.when)))
+        dataset.runs.append(same := run)
+    same.odd += reported.odd
+    if reported.items or not run.has_failed:
+        same.counts = (same.counts or Counts()) + reported.counts
+    if same.counts and same.counts.seconds and not same.is_mapped:
+        same.seconds = same.counts.seconds
+
+
+def _add_unreported(dataset: Dataset, record: TaskRecord, states: States) -> None:
+    if all(run.key != record.key.task for run in dataset.runs):
+        kind = UPLOAD if "AddData" in (record.operator or "") else SYNC
+        dataset.runs.append(_run(record.key.task, states, kind=kind))
+
+
+def _dataset_of(record: TaskRecord, datasets: Mapping[_Identity, Dataset], home: Dataset | None) -> Dataset | None:
+    """Return the dataset of a task that has reported nothing of it: by its argument, or by its earlier runs."""
+    name, organization_id = _target(record)
+    if name is None:
+        return home
+    if organization_id is not None:
+        return datasets.get((organization_id, name))
+    if home and home.name == name:
+        return home
+    return next((one for one in datasets.values() if one.name == name), None)
+
+
+def _target(record: TaskRecord) -> tuple[str | None, int | None]:
+    """Return the dataset that a task was to write to, and its organization."""
+    report = record.report
+    in_address = re.search(r"/organization/(\d{1,15})/", record.url or "")
+    organization_id = (report.organization_id if report else None) or (int(in_address[1]) if in_address else None)
+    return (report.dataset if report else None) or record.dataset, organization_id
+
+
+def _finish(session: Session, datasets: Iterable[Dataset], states: Mapping[TaskKey, States]) -> None:
+    """Sort the runs, and read what the newest ones that failed have reported."""
+    failed: dict[TaskKey, list[TaskRun]] = {}
+    for dataset in datasets:
+        dataset.runs.sort(key=lambda run: run.when.timestamp() if run.when else 0, reverse=True)
+        del dataset.runs[MAX_RUNS:]
+        if dataset.runs and dataset.newest.has_failed:
+            run = dataset.newest
+            first = states[run.key].first[run.state]
+            failed.setdefault(TaskKey(run.key.dag_id, run.key.run_id, run.key.task_id, first), []).append(run)
+    for key, record in task_history.task_records(session, failed).items():
+        for run in failed[key]:
+            run.failed = record
+
+
+def _run(key: TaskKey, states: States, *, kind: str) -> TaskRun:
+    ended = states.ended if states.all_ended else None
+    seconds = max(ended - states.started, timedelta()).total_seconds() if ended and states.started else None
+    return TaskRun(
+        key=key,
+        kind=kind,
+        state=worst_state(states.counts),
+        when=states.ended or states.started,
+        is_mapped=max(states.first.values()) >= 0,
+        instances=sum(states.counts.values()),
+        seconds=seconds,
+    )
+
+
+def worst_state(states: Iterable[str | None]) -> str:
+    """Return the state of a task with all that it is mapped to: what one looks for first."""
+    there = set(states)
+    for state in FAILED_STATES:
+        if state in there:
+            return state
+    if there - {"success", "skipped", "removed"}:
+        return "running"
+    return "success" if "success" in there else "skipped"
+
+
+def _kind(head: Head, states: States) -> str:
+    if head.kind in (DRY_RUN, SYNC, UPLOAD):
+        return head.kind
+    return UPLOAD if "AddData" in (states.operator or "") else SYNC
+
+
+def _failed_task(first: TaskRecord, states: States, homes: Mapping[tuple[str, str], Dataset]) -> FailedTask:
+    home = homes.get((first.key.dag_id, first.key.task_id))
+    return FailedTask(
+        first=first,
+        failed=sum(states.counts.get(state, 0) for state in FAILED_STATES),
+        instances=sum(states.counts.values()),
+        when=first.ended or first.started,
+        target=_target(first)[0] or (home.name if home else None),
+    )

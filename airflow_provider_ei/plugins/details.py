@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from airflow_provider_ei.operators.results import Result, read_result
+from airflow_provider_ei.operators.results import Result, read_result, read_text
+from airflow_provider_ei.plugins.stored_values import read_failures
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,12 @@ def read_details(value: object) -> Details:
         return Details(uploads=tuple(result for one in value if (result := _upload(one))))
     if not isinstance(value, Mapping):
         return Details()
-    result, sync_id = _upload(value), value.get("sync_id")
+    result = _upload(value)
     return Details(
         lists=tuple(names for names in _lists(value) if names.names),
-        failures=tuple(_failures(value.get("failures"))),
+        failures=read_failures(value.get("failures")),
         uploads=(result,) if result else (),
-        sync_id=sync_id if isinstance(sync_id, str) else None,
+        sync_id=read_text(value.get("sync_id")),
     )
 
 
@@ -59,11 +60,5 @@ def _lists(value: Mapping[str, object]) -> Iterator[Names]:
             yield Names(f"Would be {action.removesuffix('e')}ed", _texts(plan.get(action)))
 
 
-def _failures(value: object) -> Iterator[tuple[str, str]]:
-    for one in value if isinstance(value, list) else ():
-        if isinstance(one, Mapping):
-            yield str(one.get("name", "")), str(one.get("reason", ""))
-
-
 def _texts(value: object) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+    return [text for one in value if (text := read_text(one)) is not None] if isinstance(value, list) else []

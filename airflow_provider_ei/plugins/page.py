@@ -10,39 +10,27 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
-from fastapi import Depends, FastAPI, Response
+from fastapi import Depends, FastAPI, Query, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from airflow_provider_ei.plugins import words
+from airflow_provider_ei.operators.run_report import DRY_RUN
+from airflow_provider_ei.plugins import formatting
 from airflow_provider_ei.plugins.chart import Bar, draw
-from airflow_provider_ei.plugins.datasets import MOST_RUNS, Dataset, TaskRun, by_dataset
+from airflow_provider_ei.plugins.datasets import MAX_RUNS, Dataset, read_overview
 from airflow_provider_ei.plugins.details import read_details
-from airflow_provider_ei.plugins.records import (
-    MOST_FAILURES,
-    MOST_WORKS,
-    TaskKey,
-    failures,
-    returned_value,
-    work_of,
-    works,
-)
+from airflow_provider_ei.plugins.permissions import ENTITIES
+from airflow_provider_ei.plugins.task_history import FAILED_STATES, TaskKey, TaskRecord, returned_value, task_records
 
 DAYS = 30
-#: Datasets of a page, and names of a list.
-MOST_DATASETS = 200
-MOST_NAMES = 50
+#: Names of a list, and runs in a table.
+MAX_NAMES = 50
+MAX_ROWS = 8
 
 _TEMPLATES = Path(__file__).with_name("templates")
-
-
-def _readable_dags(user: GetUserDep) -> set[str]:
-    return get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
 
 
 def create_app() -> FastAPI:
@@ -53,31 +41,21 @@ def create_app() -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        dependencies=[
-            Depends(requires_access_dag("GET", DagAccessEntity.TASK_INSTANCE)),
-            Depends(requires_access_dag("GET", DagAccessEntity.XCOM)),
-        ],
+        dependencies=[Depends(requires_access_dag("GET", entity)) for entity in ENTITIES],
     )
     app.add_api_route("/", get_page, methods=["GET"], response_class=HTMLResponse)
     app.add_api_route("/task", get_task, methods=["GET"], response_class=HTMLResponse)
     return app
 
 
-def get_page(dag_ids: Annotated[set[str], Depends(_readable_dags)], session: SessionDep) -> Response:
-    """Show the datasets that this Airflow writes to, and what has failed."""
+def get_page(user: GetUserDep, session: SessionDep, skip: Annotated[int, Query(ge=0, le=1_000_000)] = 0) -> Response:
+    """Show the datasets that this Airflow has written to, and what has failed.
+
+    :param skip: datasets that earlier pages have shown.
+    """
     now = datetime.now(UTC)
-    since = now - timedelta(days=DAYS)
-    newest = works(session, dag_ids, since)
-    datasets = by_dataset(newest)
     return _render(
-        "page.html",
-        now=now,
-        datasets=datasets[:MOST_DATASETS],
-        left_out=max(0, len(datasets) - MOST_DATASETS),
-        failures=failures(session, dag_ids, since),
-        most_failures=MOST_FAILURES,
-        days=DAYS,
-        oldest=newest[-1].when if len(newest) == MOST_WORKS else None,
+        "page.html", now=now, days=DAYS, overview=read_overview(session, user, now - timedelta(days=DAYS), skip)
     )
 
 
@@ -85,25 +63,41 @@ def get_task(dag_id: str, run_id: str, task_id: str, session: SessionDep, map_in
     """Show what a task instance has done."""
     # Airflow leaves its placeholder in the address of a task that is not mapped.
     key = TaskKey(dag_id, run_id, task_id, int(map_index) if re.fullmatch(r"-?[0-9]{1,9}", map_index) else -1)
-    work = work_of(session, key)
+    record = task_records(session, [key]).get(key)
+    returned = returned_value(session, key)
+    details = read_details(returned.content)
     return _render(
         "task.html",
         now=datetime.now(UTC),
-        work=work,
-        run=TaskRun([work]) if work else None,
-        details=read_details(returned_value(session, key)),
-        most_names=MOST_NAMES,
+        record=record,
+        report=record.report if record else None,
+        failures=details.failures or (record.report.failures if record and record.report else ()),
+        details=details,
+        problem=returned.problem,
+        seconds=_seconds(record),
+        has_failed=record is not None and record.state in FAILED_STATES,
+        max_names=MAX_NAMES,
     )
 
 
+def _seconds(record: TaskRecord | None) -> float | None:
+    """How long the last try took."""
+    if record is None or record.started is None or record.ended is None:
+        return None
+    return max(record.ended - record.started, timedelta()).total_seconds()
+
+
 def _chart(dataset: Dataset) -> Markup:
-    done = [run for run in dataset.runs[:MOST_RUNS] if run.numbers and run.kind != "dry run"]
-    bars = []
-    for run in reversed(done):
-        numbers = run.numbers
-        assert numbers is not None
-        title = f"{words.date(run.when)}: {words.count(numbers.sent, 'data item')}, {words.size(numbers.bytes)} sent"
-        bars.append(Bar(title, numbers.sent, numbers.bytes))
+    bars = [
+        Bar(
+            f"{formatting.date(run.when)}: {formatting.count(run.counts.sent, 'data item')}, "
+            f"{formatting.size(run.counts.bytes)} sent",
+            run.counts.sent,
+            run.counts.bytes,
+        )
+        for run in reversed(dataset.runs)
+        if run.counts and run.kind != DRY_RUN
+    ]
     return draw(bars)
 
 
@@ -112,16 +106,22 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"size": words.size, "duration": words.duration, "date": words.date}
+    environment.filters |= {
+        "short": formatting.short,
+        "size": formatting.size,
+        "duration": formatting.duration,
+        "date": formatting.date,
+    }
     environment.globals |= {
-        "ago": words.ago,
-        "count": words.count,
+        "ago": formatting.ago,
+        "count": formatting.count,
         "chart": _chart,
-        "run_address": words.run_address,
-        "task_address": words.task_address,
-        "log_address": words.log_address,
+        "run_address": formatting.run_address,
+        "task_address": formatting.task_address,
+        "log_address": formatting.log_address,
         "script": Markup(_script()),
-        "most_runs": MOST_RUNS,
+        "max_runs": MAX_RUNS,
+        "max_rows": MAX_ROWS,
     }
     return environment
 

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from airflow import __version__
 
+from airflow_provider_ei.operators.results import read_result
+from airflow_provider_ei.operators.run_report import REPORT_KEY, build_report
+
 if tuple(int(part) for part in __version__.split(".")[:2]) < (3, 1):
-    collect_ignore = ["test_records.py", "test_page.py"]
+    collect_ignore = ["test_task_history.py", "test_page.py", "test_any_value.py"]
 
 NOW = datetime.now(UTC)
 URL = "https://studio.edgeimpulse.com/organization/7/data"
@@ -58,6 +61,7 @@ class Rows:
         state: str | None = "success",
         operator: str = "EdgeImpulseSyncDatasetOperator",
         returns: Any = None,
+        report: Any = None,
         url: str | None = URL,
         dataset: str | None = None,
         age: timedelta = timedelta(hours=1),
@@ -65,7 +69,7 @@ class Rows:
     ) -> None:
         """Add a task instance that ended so long ago.
 
-        :param returns: its return value.
+        :param returns: its return value; what it reports follows from that, unless ``report`` is given.
         :param url: what it has left as Studio's address.
         :param dataset: its rendered argument.
         """
@@ -75,6 +79,8 @@ class Rows:
         from airflow.utils.session import create_session
         from sqlalchemy import insert
 
+        if url and report is None and (result := read_result(returns)):
+            report = build_report(result)
         same = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
         ended = NOW - age
         with create_session() as session:
@@ -93,7 +99,8 @@ class Rows:
                     rendered_map_index=label,
                 )
             )
-            for key, value in (("edge_impulse_studio_url", url), ("return_value", returns)):
+            values = {"edge_impulse_studio_url": url, "return_value": returns, REPORT_KEY: report}
+            for key, value in values.items():
                 if value is not None:
                     session.add(XComModel(key=key, value=value, dag_run_id=number, timestamp=ended, **same))
             if dataset is not None:

@@ -16,11 +16,11 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-from airflow_provider_ei.plugins import words
+from airflow_provider_ei.plugins import formatting
 from airflow_provider_ei.plugins.chart import Bar, draw
 from airflow_provider_ei.plugins.page import create_app
 from airflow_provider_ei.plugins.plugin import URL_PREFIX, LazyApp
-from airflow_provider_ei.plugins.records import TaskKey
+from airflow_provider_ei.plugins.task_history import TaskKey
 from tests.plugins.conftest import URL, Rows, sync, upload
 
 TASK = f"{URL_PREFIX}/task?dag_id=nightly&run_id=run-1&task_id=sync&map_index={{MAP_INDEX}}"
@@ -106,8 +106,8 @@ def test_there_are_no_other_routes_and_all_have_the_guards() -> None:
 def test_only_what_the_user_may_read(
     page: Callable[..., str], rows: Rows, client: Callable[[str | None], TestClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows.task("nightly", returns=sync("mine"))
-    rows.task("secret", returns=sync("theirs"))
+    rows.task("nightly", returns=sync("mine", created=1))
+    rows.task("secret", returns=sync("theirs", created=1))
     rows.task("secret", "run-2", state="failed")
     monkeypatch.setattr(SimpleAuthManager, "filter_authorized_dag_ids", lambda *_, **__: {"nightly"})
     text = page()
@@ -184,9 +184,10 @@ def test_the_tab_of_several_uploads_of_one_task(page: Callable[..., str], rows: 
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ("failed", "says why"),
-        ("running", "under way"),
-        ("skipped", "Nothing had changed"),
+        ("failed", "does not try again"),
+        ("up_for_retry", "Airflow tries again"),
+        ("running", "The numbers come"),
+        ("skipped", "skipped before"),
         ("success", "No numbers"),
         ("queued", "not begun"),
         (None, "not begun"),
@@ -221,21 +222,26 @@ def test_the_chart_is_an_image_with_words() -> None:
     tree = ElementTree.fromstring(picture)
     assert tree.get("role") == "img" and "up to 24 data items and 24 MB" in (tree.get("aria-label") or "")
     assert len(tree.findall("rect/title")) == 20
-    assert len(tree.findall("rect[@class='items']")) == 20
+    assert len(tree.findall("path")[0].get("d", "").split("M")) - 1 == 20
     ElementTree.fromstring(draw([]))
 
 
 def test_links_to_mapped_tasks() -> None:
-    assert words.log_address(TaskKey("d", "r", "g.t", 3), 2) == "../dags/d/runs/r/tasks/g.t/mapped/3?try_number=2"
-    assert words.task_address(TaskKey("d", "r", "g.t", 3)) == "../dags/d/runs/r/tasks/g.t/mapped"
+    assert formatting.log_address(TaskKey("d", "r", "g.t", 3), 2) == "../dags/d/runs/r/tasks/g.t/mapped/3?try_number=2"
+    assert formatting.task_address(TaskKey("d", "r", "g.t", 3)) == "../dags/d/runs/r/tasks/g.t/mapped"
 
 
 def test_words() -> None:
-    assert [words.size(number) for number in (0, 999, 1000, 12_345, 999_600)] == [
+    assert [formatting.size(number) for number in (0, 999, 1000, 12_345, 999_600)] == [
         "0 B",
         "999 B",
         "1.0 kB",
         "12 kB",
         "1.0 MB",
     ]
-    assert [words.duration(seconds) for seconds in (0.04, 61, 600, 9000)] == ["< 0.1 s", "61 s", "10 min", "2 h 30 min"]
+    assert [formatting.duration(seconds) for seconds in (0.04, 61, 600, 9000)] == [
+        "< 0.1 s",
+        "61 s",
+        "10 min",
+        "2 h 30 min",
+    ]

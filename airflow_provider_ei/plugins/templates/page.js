@@ -1,8 +1,9 @@
 "use strict";
-// Airflow shows this page in a sandboxed frame that may neither leave itself nor open a tab: its own page does it.
+// Airflow shows this page in a sandboxed frame that may neither leave itself nor open a tab: its own page does it. Other
+// parts of this page, and its next pages, open in the frame.
 function follow(event) {
   const link = event.target.closest("a[href]");
-  if (!link || window.parent === window || link.getAttribute("href").startsWith("#")) return;
+  if (!link || window.parent === window || /^[#?]/.test(link.getAttribute("href"))) return;
   if (event.type === "auxclick" && event.button !== 1) return;
   event.preventDefault();
   const outer = window.parent.document.createElement("a");

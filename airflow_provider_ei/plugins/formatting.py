@@ -5,10 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from airflow_provider_ei.plugins.records import TaskKey
+from airflow_provider_ei.plugins.task_history import TaskKey
 
 #: In the place of what is not known.
 NOTHING = "\N{EN DASH}"
+
+
+def short(text: str, longest: int = 80) -> str:
+    """Cut a name that would fill a page."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def count(number: int, noun: str) -> str:

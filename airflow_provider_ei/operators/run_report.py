@@ -1,0 +1,142 @@
+"""What a task leaves for Airflow's page: one small XCom with the sums of what it did, and with what failed.
+
+The page reads these reports and no return value, so it costs the same however many data items a task uploads. A task
+that fails leaves one, too. Their size is bounded, whatever names and messages they carry.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
+
+from airflow_provider_ei.exceptions import EdgeImpulseError
+from airflow_provider_ei.operators.results import Result, read_result, read_text
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+
+log = logging.getLogger(__name__)
+
+#: Name of the XCom.
+REPORT_KEY = "edge_impulse_report"
+
+#: Bytes of a report as JSON.
+MAX_REPORT_BYTES = 4000
+
+#: Failed data items in a report, and characters of a dataset's name, of a data item's, and of a sentence.
+MAX_FAILURES = 5
+_MAX_DATASET, _MAX_NAME, _MAX_SENTENCE = 250, 120, 300
+
+DRY_RUN, SYNC, UPLOAD, SHARD = "dry run", "sync", "upload", "shard"
+
+
+def report_result(context: Context, returned: object, *, is_shard: bool = False) -> None:
+    """Leave the report of a task that has done its work.
+
+    :param returned: what the task returns: the result of an upload, a list of these, or the summary of a sync.
+    :param is_shard: a part of a sync whose last task reports the sum.
+    """
+    if (result := read_result(returned)) is not None:
+        _push(context, build_report(result, SHARD if is_shard else None))
+
+
+@contextmanager
+def failure_reported(context: Context, operator: Any, hook: EdgeImpulseHook) -> Iterator[None]:
+    """Leave a report of the error that ends a block, and let it pass.
+
+    :param operator: its ``dataset`` is named, and what its ``_result`` holds so far is counted.
+    """
+    try:
+        yield
+    except (Exception, AirflowTaskTimeout) as error:
+        _push(context, build_failure(operator, error, vars(hook).get("organization_id")))
+        raise
+
+
+def build_report(result: Result, kind: str | None = None) -> dict[str, Any]:
+    """Return the report of a result: only what is not zero.
+
+    ``items`` counts the data items that the task wrote, or found as they should be. A dry run has none.
+    """
+    kind = kind or (DRY_RUN if result.dry_run else SYNC if result.is_sync else UPLOAD)
+    report: dict[str, Any] = {
+        "dataset": read_text(result.dataset, _MAX_DATASET),
+        "organization_id": result.organization_id,
+        "kind": kind,
+        "url": result.url,
+        "items": 0 if result.dry_run else result.numbers.items,
+        **asdict(result.numbers),
+    }
+    return _bounded({name: value for name, value in report.items() if value})
+
+
+def build_failure(operator: Any, error: BaseException, organization_id: int | None = None) -> dict[str, Any]:
+    """Return the report of a task that has failed.
+
+    :param organization_id: when the task has come so far as to know it.
+    """
+    summary = getattr(error, "summary", None)
+    result = read_result(summary if summary is not None else getattr(operator, "_result", None))
+    is_upload = hasattr(operator, "if_exists")
+    report: dict[str, Any] = {
+        "dataset": read_text(getattr(operator, "dataset", None), _MAX_DATASET),
+        "organization_id": organization_id,
+        "kind": UPLOAD if is_upload else SYNC,
+        **(build_report(result) if result else {}),
+        "error": first_sentence(error),
+    }
+    if is_upload:
+        report["failed"] = report.get("failed", 0) + 1
+        failures: list[dict[str, Any]] = [{"name": getattr(operator, "name", None), "reason": ""}]
+    else:
+        failures = list(summary.get("failures", ()) if isinstance(summary, Mapping) else ())
+    report["failures"] = [failure for one in failures[:MAX_FAILURES] if (failure := _failure(one))]
+    return _bounded({name: value for name, value in report.items() if value})
+
+
+def _bounded(report: dict[str, Any]) -> dict[str, Any]:
+    """Shorten a report that is too large: by failed items first, since the first ones say most."""
+    while len(json.dumps(report)) > MAX_REPORT_BYTES:
+        if report.get("failures"):
+            report["failures"].pop()
+        elif "url" in report:
+            del report["url"]
+        else:
+            report["error"] = report["error"][: len(report["error"]) // 2]
+    return report
+
+
+def first_sentence(error: BaseException | str) -> str:
+    """Return the first sentence of a message, on one line and not too long.
+
+    An error that is not this package's own is named: its message need not make sense without that.
+    """
+    sentence = re.split(r"(?<=[.!?])\s|\n", str(error).strip(), maxsplit=1)[0].rstrip(": ")
+    if isinstance(error, BaseException) and (not isinstance(error, EdgeImpulseError) or not sentence):
+        sentence = f"{type(error).__name__}: {sentence}".rstrip(": ")
+    return read_text(sentence, _MAX_SENTENCE) or ""
+
+
+def _failure(value: object) -> dict[str, str] | None:
+    if not isinstance(value, Mapping) or (name := read_text(value.get("name"), _MAX_NAME)) is None:
+        return None
+    return {"name": name, "reason": first_sentence(str(value.get("reason") or ""))}
+
+
+def _push(context: Context, report: Mapping[str, Any]) -> None:
+    """Store the report. What the task itself did, or how it failed, does not depend on that."""
+    if (task_instance := context.get("ti")) is None:
+        return
+    try:
+        task_instance.xcom_push(key=REPORT_KEY, value=dict(report))
+    except Exception as error:
+        log.warning("Airflow's page will not show this run, since its report could not be stored: %s", error)

@@ -1,0 +1,126 @@
+"""Reads JSON that may hold anything within a query, in the databases that Airflow supports.
+
+SQLAlchemy's own operators end the whole query when one row is malformed, has another type, or a text that is not
+Unicode. Here such a row yields NULL, and the others stand. Names are written into the query, so they must come from this
+package.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Boolean, ColumnElement, Double, Text, literal_column
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from airflow_provider_ei.operators.results import MAX_NUMBER
+from airflow_provider_ei.operators.run_report import MAX_REPORT_BYTES
+
+
+class _IsReadable(FunctionElement[bool]):
+    """Whether a value is an object of a bounded size; what the others are given has to be."""
+
+    inherit_cache = True
+    name = "is_readable"
+    type = Boolean()
+
+
+class _Number(FunctionElement[float]):
+    """A number within its limits; NULL for what is not a number."""
+
+    inherit_cache = True
+    name = "number"
+    type = Double()
+
+
+class _IsOdd(FunctionElement[bool]):
+    """Whether a field is there and not a number within its limits."""
+
+    inherit_cache = True
+    name = "is_odd"
+    type = Boolean()
+
+
+class _Texts(FunctionElement[str]):
+    """Fields as one JSON array, spelled as they are stored, so that it can be read in any case."""
+
+    inherit_cache = True
+    name = "texts"
+    type = Text()
+
+
+def is_readable(value: Any) -> ColumnElement[bool]:
+    """Tell whether a value is an object and at most as large as a report may be."""
+    return _IsReadable(value)
+
+
+def number(value: Any, name: str) -> ColumnElement[float]:
+    """Return a field of an object as a number from 0 to ``MAX_NUMBER``, or NULL."""
+    return _Number(value, literal_column(name))
+
+
+def is_odd(value: Any, name: str) -> ColumnElement[bool]:
+    """Tell whether a field of an object is anything else than a number from 0 to ``MAX_NUMBER``, or missing."""
+    return _IsOdd(value, literal_column(name))
+
+
+def texts(value: Any, *names: str) -> ColumnElement[str]:
+    """Return two or more fields of an object as a JSON array."""
+    return _Texts(value, *(literal_column(name) for name in names))
+
+
+_TEMPLATES = {
+    ("is_readable", "sqlite"): (
+        "CASE WHEN typeof({0}) <> 'text' THEN 0 WHEN length({0}) > {size} THEN 0 WHEN NOT json_valid({0}) THEN 0 "
+        "ELSE json_type({0}) = 'object' END"
+    ),
+    ("is_readable", "postgresql"): "(jsonb_typeof({0}) = 'object' AND length(CAST({0} AS TEXT)) <= {size})",
+    ("is_readable", "mysql"): "(JSON_TYPE({0}) = 'OBJECT' AND CHAR_LENGTH(CAST({0} AS CHAR)) <= {size})",
+    ("number", "sqlite"): (
+        "CASE WHEN json_type({0}, '$.{1}') IN ('integer', 'real') "
+        "THEN CAST(min(max(json_extract({0}, '$.{1}'), 0), {most}) AS REAL) END"
+    ),
+    ("number", "postgresql"): (
+        "CASE WHEN jsonb_typeof({0} -> '{1}') = 'number' "
+        "THEN CAST(least(greatest(CAST({0} ->> '{1}' AS NUMERIC), 0), {most}) AS DOUBLE PRECISION) END"
+    ),
+    ("number", "mysql"): (
+        "CASE WHEN JSON_TYPE(JSON_EXTRACT({0}, '$.{1}')) IN ('INTEGER', 'UNSIGNED INTEGER', 'DOUBLE', 'DECIMAL') "
+        "THEN least(greatest(JSON_EXTRACT({0}, '$.{1}') + 0e0, 0e0), {most}e0) END"
+    ),
+    ("is_odd", "sqlite"): (
+        "CASE WHEN json_type({0}, '$.{1}') IS NULL THEN 0 "
+        "WHEN json_type({0}, '$.{1}') NOT IN ('integer', 'real') THEN 1 "
+        "ELSE json_extract({0}, '$.{1}') NOT BETWEEN 0 AND {most} END"
+    ),
+    ("is_odd", "postgresql"): (
+        "CASE WHEN {0} -> '{1}' IS NULL THEN false "
+        "WHEN jsonb_typeof({0} -> '{1}') <> 'number' THEN true "
+        "ELSE CAST({0} ->> '{1}' AS NUMERIC) NOT BETWEEN 0 AND {most} END"
+    ),
+    ("is_odd", "mysql"): (
+        "CASE WHEN JSON_EXTRACT({0}, '$.{1}') IS NULL THEN false "
+        "WHEN JSON_TYPE(JSON_EXTRACT({0}, '$.{1}')) NOT IN ('INTEGER', 'UNSIGNED INTEGER', 'DOUBLE', 'DECIMAL') "
+        "THEN true ELSE JSON_EXTRACT({0}, '$.{1}') + 0e0 NOT BETWEEN 0 AND {most} END"
+    ),
+}
+
+
+@compiles(_IsReadable)
+@compiles(_Number)
+@compiles(_IsOdd)
+def _compile(element: FunctionElement[Any], compiler: Any, **options: Any) -> str:
+    parts = [compiler.process(clause, **options) for clause in element.clauses]
+    template = _TEMPLATES[element.name, compiler.dialect.name]
+    return template.format(*parts, size=MAX_REPORT_BYTES, most=MAX_NUMBER)
+
+
+@compiles(_Texts)
+def _compile_texts(element: _Texts, compiler: Any, **options: Any) -> str:
+    value, *names = (compiler.process(clause, **options) for clause in element.clauses)
+    field, whole = {
+        "sqlite": ("'$.{1}'", "json_extract({0}, {1})"),
+        "postgresql": ("{0} -> '{1}'", "CAST(jsonb_build_array({1}) AS TEXT)"),
+        "mysql": ("JSON_EXTRACT({0}, '$.{1}')", "CAST(JSON_ARRAY({1}) AS CHAR)"),
+    }[compiler.dialect.name]
+    return whole.format(value, ", ".join(field.format(value, name) for name in names))

@@ -104,10 +104,10 @@ def _counts(value: Mapping[str, Any]) -> Counts:
     outcome = value["outcome"]
     sent = outcome in ("created", "updated")
     return Counts(
-        created=outcome == "created",
-        updated=outcome == "updated",
-        unchanged=outcome == "unchanged",
-        skipped=outcome == "skipped",
+        created=int(outcome == "created"),
+        updated=int(outcome == "updated"),
+        unchanged=int(outcome == "unchanged"),
+        skipped=int(outcome == "skipped"),
         files=int(read_number(value.get("file_count"))) * sent,
         bytes=int(read_number(value.get("total_bytes"))) * sent,
     )

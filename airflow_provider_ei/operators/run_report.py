@@ -65,7 +65,7 @@ def failure_reported(context: Context, operator: Any, hook: EdgeImpulseHook) -> 
 def build_report(result: Result, kind: str | None = None) -> dict[str, Any]:
     """Return the report of a result: only what is not zero.
 
-    ``items`` counts the data items that the task wrote, or found as they should be. A dry run has none.
+    ``written`` is there when the task has written data items, or found them as they should be; not in a dry run.
     """
     kind = kind or (DRY_RUN if result.dry_run else SYNC if result.is_sync else UPLOAD)
     report: dict[str, Any] = {
@@ -73,7 +73,7 @@ def build_report(result: Result, kind: str | None = None) -> dict[str, Any]:
         "organization_id": result.organization_id,
         "kind": kind,
         "url": result.url,
-        "items": 0 if result.dry_run else result.numbers.items,
+        "written": not result.dry_run and result.numbers.items > 0,
         **asdict(result.numbers),
     }
     return _bounded({name: value for name, value in report.items() if value})

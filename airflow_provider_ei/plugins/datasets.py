@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -18,9 +19,10 @@ from airflow_provider_ei.plugins.permissions import dags_with_readable_xcoms, re
 from airflow_provider_ei.plugins.stored_values import Head, read_head
 from airflow_provider_ei.plugins.task_history import (
     FAILED_STATES,
-    MAX_PAIRS,
+    MAX_RUN_REPORTS,
     RUNNING_STATES,
     Reported,
+    RunReports,
     States,
     TaskKey,
     TaskRecord,
@@ -31,6 +33,9 @@ MAX_DATASETS = 10
 MAX_RUNS = 20
 MAX_FAILED = 20
 MAX_RUNNING = 50
+
+#: Reports that are summed up for a page; a run has one for each task instance.
+MAX_SUMMED = 30_000
 
 _Identity = tuple[int | None, str]
 
@@ -107,7 +112,8 @@ class Overview:
     """What the page shows.
 
     :ivar datasets: the most lately written ones first, without the ``skipped`` ones.
-    :ivar total: of all datasets; ``is_cut`` when there are more, which were written earlier.
+    :ivar total: of all datasets.
+    :ivar oldest: since when tasks were looked at, when there are so many that not all of them were.
     :ivar failed: newest first; ``is_failed_cut`` when there are more.
     :ivar unreadable: reports that cannot be read, by their DAG.
     """
@@ -115,7 +121,7 @@ class Overview:
     datasets: Sequence[Dataset]
     skipped: int
     total: int
-    is_cut: bool
+    oldest: datetime | None
     failed: Sequence[FailedTask]
     is_failed_cut: bool
     unreadable: Mapping[str, int]
@@ -123,9 +129,10 @@ class Overview:
 
 @dataclass
 class _Found:
-    heads: set[str] = field(default_factory=set)
-    dag_ids: set[str] = field(default_factory=set)
-    items: float = 0
+    """A dataset, and how many reports its newest runs have left."""
+
+    runs: dict[TaskKey, int] = field(default_factory=dict)
+    is_written: bool = False
 
 
 def read_overview(session: Session, user: Any, since: datetime, skip: int = 0) -> Overview:
@@ -134,18 +141,12 @@ def read_overview(session: Session, user: Any, since: datetime, skip: int = 0) -
     :param skip: datasets that an earlier page has shown.
     """
     readable = readable_dags(user)
-    pairs = task_history.written(session, readable, since)
-    dag_ids = {pair.dag_id for pair in pairs} | task_history.dags_without_reports(session, readable, since)
+    left = task_history.run_reports(session, readable, since)
+    dag_ids = {one.key.dag_id for one in left} | task_history.dags_without_reports(session, readable, since)
     dag_ids = dags_with_readable_xcoms(user, dag_ids, session)
-    found, unreadable = _group(pair for pair in pairs if pair.dag_id in dag_ids)
+    found, unreadable = _group(one for one in left if one.key.dag_id in dag_ids)
     shown = dict(list(found.items())[skip : skip + MAX_DATASETS])
-    runs = task_history.reported(
-        session,
-        {dag_id for one in shown.values() for dag_id in one.dag_ids},
-        {head for one in shown.values() for head in one.heads},
-        since,
-        MAX_RUNS,
-    )
+    runs = task_history.reported(session, _to_be_summed(list(shown.values())))
     failed = task_history.unfinished(session, dag_ids, FAILED_STATES, since, MAX_FAILED + 1)
     running = task_history.unfinished(session, dag_ids, RUNNING_STATES, since, MAX_RUNNING)
     states = task_history.states(session, {run.key for run in runs} | {key.task for key in (*failed, *running)})
@@ -163,26 +164,40 @@ def read_overview(session: Session, user: Any, since: datetime, skip: int = 0) -
         datasets=[one for one in datasets.values() if one.runs],
         skipped=skip,
         total=len(found),
-        is_cut=len(pairs) == MAX_PAIRS,
+        oldest=left[-1].when if len(left) == MAX_RUN_REPORTS else None,
         failed=[_failed_task(records[key], states[key.task], homes) for key in failed[:MAX_FAILED] if key in records],
         is_failed_cut=len(failed) > MAX_FAILED,
         unreadable=unreadable,
     )
 
 
-def _group(pairs: Iterable[task_history.Written]) -> tuple[dict[_Identity, _Found], Counter[str]]:
-    """Put what DAGs have reported of one dataset together, and leave out what no task has written to."""
+def _group(left: Iterable[RunReports]) -> tuple[dict[_Identity, _Found], Counter[str]]:
+    """Put what tasks have reported of one dataset together, and leave out what no task has written to."""
     found: dict[_Identity, _Found] = {}
     unreadable: Counter[str] = Counter()
-    for pair in pairs:
-        if (head := read_head(pair.head)) is None or pair.head is None:
-            unreadable[pair.dag_id] += pair.reports
+    read = cache(read_head)
+    for one in left:
+        if (head := read(one.head)) is None:
+            unreadable[one.key.dag_id] += one.reports
             continue
-        one = found.setdefault((head.organization_id, head.dataset), _Found())
-        one.heads.add(pair.head)
-        one.dag_ids.add(pair.dag_id)
-        one.items += pair.items
-    return {identity: one for identity, one in found.items() if one.items > 0}, unreadable
+        dataset = found.setdefault((head.organization_id, head.dataset), _Found())
+        dataset.is_written = dataset.is_written or head.has_written
+        if one.key in dataset.runs or len(dataset.runs) < MAX_RUNS:
+            dataset.runs[one.key] = dataset.runs.get(one.key, 0) + one.reports
+    return {identity: one for identity, one in found.items() if one.is_written}, unreadable
+
+
+def _to_be_summed(datasets: Sequence[_Found]) -> set[TaskKey]:
+    """Return the runs that are summed up: of each dataset the newest, then the others while it costs little."""
+    keys: set[TaskKey] = set()
+    reports = 0
+    for place in range(MAX_RUNS):
+        for dataset in datasets:
+            for key, count in list(dataset.runs.items())[place : place + 1]:
+                reports += count
+                if place == 0 or reports <= MAX_SUMMED:
+                    keys.add(key)
+    return keys
 
 
 def _add_reported(datasets: Mapping[_Identity, Dataset], reported: Reported, states: States | None) -> None:
@@ -199,7 +214,7 @@ def _add_reported(datasets: Mapping[_Identity, Dataset], reported: Reported, sta
         run.when = max(filter(None, (run.when, reported.when)))
         dataset.runs.append(same := run)
     same.odd += reported.odd
-    if reported.items or not run.has_failed:
+    if head.has_written or not run.has_failed:
         same.counts = (same.counts or Counts()) + reported.counts
     if same.counts and same.counts.seconds and not same.is_mapped:
         same.seconds = same.counts.seconds

@@ -11,7 +11,7 @@ from typing import Any
 from airflow_provider_ei.operators.results import Counts, is_number, read_id, read_number, read_text
 
 #: The numbers of a report.
-NUMBERS = ("items", *(field.name for field in fields(Counts)))
+NUMBERS = tuple(field.name for field in fields(Counts))
 
 #: Characters of an address as JSON.
 MAX_URL_TEXT = 1000
@@ -33,7 +33,7 @@ class Report:
     organization_id: int | None
     kind: str | None
     url: str | None
-    items: int
+    has_written: bool
     counts: Counts
     error: str | None
     failures: tuple[tuple[str, str], ...]
@@ -46,6 +46,7 @@ class Head:
 
     dataset: str
     organization_id: int | None
+    has_written: bool
     kind: str | None = None
     url: str | None = None
 
@@ -72,7 +73,7 @@ def read_report(text: str | None) -> Report | None:
         organization_id=read_id(value.get("organization_id")),
         kind=read_text(value.get("kind")),
         url=_web_address(value.get("url")),
-        items=int(numbers["items"]),
+        has_written=value.get("written") is True,
         counts=_counts(numbers),
         error=read_text(value.get("error")),
         failures=read_failures(value.get("failures")),
@@ -91,8 +92,8 @@ def read_head(text: str | None) -> Head | None:
     value = _parse(text)
     if not isinstance(value, list) or not value or not (dataset := read_text(value[0])):
         return None
-    organization_id, kind, url = (*value[1:], None, None)[:3]
-    return Head(dataset, read_id(organization_id), read_text(kind), _web_address(url))
+    organization_id, written, kind, url = (*value[1:], None, None, None, None)[:4]
+    return Head(dataset, read_id(organization_id), written is True, read_text(kind), _web_address(url))
 
 
 def read_url(text: str | None) -> str | None:
@@ -130,7 +131,7 @@ def _parse(text: str | None) -> Any:
 
 
 def _counts(numbers: Mapping[str, float]) -> Counts:
-    whole_numbers = {name: int(number) for name, number in numbers.items() if name not in ("items", "seconds")}
+    whole_numbers = {name: int(number) for name, number in numbers.items() if name != "seconds"}
     return Counts(**whole_numbers, seconds=numbers["seconds"])
 
 

@@ -21,8 +21,11 @@ from airflow_provider_ei.operators.results import Counts
 from airflow_provider_ei.operators.run_report import MAX_REPORT_BYTES, REPORT_KEY
 from airflow_provider_ei.plugins import json_sql, stored_values
 
-#: Pairs of a DAG and a dataset that are looked at, the most lately written ones.
-MAX_PAIRS = 5000
+#: Tasks in DAG runs that are looked at, the newest ones.
+MAX_RUN_REPORTS = 10_000
+
+#: DAGs that are looked at although no task in them has left a report.
+MAX_DAGS = 1000
 
 #: Characters of a rendered argument list, and of a return value, that are read.
 MAX_ARGUMENTS = 100_000
@@ -61,18 +64,17 @@ class TaskKey:
 
 
 @dataclass(frozen=True)
-class Written:
-    """What the tasks of a DAG have reported of one dataset.
+class RunReports:
+    """The reports that a task has left in a DAG run, of one dataset.
 
-    :ivar head: dataset and organization as they are stored; None of reports that cannot be read.
+    :ivar key: the task with all that it is mapped to.
+    :ivar head: dataset, organization and ``written`` as they are stored; None of reports that cannot be read.
     :ivar reports: how many.
-    :ivar items: data items that were written or found.
     """
 
-    dag_id: str
+    key: TaskKey
     head: str | None
     reports: int
-    items: float
     when: datetime
 
 
@@ -80,14 +82,13 @@ class Written:
 class Reported:
     """What a task has reported in a DAG run, over all that it is mapped to.
 
-    :ivar head: dataset, organization, kind and address as they are stored_values.
+    :ivar head: dataset, organization, ``written``, kind and address as they are stored.
     :ivar odd: reports with a number that is none, or out of all bounds.
     """
 
     key: TaskKey
     head: str
     when: datetime
-    items: int
     counts: Counts
     odd: int
 
@@ -134,39 +135,29 @@ class TaskRecord:
 
 
 _value = XComModel.value
-_is_readable = json_sql.is_readable(_value)
-# Guarded, wherever a database chooses to evaluate it: SQLite ends a query at malformed JSON.
-_dataset = case((_is_readable, json_sql.texts(_value, "dataset", "organization_id")))
+# Guarded, since SQLite ends a query at malformed JSON.
+_head = case((json_sql.is_readable(_value), json_sql.texts(_value, "dataset", "organization_id", "written")))
 
 
-def written(session: Session, dag_ids: Collection[str], since: datetime) -> list[Written]:
-    """Return the datasets that DAGs have reported, the most lately reported ones first."""
-    head, when = _dataset.label("head"), func.max(XComModel.timestamp).label("when")
-    items = func.sum(case((_is_readable, json_sql.number(_value, "items"))))
+def run_reports(session: Session, dag_ids: Collection[str], since: datetime) -> list[RunReports]:
+    """Return what tasks have left reports of, newest first."""
+    task, when = (XComModel.dag_id, XComModel.run_id, XComModel.task_id), func.max(XComModel.timestamp).label("when")
     query = (
-        select(XComModel.dag_id, head, func.count(), items, when)
-        .where(*_reports(dag_ids, since))
-        .group_by(XComModel.dag_id, head)
+        select(*task, _head.label("head"), func.count(), when)
+        .where(XComModel.key == REPORT_KEY, XComModel.timestamp >= since, XComModel.dag_id.in_(dag_ids))
+        .group_by(*task, "head")
         .order_by(when.desc())
-        .limit(MAX_PAIRS)
+        .limit(MAX_RUN_REPORTS)
     )
-    return [
-        Written(dag_id, head, count, items or 0, when) for dag_id, head, count, items, when in session.execute(query)
-    ]
+    return [RunReports(TaskKey(*row[:3]), *row[3:]) for row in session.execute(query)]
 
 
-def reported(
-    session: Session, dag_ids: Collection[str], heads: Collection[str], since: datetime, most: int
-) -> list[Reported]:
-    """Return the newest runs of datasets, newest first.
-
-    :param heads: the datasets, as ``written`` has them.
-    :param most: runs of each.
-    """
-    newest = _newest(session, dag_ids, heads, since, most)
-    if not newest:
+def reported(session: Session, keys: Iterable[TaskKey]) -> list[Reported]:
+    """Return the sums of what tasks have reported, over all that they are mapped to."""
+    wanted = [(key.dag_id, key.run_id, key.task_id) for key in keys]
+    if not wanted:
         return []
-    head = json_sql.texts(_value, "dataset", "organization_id", "kind", "url").label("head")
+    head = json_sql.texts(_value, "dataset", "organization_id", "written", "kind", "url").label("head")
     numbers = {one: func.sum(json_sql.number(_value, one)).label(f"sum_{one}") for one in stored_values.NUMBERS}
     has_odd = or_(*(json_sql.is_odd(_value, one) for one in stored_values.NUMBERS))
     odd = func.sum(case((has_odd, 1), else_=0)).label("odd")
@@ -174,45 +165,23 @@ def reported(
     task = (XComModel.dag_id, XComModel.run_id, XComModel.task_id)
     query = (
         select(*task, head, when, odd, *numbers.values())
-        .where(XComModel.key == REPORT_KEY, tuple_(*task).in_(newest), _dataset.in_(heads))
-        .group_by(*task, head)
+        .where(XComModel.key == REPORT_KEY, tuple_(*task).in_(wanted), json_sql.is_readable(_value))
+        .group_by(*task, "head")
         .order_by(when.desc())
     )
     runs = []
     for row in session.execute(query).mappings():
         sums = {one: stored_values.whole(row[f"sum_{one}"]) for one in stored_values.NUMBERS if one != "seconds"}
-        items = sums.pop("items")
         runs.append(
             Reported(
                 key=TaskKey(row["dag_id"], row["run_id"], row["task_id"]),
                 head=row["head"],
                 when=row["when"],
-                items=items,
                 counts=Counts(**sums, seconds=float(row["sum_seconds"] or 0)),
                 odd=int(row["odd"] or 0),
             )
         )
     return runs
-
-
-def _newest(
-    session: Session, dag_ids: Collection[str], heads: Collection[str], since: datetime, most: int
-) -> list[tuple[str, str, str]]:
-    when = func.max(XComModel.timestamp)
-    runs = (
-        select(XComModel.dag_id, XComModel.run_id, XComModel.task_id, _dataset.label("head"), when.label("when"))
-        .where(*_reports(dag_ids, since), _dataset.in_(heads))
-        .group_by(XComModel.dag_id, XComModel.run_id, XComModel.task_id, "head")
-        .subquery()
-    )
-    rank = func.row_number().over(partition_by=runs.c.head, order_by=runs.c.when.desc()).label("rank")
-    ranked = select(runs.c.dag_id, runs.c.run_id, runs.c.task_id, rank).subquery()
-    query = select(ranked.c.dag_id, ranked.c.run_id, ranked.c.task_id).where(ranked.c.rank <= most)
-    return [(dag_id, run_id, task_id) for dag_id, run_id, task_id in session.execute(query)]
-
-
-def _reports(dag_ids: Collection[str], since: datetime) -> list[ColumnElement[bool]]:
-    return [XComModel.key == REPORT_KEY, XComModel.timestamp >= since, XComModel.dag_id.in_(dag_ids)]
 
 
 def dags_without_reports(session: Session, dag_ids: Collection[str], since: datetime) -> set[str]:
@@ -221,7 +190,7 @@ def dags_without_reports(session: Session, dag_ids: Collection[str], since: date
         select(TaskInstance.dag_id)
         .where(TaskInstance.dag_id.in_(dag_ids), TaskInstance.operator.in_(OPERATORS), _is_unfinished(since))
         .distinct()
-        .limit(MAX_PAIRS)
+        .limit(MAX_DAGS)
     )
     return set(session.scalars(query))
 

@@ -206,7 +206,7 @@ def test_the_number_of_queries_does_not_grow_with_the_tasks(
 ) -> None:
     def queries(tasks: int) -> int:
         for index in range(tasks):
-            rows.task(run_id=f"run of {tasks}", map_index=index, returns=upload(str(index)), state="failed")
+            rows.task(run_id=f"run-of-{tasks}", map_index=index, returns=upload(str(index)), state="failed")
         statements: list[str] = []
         listener = lambda *arguments: statements.append(arguments[2])  # noqa: E731
         event.listen(session.get_bind(), "before_cursor_execute", listener)

@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from bench import growth, material, parse_time, picture, planning, readme, results, syncs, uploads
+from bench import growth, material, page, parse_time, picture, planning, readme, results, syncs, uploads
 from bench.clients.catalogue import LIMIT
 from bench.measure import Meter
 from bench.sink import Sink
@@ -47,6 +47,7 @@ def main() -> None:
             server = sink.kind
     tables.append(planning.run(sizes.planned, rounds, _tell))
     tables.append(parse_time.run(3 if wanted.quick else 5 * rounds, _tell))
+    tables.append(page.run(0.1 if wanted.quick else 1, 5 * rounds, _tell))
     facts = {"command": "make bench", "rounds": rounds, "server": server, **results.machine()}
     _tell("")
     print(results.as_text(tables))

@@ -41,7 +41,7 @@ def draw(tables: Sequence[Table], facts: Mapping[str, object]) -> str:
     """Return the picture: a panel for each case, plain HTTP on the left, TLS on the right."""
     parts: list[str] = []
     top = 24
-    shown = [table for table in tables if table.kind != "planning"]  # that has a picture of its own
+    shown = [table for table in tables if table.kind not in ("planning", "page")]  # nothing is compared
     for title, group in groupby(shown, key=lambda table: table.title):
         beside = list(group)
         parts.append(text(0, top, title, "title"))

@@ -47,7 +47,7 @@ class Table:
 
     :ivar size: bytes that each client moves, to tell a speed; 0 where that means nothing.
     :ivar rows: the product's first.
-    :ivar kind: ``upload``, ``sync``, ``planning`` or ``parsing``.
+    :ivar kind: ``upload``, ``sync``, ``planning``, ``parsing`` or ``page``.
     """
 
     title: str

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from html.parser import HTMLParser
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from airflow.api_fastapi.app import get_auth_manager, init_auth_manager
+from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from fastapi import FastAPI
@@ -21,7 +24,7 @@ from airflow_provider_ei.plugins.chart import Bar, draw
 from airflow_provider_ei.plugins.page import create_app
 from airflow_provider_ei.plugins.plugin import URL_PREFIX, LazyApp
 from airflow_provider_ei.plugins.task_history import TaskKey
-from tests.plugins.conftest import URL, Rows, sync, upload
+from tests.plugins.conftest import NOW, URL, Rows, sync, upload
 
 TASK = f"{URL_PREFIX}/task?dag_id=nightly&run_id=run-1&task_id=sync&map_index={{MAP_INDEX}}"
 EVIL = "<script>alert('x')</script>\" onload=\"alert(1)"
@@ -123,6 +126,34 @@ def test_only_what_the_user_may_read(
     assert "theirs" not in user.get(TASK.replace("nightly", "secret&dag_id=nightly")).text
 
 
+def test_the_page_asks_for_the_xcoms_of_each_dag_as_the_tab_does(
+    page: Callable[..., str], rows: Rows, client: Callable[[str | None], TestClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user may read both DAGs, but the XComs of one only."""
+    asked: list[int] = []
+
+    def is_authorized(
+        _: object, *, access_entity: DagAccessEntity | None = None, details: Any = None, **__: Any
+    ) -> bool:
+        return access_entity is not DagAccessEntity.XCOM or details.id in (None, "nightly")
+
+    def batch(manager: SimpleAuthManager, requests: Sequence[Any], *, user: Any) -> bool:
+        asked.append(len(requests))
+        return BaseAuthManager.batch_is_authorized_dag(manager, requests, user=user)
+
+    rows.task("nightly", returns=sync("mine", created=1))
+    rows.task("secret", returns=sync("theirs", created=1))
+    rows.task("secret", "run-2", state="failed", report={"dataset": "theirs", "error": "Disk full."})
+    monkeypatch.setattr(SimpleAuthManager, "is_authorized_dag", is_authorized)
+    monkeypatch.setattr(SimpleAuthManager, "batch_is_authorized_dag", batch)
+    text = page()
+    assert ">mine</h2>" in text and not re.search("theirs|secret|Disk full", text.replace("their task", ""))
+    assert client("viewer").get(TASK.replace("nightly", "secret")).status_code == 403
+    assert asked == [4, 2, 2]
+    monkeypatch.setattr(SimpleAuthManager, "is_authorized_dag", lambda *_, **__: True)
+    assert ">theirs</h2>" in page() and asked[3:] == [4]
+
+
 def test_empty_says_what_to_do(page: Callable[..., str]) -> None:
     assert "EdgeImpulseSyncDatasetOperator" in page()
 
@@ -136,6 +167,36 @@ def test_the_page(page: Callable[..., str], rows: Rows) -> None:
     assert 'href="../dags/nightly/runs/run%2B1"' in text
     assert 'href="../dags/nightly/runs/run-2/tasks/sync?try_number=1"' in text
     assert "1 task failed" in text and "1 run, oldest first: up to 15 data items and 1.2 MB" in text
+
+
+def test_after_a_failed_run_the_old_numbers_are_gray_and_dated(page: Callable[..., str], rows: Rows) -> None:
+    failed = {"dataset": "sleep-study", "organization_id": 7, "error": "Check Password.", "failures": [{"name": "s01"}]}
+    rows.task(run_id="run-1", returns=sync(created=12), age=timedelta(days=2))
+    rows.task(run_id="run-2", state="failed", report=failed, age=timedelta(minutes=5))
+    text = page()
+    dated = f"Numbers of {formatting.date(NOW - timedelta(days=2))} (2 days ago)"
+    assert 'class="numbers old"' in text and dated in " ".join(text.split())
+    assert text.count("Check Password.") == 2 and text.count("s01") == 2
+    rows.task(run_id="run-3", returns=sync(created=1), age=timedelta())
+    assert 'class="numbers old"' not in page()
+
+
+@pytest.mark.parametrize(("state", "promised"), [("up_for_retry", True), ("failed", False)])
+def test_another_try_is_promised_only_where_there_is_one(
+    page: Callable[..., str], rows: Rows, state: str, promised: bool
+) -> None:
+    rows.task(state=state, report={"dataset": "mist", "error": "Check Password."})
+    text = page(TASK)
+    assert "Check Password." in text and ("Airflow tries again" in text) is promised
+    assert ("Airflow does not try again" in text) is not promised
+
+
+def test_more_datasets_are_a_link_away(page: Callable[..., str], rows: Rows) -> None:
+    for number in range(12):
+        rows.task(run_id=f"run-{number}", returns=sync(f"d{number:02}", created=1), age=timedelta(minutes=number))
+    first, second = page(), page(f"{URL_PREFIX}/?skip=10")
+    assert 'href="?skip=10"' in first and "12 datasets" in first and ">d09</h2>" in first and ">d10</h2>" not in first
+    assert ">d11</h2>" in second and ">d09</h2>" not in second and 'href="?skip=20"' not in second
 
 
 def test_whatever_a_name_is_it_starts_nothing(page: Callable[..., str], rows: Rows) -> None:

@@ -49,6 +49,7 @@ class TaskRun:
     :ivar seconds: how long it took; None while it runs.
     :ivar odd: reports with numbers that could not be read.
     :ivar failed: the first instance that failed.
+    :ivar is_part: whether it is a finished part of a sync, whose numbers that sync's last task has, too.
     """
 
     key: TaskKey
@@ -61,6 +62,7 @@ class TaskRun:
     seconds: float | None = None
     odd: int = 0
     failed: TaskRecord | None = None
+    is_part: bool = False
 
     @property
     def has_failed(self) -> bool:
@@ -206,8 +208,7 @@ def _add_reported(datasets: Mapping[_Identity, Dataset], reported: Reported, sta
     if head is None or dataset is None or states is None:
         return
     run = _run(reported.key, states, kind=_kind(head, states))
-    if head.kind == SHARD and not run.has_failed and run.state != "running":
-        return  # the last task of the group has its numbers
+    run.is_part = head.kind == SHARD and run.state in ("success", "skipped")
     dataset.url = dataset.url or head.url
     same = next((one for one in dataset.runs if one.key == run.key), None)
     if same is None:
@@ -250,6 +251,7 @@ def _finish(session: Session, datasets: Iterable[Dataset], states: Mapping[TaskK
     """Sort the runs, and read what the newest ones that failed have reported."""
     failed: dict[TaskKey, list[TaskRun]] = {}
     for dataset in datasets:
+        dataset.runs = [run for run in dataset.runs if not run.is_part] or dataset.runs
         dataset.runs.sort(key=lambda run: run.when.timestamp() if run.when else 0, reverse=True)
         del dataset.runs[MAX_RUNS:]
         if dataset.runs and dataset.newest.has_failed:

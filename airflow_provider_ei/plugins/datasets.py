@@ -159,7 +159,8 @@ def read_overview(session: Session, user: Any, since: datetime, skip: int = 0) -
     homes = {(run.key.dag_id, run.key.task_id): one for one in datasets.values() for run in reversed(one.runs)}
     for record in records.values():
         home = homes.get((record.key.dag_id, record.key.task_id))
-        if dataset := _dataset_of(record, datasets, home):
+        dataset = _dataset_of(record, datasets, home)
+        if dataset and record.key.task in states:
             _add_unreported(dataset, record, states[record.key.task])
     _finish(session, datasets.values(), states)
     return Overview(
@@ -167,7 +168,11 @@ def read_overview(session: Session, user: Any, since: datetime, skip: int = 0) -
         skipped=skip,
         total=len(found),
         oldest=left[-1].when if len(left) == MAX_RUN_REPORTS else None,
-        failed=[_failed_task(records[key], states[key.task], homes) for key in failed[:MAX_FAILED] if key in records],
+        failed=[
+            _failed_task(records[key], states[key.task], homes)
+            for key in failed[:MAX_FAILED]
+            if key in records and key.task in states  # it may be gone since
+        ],
         is_failed_cut=len(failed) > MAX_FAILED,
         unreadable=unreadable,
     )

@@ -79,12 +79,13 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize(
         ("metadata", "words"),
         [
-            ({"a": {"b": 1}}, "metadata['a'] is no scalar"),
+            ({"a": {"b": 1}}, "metadata['a'] must be a scalar, not dict"),
             ({"a": None}, "metadata['a'] is None"),
-            ({"": "x"}, "is no text or is empty"),
+            ({"": "x"}, "must be a non-empty string"),
+            ({"airflow_ei": "x"}, "'airflow_ei' is reserved"),
             ({"airflow_ei_state": "x"}, "'airflow_ei_state' is reserved"),
-            ({"a": float("nan")}, "metadata['a'] is no scalar"),
-            ({"a": "\ud800"}, "no UTF-8"),
+            ({"a": float("nan")}, "metadata['a'] is nan. NaN and infinity are not allowed"),
+            ({"a": "\ud800"}, "metadata['a'] contains bytes that are not UTF-8"),
         ],
     )
     def test_metadata_that_cannot_be(self, metadata: dict[str, object], words: str) -> None:

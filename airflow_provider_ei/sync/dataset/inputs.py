@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 #: Threads of one sync, and so connections to the service.
 MOST_WORKERS = 64
 
+#: What may be deleted: nothing; items that the source no longer has; or also those that the patterns leave out.
+DELETE_MODES = ("never", "extra", "extra-and-excluded")
+
 _ITEM_KEYS = {"name", "files", "metadata"}
 
 
@@ -38,7 +41,7 @@ def check_rules(
 
     :raises EdgeImpulseInputError: naming the argument and its value.
     """
-    for field, value, known in (("delete", delete, ("never", "extra")), ("comparison", comparison, ("digest", "size"))):
+    for field, value, known in (("delete", delete, DELETE_MODES), ("comparison", comparison, ("digest", "size"))):
         if value not in known:
             raise EdgeImpulseInputError(f"{field} must be {' or '.join(map(repr, known))}, not {value!r}.")
     if bucket_id not in (None, "") and bucket_name not in (None, ""):
@@ -49,7 +52,8 @@ def check_rules(
     return SyncRules(
         sync_id=check_text("sync_id", sync_id),
         sizes_only=comparison == "size",
-        delete=delete == "extra",
+        delete=delete != "never",
+        delete_excluded=delete == "extra-and-excluded",
         most_deletes=most,
         largest_part=part,
         bucket_name=None if bucket_name in (None, "") else check_text("bucket_name", bucket_name),

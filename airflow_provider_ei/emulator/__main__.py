@@ -59,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
         ("wrong_key_status", "HTTP status for a wrong key"),
         ("metadata_update", "whether an update replaces an item's metadata or merges into it"),
         ("file_names", "how the bytes of uploaded files' names are decoded"),
+        ("file_folders", "whether uploaded files keep the folders of their names"),
+        ("file_quotes", "whether %%22 in uploaded files' names becomes a quote"),
+        ("trailing_backslash", "whether a file is stored whose name ends with a backslash"),
+        ("name_form", "the form in which names of items, datasets and files are stored"),
     ):
         ways = CHOICES[name]
         parser.add_argument(

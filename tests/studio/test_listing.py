@@ -18,6 +18,7 @@ from airflow_provider_ei.studio.listing import ATTEMPTS, Listing, ListingMovedEr
 Order = Literal["oldest", "newest", "name"]
 ORDERS: tuple[Order, ...] = ("oldest", "newest", "name")
 NAMES = "abcdefgh"
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 #: What somebody does: ("add", which of the unused ids, name), ("delete", which item), ("rename", which item, name).
 Change = tuple[str, int, str]
@@ -84,7 +85,12 @@ class Service:
 
 def item(number: int, name: str) -> DataItem:
     return DataItem(
-        id=number, name=name, dataset="d", total_file_count=0, total_file_size=0, created=datetime(2026, 1, 1, tzinfo=UTC)
+        id=number,
+        name=name,
+        dataset="d",
+        total_file_count=0,
+        total_file_size=0,
+        created=datetime(2026, 1, 1, tzinfo=UTC),
     )
 
 

@@ -63,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
         ("file_quotes", "whether %%22 in uploaded files' names becomes a quote"),
         ("trailing_backslash", "whether a file is stored whose name ends with a backslash"),
         ("name_form", "the form in which names of items, datasets and files are stored"),
+        ("listing_order", "the order in which items are listed"),
+        ("listing_offset", "whether a listing begins at the offset that is asked for"),
     ):
         ways = CHOICES[name]
         parser.add_argument(
@@ -72,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
             default=getattr(defaults, name),
             help=help_text,
         )
+    parser.add_argument(
+        "--listing-totals",
+        action=argparse.BooleanOptionalAction,
+        default=defaults.listing_totals,
+        help="whether a listing tells how many items there are",
+    )
     return parser
 
 

@@ -100,8 +100,7 @@ def list_data(call: Call) -> Answer:
     items = call.store.items(condition, **_page(call), files_limit=0)
     return {
         "data": [answers.item_summary(item) for item in items],
-        "totalFileCount": totals.files,
-        "totalDataItemCount": totals.items,
+        **_totals(call, totalFileCount=totals.files, totalDataItemCount=totals.items),
     }
 
 
@@ -116,9 +115,7 @@ def list_files(call: Call) -> Answer:
     items = call.store.items(condition, **_page(call))
     return {
         "data": [answers.item_with_files(item) for item in items],
-        "totalFileSize": totals.size,
-        "totalFileCount": totals.files,
-        "totalDataItemCount": totals.items,
+        **_totals(call, totalFileSize=totals.size, totalFileCount=totals.files, totalDataItemCount=totals.items),
     }
 
 
@@ -230,7 +227,16 @@ def _selection(call: Call) -> Condition:
 
 
 def _page(call: Call) -> dict[str, Any]:
-    return {"limit": call.query.count("limit"), "offset": call.query.count("offset") or 0}
+    offset = call.query.count("offset") or 0
+    return {
+        "limit": call.query.count("limit"),
+        "offset": 0 if call.settings.listing_offset == "ignored" else offset,
+        "order": call.settings.listing_order,
+    }
+
+
+def _totals(call: Call, **totals: int) -> dict[str, int]:
+    return totals if call.settings.listing_totals else {}
 
 
 _ORGANIZATION = "/organizations/{organizationId}"

@@ -14,6 +14,8 @@ FileFolders = Literal["keep", "drop"]
 FileQuotes = Literal["decode", "keep"]
 TrailingBackslash = Literal["keep", "drop_file"]
 NameForm = Literal["raw", "nfc", "trim", "collapse"]
+ListingOrder = Literal["oldest", "newest", "name"]
+ListingOffset = Literal["honored", "ignored"]
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "duplicate_names": get_args(DuplicateNames),
@@ -24,6 +26,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "file_quotes": get_args(FileQuotes),
     "trailing_backslash": get_args(TrailingBackslash),
     "name_form": get_args(NameForm),
+    "listing_order": get_args(ListingOrder),
+    "listing_offset": get_args(ListingOffset),
 }
 """The switches that choose between named ways, with their ways; the first one is the default."""
 
@@ -51,6 +55,9 @@ class EmulatorSettings:
     :param name_form: how names of items, datasets and uploaded files are stored: as sent, in Unicode's form NFC,
         without surrounding white space, or with each run of white space as one blank as well. Queries compare with
         what is stored.
+    :param listing_order: whether items are listed the oldest first, the newest first, or by name.
+    :param listing_offset: whether a listing begins at the offset that is asked for, or always at its first item.
+    :param listing_totals: whether a listing tells how many items and files there are.
     :param latency_seconds: added to every API request.
     :raises ValueError: for a value that is none of a switch's ways, also on later assignment.
     """
@@ -65,6 +72,9 @@ class EmulatorSettings:
     file_quotes: FileQuotes = "decode"
     trailing_backslash: TrailingBackslash = "keep"
     name_form: NameForm = "raw"
+    listing_order: ListingOrder = "oldest"
+    listing_offset: ListingOffset = "honored"
+    listing_totals: bool = True
     latency_seconds: float = 0.0
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -97,5 +107,8 @@ def _check(name: str, value: Any) -> None:
     elif name == "latency_seconds":
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
             raise ValueError("latency_seconds must be a number of seconds, 0 or more")
+    elif name == "listing_totals":
+        if not isinstance(value, bool):
+            raise ValueError("listing_totals must be true or false")
     elif name == "api_key" and not value:
         raise ValueError("api_key must not be empty")

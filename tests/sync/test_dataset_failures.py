@@ -271,8 +271,8 @@ class TestListingThatIsWrong:
     def test_short_of_one_item(self, synced: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("airflow_provider_ei.studio.client.PAGE_ITEMS", 3)
         last = '{"success": true, "totalDataItemCount": 7, "data": []}'
-        synced.server.order(Fault(operation=LIST, kind="status", status=200, body=last, skip=2, count=3))
-        with pytest.raises(EdgeImpulseAnswerError, match="6 data items of 7"):
+        synced.server.order(Fault(operation=LIST, kind="status", status=200, body=last, skip=2, count=99))
+        with pytest.raises(EdgeImpulseAnswerError, match=r"incomplete: \d data items of 7"):
             synced.sync(delete="extra")
         assert synced.operations() == []
 

@@ -89,7 +89,7 @@ class TestArguments:
         [
             ("None", "source is the text None."),
             ("/no/such/folder", "source: '/no/such/folder' does not exist on the machine that runs this task."),
-            (__file__, "is no folder."),
+            (__file__, "is not a directory."),
             ("nosuch://bucket/x", "source: 'nosuch://bucket/x' cannot be read:"),
         ],
     )

@@ -111,7 +111,8 @@ class SourceItem:
     def _want(self, dataset: str, rules: SyncRules) -> WantedItem:
         for file in self.files:
             check_file_name(file.name, file.source)
-        check_collisions((file.name, file.source) for file in self.files)
+        files = ((file.name, file.source) for file in self.files)
+        check_collisions(files, remedy="Rename one of them in the source, or exclude it.")
         return WantedItem(
             name=check_text("name", self.name),
             dataset=dataset,

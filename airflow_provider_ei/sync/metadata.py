@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,13 +31,15 @@ PENDING = "pending"
 
 _INJECTED = "dataItemInfo"
 _CHECKLIST_PREFIX = "ei_check"
+_CHECK = re.compile(r"ei_check(_.+)?", re.DOTALL)
 
 
-def metadata_texts(metadata: object) -> dict[str, str]:
+def metadata_texts(metadata: object, *, checks: bool = False) -> dict[str, str]:
     """Return a user's metadata as the service takes it: text to text.
 
     ``True`` becomes ``true``, numbers what JSON writes for them.
 
+    :param checks: take Edge Impulse's own keys of checklists, ``ei_check`` and ``ei_check_…``, with 0 or 1.
     :raises EdgeImpulseInputError: for keys that are no text, are empty or reserved, and for values that are no scalar.
     """
     if metadata is None:
@@ -50,6 +53,9 @@ def metadata_texts(metadata: object) -> dict[str, str]:
         if not isinstance(key, str) or not key.strip():
             raise EdgeImpulseInputError(f"metadata: the key {key!r} is no text or is empty.")
         check_characters("metadata: the key", key)
+        if checks and _CHECK.fullmatch(key):
+            texts[key] = _check(key, value)
+            continue
         if key == _INJECTED or key.startswith((_CHECKLIST_PREFIX, MARK_PREFIX)):
             raise EdgeImpulseInputError(
                 f"metadata: the key {key!r} is reserved ({_INJECTED}, {_CHECKLIST_PREFIX}… by Edge Impulse, "
@@ -57,6 +63,12 @@ def metadata_texts(metadata: object) -> dict[str, str]:
             )
         texts[key] = _text(key, value)
     return texts
+
+
+def _check(key: str, value: object) -> str:
+    if isinstance(value, bool) or value not in (0, 1, "0", "1"):
+        raise EdgeImpulseInputError(f"metadata[{key!r}] must be 0 or 1, not {str(value)[:80]!r}.")
+    return value if isinstance(value, str) else str(int(value))
 
 
 def _text(key: str, value: object) -> str:

@@ -78,9 +78,11 @@ def local_path(field: str, place: str) -> str | None:
             f"{uri['host']!r} is the name of another machine."
         )
     written = uri["path"] or "/"
-    # A "%" is one of the name where there is such a file, and else the beginning of an escape, as the standard has it.
-    fixed = _split_at_wildcard(written)[0] if _MAGIC.search(written) else written
-    return written if os.path.lexists(fixed) else unquote(written, errors="surrogateescape")
+    if os.path.lexists(written):
+        return written  # a "%" of the name; elsewhere it begins an escape
+    fixed = _split_at_wildcard(written)[0] if _MAGIC.search(written) else ""
+    kept = fixed if os.path.lexists(fixed) else ""
+    return kept + unquote(written.removeprefix(kept), errors="surrogateescape")
 
 
 def _on_disk(place: str) -> Found:

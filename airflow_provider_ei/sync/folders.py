@@ -246,6 +246,7 @@ class Store:
     def __init__(self, fs: AbstractFileSystem, scheme: str) -> None:
         self.fs = fs
         self.scheme = scheme
+        self._marked: set[str] = set()  # folders of which nothing but a marker beside them may be there
 
     def uri(self, key: str) -> str:
         """Return the URI of a key."""
@@ -266,8 +267,12 @@ class Store:
         except EdgeImpulseError:
             raise
         except Exception as error:  # each store has errors of its own
+            if folder in self._marked and isinstance(error, FileNotFoundError):
+                return []
             raise unreadable(self.uri(folder), error) from error
-        return _told_apart(entries)
+        told = _told_apart(entries)
+        self._marked.update(entry.path for entry in told if entry.is_folder and not entry.found)
+        return told
 
     def entry(self, name: str, info: Mapping[str, Any]) -> Entry:
         """Make an entry of what the store says about it."""

@@ -160,9 +160,10 @@ def _open_level(level: _Level, tree: Tree, rules: _Rules, *, are_items: bool) ->
     for entry in entries:
         own = level.prefix + (entry.name or "/")
         if not entry.is_folder:
-            if entry.name not in folders:
+            has_folder = entry.name in folders
+            if not has_folder:
                 tree.replaced[own] = entry.kind
-            _add_stray(entry, own, level, tree, rules)
+            _add_stray(entry, own, level, tree, rules, fails=entry.error is not None and not has_folder)
         elif not entry.is_hidden:
             excluded = level.excluded or not rules.takes.enters(own)
             try:
@@ -172,10 +173,10 @@ def _open_level(level: _Level, tree: Tree, rules: _Rules, *, are_items: bool) ->
     return found
 
 
-def _add_stray(entry: Entry, own: str, level: _Level, tree: Tree, rules: _Rules) -> None:
+def _add_stray(entry: Entry, own: str, level: _Level, tree: Tree, rules: _Rules, *, fails: bool) -> None:
     if entry.is_hidden or level.excluded:
         return
-    if entry.error is None:
+    if not fails:
         if rules.takes.takes(own):
             tree.strays.append(own)
     elif rules.takes.enters(own):

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
@@ -91,20 +91,28 @@ class Place(Protocol):
 class Folder:
     """A folder, and the folders that were passed on the way to it."""
 
+    __slots__ = ("_above", "_entries", "_real_path", "path", "place")
+
     def __init__(self, place: Place, path: str, above: Folder | None = None) -> None:
         self.place = place
         self.path = path
         self._above = above
+        self._entries: list[Entry] | None = None
+        self._real_path: str | None = None
 
-    @cached_property
+    @property
     def entries(self) -> list[Entry]:
-        """What is in it, sorted by name. See :meth:`Place.scan`."""
-        return sorted(self.place.scan(self.path), key=lambda entry: entry.name)
+        """What is in it, sorted by name; listed once. See :meth:`Place.scan`."""
+        if self._entries is None:
+            self._entries = sorted(self.place.scan(self.path), key=attrgetter("name"))
+        return self._entries
 
-    @cached_property
+    @property
     def real_path(self) -> str:
         """Its path without symbolic links."""
-        return self.place.real_path(self.path)
+        if self._real_path is None:
+            self._real_path = self.place.real_path(self.path)
+        return self._real_path
 
     def below(self, entry: Entry) -> Folder:
         """Return the folder that one of its entries is.
@@ -205,10 +213,10 @@ class Disk:
 def _disk_entry(entry: os.DirEntry[str]) -> Entry:
     error: EdgeImpulseError | None = None
     try:
-        if entry.is_dir():
-            what = DIRECTORY
-        elif entry.is_file():
+        if entry.is_file():
             what = FILE
+        elif entry.is_dir():
+            what = DIRECTORY
         else:
             what = kind(entry.stat().st_mode)
     except OSError as reason:

@@ -137,8 +137,8 @@ def _read(top: Folder, rules: _Rules) -> Tree:
     levels = [_Level(top, "", excluded=False)]
     for above in range(rules.depth - 1, -1, -1):
         levels = [below for level in levels for below in _open_level(level, tree, rules, are_items=above == 0)]
-    for item in levels:
-        _add_item(item, tree, rules)
+    while levels:
+        _add_item(levels.pop(), tree, rules)  # so that the entries of one item at a time are kept
     tree.items.sort(key=lambda item: item.name)
     for names in (tree.empty, tree.excluded, tree.strays):
         names.sort()
@@ -298,10 +298,10 @@ def _look(top: Folder, name: str, rules: _Rules) -> Look:
     folder, excluded, own = top, False, ""
     try:
         for number, step in enumerate(steps):
-            if number and not excluded and all(entry.is_hidden for entry in folder.entries):
-                return Look("empty", f"{own!r} has nothing in it, as when a disk is not mounted there")
             entry = _find_entry(folder, step)
             if entry is None:
+                if number and not excluded and all(entry.is_hidden for entry in folder.entries):
+                    return Look("empty", f"{own!r} has nothing in it, as when a disk is not mounted there")
                 return Look("absent")
             own = f"{own}/{entry.name}" if own else entry.name
             if not entry.is_folder:

@@ -326,6 +326,7 @@ class FlatStore(Store):
         super().__init__(store.fs, store.scheme)
         self._root = root
         self._listed: dict[str, list[Entry]] = {root: []}
+        self._made: set[str] = set()
         try:
             infos = self.fs.find(root, detail=True)
         except Exception as error:  # each store has errors of its own
@@ -344,13 +345,17 @@ class FlatStore(Store):
 
     def _entries(self, folder: str | None) -> list[Entry]:
         """Return the entries of a folder, relative to the root; make it, and those above it, if it is new."""
-        path = self._root if folder is None else f"{self._root.rstrip('/')}/{folder}"
-        if path not in self._listed:
-            self._listed[path] = []
-            above, slash, own = (folder or "").rpartition("/")
-            made = self.entry(own, {"name": path, "type": "directory", "size": 0})
-            self._entries(above if slash else None).append(made)
-        return self._listed[path]
+        entries = self._listed.setdefault(self._path(folder), [])
+        while folder is not None and folder not in self._made:
+            self._made.add(folder)
+            above, slash, own = folder.rpartition("/")
+            made = self.entry(own, {"name": self._path(folder), "type": "directory", "size": 0})
+            folder = above if slash else None
+            self._listed.setdefault(self._path(folder), []).append(made)
+        return entries
+
+    def _path(self, folder: str | None) -> str:
+        return self._root if folder is None else f"{self._root}/{folder}"
 
     def scan(self, folder: str) -> list[Entry]:
         """See :meth:`Place.scan`."""

@@ -70,7 +70,8 @@ class Tree:
         """
         if self.look_again is not None:
             return self.look_again(name)
-        return Look("present" if any(item.name == name for item in self.items) else "absent")
+        forms = {canonical_name(item.name) for item in self.items}
+        return Look("present" if canonical_name(name) in forms else "absent")
 
 
 def read_tree(source: str, *, depth: int, takes: Filter, open_store: OpenStore) -> Tree:
@@ -258,7 +259,7 @@ class _DiskLook:
         self._rules = rules
 
     def __call__(self, name: str) -> Look:
-        look = self._if_same() or _look(Folder(Disk(), self._path), name, self._rules)
+        look = self._if_same() or _look(Folder(Disk(), self._path), name, self._rules, self._path)
         return (self._if_same() or look) if look.presence == "absent" else look
 
     def _if_same(self) -> Look | None:
@@ -285,18 +286,18 @@ class _StoreLook:
         with self._lock:
             try:
                 top = _stored(self._uri, self._open_store, flat=False)
-                if not top.entries:
-                    return Look("unknown", f"source: {self._uri!r} has nothing at all any more")
             except Exception as error:  # opening a store fails in ways of Airflow's, too
                 return Look("unknown", str(error) or type(error).__name__)
-            return _look(top, name, self._rules)
+            return _look(top, name, self._rules, self._uri)
 
 
-def _look(top: Folder, name: str, rules: _Rules) -> Look:
+def _look(top: Folder, name: str, rules: _Rules, source: str) -> Look:
     """Look for one item, step by step, as :func:`_read` looks for all."""
     steps = name.split("/")
     folder, excluded, own = top, False, ""
     try:
+        if all(entry.is_hidden for entry in top.entries):
+            return Look("unknown", f"source: {source!r} has nothing at all any more")
         for number, step in enumerate(steps):
             entry = _find_entry(folder, step)
             if entry is None:

@@ -48,12 +48,13 @@ class LocalFile:
     def pin(cls, path: str, name: str, content_type: str) -> LocalFile:
         """Look at a file, and try whether it opens.
 
-        :raises EdgeImpulseInputError: when it is missing, unreadable, or no regular file.
+        :raises EdgeImpulseInputError: when it is missing, unreadable, or not a regular file.
         """
         try:
             found = os.stat(path)
             if stat.S_ISREG(found.st_mode):
-                os.close(_open_without_waiting(path, os.O_RDONLY))
+                with open(path, "rb", buffering=0, opener=_open_without_waiting) as handle:
+                    found = os.fstat(handle.fileno())
         except FileNotFoundError:
             raise EdgeImpulseInputError(f"files: {missing(path)}") from None
         except OSError as error:
@@ -117,7 +118,7 @@ def missing(path: str) -> str:
 
 
 def kind(mode: int) -> str:
-    """Say what something is that is no regular file."""
+    """Say what something is that is not a regular file."""
     for test, kind in (
         (stat.S_ISDIR, "a directory"),
         (stat.S_ISFIFO, "a pipe"),

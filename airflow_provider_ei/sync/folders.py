@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
@@ -91,20 +91,28 @@ class Place(Protocol):
 class Folder:
     """A folder, and the folders that were passed on the way to it."""
 
+    __slots__ = ("_above", "_entries", "_real_path", "path", "place")
+
     def __init__(self, place: Place, path: str, above: Folder | None = None) -> None:
         self.place = place
         self.path = path
         self._above = above
+        self._entries: list[Entry] | None = None
+        self._real_path: str | None = None
 
-    @cached_property
+    @property
     def entries(self) -> list[Entry]:
-        """What is in it, sorted by name. See :meth:`Place.scan`."""
-        return sorted(self.place.scan(self.path), key=lambda entry: entry.name)
+        """What is in it, sorted by name; listed once. See :meth:`Place.scan`."""
+        if self._entries is None:
+            self._entries = sorted(self.place.scan(self.path), key=attrgetter("name"))
+        return self._entries
 
-    @cached_property
+    @property
     def real_path(self) -> str:
         """Its path without symbolic links."""
-        return self.place.real_path(self.path)
+        if self._real_path is None:
+            self._real_path = self.place.real_path(self.path)
+        return self._real_path
 
     def below(self, entry: Entry) -> Folder:
         """Return the folder that one of its entries is.
@@ -205,10 +213,10 @@ class Disk:
 def _disk_entry(entry: os.DirEntry[str]) -> Entry:
     error: EdgeImpulseError | None = None
     try:
-        if entry.is_dir():
-            what = DIRECTORY
-        elif entry.is_file():
+        if entry.is_file():
             what = FILE
+        elif entry.is_dir():
+            what = DIRECTORY
         else:
             what = kind(entry.stat().st_mode)
     except OSError as reason:
@@ -246,6 +254,7 @@ class Store:
     def __init__(self, fs: AbstractFileSystem, scheme: str) -> None:
         self.fs = fs
         self.scheme = scheme
+        self._marked: set[str] = set()  # folders of which nothing but a marker beside them may be there
 
     def uri(self, key: str) -> str:
         """Return the URI of a key."""
@@ -266,8 +275,12 @@ class Store:
         except EdgeImpulseError:
             raise
         except Exception as error:  # each store has errors of its own
+            if folder in self._marked and isinstance(error, FileNotFoundError):
+                return []
             raise unreadable(self.uri(folder), error) from error
-        return _told_apart(entries)
+        told = _told_apart(entries)
+        self._marked.update(entry.path for entry in told if entry.is_folder and not entry.found)
+        return told
 
     def entry(self, name: str, info: Mapping[str, Any]) -> Entry:
         """Make an entry of what the store says about it."""
@@ -313,6 +326,7 @@ class FlatStore(Store):
         super().__init__(store.fs, store.scheme)
         self._root = root
         self._listed: dict[str, list[Entry]] = {root: []}
+        self._made: set[str] = set()
         try:
             infos = self.fs.find(root, detail=True)
         except Exception as error:  # each store has errors of its own
@@ -331,13 +345,17 @@ class FlatStore(Store):
 
     def _entries(self, folder: str | None) -> list[Entry]:
         """Return the entries of a folder, relative to the root; make it, and those above it, if it is new."""
-        path = self._root if folder is None else f"{self._root.rstrip('/')}/{folder}"
-        if path not in self._listed:
-            self._listed[path] = []
-            above, slash, own = (folder or "").rpartition("/")
-            made = self.entry(own, {"name": path, "type": "directory", "size": 0})
-            self._entries(above if slash else None).append(made)
-        return self._listed[path]
+        entries = self._listed.setdefault(self._path(folder), [])
+        while folder is not None and folder not in self._made:
+            self._made.add(folder)
+            above, slash, own = folder.rpartition("/")
+            made = self.entry(own, {"name": self._path(folder), "type": "directory", "size": 0})
+            folder = above if slash else None
+            self._listed.setdefault(self._path(folder), []).append(made)
+        return entries
+
+    def _path(self, folder: str | None) -> str:
+        return self._root if folder is None else f"{self._root}/{folder}"
 
     def scan(self, folder: str) -> list[Entry]:
         """See :meth:`Place.scan`."""

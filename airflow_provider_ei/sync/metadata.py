@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -20,14 +21,16 @@ STATE_KEY = "airflow_ei"
 INJECTED_KEY = "dataItemInfo"
 
 _CHECKLIST_PREFIX = "ei_check"
+_CHECK = re.compile(r"ei_check(_.+)?", re.DOTALL)
 
 
-def metadata_texts(metadata: object) -> dict[str, str]:
+def metadata_texts(metadata: object, *, checks: bool = False) -> dict[str, str]:
     """Return a user's metadata as the service takes them: strings to strings.
 
     ``True`` becomes ``true``, numbers what JSON writes for them, dates their ISO form, a ``Decimal`` plain digits, and the
     member of an enumeration its value.
 
+    :param checks: take Edge Impulse's own keys of checklists, ``ei_check`` and ``ei_check_…``, with 0 or 1.
     :raises EdgeImpulseInputError: for keys that are not strings, are empty or reserved, and for values that are not scalars.
     """
     if metadata is None:
@@ -41,6 +44,9 @@ def metadata_texts(metadata: object) -> dict[str, str]:
         if not isinstance(key, str) or not key.strip():
             raise EdgeImpulseInputError(f"metadata: the key {key!r} must be a non-empty string.")
         check_characters("metadata: the key", key)
+        if checks and _CHECK.fullmatch(key):
+            texts[key] = _check(key, value)
+            continue
         if key == INJECTED_KEY or key.startswith((_CHECKLIST_PREFIX, STATE_KEY)):
             raise EdgeImpulseInputError(
                 f"metadata: the key {key!r} is reserved ({INJECTED_KEY}, {_CHECKLIST_PREFIX}… by Edge Impulse, "
@@ -48,6 +54,12 @@ def metadata_texts(metadata: object) -> dict[str, str]:
             )
         texts[str.__str__(key)] = _text(key, value)
     return texts
+
+
+def _check(key: str, value: object) -> str:
+    if isinstance(value, bool) or value not in (0, 1, "0", "1"):
+        raise EdgeImpulseInputError(f"metadata[{key!r}] must be 0 or 1, not {str(value)[:80]!r}.")
+    return value if isinstance(value, str) else str(int(value))
 
 
 def _text(key: str, value: object) -> str:

@@ -78,9 +78,11 @@ def local_path(field: str, place: str) -> str | None:
             f"{uri['host']!r} is the name of another machine."
         )
     written = uri["path"] or "/"
-    # A "%" is one of the name where there is such a file, and else the beginning of an escape, as the standard has it.
-    fixed = _split_at_wildcard(written)[0] if _MAGIC.search(written) else written
-    return written if os.path.lexists(fixed) else unquote(written, errors="surrogateescape")
+    if os.path.lexists(written):
+        return written  # a "%" of the name; elsewhere it begins an escape
+    fixed = _split_at_wildcard(written)[0] if _MAGIC.search(written) else ""
+    kept = fixed if os.path.lexists(fixed) else ""
+    return kept + unquote(written.removeprefix(kept), errors="surrogateescape")
 
 
 def _on_disk(place: str) -> Found:
@@ -135,7 +137,7 @@ def _in_store(uri: str, open_store: OpenStore) -> Found:
             found = match(_folder(store, base, flat="**" in steps), steps)
             none = f"files: no object matches the pattern {uri!r}."
         elif not _is_folder(store, key, uri, sure=False):
-            entry = store.entry(key.rpartition("/")[2], store.fs.info(key))
+            entry = store.entry(key.rstrip("/").rpartition("/")[2], store.fs.info(key))
             return Found(((entry.name, partial(store.pin, entry)),), one_file=True)
         else:
             found = walk(_folder(store, key, flat=True))
@@ -150,15 +152,16 @@ def _in_store(uri: str, open_store: OpenStore) -> Found:
 
 
 def _open(uri: str, open_store: OpenStore) -> tuple[Store, str]:
-    """Return the store, and the place's key in it without a slash at its end."""
+    """Return the store, and the place's key in it."""
     fs, key = open_store(uri)
     fs.invalidate_cache()  # Airflow keeps file systems for as long as its process lives, and they keep listings
     protocol, _, rest = uri.partition("://")
     conn_id, at, _ = rest.partition("/")[0].rpartition("@")
-    return Store(fs, f"{protocol}://{conn_id}{at}"), key.rstrip("/")
+    return Store(fs, f"{protocol}://{conn_id}{at}"), key
 
 
 def _folder(store: Store, key: str, *, flat: bool) -> Folder:
+    key = key.rstrip("/")
     return Folder(FlatStore(store, key) if flat and lists_flat(store.fs) else store, key)
 
 
@@ -182,7 +185,7 @@ def _is_folder(store: Store, key: str, uri: str, *, sure: bool) -> bool:
     if not (sure or uri.endswith("/") or info.get("size") == 0):
         return False
     try:
-        return bool(store.scan(key))
+        return bool(store.scan(key.rstrip("/")))
     except EdgeImpulseFileError as error:
         if isinstance(error.__cause__, NotADirectoryError):
             return False

@@ -60,11 +60,26 @@ class FailingStore(MemoryFileSystem):
         return super().ls(path, detail=detail, **kwargs)
 
 
+class FlatStore(FailingStore):
+    """As a bucket: one listing of all objects, those that stand for folders included."""
+
+    __module__ = "s3fs.in_memory"
+
+    def _find(self) -> None:
+        """Tell that this store lists flat, as the real one does in its own method of this name."""
+
+    def find(self, path: str, **_: Any) -> Any:
+        path = self._strip_protocol(path)
+        found = super().find(path, detail=True)
+        folders = [folder + "/" for folder in self.pseudo_dirs if folder == path or folder.startswith(path + "/")]
+        return found | {name: {"name": name, "size": 0, "type": "file"} for name in folders}
+
+
 class StoreSource:
     """A prefix of a store in memory, which has folders of their own."""
 
-    def __init__(self) -> None:
-        self.fs = FailingStore()
+    def __init__(self, fs: FailingStore | None = None) -> None:
+        self.fs = fs or FailingStore()
         self.place = "memory://bucket/study"
         self.folder("")
 

@@ -32,6 +32,14 @@ class TestOnDiskAndInAStore:
         source.remove("s0")
         assert tree.look("s0") == Look("absent")
 
+    @pytest.mark.parametrize("hidden", [[], [".snapshot/x.csv"]], ids=str)
+    def test_a_source_that_has_nothing_any_more_may_be_lost(self, source: Source, hidden: list[str]) -> None:
+        tree = source.read()
+        source.remove("other")
+        for name in hidden:
+            source.write(name)
+        assert tree.look("s0") == Look("unknown", f"source: {source.place!r} has nothing at all any more")
+
     def test_an_item_that_comes_back_is_present(self, source: Source) -> None:
         tree = source.read()
         assert tree.look("s0") == Look("absent")
@@ -236,10 +244,8 @@ class TestInAStore:
         assert look.presence == "unknown"
         assert str(error.args[-1]) in look.reason
 
-    def test_a_prefix_that_lists_nothing_any_more(self, store: StoreSource) -> None:
+    def test_a_prefix_that_is_gone(self, store: StoreSource) -> None:
         tree = store.read()
-        store.remove("other")
-        assert tree.look("s0") == Look("unknown", "source: 'memory://bucket/study' has nothing at all any more")
         store.remove("")
         assert tree.look("s0").presence == "unknown"
 
@@ -262,5 +268,5 @@ class TestInAStore:
 
 
 def test_a_list_of_items_is_the_source() -> None:
-    tree = Tree([SourceItem("s0", ())])
-    assert (tree.look("s0"), tree.look("s1")) == (Look("present"), Look("absent"))
+    tree = Tree([SourceItem("s0", ()), SourceItem(unicodedata.normalize("NFD", "é"), ())])
+    assert (tree.look("s0"), tree.look("é"), tree.look("s1")) == (Look("present"), Look("present"), Look("absent"))

@@ -226,6 +226,52 @@ class TestSymbolicLinks:
         assert found(read(top))["a"] == ["one/y.csv", "two/y.csv", "x.csv"]
 
 
+class TestLoopsAndDepth:
+    @pytest.mark.parametrize("depth", [1, 2, 3])
+    def test_a_folder_990_levels_deep(self, sync_tree: Write, sync_deep: Callable[[str], str], depth: int) -> None:
+        top = sync_tree({"a/b/x.csv": b"", "b/c/d/x.csv": b""})
+        sync_deep("tree/a/b")
+        deepest = max((file.name for item in read(top, depth=depth).items for file in item.files), key=len)
+        assert deepest.count("/") == 992 - depth
+
+    def test_items_990_levels_deep(self, sync_tree: Write, sync_deep: Callable[[str], str]) -> None:
+        top = sync_tree({})
+        sync_deep("tree")
+        name = "/".join("d" * 990)
+        tree = read(top, depth=990)
+        assert list(found(tree)) == [name]
+        assert tree.look(name).presence == "present"
+
+    @pytest.mark.parametrize("target", [".", "..", "loop"])
+    @pytest.mark.parametrize("depth", [1, 2])
+    def test_a_link_at_the_top_that_loops(self, sync_tree: Write, target: str, depth: int) -> None:
+        top = sync_tree({"a/b/x.csv": b""})
+        (top / "loop").symlink_to(target)
+        tree = read(top, depth=depth)
+        problems = {item.name: item.problem for item in tree.items}
+        assert problems.pop("a" if depth == 1 else "a/b") is None
+        assert list(problems) == ["loop" if depth == 1 or target != ".." else "loop/tree"]
+        assert None not in problems.values()
+        assert tree.look("loop").presence in ("present", "unknown")
+
+    @pytest.mark.parametrize("target", [".", "..", "loop", "/mnt/not/mounted"])
+    @pytest.mark.parametrize("depth", [1, 2])
+    @pytest.mark.parametrize("pattern", ["loop", "loop/", "/l*"])
+    def test_that_is_excluded(self, sync_tree: Write, target: str, depth: int, pattern: str) -> None:
+        top = sync_tree({"a/b/x.csv": b""})
+        (top / "loop").symlink_to(target)
+        (top / "a/b/loop").symlink_to(target)
+        tree = read(top, depth=depth, exclude=[pattern, "a/b/loop"])
+        assert [item.problem for item in tree.items] == [None]
+
+    def test_a_dead_link_that_may_have_led_to_files_that_are_included(self, sync_tree: Write) -> None:
+        """A pattern for files says nothing about a folder; the item must not lose what was in it."""
+        top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
+        (top / "a/more").symlink_to("/mnt/not/mounted")
+        problem(read(top, include=["*.csv"]), "a")
+        assert [item.problem for item in read(top, include=["*.csv"], exclude=["more"]).items] == [None, None]
+
+
 class TestWhatIsNoFile:
     def test_a_pipe(self, sync_tree: Write) -> None:
         top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})

@@ -70,7 +70,8 @@ class Tree:
         """
         if self.look_again is not None:
             return self.look_again(name)
-        return Look("present" if any(item.name == name for item in self.items) else "absent")
+        forms = {canonical_name(item.name) for item in self.items}
+        return Look("present" if canonical_name(name) in forms else "absent")
 
 
 def read_tree(source: str, *, depth: int, takes: Filter, open_store: OpenStore) -> Tree:
@@ -137,8 +138,8 @@ def _read(top: Folder, rules: _Rules) -> Tree:
     levels = [_Level(top, "", excluded=False)]
     for above in range(rules.depth - 1, -1, -1):
         levels = [below for level in levels for below in _open_level(level, tree, rules, are_items=above == 0)]
-    for item in levels:
-        _add_item(item, tree, rules)
+    while levels:
+        _add_item(levels.pop(), tree, rules)  # so that the entries of one item at a time are kept
     tree.items.sort(key=lambda item: item.name)
     for names in (tree.empty, tree.excluded, tree.strays):
         names.sort()
@@ -160,9 +161,10 @@ def _open_level(level: _Level, tree: Tree, rules: _Rules, *, are_items: bool) ->
     for entry in entries:
         own = level.prefix + (entry.name or "/")
         if not entry.is_folder:
-            if entry.name not in folders:
+            has_folder = entry.name in folders
+            if not has_folder:
                 tree.replaced[own] = entry.kind
-            _add_stray(entry, own, level, tree, rules)
+            _add_stray(entry, own, level, tree, rules, fails=entry.error is not None and not has_folder)
         elif not entry.is_hidden:
             excluded = level.excluded or not rules.takes.enters(own)
             try:
@@ -172,10 +174,10 @@ def _open_level(level: _Level, tree: Tree, rules: _Rules, *, are_items: bool) ->
     return found
 
 
-def _add_stray(entry: Entry, own: str, level: _Level, tree: Tree, rules: _Rules) -> None:
+def _add_stray(entry: Entry, own: str, level: _Level, tree: Tree, rules: _Rules, *, fails: bool) -> None:
     if entry.is_hidden or level.excluded:
         return
-    if entry.error is None:
+    if not fails:
         if rules.takes.takes(own):
             tree.strays.append(own)
     elif rules.takes.enters(own):
@@ -257,7 +259,7 @@ class _DiskLook:
         self._rules = rules
 
     def __call__(self, name: str) -> Look:
-        look = self._if_same() or _look(Folder(Disk(), self._path), name, self._rules)
+        look = self._if_same() or _look(Folder(Disk(), self._path), name, self._rules, self._path)
         return (self._if_same() or look) if look.presence == "absent" else look
 
     def _if_same(self) -> Look | None:
@@ -284,23 +286,23 @@ class _StoreLook:
         with self._lock:
             try:
                 top = _stored(self._uri, self._open_store, flat=False)
-                if not top.entries:
-                    return Look("unknown", f"source: {self._uri!r} has nothing at all any more")
             except Exception as error:  # opening a store fails in ways of Airflow's, too
                 return Look("unknown", str(error) or type(error).__name__)
-            return _look(top, name, self._rules)
+            return _look(top, name, self._rules, self._uri)
 
 
-def _look(top: Folder, name: str, rules: _Rules) -> Look:
+def _look(top: Folder, name: str, rules: _Rules, source: str) -> Look:
     """Look for one item, step by step, as :func:`_read` looks for all."""
     steps = name.split("/")
     folder, excluded, own = top, False, ""
     try:
+        if all(entry.is_hidden for entry in top.entries):
+            return Look("unknown", f"source: {source!r} has nothing at all any more")
         for number, step in enumerate(steps):
-            if number and not excluded and all(entry.is_hidden for entry in folder.entries):
-                return Look("empty", f"{own!r} has nothing in it, as when a disk is not mounted there")
             entry = _find_entry(folder, step)
             if entry is None:
+                if number and not excluded and all(entry.is_hidden for entry in folder.entries):
+                    return Look("empty", f"{own!r} has nothing in it, as when a disk is not mounted there")
                 return Look("absent")
             own = f"{own}/{entry.name}" if own else entry.name
             if not entry.is_folder:

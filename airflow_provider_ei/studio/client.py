@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_ei.exceptions import EdgeImpulseAnswerError
+from airflow_provider_ei.exceptions import EdgeImpulseAnswerError, EdgeImpulseLargeAnswerError
 from airflow_provider_ei.studio.answers import Answer, AnswerT, Bucket, DataItem, Dataset, Organization, parse
 from airflow_provider_ei.studio.multipart import OnRead, UploadFile
 from airflow_provider_ei.studio.outcome import shown
+from airflow_provider_ei.studio.reading import LISTING_BYTES
 from airflow_provider_ei.studio.sending import Sender
 
 #: Data items a listing asks for at once.
@@ -72,12 +75,18 @@ class StudioClient(Sender):
         operation = "listOrganizationFiles" if with_files else "listOrganizationData"
         path = f"/api/organizations/{organization_id}/data" + ("/files" if with_files else "")
         items: dict[int, DataItem] = {}
-        offset = 0
+        offset, limit = 0, PAGE_ITEMS
         while True:
-            query = {"dataset": dataset, "filter": filter, "limit": PAGE_ITEMS, "offset": offset}
-            answer = self._call(operation, "GET", path, query=query)
+            query = {"dataset": dataset, "filter": filter, "limit": limit, "offset": offset}
+            try:
+                answer = self._call(operation, "GET", path, query=query, most_bytes=LISTING_BYTES)
+            except EdgeImpulseLargeAnswerError:
+                if limit == 1:
+                    raise
+                limit = math.ceil(limit / 4)  # items with very many files: fewer of them at once
+                continue
             if answer.get("filterParseError"):
-                words = shown(str(answer["filterParseError"]), self.settings.api_key)
+                words = shown(str(answer["filterParseError"]))
                 raise EdgeImpulseAnswerError(
                     f"{operation}: the service could not read the filter {filter!r}: {words}",
                     operation=operation,
@@ -115,8 +124,27 @@ class StudioClient(Sender):
     def get_data_item(self, organization_id: int, data_id: int) -> DataItem:
         """Get a data item with its files (``getOrganizationDataItem``)."""
         operation = "getOrganizationDataItem"
-        answer = self._call(operation, "GET", f"/api/organizations/{organization_id}/data/{data_id}")
+        path = f"/api/organizations/{organization_id}/data/{data_id}"
+        answer = self._call(operation, "GET", path, most_bytes=LISTING_BYTES)
         return parse(DataItem, answer.get("data"), operation)
+
+    def file_sha256(self, organization_id: int, data_id: int, file_name: str) -> str:
+        """Download a file of a data item and return its SHA-256 in hex (``downloadOrganizationDataFile``).
+
+        The file is streamed and never kept. Each 128 KiB of it have to arrive within the read timeout.
+
+        :raises EdgeImpulseAnswerError: when the answer is not a file, or nobody can tell whether it is whole.
+        """
+        path = f"/api/organizations/{organization_id}/data/{data_id}/files/download"
+        digest = hashlib.sha256()
+
+        def begin() -> Callable[[bytes], object]:
+            nonlocal digest
+            digest = hashlib.sha256()
+            return digest.update
+
+        self._download("downloadOrganizationDataFile", path, {"fileName": file_name}, begin)
+        return digest.hexdigest()
 
     # --- data items: changing -----------------------------------------------------------------------------
 
@@ -189,7 +217,7 @@ class StudioClient(Sender):
             "POST",
             f"/api/organizations/{organization_id}/data/{data_id}",
             body={key: value for key, value in wanted.items() if value is not None},
-            attempts=1 if once else None,
+            once=once,
         )
 
     def delete_file(self, organization_id: int, data_id: int, file_name: str) -> None:

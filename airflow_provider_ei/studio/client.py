@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_ei.exceptions import EdgeImpulseAnswerError, EdgeImpulseRefusedError
+from airflow_provider_ei.exceptions import (
+    EdgeImpulseAnswerError,
+    EdgeImpulseLargeAnswerError,
+    EdgeImpulseRefusedError,
+)
 from airflow_provider_ei.studio.answers import (
     Answer,
     AnswerT,
@@ -23,6 +29,7 @@ from airflow_provider_ei.studio.listing import ATTEMPTS, Listing, ListingMovedEr
 from airflow_provider_ei.studio.multipart import OnRead, UploadFile
 from airflow_provider_ei.studio.names import canonical_name, spellings
 from airflow_provider_ei.studio.outcome import shown
+from airflow_provider_ei.studio.reading import LISTING_BYTES
 from airflow_provider_ei.studio.sending import Sender
 
 #: Data items a listing asks for at once.
@@ -102,12 +109,20 @@ class StudioClient(Sender):
     ) -> list[DataItem]:
         operation = "listOrganizationFiles" if with_files else "listOrganizationData"
         path = f"/api/organizations/{organization_id}/data" + ("/files" if with_files else "")
+        limit = PAGE_ITEMS
 
         def fetch(offset: int) -> Page:
-            query = {"dataset": dataset, "filter": filter, "limit": PAGE_ITEMS, "offset": offset}
-            answer = self._call(operation, "GET", path, query=query)
+            nonlocal limit
+            query = {"dataset": dataset, "filter": filter, "limit": limit, "offset": offset}
+            try:
+                answer = self._call(operation, "GET", path, query=query, most_bytes=LISTING_BYTES)
+            except EdgeImpulseLargeAnswerError:
+                if limit == 1:
+                    raise
+                limit = math.ceil(limit / 4)  # items with very many files: fewer of them at once
+                return fetch(offset)
             if answer.get("filterParseError"):
-                words = shown(str(answer["filterParseError"]), self.settings.api_key)
+                words = shown(str(answer["filterParseError"]))
                 raise EdgeImpulseAnswerError(
                     f"{operation}: the service could not read the filter {filter!r}: {words}",
                     operation=operation,
@@ -116,7 +131,7 @@ class StudioClient(Sender):
                 )
             values = _list(answer, "data", operation)
             items = tuple(parse_listed(value, operation, place) for place, value in enumerate(values, offset))
-            return Page(offset, items, _total(answer, operation), is_full=len(items) >= PAGE_ITEMS)
+            return Page(offset, items, _total(answer, operation), is_full=len(items) >= limit)
 
         listing = Listing(fetch, self.sleep)
         try:
@@ -159,8 +174,27 @@ class StudioClient(Sender):
     def get_data_item(self, organization_id: int, data_id: int) -> DataItem:
         """Get a data item with its files (``getOrganizationDataItem``)."""
         operation = "getOrganizationDataItem"
-        answer = self._call(operation, "GET", f"/api/organizations/{organization_id}/data/{data_id}")
+        path = f"/api/organizations/{organization_id}/data/{data_id}"
+        answer = self._call(operation, "GET", path, most_bytes=LISTING_BYTES)
         return parse(DataItem, answer.get("data"), operation, f"data item {data_id}")
+
+    def file_sha256(self, organization_id: int, data_id: int, file_name: str) -> str:
+        """Download a file of a data item and return its SHA-256 in hex (``downloadOrganizationDataFile``).
+
+        The file is streamed and never kept. Each 128 KiB of it have to arrive within the read timeout.
+
+        :raises EdgeImpulseAnswerError: when the answer is not a file, or nobody can tell whether it is whole.
+        """
+        path = f"/api/organizations/{organization_id}/data/{data_id}/files/download"
+        digest = hashlib.sha256()
+
+        def begin() -> Callable[[bytes], object]:
+            nonlocal digest
+            digest = hashlib.sha256()
+            return digest.update
+
+        self._download("downloadOrganizationDataFile", path, {"fileName": file_name}, begin)
+        return digest.hexdigest()
 
     # --- data items: changing -----------------------------------------------------------------------------
 
@@ -233,7 +267,7 @@ class StudioClient(Sender):
             "POST",
             f"/api/organizations/{organization_id}/data/{data_id}",
             body={key: value for key, value in wanted.items() if value is not None},
-            attempts=1 if once else None,
+            once=once,
         )
 
     def delete_file(self, organization_id: int, data_id: int, file_name: str) -> None:

@@ -70,11 +70,6 @@ def wire_forms(name: str) -> frozenset[str]:
     return frozenset([*forms, *(form.encode().decode("latin-1") for form in forms)])
 
 
-def canonical_name(name: str) -> str:
-    """Return the form that two names share when a service may take them for one: NFC, white space collapsed."""
-    return " ".join(unicodedata.normalize("NFC", name).split())
-
-
 def check_collisions(
     files: Iterable[tuple[str, str]], *, remedy: str = 'Give one of them another name with {"path": …, "name": …}.'
 ) -> None:

@@ -19,12 +19,12 @@ from airflow_provider_ei.emulator.names import stored_file_name
 from airflow_provider_ei.emulator.settings import CHOICES
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
 from airflow_provider_ei.sync import plan as plan_module
+from airflow_provider_ei.sync.apply import ItemUpload
 from airflow_provider_ei.sync.dataset.rules import SyncRules
 from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.item import WantedItem
-from airflow_provider_ei.sync.apply import ItemUpload
 from tests.sync.support import ORGANIZATION, changes, made_up, state_of, users_metadata
 
 from .support import DATASET, Lab

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
+from airflow_provider_ei.studio.names import canonical_name
 from airflow_provider_ei.sync.dataset.ignore import Filter
 from airflow_provider_ei.sync.dataset.rules import Shard, SyncRules
 from airflow_provider_ei.sync.dataset.source import GivenMetadata, SourceItem
@@ -13,7 +14,7 @@ from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
 from airflow_provider_ei.sync.file_specs import parse_literal, resolve_files
 from airflow_provider_ei.sync.inputs import whole_number
 from airflow_provider_ei.sync.metadata import metadata_texts
-from airflow_provider_ei.sync.names import canonical_name, check_text
+from airflow_provider_ei.sync.names import check_text
 from airflow_provider_ei.sync.places import OpenStore
 
 log = logging.getLogger(__name__)

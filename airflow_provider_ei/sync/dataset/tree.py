@@ -14,13 +14,13 @@ from threading import Lock
 from typing import Literal
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
+from airflow_provider_ei.studio.names import canonical_name
 from airflow_provider_ei.sync import content_types
 from airflow_provider_ei.sync.dataset import sidecar
 from airflow_provider_ei.sync.dataset.ignore import Filter
 from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.files import SourceFile, missing
 from airflow_provider_ei.sync.folders import Disk, Entry, Folder, walk
-from airflow_provider_ei.sync.names import canonical_name
 from airflow_provider_ei.sync.places import OpenStore, local_path, store_folder
 
 #: ``absent``: nothing is in its place. ``excluded``: its folder is there, and the patterns leave nothing of it.

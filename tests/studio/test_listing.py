@@ -201,6 +201,15 @@ class TestWhileTheDatasetChanges:
                     service = Service(numbered(10), "name", changes=changes)
                     assert {each.id for each in service.list(3).take()} == set(service.names)
 
+    @pytest.mark.parametrize("has_totals", [True, False])
+    def test_an_item_that_was_renamed_does_not_say_where_the_next_page_begins(self, has_totals: bool) -> None:
+        """The last item of the first page moves as far back as the list is pulled forward."""
+        names = {number: f"{number}" for number in range(1, 10)}
+        changes: list[Change] = [("delete", 0, "")] * 3 + [("rename", 0, "75")] + [("add", 30, "z")] * 3
+        service = Service(names, "name", has_totals, [[], changes])
+        check(service, service.list(4).take())
+        assert {5, 6, 7} <= service.always_there
+
     def test_the_waits_between_attempts_grow(self) -> None:
         waits: list[float] = []
         with pytest.raises(ListingMovedError):

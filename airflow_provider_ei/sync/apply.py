@@ -35,7 +35,7 @@ from airflow_provider_ei.sync.plan import (
     AddFiles,
     BatchLimits,
     Create,
-    DeleteDuplicate,
+    DeleteDuplicates,
     Done,
     IfExists,
     MarkPending,
@@ -231,8 +231,8 @@ class ItemUpload:
                 self._effort.bytes_hashed += hash_files(wanted, client.check_cancelled)
             case Create():
                 self._create(step)
-            case DeleteDuplicate():
-                self._delete_duplicate(step)
+            case DeleteDuplicates():
+                self._delete_duplicates(step)
             case MarkPending(item):
                 self._let_earlier_run_settle(item)
                 self._begin(item)
@@ -298,28 +298,29 @@ class ItemUpload:
         else:
             self._sent(hashes)
 
-    def _delete_duplicate(self, step: DeleteDuplicate) -> None:
-        """Delete a copy, after a last look at it.
+    def _delete_duplicates(self, step: DeleteDuplicates) -> None:
+        """Delete copies, each after a last look at it.
 
-        :raises EdgeImpulseConflictError: when it is not certain that it is one: then a person has to choose.
+        :raises EdgeImpulseConflictError: when it is not certain that all of them are: then a person has to choose.
         """
-        client, organization_id, item = self._client, self._organization_id, step.item
+        client, organization_id, kept = self._client, self._organization_id, step.kept
         self._effort.bytes_hashed += hash_files(self._wanted, client.check_cancelled)
-        if not is_copy(client, organization_id, item, step.kept, self._wanted):
+        if not all(is_copy(client, organization_id, item, kept, self._wanted) for item in step.items):
             if not self._run.rechecks:  # another run may be about to put it right
                 self._run.rechecks += 1
                 client.sleep(client.settings.settle_seconds)
-                raise _PlanAnew(f"Data items {step.kept.id} and {item.id} are both named {item.name!r}; looking again.")
-            raise EdgeImpulseConflictError(too_many_words(self._wanted, [step.kept, item]))
-        now = self._item(item.id)
-        if now is None or not same(now, item):
-            raise _PlanAnew(f"Data item {item.id} was changed meanwhile; looking again.")
-        if not self._duplicates.take():
-            raise EdgeImpulseConflictError(too_many_words(self._wanted, [step.kept, item]))
-        log.warning("Deleting data item %d, a copy of data item %d, %r.", item.id, step.kept.id, item.name)
-        with self._unless(lambda listed: item.id not in listed):
-            client.delete_data_item(organization_id, item.id)
-        self._effort.duplicates += 1
+                raise _PlanAnew(f"Several data items are named {kept.name!r}, the oldest is {kept.id}; looking again.")
+            raise EdgeImpulseConflictError(too_many_words(self._wanted, [kept, *step.items]))
+        if not self._duplicates.take(len(step.items)):
+            raise EdgeImpulseConflictError(too_many_words(self._wanted, [kept, *step.items]))
+        for item in step.items:
+            now = self._item(item.id)
+            if now is None or not same(now, item):
+                raise _PlanAnew(f"Data item {item.id} was changed meanwhile; looking again.")
+            log.warning("Deleting data item %d, a copy of data item %d, %r.", item.id, kept.id, kept.name)
+            with self._unless(lambda listed, gone=item.id: gone not in listed):  # type: ignore[misc]
+                client.delete_data_item(organization_id, item.id)
+            self._effort.duplicates += 1
 
     def _write_digest(self, step: WriteDigest) -> None:
         """Write it once: before a second try the item has to be looked at, since another run may have changed it."""
@@ -437,7 +438,7 @@ class ItemUpload:
 
 def _touches(step: Step) -> bool:
     """Whether a step changes an item that is there."""
-    return isinstance(step, MarkPending | AddFiles | RemoveFile | WriteDigest | DeleteDuplicate)
+    return isinstance(step, MarkPending | AddFiles | RemoveFile | WriteDigest | DeleteDuplicates)
 
 
 def _completes(step: Step) -> bool:

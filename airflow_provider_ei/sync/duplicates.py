@@ -24,11 +24,13 @@ class Allowance:
         self._left = count
         self._lock = threading.Lock()
 
-    def take(self) -> bool:
-        """Take one; False when none is left."""
+    def take(self, count: int) -> bool:
+        """Take so many; False, and none is taken, when fewer are left."""
         with self._lock:
-            self._left -= 1
-            return self._left >= 0
+            if count > self._left:
+                return False
+            self._left -= count
+            return True
 
 
 def is_copy(

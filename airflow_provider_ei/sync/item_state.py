@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.names import canonical_name
-from airflow_provider_ei.sync.digest import canonical
+from airflow_provider_ei.sync.digest import canonical, item_digest
 from airflow_provider_ei.sync.metadata import INJECTED_KEY, STATE_KEY
 
 #: Of the JSON object. A value of another version is not read, so the item counts as somebody else's.
@@ -77,8 +77,8 @@ class ItemState:
         if state._is_certainly(item):
             return state
         told = state.stored_name is not None or state.stored_dataset is not None
-        alike = canonical_name(item.name) == canonical_name(state.name)
-        return state if alike and canonical_name(item.dataset) == canonical_name(state.dataset) and not told else None
+        alike = _may_be(item.name, state.name) and _may_be(item.dataset, state.dataset)
+        return state if alike and not told else None
 
     @classmethod
     def certain(cls, item: DataItem) -> ItemState | None:
@@ -113,6 +113,11 @@ class ItemState:
     def _is_certainly(self, item: DataItem) -> bool:
         spelled = (self.stored_name or self.name, self.stored_dataset or self.dataset)
         return (item.name, item.dataset) == spelled
+
+
+def _may_be(stored: str, asked: str) -> bool:
+    """Whether a service that normalizes may have made this of a name. It leaves alone what is normal already."""
+    return stored == asked or (canonical_name(asked) != asked and canonical_name(stored) == canonical_name(asked))
 
 
 def pending_metadata(
@@ -167,6 +172,17 @@ def stale_keys(item: DataItem, wanted: Mapping[str, str]) -> frozenset[str]:
 def carries(item: DataItem, wanted: Mapping[str, str]) -> bool:
     """Whether a listed item has every wanted value, and none of ours that is no longer wanted."""
     return all(item.metadata.get(key) == value for key, value in wanted.items()) and not stale_keys(item, wanted)
+
+
+def certifies(item: DataItem, state: ItemState) -> bool:
+    """Whether a complete item still has the metadata that were written with its digest.
+
+    An empty string is one that was given, or it stands for what a merging service cannot remove.
+    """
+    ours = {key: item.metadata[key] for key in state.keys if key in item.metadata}
+    given = {key: value for key, value in ours.items() if value}
+    files = state.files or ""
+    return state.digest == item_digest(files, ours) or (given != ours and state.digest == item_digest(files, given))
 
 
 def creation_digest(files: Iterable[tuple[str, int]], metadata: Mapping[str, str]) -> str:

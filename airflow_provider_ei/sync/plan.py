@@ -28,7 +28,7 @@ from airflow_provider_ei.studio.multipart import UploadFile
 from airflow_provider_ei.studio.names import canonical_name
 from airflow_provider_ei.sync.digest import item_digest
 from airflow_provider_ei.sync.item import WantedItem
-from airflow_provider_ei.sync.item_state import ItemState, carries
+from airflow_provider_ei.sync.item_state import ItemState, carries, certifies
 from airflow_provider_ei.sync.stored_names import Correspondence, names_digest
 
 IfExists = Literal["update", "skip", "fail", "overwrite"]
@@ -91,10 +91,10 @@ class Create:
 
 
 @dataclass(frozen=True)
-class DeleteDuplicate:
-    """Delete an item of ours that is there a second time, if it has nothing that the kept one lacks."""
+class DeleteDuplicates:
+    """Delete items of ours that are there once more, if all of them prove to be copies of the kept one."""
 
-    item: DataItem
+    items: Sequence[DataItem]
     kept: DataItem
 
 
@@ -155,7 +155,7 @@ class Done:
     outcome: Outcome
 
 
-Step = ReadFiles | Create | DeleteDuplicate | MarkPending | AddFiles | RemoveFile | WriteDigest | RecheckListing | Done
+Step = ReadFiles | Create | DeleteDuplicates | MarkPending | AddFiles | RemoveFile | WriteDigest | RecheckListing | Done
 
 
 def plan_item(
@@ -171,23 +171,23 @@ def plan_item(
         if run.data_id is not None:
             return [RecheckListing("the data item is not listed")]
         return _create(wanted, limits)
-    item, state = ours[0] if ours else (theirs[0], None)
-    if not run.begun and (state is None or state.complete):
+    finished = [item for item, state in ours if state.complete] if ours else theirs
+    if finished and not run.begun:
         if if_exists == "skip":
-            return [Done(item, "skipped")]
+            return [Done(finished[0], "skipped")]
         if if_exists == "fail":
             raise EdgeImpulseConflictError(
-                f"Data item {wanted.name!r} is in dataset {wanted.dataset!r} already (id {item.id}), and if_exists is "
-                "'fail'."
+                f"Set if_exists to 'update' or 'skip', or take another name: data item {wanted.name!r} is in dataset "
+                f"{wanted.dataset!r} already (id {finished[0].id}), and if_exists is 'fail'."
             )
-    if state is None:
+    if not ours:
         _check_adoption(wanted, theirs, if_exists)
-        return _send_all(wanted, item, limits)
+        return _send_all(wanted, theirs[0], limits)
     for other, its_state in ours:
         _check_sync(wanted, other, its_state)
     if len(ours) > 1:
-        return [*_duplicates(wanted, [other for other, _ in ours])]
-    return _plan_ours(wanted, item, state, run, limits)
+        return [_without_duplicates(wanted, [other for other, _ in ours])]
+    return _plan_ours(wanted, *ours[0], run, limits)
 
 
 def _plan_ours(
@@ -201,7 +201,7 @@ def _plan_ours(
     stored_files = None if found.exact else names_digest(found.names)
     known_names = found.exact or state.stored_files == stored_files or (began and not unsent)
     if state.complete and difference is None and known_names:
-        files_digest = _files_digest(wanted, state)
+        files_digest = _files_digest(wanted, item, state)
         if files_digest is None:
             return [ReadFiles()]
         same = state.digest == item_digest(files_digest, wanted.metadata)
@@ -209,7 +209,8 @@ def _plan_ours(
             _check_taken_over(wanted, item, state)
             _check_origin(wanted, item, state)
         if same and carries(item, wanted.metadata):
-            up_to_date = state.stored_as(item, stored_files) == state and state.sync == wanted.sync_id
+            facts = state.stored_as(item, stored_files) == state and state.files == files_digest
+            up_to_date = facts and state.sync == wanted.sync_id and state.keys >= wanted.metadata.keys()
             if up_to_date and wanted.fingerprint in (None, state.fingerprint):
                 return [Done(item, run.outcome)]
             return [WriteDigest(item, files_digest, stored_files, renews=True)]
@@ -252,13 +253,12 @@ def _divide(
     return ours, theirs
 
 
-def _duplicates(wanted: WantedItem, ours: Sequence[DataItem]) -> Iterator[Step]:
+def _without_duplicates(wanted: WantedItem, ours: Sequence[DataItem]) -> Step:
     """Remove all but the oldest, unless they are more than repeated requests can have left."""
     kept, *others = ours
     if len(others) > MAX_DUPLICATES:
         raise EdgeImpulseConflictError(too_many_words(wanted, ours))
-    for other in others:
-        yield DeleteDuplicate(other, kept)
+    return DeleteDuplicates(others, kept)
 
 
 def too_many_words(wanted: WantedItem, items: Sequence[DataItem]) -> str:
@@ -290,11 +290,13 @@ def _create(wanted: WantedItem, limits: BatchLimits) -> list[Step]:
     return [Create(first, complete=True)]
 
 
-def _files_digest(wanted: WantedItem, state: ItemState) -> str | None:
+def _files_digest(wanted: WantedItem, item: DataItem, state: ItemState) -> str | None:
     """Return the digest of the wanted files; None when it takes reading them to know it."""
     if wanted.hashed:
         return wanted.files_digest
-    return state.files if wanted.sizes_only or wanted.looks_like(state.fingerprint) else None
+    alike = wanted.sizes_only or wanted.looks_like(state.fingerprint)
+    known = alike and (certifies(item, state) or state.digest == item_digest(state.files or "", wanted.metadata))
+    return state.files if known else None
 
 
 def _lost(found: Correspondence) -> str | None:
@@ -303,7 +305,7 @@ def _lost(found: Correspondence) -> str | None:
         'Give them names that differ, with {"path": …, "name": …}; for a folder of data items, set folder_separator, for '
         "instance to '__'."
     )
-    for form, group in found.merged.items():
+    for form, group in (found.merged or {}).items():
         return f"{way_out} Edge Impulse stored {' and '.join(map(repr, group))} as one file, {form!r}."
     for name in found.missing:
         if name.endswith("\\") or not name.rpartition("/")[2].strip():

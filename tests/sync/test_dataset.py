@@ -317,28 +317,37 @@ class TestBySize:
 class TestTheClock:
     """A file that is written twice within one tick of the file system's clock looks the same."""
 
-    def test_is_waited_for_when_a_file_was_written_just_now(self, lab: Lab) -> None:
-        lab.write({"a/x.csv": "1", "b/x.csv": "1"})
-        (lab.top / "b/x.csv").write_text("2")
-        slept: list[float] = []
-        lab.sync(client=lab.other_client(sleep=slept.append))
-        assert len(slept) == 1
-        assert 0 < slept[0] <= 0.02
+    NOW = 1_700_000_000_123_456_789
 
-    def test_is_waited_for_when_a_sidecar_was(self, lab: Lab) -> None:
-        lab.write({"a/x.csv": "1"})
-        (lab.top / "a/ei-metadata.json").write_text('{"version": 1, "action": "add", "metadata": {}}')
-        slept: list[float] = []
-        lab.sync(client=lab.other_client(sleep=slept.append))
-        assert len(slept) == 1
-
-    def test_a_file_that_is_dated_ahead_hides_no_other(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-        lab.write({"a/x.csv": "1", "b/x.csv": "1"})
-        now = time.time_ns()
-        for name, mtime in (("a/x.csv", now + 10**15), ("b/x.csv", now // 10**9 * 10**9 + 1)):
-            os.utime(lab.top / name, ns=(mtime, mtime))
-        clock = SimpleNamespace(time_ns=lambda: mtime + 10**6, monotonic=dataset_module.time.monotonic)
+    @pytest.fixture
+    def clock(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A clock that stands still."""
+        clock = SimpleNamespace(time_ns=lambda: self.NOW, monotonic=dataset_module.time.monotonic)
         monkeypatch.setattr(dataset_module, "time", clock)
+
+    def date(self, lab: Lab, name: str, milliseconds: int) -> None:
+        """Date a file so long before now."""
+        mtime = self.NOW - milliseconds * 1_000_000
+        os.utime(lab.top / name, ns=(mtime, mtime))
+
+    def test_is_waited_for_when_a_file_was_written_just_now(self, lab: Lab, clock: None) -> None:
+        lab.write({"a/x.csv": "1", "b/x.csv": "1"})
+        self.date(lab, "b/x.csv", 1)
+        slept: list[float] = []
+        lab.sync(client=lab.other_client(sleep=slept.append))
+        assert slept == [pytest.approx(0.019)]
+
+    def test_is_waited_for_when_a_sidecar_was(self, lab: Lab, clock: None) -> None:
+        lab.write({"a/x.csv": "1", "a/ei-metadata.json": '{"version": 1, "action": "add", "metadata": {}}'})
+        self.date(lab, "a/ei-metadata.json", 1)
+        slept: list[float] = []
+        lab.sync(client=lab.other_client(sleep=slept.append))
+        assert slept == [pytest.approx(0.019)]
+
+    def test_a_file_that_is_dated_ahead_hides_no_other(self, lab: Lab, clock: None) -> None:
+        lab.write({"a/x.csv": "1", "b/x.csv": "1"})
+        self.date(lab, "a/x.csv", -1_000_000)
+        self.date(lab, "b/x.csv", 1)
         slept: list[float] = []
         lab.sync(client=lab.other_client(sleep=slept.append))
         assert slept == [pytest.approx(0.019)]

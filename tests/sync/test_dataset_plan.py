@@ -319,7 +319,7 @@ class TestDeletes:
     def test_not_what_is_in_another_shard(self, number: int) -> None:
         names = [f"item {n}" for n in range(20)]
         rules = replace(DELETE, shard=Shard(number, 4))
-        whole = plan([source(name) for name in names], [there(name, data_id=n) for n, name in enumerate(names)], rules)
+        whole = plan([source(name) for name in names], [there(name, data_id=n) for n, name in enumerate(names, 1)], rules)
         assert list(whole.deletes) == []
         assert 0 < len(whole.items) < 20
 
@@ -330,7 +330,7 @@ class TestLimits:
     def check(self, kept: int, deletes: int, rules: SyncRules = DELETE, *, fresh: int = 0) -> None:
         """So many items of the source are there, so many are no longer in it, and so many are new."""
         items = [source(f"kept {n}") for n in range(kept)] + [source(f"new {n}") for n in range(fresh)]
-        listed = [there(f"kept {n}", data_id=n) for n in range(kept)]
+        listed = [there(f"kept {n}", data_id=n + 1) for n in range(kept)]
         listed += [there(f"gone {n}", data_id=1000 + n) for n in range(deletes)]
         whole = plan(items, listed, rules)
         assert len(whole.deletes) == deletes

@@ -19,7 +19,7 @@ from airflow_provider_ei.sync.plan import (
     AddFiles,
     BatchLimits,
     Create,
-    DeleteDuplicate,
+    DeleteDuplicates,
     Done,
     IfExists,
     MarkPending,
@@ -452,13 +452,13 @@ class TestDuplicates:
             listed_item(FILES, complete(FILES), data_id=4),
         ]
         steps = plan(wanted_item(FILES, read=read), *others, kept)
-        assert steps == [DeleteDuplicate(item, kept) for item in others]
+        assert steps == [DeleteDuplicates(others, kept)]
 
     def test_the_oldest_is_so_by_its_date_and_then_by_its_id(self) -> None:
         items = [listed_item(FILES, complete(FILES), data_id=n) for n in (5, 6, 7)]
-        assert plan(wanted_item(FILES), *items) == [DeleteDuplicate(item, items[0]) for item in items[1:]]
+        assert plan(wanted_item(FILES), *items) == [DeleteDuplicates(list(items[1:]), items[0])]
         older = items[2].model_copy(update={"created": items[2].created - timedelta(seconds=1)})
-        assert plan(wanted_item(FILES), *items[:2], older) == [DeleteDuplicate(item, older) for item in items[:2]]
+        assert plan(wanted_item(FILES), *items[:2], older) == [DeleteDuplicates(list(items[:2]), older)]
 
     @pytest.mark.parametrize("read", [False, True])
     def test_everyone_who_looks_keeps_the_same_one(self, read: bool) -> None:
@@ -470,7 +470,7 @@ class TestDuplicates:
     def test_an_item_of_someone_else_is_never_deleted(self, id_of_foreign: int) -> None:
         foreign = listed_item(FILES, {"by": "hand"}, data_id=id_of_foreign)
         ours = [listed_item(FILES, pending(), data_id=n) for n in (2, 3)]
-        assert plan(wanted_item(FILES), foreign, *ours) == [DeleteDuplicate(ours[1], ours[0])]
+        assert plan(wanted_item(FILES), foreign, *ours) == [DeleteDuplicates([ours[1]], ours[0])]
 
     @pytest.mark.parametrize("copies", [4, 20])
     def test_more_than_repeated_requests_can_leave_are_left_to_a_person(self, copies: int) -> None:
@@ -482,7 +482,7 @@ class TestDuplicates:
 
     def test_as_many_as_repeated_requests_can_leave_are_removed(self) -> None:
         items = [listed_item(FILES, complete(FILES), data_id=n) for n in (1, 2, 3, 4)]
-        assert plan(wanted_item(FILES), *items) == [DeleteDuplicate(item, items[0]) for item in items[1:]]
+        assert plan(wanted_item(FILES), *items) == [DeleteDuplicates(list(items[1:]), items[0])]
 
     def test_one_of_a_single_upload_is_not_removed_by_a_sync_beside_another_ones(self) -> None:
         wanted = replace(wanted_item(FILES, read=True), sync_id="nightly")
@@ -615,8 +615,9 @@ class TestPlanningToTheEnd:
                 there[9] = listed_item({file.name: file.size for file in files}, marks, data_id=9)
                 run.outcome, run.data_id = "created", 9
                 self.sent(files, wanted, run)
-            case DeleteDuplicate(item):
-                del there[item.id]
+            case DeleteDuplicates(items):
+                for item in items:
+                    del there[item.id]
             case AddFiles(item, files):
                 old = {file.name: file.size for file in there[item.id].files or ()}
                 there[item.id] = listed_item(

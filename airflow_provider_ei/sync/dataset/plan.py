@@ -22,7 +22,7 @@ from airflow_provider_ei.sync.item_state import ItemState
 from airflow_provider_ei.sync.plan import (
     BatchLimits,
     Create,
-    DeleteDuplicate,
+    DeleteDuplicates,
     Done,
     MarkPending,
     ReadFiles,
@@ -199,15 +199,15 @@ def plan_source_item(item: SourceItem, listed: Sequence[DataItem], rules: SyncRu
         return PlannedItem(item, _by_looks(item, listed, rules), listed)
     if not listed:
         return PlannedItem(item, "create")
-    duplicates: Sequence[Step] = ()
+    duplicates = 0
     try:
-        steps = plan_item(item.wanted, listed, RunState(), "update", _NO_LIMITS)
-        if isinstance(steps[0], DeleteDuplicate):
-            duplicates = steps
-            steps = plan_item(item.wanted, [steps[0].kept], RunState(), "update", _NO_LIMITS)
+        (first, *_) = plan_item(item.wanted, listed, RunState(), "update", _NO_LIMITS)
+        if isinstance(first, DeleteDuplicates):
+            duplicates = len(first.items)
+            (first, *_) = plan_item(item.wanted, [first.kept], RunState(), "update", _NO_LIMITS)
     except EdgeImpulseConflictError as error:
         return PlannedItem(item, "fail", listed, problem=error)
-    return PlannedItem(item, _action(item, steps[0]), listed, len(duplicates))
+    return PlannedItem(item, _action(item, first), listed, duplicates)
 
 
 def _by_looks(item: SourceItem, listed: Sequence[DataItem], rules: SyncRules) -> Action:

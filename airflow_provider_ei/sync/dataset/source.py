@@ -16,7 +16,7 @@ from airflow_provider_ei.sync.dataset.rules import SyncRules
 from airflow_provider_ei.sync.digest import canonical, item_digest
 from airflow_provider_ei.sync.files import SourceFile
 from airflow_provider_ei.sync.item import WantedItem
-from airflow_provider_ei.sync.item_state import ItemState
+from airflow_provider_ei.sync.item_state import ItemState, certifies
 from airflow_provider_ei.sync.names import check_collisions, check_file_name, check_text
 from airflow_provider_ei.sync.stored_names import correspond, names_digest
 
@@ -85,15 +85,9 @@ class SourceItem:
         state = ItemState.of(listed)
         if state is None or not state.complete or fingerprint is None or state.fingerprint != fingerprint:
             return False
-        assert state.files is not None
         if state.stored_as(listed, state.stored_files) != state or not self._lists_all(listed, state):
             return False
-        ours = {key: listed.metadata[key] for key in state.keys if key in listed.metadata}
-        # An empty string is one that was given, or it stands for what a merging service cannot remove.
-        given = {key: value for key, value in ours.items() if value}
-        return state.digest == item_digest(state.files, ours) or (
-            given != ours and state.digest == item_digest(state.files, given)
-        )
+        return certifies(listed, state)
 
     def _lists_all(self, listed: DataItem, state: ItemState) -> bool:
         """Whether the listed files are those of the source, by names and sizes."""

@@ -17,19 +17,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
+from airflow_provider_ei.sync.disk import Disk
 from airflow_provider_ei.sync.files import LocalFile, SourceFile, missing
-from airflow_provider_ei.sync.folders import (
-    FILE,
-    Disk,
-    Entry,
-    FlatStore,
-    Folder,
-    Store,
-    lists_flat,
-    match,
-    unreadable,
-    walk,
-)
+from airflow_provider_ei.sync.folders import FILE, Entry, Folder, match, unreadable, walk
+from airflow_provider_ei.sync.object_store import FlatStore, Store, lists_flat
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

@@ -17,19 +17,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
+from airflow_provider_ei.sync.disk import Disk
 from airflow_provider_ei.sync.files import LocalFile, SourceFile, missing
-from airflow_provider_ei.sync.folders import (
-    FILE,
-    Disk,
-    Entry,
-    FlatStore,
-    Folder,
-    Store,
-    lists_flat,
-    match,
-    unreadable,
-    walk,
-)
+from airflow_provider_ei.sync.folders import FILE, Entry, Folder, match, unreadable, walk
+from airflow_provider_ei.sync.object_store import FlatStore, Store, lists_flat
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -77,7 +68,9 @@ def local_path(field: str, place: str) -> str | None:
             f"{field}: write {'file:///' + place[7:]!r} for a path on the machine that runs this task. In {place!r}, "
             f"{uri['host']!r} is the name of another machine."
         )
-    written = uri["path"] or "/"
+    written = uri["path"]
+    if not written:
+        raise EdgeImpulseInputError(f"{field}: {place!r} has no path. Write {'file:///…'!r}.")
     if os.path.lexists(written):
         return written  # a "%" of the name; elsewhere it begins an escape
     fixed = _split_at_wildcard(written)[0] if _MAGIC.search(written) else ""
@@ -156,8 +149,8 @@ def _open(uri: str, open_store: OpenStore) -> tuple[Store, str]:
     fs, key = open_store(uri)
     fs.invalidate_cache()  # Airflow keeps file systems for as long as its process lives, and they keep listings
     protocol, _, rest = uri.partition("://")
-    conn_id, at, _ = rest.partition("/")[0].rpartition("@")
-    return Store(fs, f"{protocol}://{conn_id}{at}"), key
+    conn_id, at, bucket = rest.partition("/")[0].rpartition("@")
+    return Store(fs, f"{protocol}://{conn_id}{at}{'' if bucket else '/'}"), key
 
 
 def _folder(store: Store, key: str, *, flat: bool) -> Folder:
@@ -206,7 +199,7 @@ def _named(field: str, uri: str) -> Iterator[None]:
     except (ImportError, ValueError, PermissionError) as error:
         # The scheme's provider package is missing, the URI is none, or the store says no: a retry changes nothing.
         raise EdgeImpulseInputError(f"{field}: {uri!r} cannot be read: {error}") from error
-    except OSError as error:
+    except Exception as error:  # each store has errors of its own, and most of them pass
         raise EdgeImpulseFileError(f"{field}: {unreadable(uri, error)}") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -150,6 +151,10 @@ class TestFileUris:
     def test_a_percent_sign_of_a_folder_before_a_pattern(self, sync_tree: Tree) -> None:
         tree = sync_tree({"a%20b/x.csv": b"1", "a b/y.csv": b"2"})
         assert list(sources(f"file://{tree}/a%20b/*.csv")) == ["x.csv"]
+
+    @pytest.mark.parametrize("uri", ["file://", "file://localhost"])
+    def test_without_a_path(self, uri: str) -> None:
+        assert "has no path" in refusal(uri)
 
     def test_of_another_machine(self, tmp_path: Path) -> None:
         text = refusal("file://nas/study/x.csv")
@@ -635,6 +640,20 @@ class TestStore:
         self.put(**{"/b/raw.csv": data})
         with pytest.raises(EdgeImpulseFileError, match=r"memory://b/raw\.csv"):
             sha256_of(file)
+
+    @pytest.mark.parametrize("place", ["b/raw.csv", "b", "b/*.csv"])
+    def test_an_error_of_the_stores_own_may_pass(self, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+        class StoreError(Exception):
+            pass
+
+        def fail(*_: object, **__: object) -> None:
+            raise StoreError("the store is being updated")
+
+        monkeypatch.setattr(self.fs, "info", fail)
+        with pytest.raises(
+            EdgeImpulseFileError, match=rf"^files: 'memory://{re.escape(place)}' cannot be read: the store"
+        ):
+            self.resolve(f"memory://{place}")
 
     @pytest.mark.parametrize("data", [b"t,x\n", b""], ids=["bytes", "empty"])
     def test_object_that_is_gone(self, data: bytes) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from airflow_provider_ei.sync.dataset import sidecar
 from airflow_provider_ei.sync.dataset.ignore import Filter
 from airflow_provider_ei.sync.dataset.tree import Tree
-from airflow_provider_ei.sync.folders import lists_flat
+from airflow_provider_ei.sync.object_store import lists_flat
 
 from .places import DiskSource, FailingStore, FlatStore, StoreSource
 
@@ -169,7 +169,10 @@ def test_nothing_is_missing_and_what_is_excluded_is_no_problem(node: Node, given
         expected = {
             path.removeprefix(item + "/"): len(model.paths[path])
             for path in model.below(item)
-            if isinstance(model.paths[path], bytes) and model.takes.reaches(path) and path != f"{item}/{sidecar.NAME}"
+            if isinstance(model.paths[path], bytes)
+            and model.is_entered(path.rpartition("/")[0])
+            and model.takes.takes(path)
+            and path != f"{item}/{sidecar.NAME}"
         }
         if odd:
             assert found[item].problem is not None

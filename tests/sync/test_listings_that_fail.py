@@ -18,6 +18,7 @@ from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
 from airflow_provider_ei.sync.file_specs import resolve_files
 
 from .places import DiskSource, FailingStore, StoreSource
+from .support import no_store
 
 FILES = [
     *("a/x.csv", "a/sub/y.csv", "a/sub/deep/z.csv", "b/c/x.csv", "b/d/y.csv", "b/d/e/z.csv", "c/x.csv"),
@@ -202,6 +203,51 @@ class TestAnyCall:
         for number in range(1, count + 1):
             system.calls, system.fails_at = 0, number
             assert check(whole, lambda: source.read(depth=depth, **patterns)), f"call {number} failed, nothing tells"
+
+
+@pytest.mark.parametrize("place", ["", "/a", "/**", "/*/*.csv", "/b/**/*.csv", "/*/d/*"])
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+class TestAnyCallOfASingleUpload:
+    """All files, or an error: never some of them."""
+
+    def test_of_a_store(self, place: str, error: Exception) -> None:
+        source = StoreSource()
+        for name in FILES:
+            source.write(name)
+        source.fs.error = error
+
+        def resolve() -> list[str]:
+            source.fs.listings = 0
+            return [file.name for file in resolve_files(source.place + place, source.open_store)]
+
+        assert resolve()
+        for number in range(1, source.fs.listings + 1):
+            source.fs.fails_at = number
+            with pytest.raises(EdgeImpulseError, match=r"^files: "):
+                resolve()
+
+    def test_of_the_operating_system(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: OSError
+    ) -> None:
+        source = DiskSource(tmp_path / "study")
+        for name in FILES:
+            source.write(name)
+        (source.top / "link").symlink_to("b")
+        system = FailingSystem(error)
+        monkeypatch.setattr(os, "scandir", system.scandir)
+        monkeypatch.setattr(os, "stat", system.stat)
+        whole = resolve_files(source.place + place, no_store)
+        refused = 0
+        count = system.calls
+        for number in range(1, count + 1):
+            system.calls, system.fails_at = 0, number
+            try:
+                # Whether a pattern is the name of a directory is asked first, and an error means no.
+                assert resolve_files(source.place + place, no_store) == whole
+            except EdgeImpulseError as refusal:
+                assert str(refusal).startswith("files: ")
+                refused += 1
+        assert refused >= count - 1
 
 
 class FailingSystem:

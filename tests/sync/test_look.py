@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_ei.sync.dataset.look import Look
 from airflow_provider_ei.sync.dataset.source import SourceItem
-from airflow_provider_ei.sync.dataset.tree import Look, Tree
+from airflow_provider_ei.sync.dataset.tree import Tree
 
 from .places import DiskSource, Source, StoreSource
 

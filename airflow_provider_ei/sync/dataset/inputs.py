@@ -90,13 +90,9 @@ def read_source(
     :param items: a list of ``{"name", "files", "metadata"?}``.
     :raises EdgeImpulseInputError: naming what is wrong with which of them.
     """
-    if source in (None, "") and items is None:
-        raise EdgeImpulseInputError(
-            "Give source (a folder or a URI) or items (a list). If it comes from an upstream task, that task returned "
-            "nothing or was skipped."
-        )
-    if source not in (None, "") and items is not None:
-        raise EdgeImpulseInputError("Give source (a folder or a URI) or items (a list), and not both.")
+    if (source in (None, "")) == (items is None):
+        hint = " If it comes from an upstream task, that task returned nothing or was skipped." if items is None else ""
+        raise EdgeImpulseInputError(f"Give source (a folder or a URI) or items (a list), and not both.{hint}")
     if items is not None:
         if include or exclude:
             raise EdgeImpulseInputError("include and exclude go with source. Leave the files out of items instead.")

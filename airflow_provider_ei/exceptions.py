@@ -7,6 +7,7 @@ Airflow does not spend a task's retries on it, and let a passing one through, so
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,11 @@ class EdgeImpulseError(Exception):
 
     #: True when the same call fails again however often it is tried.
     permanent: bool = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is otherwise made again by calling its class with nothing but its text, which fails for a
+        # class that needs more, and loses what the text does not say.
+        return copyreg.__newobj__, (type(self), *self.args), vars(self) or None  # type: ignore[attr-defined]
 
 
 class EdgeImpulseConfigError(EdgeImpulseError):

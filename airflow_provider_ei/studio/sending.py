@@ -54,7 +54,7 @@ class Sender:
         self, settings: StudioSettings, *, connections: int = 1, sleep: Callable[[float], None] | None = None
     ) -> None:
         self.settings = settings
-        self._sleep = sleep or self._sleep_until_cancelled
+        self._sleep = sleep
         self._budget = RetryBudget()
         self._traffic = Traffic()
         self._cancelled = False  # no threading.Event: a signal handler that sets one can meet its own thread's lock
@@ -98,7 +98,7 @@ class Sender:
 
         :raises EdgeImpulseCancelledError: when the client is cancelled meanwhile.
         """
-        self._sleep(seconds)
+        (self._sleep or self._sleep_until_cancelled)(seconds)  # as an attribute, our own would keep the client
         self.check_cancelled()
 
     def _sleep_until_cancelled(self, seconds: float) -> None:
@@ -162,6 +162,8 @@ class Sender:
             if seconds := settling(error):
                 self.sleep(max(seconds, asked_wait(error)))
             raise
+        finally:
+            loop.iter_state.reset()  # tenacity's loop refers to itself here, and by our sleep to this client
 
     def _send(self, operation: str, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         settings = self.settings

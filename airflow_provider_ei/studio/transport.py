@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import socket
 import threading
+import weakref
 from contextlib import suppress
 from typing import Any
-from weakref import WeakSet
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -47,7 +47,7 @@ class StudioSession(requests.Session):
     def __init__(self) -> None:
         super().__init__()
         self._this_thread = threading.local()
-        self._connections: WeakSet[HTTPConnection] = WeakSet()
+        self._connections: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
         self._aborted = False
 
     @property
@@ -91,7 +91,9 @@ class UploadAdapter(HTTPAdapter):
     """
 
     def __init__(self, session: StudioSession, *, write_timeout: float, connections: int) -> None:
-        self._session = session
+        # Weak, here and in the connections: urllib3 keeps every pool's connections until the pool itself is dropped, so
+        # a connection that kept the session, which keeps the pool, would keep its socket for good.
+        self._session = weakref.proxy(session)
         self._write_timeout = write_timeout
         super().__init__(max_retries=0, pool_connections=4, pool_maxsize=connections, pool_block=True)
 
@@ -106,8 +108,22 @@ class UploadAdapter(HTTPAdapter):
         manager.pool_classes_by_scheme = self._pool_classes()
         return manager
 
+    def close(self) -> None:
+        """Close all connections that wait in a pool. urllib3 would leave that to the garbage collector."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118 - a container that refuses to be iterated itself
+                if pool := manager.pools.get(key):
+                    pool.close()
+        super().close()
+
     def _pool_classes(self) -> dict[str, type[HTTPConnectionPool]]:
-        about_to_send, session = self._about_to_send, self._session
+        session, write_timeout = self._session, self._write_timeout
+
+        def about_to_send(connection: HTTPConnection) -> None:
+            if connection.sock is None:
+                connection.connect()  # under the connect time-out, which the socket keeps until it is told otherwise
+            connection.sock.settimeout(write_timeout)
+            session.about_to_send(connection)
 
         class Connection(HTTPConnection):
             def send(self, data: Any) -> None:
@@ -132,12 +148,6 @@ class UploadAdapter(HTTPAdapter):
             ConnectionCls = SecureConnection
 
         return {"http": Pool, "https": SecurePool}
-
-    def _about_to_send(self, connection: HTTPConnection) -> None:
-        if connection.sock is None:
-            connection.connect()  # under the connect time-out, which the socket keeps until it is told otherwise
-        connection.sock.settimeout(self._write_timeout)
-        self._session.about_to_send(connection)
 
 
 def open_session(api_key: str, *, write_timeout: float, connections: int) -> StudioSession:

@@ -75,13 +75,34 @@ class EdgeImpulseHook(BaseHook):
 
     @cached_property
     def _connection(self) -> tuple[StudioSettings, int | None]:
+        connection = self._read_connection()
+        self._accept(connection)
+        return connection
+
+    def _read_connection(self) -> tuple[StudioSettings, int | None]:
+        return read_connection(self.get_connection(self.edge_impulse_conn_id))
+
+    def _accept(self, connection: tuple[StudioSettings, int | None]) -> None:
         from airflow.providers.common.compat.sdk import mask_secret
 
-        settings, organization_id = read_connection(self.get_connection(self.edge_impulse_conn_id))
+        settings = connection[0]
         mask_secret(settings.api_key)
         if settings.base_url.startswith("http:") and not is_loopback(settings.base_url):
             log.warning("The API key travels unencrypted to %s. Use https.", settings.base_url)
-        return settings, organization_id
+
+    def reload_connection(self) -> None:
+        """Read the connection again. If it has changed, close the client and forget the organization.
+
+        :raises EdgeImpulseConfigError: when it is incomplete now.
+        """
+        if "_connection" not in self.__dict__:
+            return  # it is read at the first call
+        connection = self._read_connection()
+        if connection != self._connection:
+            self._accept(connection)
+            self.close()
+            self.__dict__.pop("organization_id", None)
+            self.__dict__["_connection"] = connection
 
     @property
     def settings(self) -> StudioSettings:
@@ -105,6 +126,12 @@ class EdgeImpulseHook(BaseHook):
     def get_conn(self) -> StudioClient:
         """Return the client, as Airflow's hooks do."""
         return self.client
+
+    @property
+    def requests_sent(self) -> int:
+        """How many requests were sent through the client that is open now."""
+        client = self.__dict__.get("client")
+        return client.requests if client is not None else 0
 
     def __enter__(self) -> Self:
         return self
@@ -143,9 +170,8 @@ class EdgeImpulseHook(BaseHook):
         if len(organizations) != 1:
             seen = ", ".join(f"{o.id} ({o.name})" for o in organizations) or "none"
             raise EdgeImpulseConfigError(
-                f"No organization id: connection {self.edge_impulse_conn_id!r} has none in its extra, and its key "
-                f"belongs to {seen}. Set organization_id in the connection; if it is the key of a project, use one of "
-                "the organization."
+                f"Set organization_id in connection {self.edge_impulse_conn_id!r}: its key belongs to organization "
+                f"{seen}, not to exactly one. If it is the key of a project, use a key of the organization."
             )
         return organizations[0].id
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.exceptions import TaskDeferralError, TaskDeferralTimeout
+from airflow.exceptions import TaskDeferralError
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -128,10 +128,10 @@ class _DatasetSensor(BaseSensorOperator):
 
         Airflow's sensors treat errors otherwise here than in poke mode, and each version in its own way.
         """
+        if next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error")).lower():
+            self._time_out()  # the trigger itself could not say so: no triggerer was running
         try:
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
-        except TaskDeferralTimeout:
-            self._time_out()
         except TaskDeferralError as error:
             self._fail(error)
 

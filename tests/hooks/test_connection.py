@@ -136,7 +136,7 @@ def test_an_extra_that_is_not_an_object_is_told_by_the_test_button_and_by_a_call
     assert not works
     assert words.startswith("The extra must be a JSON object")
     assert "'acme'" in words
-    with pytest.raises(EdgeImpulseConfigError, match="^The extra must be a JSON object"):
+    with pytest.raises(EdgeImpulseConfigError, match=r"^The extra must be a JSON object"):
         EdgeImpulseHook("acme").list_organizations()
 
 

@@ -144,17 +144,20 @@ class DatasetPoller:
 class ShortRequestsHook(EdgeImpulseHook):
     """A hook whose requests end soon and are tried once, for callers that must not wait and try again themselves."""
 
-    #: Tries that the connection allows, and the base of the back-off between them in seconds.
+    #: What the connection allows: tries, the base of the back-off between them, and patience with throttling.
     allowed_tries = 1
     base_wait = 0.0
+    throttle_patience = 0.0
 
     def _read_connection(self) -> tuple[StudioSettings, int | None]:
         settings, organization_id = super()._read_connection()
         self.allowed_tries = settings.retry_attempts
         self.base_wait = settings.retry_wait
+        self.throttle_patience = settings.throttle_patience
         short = replace(
             settings,
             retry_attempts=1,
+            throttle_patience=0.001,
             connect_timeout=min(settings.connect_timeout, REQUEST_TIMEOUT),
             write_timeout=min(settings.write_timeout, REQUEST_TIMEOUT),
             read_timeout=min(settings.read_timeout, REQUEST_TIMEOUT),

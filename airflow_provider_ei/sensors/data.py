@@ -7,8 +7,8 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.exceptions import TaskDeferralError
 from airflow.providers.common.compat.sdk import (
+    AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -128,12 +128,15 @@ class _DatasetSensor(BaseSensorOperator):
 
         Airflow's sensors treat errors otherwise here than in poke mode, and each version in its own way.
         """
-        if next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error")).lower():
+        failed = next_method == "__fail__"
+        if failed and "timeout" in str((next_kwargs or {}).get("error")).lower():
             self._time_out()  # the trigger itself could not say so: no triggerer was running
         try:
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
-        except TaskDeferralError as error:
-            self._fail(error)
+        except AirflowException as error:
+            if failed:
+                self._fail(error)
+            raise
 
     def on_kill(self) -> None:
         """End the look under way."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseUnavailableError
+from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseThrottledError, EdgeImpulseUnavailableError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.polling import DatasetCriteria, DatasetPoller, Observation, ShortRequestsHook
 from airflow_provider_ei.triggers.threads import TRIGGER_THREADS
@@ -117,19 +117,29 @@ class EdgeImpulseDatasetTrigger(BaseTrigger):
             self._hook.close()
 
     async def _look(self) -> Observation:
-        """Look, with as many tries as the connection allows; the waits between them hold no thread."""
-        tries = 0
+        """Look, with the tries and the patience that the connection allows; the waits hold no thread."""
+        failures = tries = 0
+        throttled_since: float | None = None
         while True:
-            tries += 1
             hook = self._hook
             try:
                 return await self._try_to_look()
             except EdgeImpulseError as error:
-                if error.permanent or tries >= hook.allowed_tries:
+                if error.permanent:
                     raise
-                asked = getattr(error, "retry_after", None) or 0.0
-                wait = min(max(asked, random.uniform(0, hook.base_wait * 2 ** min(tries - 1, 16))), MAX_RETRY_WAIT)
-                log.warning("%s Trying again in %.1f s (%d of %d).", error, wait, tries, hook.allowed_tries)
+                failures += 1
+                asked = getattr(error, "retry_after", None)
+                if asked is not None or isinstance(error, EdgeImpulseThrottledError):
+                    throttled_since = throttled_since or time.monotonic()
+                    over = time.monotonic() - throttled_since > hook.throttle_patience
+                else:
+                    tries += 1
+                    over = tries >= hook.allowed_tries
+                if over:
+                    raise
+                wait = max(asked or 0.0, random.uniform(0, hook.base_wait * 2 ** min(failures - 1, 16)))
+                wait = min(wait, MAX_RETRY_WAIT)
+                log.warning("%s Trying again in %.1f s.", error, wait)
             await asyncio.sleep(wait)
 
     async def _try_to_look(self) -> Observation:

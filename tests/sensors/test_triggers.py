@@ -19,6 +19,7 @@ from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.polling import DatasetCriteria
+from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.triggers import dataset
 from airflow_provider_ei.triggers.dataset import EdgeImpulseDatasetTrigger
 from airflow_provider_ei.triggers.threads import MAX_THREADS
@@ -175,10 +176,10 @@ class TestWaiting:
 class TestErrors:
     def test_an_error_comes_as_an_event_of_its_own_kind(self, studio: EmulatorServer, connect: Connect) -> None:
         connect(studio.url, organization_id=7, retry_attempts=1)
-        studio.order(Fault(operation="listOrganizationData", kind="status", status=503, headers={"Retry-After": "7"}))
+        studio.order(Fault(operation="listOrganizationData", kind="status", status=503))
         error = EdgeImpulseError.from_event(json.loads(json.dumps(first_event(trigger_for()))))
         assert type(error).__name__ == "EdgeImpulseUnavailableError"
-        assert (error.permanent, error.status, error.retry_after) == (False, 503, 7.0)  # type: ignore[attr-defined]
+        assert (error.permanent, error.status) == (False, 503)  # type: ignore[attr-defined]
 
     def test_a_look_is_tried_as_often_as_the_connection_allows(self, studio: EmulatorServer, connect: Connect) -> None:
         connect(studio.url, organization_id=7, retry_attempts=3, retry_wait=0.01)
@@ -188,6 +189,20 @@ class TestErrors:
         studio.order(Fault(operation="listOrganizationData", kind="status", status=503, count=3))
         assert first_event(trigger_for(at_least=0))["kind"] == "EdgeImpulseUnavailableError"
         assert len(studio.requests()) == 3
+
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_throttling_spends_no_try(self, studio: EmulatorServer, connect: Connect, status: int) -> None:
+        connect(studio.url, organization_id=7, retry_attempts=2)
+        headers = {"Retry-After": "0.01"}
+        studio.order(Fault(operation="listOrganizationData", kind="status", status=status, headers=headers, count=6))
+        assert first_event(trigger_for(at_least=0)) == {"met": True}
+
+    def test_throttling_ends_the_look_when_the_patience_is_over(
+        self, studio: EmulatorServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(StudioSettings.__init__.__kwdefaults__, "throttle_patience", 0.05)
+        studio.order(Fault(operation="listOrganizationData", kind="status", status=429, count=1000))
+        assert first_event(trigger_for())["kind"] == "EdgeImpulseThrottledError"
 
     def test_silent_fail_goes_on_after_a_transient_error_and_ends_at_a_permanent_one(
         self, emulator: EmulatorServer, connect: Connect, caplog: pytest.LogCaptureFixture

@@ -101,7 +101,8 @@ class EdgeImpulseHook(BaseHook):
         if connection != self._connection:
             self._accept(connection)
             self.close()
-            self.__dict__.pop("organization_id", None)
+            for known in ("organization_id", "given_organization_id"):
+                self.__dict__.pop(known, None)
             self.__dict__["_connection"] = connection
 
     @property
@@ -156,16 +157,20 @@ class EdgeImpulseHook(BaseHook):
             client.cancel()
 
     @cached_property
+    def given_organization_id(self) -> int | None:
+        """The organization as given, else of the connection; None when only the key can tell. Nothing is sent."""
+        from airflow_provider_ei.sync.inputs import whole_number
+
+        return whole_number("organization_id", self._given_organization_id) or self._connection[1]
+
+    @cached_property
     def organization_id(self) -> int:
         """The organization: as given, else of the connection, else of the key, which takes one request.
 
         :raises EdgeImpulseConfigError: when none is given and the key does not belong to exactly one.
         """
-        from airflow_provider_ei.sync.inputs import whole_number
-
-        given = whole_number("organization_id", self._given_organization_id) or self._connection[1]
-        if given is not None:
-            return given
+        if self.given_organization_id is not None:
+            return self.given_organization_id
         organizations = self.client.list_organizations()
         if len(organizations) != 1:
             seen = ", ".join(f"{o.id} ({o.name})" for o in organizations) or "none"
@@ -357,6 +362,7 @@ class EdgeImpulseHook(BaseHook):
 
     def get_dataset(self, dataset: str) -> Dataset:
         """Get a dataset's type and totals (``getOrganizationDataset``)."""
+        dataset = _checked_text("dataset", dataset)
         return self.client.get_dataset(self.organization_id, dataset)
 
     def list_data_items(
@@ -366,14 +372,17 @@ class EdgeImpulseHook(BaseHook):
 
         :param filter: SQL-WHERE text, for instance ``metadata->activity = 'running'``.
         """
+        dataset = None if dataset is None else _checked_text("dataset", dataset)
         return self.client.list_data_items(self.organization_id, dataset, filter=filter, with_files=with_files)
 
     def find_data_items(self, dataset: str, name: str) -> Sequence[DataItem]:
         """List the data items of exactly that name, with their files (``listOrganizationFiles``)."""
+        dataset, name = _checked_text("dataset", dataset), _checked_text("name", name)
         return self.client.find_data_items(self.organization_id, dataset, name)
 
     def get_data_item(self, data_id: int) -> DataItem:
         """Get a data item with its files (``getOrganizationDataItem``)."""
+        data_id = _data_id(data_id)
         return self.client.get_data_item(self.organization_id, data_id)
 
     def update_data_item(
@@ -385,8 +394,27 @@ class EdgeImpulseHook(BaseHook):
         dataset: str | None = None,
     ) -> None:
         """Change a data item's metadata (the whole map), name or dataset (``updateOrganizationDataItem``)."""
+        data_id = _data_id(data_id)
+        name = None if name is None else _checked_text("name", name)
+        dataset = None if dataset is None else _checked_text("dataset", dataset)
         self.client.update_data_item(self.organization_id, data_id, metadata=metadata, name=name, dataset=dataset)
 
     def delete_data_item(self, data_id: int) -> None:
         """Delete a data item with its objects in the bucket (``deleteOrganizationDataItem``)."""
+        data_id = _data_id(data_id)
         self.client.delete_data_item(self.organization_id, data_id)
+
+
+def _checked_text(field: str, value: object) -> str:
+    from airflow_provider_ei.sync.names import check_text
+
+    return check_text(field, value)
+
+
+def _data_id(value: object) -> int:
+    from airflow_provider_ei.sync.inputs import whole_number
+
+    data_id = whole_number("data_id", value)
+    if data_id is None:
+        raise EdgeImpulseInputError(f"data_id must be a positive whole number, not {value!r}.")
+    return data_id

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.sync.names import check_text
 
 if TYPE_CHECKING:
     from airflow_provider_ei.studio.answers import DataItem
@@ -42,6 +41,8 @@ class DatasetCriteria:
     quiet_seconds: float = 0.0
 
     def __post_init__(self) -> None:
+        from airflow_provider_ei.sync.names import check_text  # not while a DAG file is parsed
+
         object.__setattr__(self, "dataset", check_text("dataset", self.dataset))
         if self.name is not None:
             object.__setattr__(self, "name", check_text("name", self.name))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseRefusedError,
 )
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+from airflow_provider_ei.sync.dataset.rules import Shard
 from tests.conftest import API_KEY
 from tests.support import open_connections
 
@@ -90,6 +92,52 @@ class TestOrganization:
         emulator.order(Fault(operation="listOrganizations", kind="status", status=200, body=body))
         with pytest.raises(EdgeImpulseConfigError, match=r"^Set organization_id in connection 'edge_impulse_default'"):
             EdgeImpulseHook().organization_id  # noqa: B018
+
+
+def _wrong_calls() -> Iterator[Any]:
+    """Each call with each of its arguments wrong, one at a time."""
+    add = {"name": "a", "dataset": "d", "files": __file__}
+    for wrong in (
+        {"name": ""}, {"name": None}, {"dataset": ""}, {"dataset": ["d"]}, {"files": "/nowhere/x.csv"}, {"files": []},
+        {"metadata": [1]}, {"metadata": {"a": {}}}, {"bucket_id": "x"}, {"bucket_name": " x"}, {"if_exists": "maybe"},
+    ):  # fmt: skip
+        yield pytest.param("add_data", (), add | wrong, id=f"add_data {wrong}")
+    sync = {"dataset": "d", "items": [{"name": "a", "files": __file__}]}
+    for wrong in (
+        {"dataset": ""}, {"source": "/nowhere", "items": None}, {"items": None}, {"items": "x"},
+        {"items": [{"nam": 1}]}, {"delete": "all"}, {"delete": "extra"}, {"max_delete": "many"}, {"comparison": "guess"}, {"workers": 0},
+        {"sync_id": " "}, {"bucket_id": 0}, {"depth": 0, "source": str(Path(__file__).parent), "items": None},
+    ):  # fmt: skip
+        yield pytest.param("sync_dataset", (), sync | wrong, id=f"sync_dataset {wrong}")
+        yield pytest.param("plan_shards", (2,), sync | wrong, id=f"plan_shards {wrong}")
+    for shards in (0, -1, "x", None):
+        yield pytest.param("plan_shards", (shards,), sync, id=f"plan_shards {shards}")
+    for method in ("get_data_item", "update_data_item", "delete_data_item"):
+        for data_id in (None, "", 0, -1, "x", 1.5, True):
+            yield pytest.param(method, (data_id,), {}, id=f"{method} {data_id!r}")
+    for arguments in ({"name": ""}, {"dataset": ""}):
+        yield pytest.param("update_data_item", (1,), arguments, id=f"update_data_item {arguments}")
+    for arguments in (("", "a"), ("d", ""), (None, "a"), ("d", None)):
+        yield pytest.param("find_data_items", arguments, {}, id=f"find_data_items {arguments}")
+    for dataset in ("", [], "d\n"):
+        yield pytest.param("get_dataset", (dataset,), {}, id=f"get_dataset {dataset!r}")
+        yield pytest.param("list_data_items", (dataset,), {}, id=f"list_data_items {dataset!r}")
+
+
+@pytest.mark.parametrize(("method", "arguments", "keywords"), _wrong_calls())
+def test_wrong_input_is_refused_before_the_organization_is_asked_for(
+    emulator: EmulatorServer, connect: Connect, method: str, arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> None:
+    connect(emulator.url)  # without an organization id, which is then asked for
+    with EdgeImpulseHook() as hook, pytest.raises(EdgeImpulseInputError):
+        getattr(hook, method)(*arguments, **keywords)
+    assert emulator.requests() == []
+
+
+@pytest.mark.parametrize(("number", "of"), [(0, 0), (-1, 2), (2, 2), (5, 2), ("0", 1), (0, None), (0.0, 1)])
+def test_a_shard_that_cannot_be_is_refused(number: Any, of: Any) -> None:
+    with pytest.raises(EdgeImpulseInputError, match="shard"):
+        Shard(number, of)
 
 
 class TestTestConnection:

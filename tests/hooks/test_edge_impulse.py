@@ -103,10 +103,12 @@ def _wrong_calls() -> Iterator[Any]:
     ):  # fmt: skip
         yield pytest.param("add_data", (), add | wrong, id=f"add_data {wrong}")
     sync = {"dataset": "d", "items": [{"name": "a", "files": __file__}]}
+    here = str(Path(__file__).parent)
     for wrong in (
         {"dataset": ""}, {"source": "/nowhere", "items": None}, {"items": None}, {"items": "x"},
-        {"items": [{"nam": 1}]}, {"delete": "all"}, {"delete": "extra"}, {"max_delete": "many"}, {"comparison": "guess"}, {"workers": 0},
-        {"sync_id": " "}, {"bucket_id": 0}, {"depth": 0, "source": str(Path(__file__).parent), "items": None},
+        {"items": [{"nam": 1}]}, {"delete": "all"}, {"delete": "extra"}, {"max_delete": "many"},
+        {"comparison": "guess"}, {"workers": 0}, {"sync_id": " "}, {"bucket_id": 0},
+        {"depth": 0, "source": here, "items": None},
     ):  # fmt: skip
         yield pytest.param("sync_dataset", (), sync | wrong, id=f"sync_dataset {wrong}")
         yield pytest.param("plan_shards", (2,), sync | wrong, id=f"plan_shards {wrong}")

@@ -136,10 +136,14 @@ class DatasetPoller:
         self._seen = seen
         return seen
 
+    def last_seen(self) -> str | None:
+        """Return in words what was seen last, with its present age; None before the first look."""
+        return None if self._seen is None else str(replace(self._seen, at=datetime.now(UTC)))
+
     def log_last(self) -> None:
         """Log what was seen last, when the waiting ends without the criteria being met."""
         if self._seen is not None and not self._seen.met:
-            log.info("Criteria not met. Last seen: %s.", replace(self._seen, at=datetime.now(UTC)))
+            log.info("Criteria not met. Last seen: %s.", self.last_seen())
 
 
 class ShortRequestsHook(EdgeImpulseHook):

@@ -95,7 +95,7 @@ class _DatasetSensor(BaseSensorOperator):
                 self._fail(error)
             self.log.error("The look failed: %s", error)
         if time.time() > deadline:
-            self._time_out()
+            self._time_out(self._poller.last_seen() if self._poller else None)
         from airflow_provider_ei.triggers.dataset import EdgeImpulseDatasetTrigger
 
         trigger = EdgeImpulseDatasetTrigger(
@@ -121,7 +121,8 @@ class _DatasetSensor(BaseSensorOperator):
         if "error" in event:
             self._fail(_as_airflow_error(EdgeImpulseError.from_event(event)))
         if "timed_out" in event:
-            self._time_out()
+            self._time_out(event.get("seen"))
+        self.log.info("Criteria met: %s.", event.get("seen"))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after the trigger.
@@ -155,8 +156,8 @@ class _DatasetSensor(BaseSensorOperator):
                 raise AirflowSkipException("Skipping due to soft_fail is set to True.") from error
         raise error
 
-    def _time_out(self) -> NoReturn:
-        message = f"Sensor has timed out after {self.timeout:g} seconds."
+    def _time_out(self, seen: str | None = None) -> NoReturn:
+        message = f"Sensor has timed out after {self.timeout:g} seconds{f': {seen}' if seen else ''}."
         raise AirflowSkipException(message) if self.soft_fail else AirflowSensorTimeout(message)
 
 

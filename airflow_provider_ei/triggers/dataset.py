@@ -94,7 +94,7 @@ class EdgeImpulseDatasetTrigger(BaseTrigger):
                 looks += 1
                 try:
                     if (await self._look()).met:
-                        return {"met": True}
+                        return {"met": True, "seen": self._poller.last_seen()}
                 except EdgeImpulseError as error:
                     if error.permanent or not self.silent_fail:
                         return error.to_event()
@@ -109,7 +109,7 @@ class EdgeImpulseDatasetTrigger(BaseTrigger):
                 left = None if self.deadline is None else self.deadline - time.time()
                 if left is not None and left <= 0:
                     self._poller.log_last()
-                    return {"timed_out": True}
+                    return {"timed_out": True, "seen": self._poller.last_seen()}
                 interval = self._interval(looks)
                 await asyncio.sleep(interval if left is None else min(interval, left))
         finally:

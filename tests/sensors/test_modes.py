@@ -183,6 +183,12 @@ def test_ends_alike_when_the_triggerer_fails(reason: str, option: str) -> None:
     assert end_of(resume, sensor) == (FOR_NOW if expected == SUCCESS else expected)
 
 
+def test_the_timeout_says_what_was_seen(studio: EmulatorServer) -> None:
+    sensor = EdgeImpulseDatasetSensor(task_id="wait", dataset="d", at_least=3, timeout=0.2, poke_interval=0.05)
+    with pytest.raises(AirflowSensorTimeout, match=r"timed out after 0\.2 seconds: 0 of 3 items \(dataset 'd'\)\."):
+        deferred(sensor)
+
+
 DAG = """
 from airflow.providers.common.compat.sdk import dag
 from airflow_provider_ei.sensors.data import EdgeImpulseDatasetSensor

@@ -96,7 +96,7 @@ def test_triggers(studio: EmulatorServer) -> None:
 
     async def event_of(trigger: EdgeImpulseDatasetTrigger) -> str:
         async for event in trigger.run():
-            return str(event.payload)
+            return next(iter(event.payload))
         return "none"
 
     async def main(count: int) -> set[str]:
@@ -104,4 +104,4 @@ def test_triggers(studio: EmulatorServer) -> None:
 
     asyncio.run(main(2))
     with limited(2 * MAX_THREADS + 40):  # both ends of a connection are in this process
-        assert asyncio.run(main(LOOKS)) == {"{'met': True}", "{'timed_out': True}"}
+        assert asyncio.run(main(LOOKS)) == {"met", "timed_out"}

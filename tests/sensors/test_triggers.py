@@ -116,21 +116,26 @@ class TestWaiting:
                 await asyncio.to_thread(add, name="a", dataset="d", files=str(tmp_path / "x.csv"))
                 return await task
 
-        assert asyncio.run(main()) == {"met": True}
+        event = asyncio.run(main())
+        assert event["met"]
+        assert event["seen"].startswith("1 of 1 items, newest ")
 
     def test_the_deadline_ends_the_waiting_and_the_log_says_what_was_seen(
         self, studio: EmulatorServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         with caplog.at_level(logging.INFO):
-            assert first_event(trigger_for(deadline=time.time() + 0.2)) == {"timed_out": True}
+            assert first_event(trigger_for(deadline=time.time() + 0.2)) == {
+                "timed_out": True,
+                "seen": "0 of 1 items (dataset 'd')",
+            }
         assert "Waiting: 0 of 1 items (dataset 'd')." in caplog.text
         assert "Criteria not met. Last seen: 0 of 1 items" in caplog.text
 
     def test_a_deadline_that_passed_while_no_triggerer_ran_still_allows_a_last_look(
         self, studio: EmulatorServer
     ) -> None:
-        assert first_event(trigger_for(at_least=0, deadline=time.time() - 60)) == {"met": True}
-        assert first_event(trigger_for(deadline=time.time() - 60)) == {"timed_out": True}
+        assert first_event(trigger_for(at_least=0, deadline=time.time() - 60))["met"]
+        assert first_event(trigger_for(deadline=time.time() - 60))["timed_out"]
 
     def test_the_connection_is_read_at_each_look(self, emulator: EmulatorServer, connect: Connect) -> None:
         connect(emulator.url, organization_id=7)
@@ -184,7 +189,7 @@ class TestErrors:
     def test_a_look_is_tried_as_often_as_the_connection_allows(self, studio: EmulatorServer, connect: Connect) -> None:
         connect(studio.url, organization_id=7, retry_attempts=3, retry_wait=0.01)
         studio.order(Fault(operation="listOrganizationData", kind="status", status=503, count=2))
-        assert first_event(trigger_for(at_least=0)) == {"met": True}
+        assert first_event(trigger_for(at_least=0))["met"]
         studio.clear_requests()
         studio.order(Fault(operation="listOrganizationData", kind="status", status=503, count=3))
         assert first_event(trigger_for(at_least=0))["kind"] == "EdgeImpulseUnavailableError"
@@ -195,7 +200,7 @@ class TestErrors:
         connect(studio.url, organization_id=7, retry_attempts=2)
         headers = {"Retry-After": "0.01"}
         studio.order(Fault(operation="listOrganizationData", kind="status", status=status, headers=headers, count=6))
-        assert first_event(trigger_for(at_least=0)) == {"met": True}
+        assert first_event(trigger_for(at_least=0))["met"]
 
     def test_throttling_ends_the_look_when_the_patience_is_over(
         self, studio: EmulatorServer, monkeypatch: pytest.MonkeyPatch
@@ -209,7 +214,10 @@ class TestErrors:
     ) -> None:
         connect(emulator.url, organization_id=7, retry_attempts=1)
         emulator.order(Fault(operation="listOrganizationData", kind="status", status=503, count=3))
-        assert first_event(trigger_for(at_least=0, silent_fail=True)) == {"met": True}
+        assert first_event(trigger_for(at_least=0, silent_fail=True)) == {
+            "met": True,
+            "seen": "0 of 0 items (dataset 'd')",
+        }
         assert caplog.text.count("The look failed: ") == 3
         connect(emulator.url, password="ei_wrong", organization_id=7)
         assert first_event(trigger_for(silent_fail=True))["kind"] == "EdgeImpulseAuthError"

@@ -67,9 +67,9 @@ class DatasetCriteria:
 
     def evaluate(self, items: Sequence[DataItem], now: datetime) -> Observation:
         """Compare the data items with the criteria. One that is still being uploaded does not count as complete."""
-        from airflow_provider_ei.sync.metadata import PENDING, Marks
+        from airflow_provider_ei.sync.item_state import ItemState
 
-        pending = sum(Marks.of(item.metadata).state == PENDING for item in items)
+        pending = sum((state := ItemState.of(item)) is not None and not state.complete for item in items)
         newest = max((_in_utc(item.created) for item in items), default=None)
         quiet = newest is None or (now - newest).total_seconds() >= self.quiet_seconds
         return Observation(

@@ -1,4 +1,4 @@
-"""The HTTP session: one pool of connections, large socket blocks, three time-outs, no retries, no redirects.
+"""The HTTP session: one pool of connections, large socket blocks, three timeouts, no retries, redirects or cookies.
 
 Retries live above (see ``retry.py``), because a body that was streamed once cannot be sent again by urllib3: the
 second request would carry its full length and no bytes.
@@ -10,6 +10,8 @@ import socket
 import threading
 import weakref
 from contextlib import suppress
+from functools import partial
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
@@ -17,8 +19,11 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.response import HTTPResponse
 
 from airflow_provider_ei import __version__
+from airflow_provider_ei.redaction import guard_logs, know_proxies
+from airflow_provider_ei.studio.reading import Allowance, BoundedResponse
 
 #: Bytes that a connection reads from a body and hands to the socket at once. http.client's own 16 KiB cost two
 #: thirds of the speed of a large upload.
@@ -42,10 +47,11 @@ class ApiKeyAuth(AuthBase):
 
 
 class StudioSession(requests.Session):
-    """A session that keeps no redirects and knows whether a request has begun to leave this machine."""
+    """A session that keeps no redirects and no cookies, and knows whether a request has begun to leave this machine."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         self._this_thread = threading.local()
         self._connections: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
         self._aborted = False
@@ -58,6 +64,18 @@ class StudioSession(requests.Session):
     @has_sent.setter
     def has_sent(self, value: bool) -> None:
         self._this_thread.has_sent = value
+
+    def expect(self, *, seconds: float, most_bytes: int | None) -> None:
+        """Set what the answer to this thread's next request may take, once the request is sent.
+
+        :param most_bytes: of its body; None for a body of any length.
+        """
+        self._this_thread.expected = (seconds, most_bytes)
+
+    def new_allowance(self) -> Allowance:
+        """Return what the answer to the request that this thread has just sent may take."""
+        seconds, most_bytes = self._this_thread.expected
+        return Allowance(seconds, most_bytes)
 
     def about_to_send(self, connection: HTTPConnection) -> None:
         """Take note of a connection that a request leaves through.
@@ -130,8 +148,13 @@ class UploadAdapter(HTTPAdapter):
                 about_to_send(self)
                 super().send(data)
 
+            def getresponse(self) -> HTTPResponse:
+                _bound(self, session.new_allowance())
+                return super().getresponse()
+
         class SecureConnection(HTTPSConnection):
             def connect(self) -> None:
+                _bound(self, Allowance(float(self.timeout), 0))  # for the answer of a proxy
                 try:
                     super().connect()
                 finally:
@@ -140,6 +163,10 @@ class UploadAdapter(HTTPAdapter):
             def send(self, data: Any) -> None:
                 about_to_send(self)
                 super().send(data)
+
+            def getresponse(self) -> HTTPResponse:
+                _bound(self, session.new_allowance())
+                return super().getresponse()
 
         class Pool(HTTPConnectionPool):
             ConnectionCls = Connection
@@ -150,15 +177,25 @@ class UploadAdapter(HTTPAdapter):
         return {"http": Pool, "https": SecurePool}
 
 
+def _bound(connection: HTTPConnection, allowance: Allowance) -> None:
+    """Have the next answer through a connection read within an allowance."""
+    connection.response_class = partial(  # type: ignore[assignment]
+        BoundedResponse, allowance=allowance, end_connection=weakref.WeakMethod(connection.close)
+    )
+
+
 def open_session(api_key: str, *, write_timeout: float, connections: int) -> StudioSession:
     """Return a session that signs every request and keeps at most ``connections`` open to the host.
 
     :param write_timeout: seconds for one block to leave.
     """
+    know_proxies()
+    guard_logs()
     session = StudioSession()
     session.auth = ApiKeyAuth(api_key)
     session.headers["User-Agent"] = f"airflow-provider-ei/{__version__}"
     session.headers["Accept"] = "application/json"
+    session.headers["Accept-Encoding"] = "gzip"
     adapter = UploadAdapter(session, write_timeout=write_timeout, connections=connections)
     session.mount("https://", adapter)
     session.mount("http://", adapter)

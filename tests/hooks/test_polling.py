@@ -16,7 +16,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseAuthError, EdgeImpulseInpu
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.polling import REQUEST_TIMEOUT, DatasetCriteria, DatasetPoller, ShortRequestsHook
 from airflow_provider_ei.studio.answers import DataItem
-from airflow_provider_ei.sync.metadata import pending_metadata
+from airflow_provider_ei.sync.item_state import ItemState, pending_metadata
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -34,7 +34,7 @@ def listed(number: int, *, age: float = 0, metadata: dict[str, str] | None = Non
     )
 
 
-PENDING = listed(9, metadata=pending_metadata({}, {}, run="x"))
+PENDING = listed(9, metadata=pending_metadata(None, {}, ItemState("run-9", "d", "pending", "x")))
 
 
 class TestCriteria:

@@ -8,7 +8,7 @@ Airflow does not spend a task's retries on it, and let a passing one through, so
 from __future__ import annotations
 
 import copyreg
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider_ei.redaction import safe_text
@@ -30,6 +30,25 @@ class EdgeImpulseError(Exception):
         # An exception is otherwise made again by calling its class with nothing but its text, which fails for a
         # class that needs more, and loses what the text does not say.
         return copyreg.__newobj__, (type(self), *self.args), vars(self) or None  # type: ignore[attr-defined]
+
+    def to_event(self) -> dict[str, Any]:
+        """Return the error as a JSON object, for the event of a trigger; :meth:`from_event` makes it again."""
+        facts = {name: value for name, value in vars(self).items() if isinstance(value, str | int | float | None)}
+        return {"error": str(self), "kind": type(self).__name__, "permanent": self.permanent, "facts": facts}
+
+    @staticmethod
+    def from_event(event: Mapping[str, Any]) -> EdgeImpulseError:
+        """Make the error of an event again, of its own class.
+
+        A class that this version does not know becomes an :class:`EdgeImpulseError`.
+        """
+        kinds = {kind.__name__: kind for kind in _this_and_below(EdgeImpulseError)}
+        kind = kinds.get(event.get("kind", ""), EdgeImpulseError)
+        error = kind.__new__(kind, event["error"])
+        vars(error).update(event.get("facts", {}))
+        if error.permanent != event["permanent"]:
+            error.permanent = event["permanent"]
+        return error
 
 
 class EdgeImpulseConfigError(EdgeImpulseError):
@@ -160,3 +179,9 @@ class EdgeImpulseAnswerError(EdgeImpulseServiceError):
 
 class EdgeImpulseLargeAnswerError(EdgeImpulseAnswerError):
     """The answer is larger than this client reads. Ask for less at once; the same request is not tried again."""
+
+
+def _this_and_below(kind: type[EdgeImpulseError]) -> Iterator[type[EdgeImpulseError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _this_and_below(below)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -62,6 +63,23 @@ def test_keeps_its_kind_text_and_attributes(kind: type[EdgeImpulseError], journe
     assert {name: getattr(arrived, name) for name in accepted(kind)} == accepted(kind)
     assert arrived.permanent == error.permanent
     assert arrived is not error
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
+def test_is_the_same_error_after_the_event_of_a_trigger(kind: type[EdgeImpulseError]) -> None:
+    error = kind("Too many requests.", **accepted(kind))
+    arrived = EdgeImpulseError.from_event(json.loads(json.dumps(error.to_event())))
+    assert type(arrived) is kind
+    assert str(arrived) == str(error)
+    plain = {name: value for name, value in accepted(kind).items() if name != "summary"}
+    assert {name: getattr(arrived, name) for name in plain} == plain
+    assert arrived.permanent == error.permanent
+
+
+def test_an_event_of_another_version_is_still_an_error() -> None:
+    error = EdgeImpulseError.from_event({"error": "text", "permanent": True, "kind": "EdgeImpulseErrorOfTomorrow"})
+    assert (type(error), str(error), error.permanent) == (EdgeImpulseError, "text", True)
+    assert EdgeImpulseError.from_event({"error": "text", "permanent": False}).permanent is False
 
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)

@@ -22,7 +22,7 @@ BELOW = {
     "task_groups": {"exceptions", "studio", "sync", "hooks", "operators"},
     "decorators": {"exceptions", "operators"},
     "sensors": {"exceptions", "studio", "sync", "hooks", "triggers"},
-    "triggers": {"exceptions", "hooks", "sensors"},  # a sensor and its trigger are one thing in two places
+    "triggers": {"exceptions", "hooks"},
     "plugins": {"exceptions", "operators", "sync", "assets"},
     "get_provider_info": {"hooks"},
 }

@@ -84,7 +84,7 @@ class WantedItem:
         Names that the service spells in its own way are no difference, as long as they correspond one to one.
         """
         files = listed.files or ()
-        for form, group in (found.merged or {}).items():
+        for form, group in found.merged.items():
             return f"{' and '.join(map(repr, group))} are one file there, {form!r}"
         for name in found.missing:
             return f"{name!r} is not there"

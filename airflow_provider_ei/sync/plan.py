@@ -305,7 +305,7 @@ def _lost(found: Correspondence) -> str | None:
         'Give them names that differ, with {"path": …, "name": …}; for a folder of data items, set folder_separator, for '
         "instance to '__'."
     )
-    for form, group in (found.merged or {}).items():
+    for form, group in found.merged.items():
         return f"{way_out} Edge Impulse stored {' and '.join(map(repr, group))} as one file, {form!r}."
     for name in found.missing:
         if name.endswith("\\") or not name.rpartition("/")[2].strip():

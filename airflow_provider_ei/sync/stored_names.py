@@ -11,7 +11,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 from airflow_provider_ei.studio.answers import DataFile
@@ -43,9 +43,9 @@ class Correspondence:
 
     names: Mapping[str, str]
     exact: bool
-    missing: Sequence[str] = ()
-    strangers: Sequence[str] = ()
-    merged: Mapping[str, Sequence[str]] | None = None
+    missing: Sequence[str] = field(default_factory=list)
+    strangers: Sequence[str] = field(default_factory=list)
+    merged: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def one_to_one(self) -> bool:
@@ -99,7 +99,7 @@ def _as_one_way(wanted: Mapping[str, int], sizes: Mapping[str, int]) -> Correspo
             groups.setdefault(way(name), []).append(name)
             names[way(name)] = name
         if len(names) == len(sizes):
-            merged = {form: group for form, group in groups.items() if len(group) > 1}
+            merged = {form: sorted(group) for form, group in groups.items() if len(group) > 1}
             return Correspondence(names, exact=False, merged=merged)
     return None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -12,6 +14,10 @@ class Shard:
 
     number: int
     of: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.number, int) or not isinstance(self.of, int) or not 0 <= self.number < self.of:
+            raise EdgeImpulseInputError(f"Give a shard as number and count, 0 <= number < count, not {self}.")
 
     @classmethod
     def all(cls, count: int) -> list[Shard]:

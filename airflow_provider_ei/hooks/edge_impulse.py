@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.sdk import BaseHook
 
@@ -106,14 +106,27 @@ class EdgeImpulseHook(BaseHook):
         """Return the client, as Airflow's hooks do."""
         return self.client
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections to the service. A later call opens new ones, unless the hook was cancelled."""
+        client = self.__dict__.pop("client", None)
+        if client is not None:
+            client.close()
+
     def cancel(self) -> None:
         """End the call under way with ``EdgeImpulseCancelledError``, and all later ones; for ``on_kill``.
 
         Safe in a signal handler and from another thread.
         """
         self._cancelled = True
-        if "client" in self.__dict__:
-            self.client.cancel()
+        client = self.__dict__.get("client")
+        if client is not None:
+            client.cancel()
 
     @cached_property
     def organization_id(self) -> int:

@@ -9,9 +9,16 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, Fault
-from airflow_provider_ei.exceptions import EdgeImpulseConfigError, EdgeImpulseInputError, EdgeImpulseNotFoundError
+from airflow_provider_ei.exceptions import (
+    EdgeImpulseCancelledError,
+    EdgeImpulseConfigError,
+    EdgeImpulseInputError,
+    EdgeImpulseNotFoundError,
+    EdgeImpulseRefusedError,
+)
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from tests.conftest import API_KEY
+from tests.support import open_connections
 
 Connect = Callable[..., None]
 
@@ -23,6 +30,37 @@ class TestConstruction:
     def test_the_connection_is_read_at_the_first_call(self) -> None:
         with pytest.raises(Exception, match="there_is_no_such_connection"):
             EdgeImpulseHook("there_is_no_such_connection").list_organizations()
+
+
+class TestClosing:
+    def test_a_closed_hook_keeps_no_connection(self, studio: EmulatorServer) -> None:
+        hook = EdgeImpulseHook()
+        hook.list_organizations()
+        assert open_connections(studio.url) == 1
+        hook.close()
+        assert open_connections(studio.url) == 0
+        hook.close()
+
+    def test_leaving_the_context_closes_it_also_after_an_error(self, studio: EmulatorServer) -> None:
+        with pytest.raises(EdgeImpulseRefusedError), EdgeImpulseHook() as hook:
+            hook.get_dataset("no such dataset")
+        assert open_connections(studio.url) == 0
+
+    def test_a_later_call_opens_a_new_connection(self, studio: EmulatorServer) -> None:
+        with EdgeImpulseHook() as hook:
+            hook.list_organizations()
+        assert len(hook.list_organizations()) == 1
+        hook.close()
+
+    def test_closing_a_hook_that_was_never_used_reads_no_connection(self) -> None:
+        EdgeImpulseHook("there_is_no_such_connection").close()
+
+    def test_a_cancelled_hook_stays_cancelled(self, studio: EmulatorServer) -> None:
+        with EdgeImpulseHook() as hook:
+            hook.list_organizations()
+            hook.cancel()
+        with pytest.raises(EdgeImpulseCancelledError):
+            hook.list_organizations()
 
 
 class TestOrganization:

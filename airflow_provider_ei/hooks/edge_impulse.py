@@ -17,7 +17,7 @@ from airflow_provider_ei.hooks.connection import (
     is_loopback,
     read_connection,
 )
-from airflow_provider_ei.hooks.lineage import collect, places_of, places_of_sync
+from airflow_provider_ei.hooks.lineage import report_lineage, source_uris, sync_source_uris
 from airflow_provider_ei.hooks.stores import open_store
 
 # requests, pydantic and the rest are imported where they are used: a DAG file that only declares tasks is parsed every
@@ -129,16 +129,20 @@ class EdgeImpulseHook(BaseHook):
             client.cancel()
 
     @cached_property
+    def given_organization_id(self) -> int | None:
+        """The organization as given, else of the connection; None when only the key can tell. Nothing is sent."""
+        from airflow_provider_ei.sync.inputs import whole_number
+
+        return whole_number("organization_id", self._given_organization_id) or self._connection[1]
+
+    @cached_property
     def organization_id(self) -> int:
         """The organization: as given, else of the connection, else of the key, which takes one request.
 
         :raises EdgeImpulseConfigError: when none is given and the key does not belong to exactly one.
         """
-        from airflow_provider_ei.sync.inputs import whole_number
-
-        given = whole_number("organization_id", self._given_organization_id) or self._connection[1]
-        if given is not None:
-            return given
+        if self.given_organization_id is not None:
+            return self.given_organization_id
         organizations = self.client.list_organizations()
         if len(organizations) != 1:
             seen = ", ".join(f"{o.id} ({o.name})" for o in organizations) or "none"
@@ -224,7 +228,7 @@ class EdgeImpulseHook(BaseHook):
         )
         result = ItemUpload(self.client, organization_id, wanted, checked_if_exists).run()
         log.info("Data item %r (id %d): %s.", result["name"], result["data_id"], result["outcome"])
-        collect(self, places_of(files), organization_id, wanted.dataset)
+        report_lineage(self, source_uris(files), organization_id, wanted.dataset)
         return result
 
     def sync_dataset(
@@ -298,7 +302,7 @@ class EdgeImpulseHook(BaseHook):
         )
         summary = sync.run(dry_run=dry_run)
         if not dry_run:
-            collect(self, places_of_sync(source, items), summary["organization_id"], summary["dataset"])
+            report_lineage(self, sync_source_uris(source, items), summary["organization_id"], summary["dataset"])
         return summary
 
     def plan_shards(self, shards: int | str, **arguments: Any) -> list[Shard]:

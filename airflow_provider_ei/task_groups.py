@@ -5,7 +5,7 @@
 workers need it at the same place, and what passes between the tasks is a few numbers a shard.
 
 When there is nothing to do, the plan has one shard that is empty. A plan without shards would skip ``sync_shard``, and
-then ``finish`` could not tell that from an upstream task that was skipped, after which the whole group has to be skipped.
+then ``finish`` could not tell that from an upstream task that was skipped, which has to skip the whole group.
 """
 
 from __future__ import annotations

@@ -91,13 +91,13 @@ class _AddDataDecoratedOperator(DecoratedOperator, EdgeImpulseAddDataOperator):
         twice = [name for name, count in Counter(str(upload["name"]) for upload in uploads).items() if count > 1]
         if twice:
             raise EdgeImpulseInputError(
-                f"Give each data item in the returned list a name of its own: {twice[0]!r} is there more than once, and "
-                "the later item would replace the earlier one."
+                f"Give each data item in the returned list a name of its own: {twice[0]!r} is there more than once, "
+                "and the later item would replace the earlier one."
             )
         if many and self.multiple_outputs:
             raise EdgeImpulseInputError(
-                "Return one dict, or leave multiple_outputs (and the annotation '-> dict') out: Airflow cannot store the "
-                "results of a list as multiple outputs."
+                "Return one dict, or leave multiple_outputs (and the annotation '-> dict') out: Airflow cannot store "
+                "the results of a list as multiple outputs."
             )
 
 

@@ -34,6 +34,7 @@ class EdgeImpulseOperator(AuthoredTemplates, BaseOperator):
     operator_extra_links = (link,)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make an operator; of a mapped task, check first the names of its arguments."""
         # Airflow makes a mapped operator on the worker, where an argument that it does not know is a TypeError, and
         # the task would be retried.
         if kwargs.get("_airflow_from_mapped"):
@@ -50,7 +51,9 @@ class EdgeImpulseOperator(AuthoredTemplates, BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._set_arguments(organization_id=organization_id, edge_impulse_conn_id=edge_impulse_conn_id)
+        self.organization_id = organization_id
+        self.edge_impulse_conn_id = edge_impulse_conn_id
+        self._make_plain()
         self._hook: EdgeImpulseHook | None = None
         self._killed = False
         self._result: object = None  # what is returned
@@ -60,9 +63,10 @@ class EdgeImpulseOperator(AuthoredTemplates, BaseOperator):
         """Make a mapped task, as every operator does."""
         return super().partial(**{k: plain(k, v) if k in cls.template_fields else v for k, v in kwargs.items()})
 
-    def _set_arguments(self, where: str = "", **arguments: Any) -> None:
-        for name, value in arguments.items():
-            setattr(self, name, plain(where + name, value))
+    def _make_plain(self, where: str = "") -> None:
+        for field in self.template_fields:
+            if field in vars(self):
+                setattr(self, field, plain(where + field, getattr(self, field)))
 
     @contextmanager
     def _working_hook(self, context: Context) -> Iterator[EdgeImpulseHook]:

@@ -74,17 +74,15 @@ class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._set_arguments(
-            where=f"Data item {name!r}: ",
-            name=name,
-            dataset=dataset,
-            files=files,
-            metadata=metadata,
-            bucket_name=bucket_name,
-            bucket_id=bucket_id,
-            bucket_path=bucket_path,
-            if_exists=if_exists,
-        )
+        self.name = name
+        self.dataset = dataset
+        self.files = files
+        self.metadata = metadata
+        self.bucket_name = bucket_name
+        self.bucket_id = bucket_id
+        self.bucket_path = bucket_path
+        self.if_exists = if_exists
+        self._make_plain(where=f"Data item {name!r}: ")
 
     def execute(self, context: Context) -> AddDataResult:
         """Upload, and return what was done.
@@ -126,8 +124,8 @@ def check_files_given(name: Any, files: Any) -> None:
         missing = [f"files[{number}]" for number, one in enumerate(files) if one is None]
     if missing:
         raise EdgeImpulseInputError(
-            f"Data item {name!r}: {missing[0]} is None: the upstream task returned nothing, was skipped, or has not run "
-            "yet. Give the path of a file."
+            f"Data item {name!r}: {missing[0]} is None: the upstream task returned nothing, was skipped, or has not "
+            "run yet. Give the path of a file."
         )
 
 
@@ -223,24 +221,23 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._set_arguments(
-            dataset=dataset,
-            source=source,
-            items=items,
-            include=include,
-            exclude=exclude,
-            depth=depth,
-            metadata=metadata,
-            bucket_name=bucket_name,
-            bucket_id=bucket_id,
-            delete=delete,
-            max_delete=max_delete,
-            dry_run=dry_run,
-            comparison=comparison,
-            workers=workers,
-            sync_id=sync_id,
-            skip_unchanged=skip_unchanged,
-        )
+        self.dataset = dataset
+        self.source = source
+        self.items = items
+        self.include = include
+        self.exclude = exclude
+        self.depth = depth
+        self.metadata = metadata
+        self.bucket_name = bucket_name
+        self.bucket_id = bucket_id
+        self.delete = delete
+        self.max_delete = max_delete
+        self.dry_run = dry_run  # type: ignore[assignment,method-assign]
+        self.comparison = comparison
+        self.workers = workers
+        self.sync_id = sync_id
+        self.skip_unchanged = skip_unchanged
+        self._make_plain()
         self._metadata_given = metadata is not None
 
     def execute(self, context: Context) -> Any:

@@ -1,8 +1,8 @@
 """Renders what the author of a DAG file wrote, and nothing else.
 
-What comes from upstream is data: a name or a metadata value that looks like a template is stored as it is, and never gets
-to see connections or variables. Airflow itself renders some of it: lists and dicts that ``.expand_kwargs()`` takes from
-upstream.
+What comes from upstream is data: a name or a metadata value that looks like a template is stored as it is, and never
+gets to see connections or variables. Airflow itself renders some of it: lists and dicts that ``.expand_kwargs()`` takes
+from upstream.
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ def _from_upstream(operator: BaseOperator, context: Mapping[str, Any]) -> tuple[
 
     :return: names of the operator's arguments, and of those of the function that a decorator was put on.
     """
-    mapped = operator.dag.task_dict.get(operator.task_id) if operator.has_dag() else None  # type: ignore[no-untyped-call]
+    mapped: Any = operator.dag.task_dict.get(operator.task_id) if operator.has_dag() else None  # type: ignore[no-untyped-call]
     if not hasattr(mapped, "expand_input"):
         return set(), set()
     if hasattr(mapped, "op_kwargs_expand_input"):

@@ -116,6 +116,29 @@ def test_what_comes_from_upstream_arrives_verbatim(
     assert seen == WAYS
 
 
+def test_what_a_task_group_is_mapped_over_arrives_verbatim(studio: EmulatorServer, run: RunDag) -> None:
+    lines = """
+    from airflow.providers.common.compat.sdk import task_group
+
+    @task
+    def several():
+        return [VALUE]
+
+    @task_group
+    def group(value):
+        for cls in OPERATORS:
+            cls(task_id=cls.__name__, **{field: value for field in cls.template_fields})
+
+    group.expand(value=several())
+    """
+    for value in (SECRET, NESTED):
+        done = run(dag(f"VALUE = {value!r}{dedent(lines)}"))
+        results = [result for name, (result,) in done.returned.items() if name.startswith("group.")]
+        assert len(results) == 5
+        for result in results:
+            assert result == dict.fromkeys(result, value)
+
+
 #: Templates for every argument, as they stand in a DAG file.
 BY_THE_AUTHOR = """
 for cls in OPERATORS:
@@ -190,10 +213,9 @@ def test_every_argument_makes_the_task_wait_for_the_one_it_comes_from(airflow_da
             for way, value in (("direct", up()), ("nested", {"in": [up()]})):
                 cls(task_id=f"{cls.__name__}_{field}_{way}", **rest, **{field: value})
                 if field != "dataset":
-                    del_dataset = {k: v for k, v in rest.items() if k != "dataset"}
-                    cls.partial(task_id=f"{cls.__name__}_{field}_{way}_partial", **del_dataset, **{field: value}).expand(
-                        dataset=["x"]
-                    )
+                    given = {**rest, field: value}
+                    del given["dataset"]
+                    cls.partial(task_id=f"{cls.__name__}_{field}_{way}_partial", **given).expand(dataset=["x"])
                 cls.partial(task_id=f"{cls.__name__}_{field}_{way}_expand", **rest).expand(**{field: up()})
 
     for field in [n for n in Decorated.template_fields if n not in ("op_args", "op_kwargs", "templates_dict")]:

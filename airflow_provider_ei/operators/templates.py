@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ei.operators.arguments import EdgeImpulseArgumentError, plain
@@ -58,6 +58,8 @@ class AuthoredTemplates(_Base):
                     rendered = self._render_call(value, call_upstream, context, jinja_env)
                 elif field in upstream:
                     rendered = evaluated(field, value)
+                elif callable(value):
+                    rendered = value(context=context, jinja_env=jinja_env)
                 else:
                     rendered = self._render_authored(field, value, context, jinja_env)
             except Exception as error:
@@ -82,8 +84,6 @@ class AuthoredTemplates(_Base):
         if isinstance(value, list | tuple | set):
             rendered = [self._render_authored(field, one, context, env) for one in value]
             return rendered if isinstance(value, list) else tuple(rendered)
-        if callable(value):
-            return value(context=context, jinja_env=env)
         return evaluated(field, self.render_template(value, context, env, set()))
 
     def _render_text(self, field: str, source: str, context: Context, env: jinja2.Environment) -> Any:
@@ -192,6 +192,7 @@ def evaluated(field: str, value: Any) -> Any:
 def _as_dict(field: str, pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
     made: dict[Any, Any] = {}
     for key, value in pairs:
+        key = key if isinstance(key, Hashable) else str(key)
         if key in made and made[key] != value:
             raise EdgeImpulseArgumentError(f"Give each key of {field} once: there are two values for {key!r}.")
         made[key] = value

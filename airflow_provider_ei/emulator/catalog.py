@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from airflow_provider_ei.emulator.database import Database
 from airflow_provider_ei.emulator.filters import Condition
@@ -18,9 +18,19 @@ from airflow_provider_ei.emulator.records import (
     StoreError,
     Totals,
 )
+from airflow_provider_ei.emulator.settings import ListingOrder
 
 EVERYTHING = Condition("1", ())
 
+ItemOrder = ListingOrder | Literal["changed"]
+"""The order of items: a listing's, or those changed last first."""
+
+_ORDERS: dict[ItemOrder, str] = {
+    "oldest": "items.id",
+    "newest": "items.id DESC",
+    "name": "items.name, items.id",
+    "changed": "items.revision DESC, items.id DESC",
+}
 _ITEMS = "items JOIN buckets ON buckets.id = items.bucket_id"
 _DATASETS = """
     SELECT datasets.*, buckets.name AS bucket_name,
@@ -62,17 +72,16 @@ class Catalog:
         limit: int | None = None,
         offset: int = 0,
         files_limit: int | None = None,
-        newest_first: bool = False,
+        order: ItemOrder = "oldest",
     ) -> list[StoredItem]:
-        """The items that meet a condition, by id, or those changed last first.
+        """The items that meet a condition.
 
         :param files_limit: how many files of each item to read; none means all.
         """
-        order = "items.revision DESC, items.id DESC" if newest_first else "items.id"
         with self._database.lock:
             rows = self._query(
                 f"SELECT items.*, buckets.name AS bucket_name FROM {_ITEMS} WHERE {condition.sql}"
-                f" ORDER BY {order} LIMIT ? OFFSET ?",
+                f" ORDER BY {_ORDERS[order]} LIMIT ? OFFSET ?",
                 (*condition.values, _sql_limit(limit), offset),
             )
             return [_item(row, self._files(row["id"], files_limit)) for row in rows]

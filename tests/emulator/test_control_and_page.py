@@ -110,13 +110,7 @@ def test_what_makes_no_sense_changes_nothing(client: Client, method: str, path: 
 
 
 def test_switches_are_read_and_changed(client: Client) -> None:
-    assert control(client, "GET", "settings") == {
-        "duplicate_names": "new_id",
-        "wrong_key_status": 401,
-        "metadata_update": "replace",
-        "file_names": "utf8",
-        "latency_seconds": 0.0,
-    }
+    assert control(client, "GET", "settings") == EmulatorSettings().switches()
     changed = control(client, "PATCH", "settings", json={"duplicate_names": "reject", "wrong_key_status": 200})
     assert (changed["duplicate_names"], changed["wrong_key_status"]) == ("reject", 200)
     assert client.studio.settings.duplicate_names == "reject"

@@ -161,7 +161,7 @@ class TestMappedResults:
         for dataset, more in (("one", {}), ("two", {"c": "1"})):
             (item,) = studio.items(dataset)
             assert [file.name for file in item.files] == ["x", "y"]
-            given = {key: value for key, value in item.metadata.items() if not key.startswith("airflow_ei_")}
+            given = {key: value for key, value in item.metadata.items() if not key.startswith("airflow_ei")}
             assert given == {"a": "1.10", "b": "1.10", **more}
 
     def test_metadata_that_contradict_each_other(self, studio: EmulatorServer, run: RunDag, recording: Path) -> None:

@@ -155,10 +155,7 @@ def _render(
     env = template.environment
     values: Any = copy.copy(context)  # not a dict of it: that would evaluate what Airflow keeps lazy
     values.update((name, value) for name, value in template.globals.items() if name not in values)
-    try:
-        nodes = list(template.root_render_func(env.context_class(env, values, template.name, template.blocks)))
-    except Exception:
-        env.handle_exception()  # so that the traceback leads into the template
+    nodes = list(template.root_render_func(env.context_class(env, values, template.name, template.blocks)))
     if collections and len(nodes) == 1 and _is_collection(nodes[0]):
         return evaluated(field, nodes[0])
     text = "".join(map(str, nodes))

@@ -17,7 +17,7 @@ from airflow_provider_ei.hooks.connection import (
     is_loopback,
     read_connection,
 )
-from airflow_provider_ei.hooks.lineage import collect, places_of, places_of_sync
+from airflow_provider_ei.hooks.lineage import report_lineage, source_uris, sync_source_uris
 from airflow_provider_ei.hooks.stores import open_store
 
 # requests, pydantic and the rest are imported where they are used: a DAG file that only declares tasks is parsed every
@@ -255,7 +255,7 @@ class EdgeImpulseHook(BaseHook):
         )
         result = ItemUpload(self.client, organization_id, wanted, checked_if_exists).run()
         log.info("Data item %r (id %d): %s.", result["name"], result["data_id"], result["outcome"])
-        collect(self, places_of(files), organization_id, wanted.dataset)
+        report_lineage(self, source_uris(files), organization_id, wanted.dataset)
         return result
 
     def sync_dataset(
@@ -329,7 +329,7 @@ class EdgeImpulseHook(BaseHook):
         )
         summary = sync.run(dry_run=dry_run)
         if not dry_run:
-            collect(self, places_of_sync(source, items), summary["organization_id"], summary["dataset"])
+            report_lineage(self, sync_source_uris(source, items), summary["organization_id"], summary["dataset"])
         return summary
 
     def plan_shards(self, shards: int | str, **arguments: Any) -> list[Shard]:

@@ -73,10 +73,10 @@ def changed(studio: EmulatorServer) -> list[str | None]:
 
 
 class TestDeclaration:
-    def test_every_argument_but_metadata_is_a_template_field(self) -> None:
+    def test_every_argument_is_a_template_field(self) -> None:
         constructors = (EdgeImpulseSyncDatasetOperator.__init__, EdgeImpulseOperator.__init__)
         arguments = {name for each in constructors for name in signature(each).parameters} - {"self", "kwargs"}
-        assert set(EdgeImpulseSyncDatasetOperator.template_fields) == arguments - {"metadata"}
+        assert set(EdgeImpulseSyncDatasetOperator.template_fields) == arguments
 
     def test_nothing_is_looked_at_before_rendering(self) -> None:
         EdgeImpulseSyncDatasetOperator(task_id="sync", dataset="", workers="{{ x }}", dry_run="{{ y }}", delete="z")
@@ -104,7 +104,6 @@ class TestUpstream:
         assert {json.loads(item.metadata["airflow_ei"])["sync"] for item in studio.items("d")} == {"mine"}
 
     def test_metadata_make_the_task_wait_for_theirs(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
-        """They are no template field, so Airflow does not see to it by itself."""
         done = run(f"""
             @dag(schedule=None)
             def waits():
@@ -475,7 +474,7 @@ class TestTaskGroup:
         assert second.states == {
             "subject": ["success"],
             f"{self.GROUP}.plan": ["success"],
-            f"{self.GROUP}.sync_shard": ["skipped"],
+            f"{self.GROUP}.sync_shard": ["success"],
             f"{self.GROUP}.finish": ["success"],
         }
         assert second.returned[f"{self.GROUP}.finish"][0]["unchanged"] == 12

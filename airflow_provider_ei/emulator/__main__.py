@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         ("wrong_key_status", "HTTP status for a wrong key"),
         ("metadata_update", "whether an update replaces an item's metadata or merges into it"),
         ("file_names", "how the bytes of uploaded files' names are decoded"),
+        ("archive", "what the download of a whole item is"),
     ):
         ways = CHOICES[name]
         parser.add_argument(

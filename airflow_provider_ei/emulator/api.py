@@ -246,6 +246,8 @@ class Api:
             left = download.size
             while left:
                 chunk = await loop.run_in_executor(self._executor, stream.read, min(left, CHUNK_BYTES))
+                if not chunk:
+                    raise EOFError("the file on disk is shorter than it was")
                 left -= len(chunk)
                 yield chunk
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from airflow_provider_ei.emulator.filter_sql import install_functions
 from airflow_provider_ei.emulator.uploads import UploadFolder
 
 DEFAULT_BUCKET = "Internal datasets"
@@ -83,6 +84,7 @@ class Database:
 
     def _prepare(self) -> None:
         self.connection.row_factory = sqlite3.Row
+        install_functions(self.connection)
         # EXCLUSIVE keeps off a second emulator, which would clear away the uploads arriving at this one.
         # The data survive the process; a stand-in need not survive a power cut too, hence no syncing.
         for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = OFF"):

@@ -6,9 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from airflow_provider_ei.emulator.catalog import EVERYTHING
 from airflow_provider_ei.emulator.faults import Fault, FaultQueue
-from airflow_provider_ei.emulator.filters import Condition
+from airflow_provider_ei.emulator.filter_sql import EVERYTHING, Condition
 from airflow_provider_ei.emulator.operations import OPERATION_IDS
 from airflow_provider_ei.emulator.records import StoredItem, StoreError
 from airflow_provider_ei.emulator.request_log import RequestLog, RequestRecord

@@ -10,12 +10,14 @@ DuplicateNames = Literal["new_id", "reject", "merge"]
 WrongKeyStatus = Literal[401, 403, 200]
 MetadataUpdate = Literal["replace", "merge"]
 FileNames = Literal["utf8", "latin1"]
+Archive = Literal["zip", "tar"]
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "duplicate_names": get_args(DuplicateNames),
     "wrong_key_status": get_args(WrongKeyStatus),
     "metadata_update": get_args(MetadataUpdate),
     "file_names": get_args(FileNames),
+    "archive": get_args(Archive),
 }
 """The switches that choose between named ways, with their ways; the first one is the default."""
 
@@ -34,6 +36,8 @@ class EmulatorSettings:
     :param wrong_key_status: HTTP status for a wrong key; the body is ``success: false`` each time.
     :param metadata_update: whether an update of an item replaces its metadata or merges into it.
     :param file_names: how the bytes of an uploaded file's name are decoded.
+    :param archive: what the download of a whole item is: a ZIP, as the contract says, or a tar with the files below
+        the item's bucket path, as the newest official command line expects.
     :param latency_seconds: added to every API request.
     :raises ValueError: for a value that is none of a switch's ways, also on later assignment.
     """
@@ -44,6 +48,7 @@ class EmulatorSettings:
     wrong_key_status: WrongKeyStatus = 401
     metadata_update: MetadataUpdate = "replace"
     file_names: FileNames = "utf8"
+    archive: Archive = "zip"
     latency_seconds: float = 0.0
 
     def __setattr__(self, name: str, value: Any) -> None:

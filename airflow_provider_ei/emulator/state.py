@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from airflow_provider_ei.emulator.catalog import EVERYTHING, Catalog
-from airflow_provider_ei.emulator.filters import Condition
+from airflow_provider_ei.emulator.catalog import Catalog
+from airflow_provider_ei.emulator.filter_sql import EVERYTHING, Condition
 from airflow_provider_ei.emulator.records import StoredItem
 
 

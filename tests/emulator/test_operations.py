@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -168,22 +166,6 @@ def test_files_are_added_and_replaced(client: Client, data_dir: Path) -> None:
     assert client.studio.read_file(item_id, "b") == b"kept"
     assert client.call("POST", f"/data/{item_id}/add", files=[("files[]", ("b", b"new too"))])["success"]
     assert len(list((data_dir / "uploads").iterdir())) == 2, "nothing needs the first upload any longer"
-
-
-def test_downloads(client: Client) -> None:
-    item_id = client.add_id(
-        "réglage", files=[("x/a.csv", b"1,2\n", "text/csv"), ("../../é\r\n.bin", b"\x00\xff"), ("empty", b"")]
-    )
-    one = client.send("GET", f"/data/{item_id}/files/download", params={"fileName": "x/a.csv"})
-    assert (one.content, one.headers["content-type"]) == (b"1,2\n", "text/csv")
-    whole = client.send("GET", f"/data/{item_id}/download")
-    assert whole.headers["content-type"] == "application/zip"
-    archive = zipfile.ZipFile(io.BytesIO(whole.content))
-    assert archive.testzip() is None
-    assert archive.namelist() == ["x/a.csv", "é\r\n.bin", "empty"]
-    assert archive.read("é\r\n.bin") == b"\x00\xff"
-    assert not client.send("GET", f"/data/{item_id}/files/download", params={"fileName": "b"}).json()["success"]
-    assert not client.send("GET", f"/data/{item_id}/files/download").json()["success"]
 
 
 @pytest.mark.parametrize("item_id", ["99", "9" * 30])

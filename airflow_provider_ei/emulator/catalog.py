@@ -135,7 +135,10 @@ class Catalog:
     def _open(self, row: sqlite3.Row) -> BinaryIO:
         if row["size"] == 0:  # an upload of empty files only has nothing on disk
             return BytesIO()
-        return self._database.uploads.open(row["upload"], row["offset"])
+        try:
+            return self._database.uploads.open(row["upload"], row["offset"])
+        except OSError:
+            raise StoreError(f"The bytes of {row['name']!r} are no longer in the data directory") from None
 
     def _selected(self, row: sqlite3.Row, condition: Condition, files_limit: int | None) -> StoredItem:
         files = () if files_limit == 0 else tuple(map(_file, self._files(row["id"], condition, files_limit)))

@@ -32,7 +32,8 @@ _WORKERS = 8
 class Running:
     """A server that accepts connections, and everything that has to be given back at its end.
 
-    :raises OSError: if the address cannot be used, or the certificate cannot be read.
+    :raises OSError: if the address cannot be used, the certificate cannot be read, or ``data_dir`` is not the emulator's
+        own.
     :raises sqlite3.OperationalError: if another emulator uses the data directory.
     """
 

@@ -20,7 +20,7 @@ class Store(Catalog):
     """The items, datasets and buckets of the organization. Each change is one transaction."""
 
     def __init__(self, data_dir: Path) -> None:
-        """:raises sqlite3.OperationalError: if another emulator uses the folder."""
+        """Open the data directory: see :class:`Database`."""
         super().__init__(Database(data_dir))
 
     def close(self) -> None:

@@ -167,6 +167,7 @@ def test_an_item_that_changes_comes_to_the_top(client: Client) -> None:
 
 
 def test_reset_forgets_data_requests_and_faults(client: Client, data_dir: Path, until: Until) -> None:
+    client.studio.add_bucket("other")
     client.add(bucketName="other")
     client.studio.order(Fault(operation="addOrganizationDataItem", kind="store_late", delay_seconds=0.1))
     with pytest.raises(requests.ConnectionError):

@@ -30,8 +30,9 @@ def test_another_organization_is_refused(client: Client) -> None:
     assert "2" in response.json()["error"]
 
 
-def test_buckets_get_an_id_when_first_named(client: Client) -> None:
+def test_items_go_to_the_organization_s_buckets(client: Client) -> None:
     assert [bucket["bucket"] for bucket in client.get("/buckets")["buckets"]] == ["Internal datasets"]
+    assert client.studio.add_bucket("my-bucket") == client.studio.add_bucket("my-bucket") == 2
     client.add("a", bucketName="my-bucket")
     client.add("b", bucketName="my-bucket", bucketPath="plant/7/")
     client.add("c", bucketId="2")
@@ -45,10 +46,25 @@ def test_buckets_get_an_id_when_first_named(client: Client) -> None:
     assert items[1]["files"][0]["bucketPath"] == "plant/7/a.csv"
 
 
-def test_an_unknown_bucket_id_is_refused(client: Client) -> None:
-    assert not client.add(bucketId="7")["success"]
-    assert not client.add(bucketId="seven")["success"]
-    assert client.names() == []
+@pytest.mark.parametrize(
+    "bucket",
+    [
+        {"bucketId": "7"},
+        {"bucketId": "seven"},
+        {"bucketName": "Internal dataset"},
+        {"bucketName": "internal datasets"},
+        {"bucketName": " "},
+    ],
+)
+def test_a_bucket_that_does_not_exist_is_refused(
+    client: Client, data_dir: Path, bucket: dict[str, str]
+) -> None:
+    answer = client.add(**bucket)
+    assert not answer["success"]
+    assert next(iter(bucket.values())) in answer["error"] or "bucketId" in answer["error"]
+    assert (client.studio.state()["datasets"], list((data_dir / "uploads").iterdir())) == ([], [])
+    assert len(client.get("/buckets")["buckets"]) == 1
+    assert "'Internal datasets'" in client.add(bucketName="b")["error"], "it names those that exist"
 
 
 def test_adding_an_item_creates_its_dataset(client: Client) -> None:

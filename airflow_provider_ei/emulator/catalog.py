@@ -120,9 +120,7 @@ class Catalog:
                 return _file(row), self._open(row)
         raise StoreError(f"Data item {item_id} has no file {name!r}")
 
-    def open_files(
-        self, item_id: int, condition: Condition = EVERYTHING
-    ) -> Iterator[tuple[StoredFile, BinaryIO]]:
+    def open_files(self, item_id: int, condition: Condition = EVERYTHING) -> Iterator[tuple[StoredFile, BinaryIO]]:
         """The files of an item that a condition selects, and their bytes, one by one.
 
         Each stream is closed when the next one opens. Nothing can change while this is read to its end.

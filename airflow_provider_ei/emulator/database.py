@@ -72,9 +72,7 @@ class Database:
         folder = DataDir(data_dir)
         self.lock = threading.RLock()
         # Transactions are begun and ended by change() alone, hence no isolation level.
-        self.connection = sqlite3.connect(
-            folder.database, timeout=0, isolation_level=None, check_same_thread=False
-        )
+        self.connection = sqlite3.connect(folder.database, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(folder)
             self.uploads = UploadFolder(folder.uploads)

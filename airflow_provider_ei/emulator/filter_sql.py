@@ -8,7 +8,7 @@ As in JavaScript, from which the dialect comes:
 - Metadata holds text, but the documentation compares it with numbers (``metadata->ei_check = 1``): text that reads as
   that number equals it. ``label`` is the metadata key of that name.
 - A condition on ``file_name`` holds for single files: it selects the items with at least one such file, and of their
-  files only those. ``file_names CONTAINS 'x'`` asks for an item with a file of exactly that name, and for all its files.
+  files only those. ``file_names CONTAINS 'x'`` selects the items with a file of exactly that name, and all their files.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ _METADATA = (
     " ORDER BY pair.key LIMIT 1)"
 )
 _HAS_FILE = "EXISTS (SELECT 1 FROM files AS named WHERE named.item_id = items.id AND named.name = ?)"
-_ONE_OF_ITS_FILES = (
-    "EXISTS (SELECT 1 FROM (SELECT 1) LEFT JOIN files ON files.item_id = items.id WHERE {condition})"
-)
+_ONE_OF_ITS_FILES = "EXISTS (SELECT 1 FROM (SELECT 1) LEFT JOIN files ON files.item_id = items.id WHERE {condition})"
 _NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
 _TRUE, _FALSE = "1", "0"
 

@@ -79,6 +79,11 @@ def list_organizations(call: Call) -> Answer:
     return {"organizations": [answers.organization(call.settings.organization_id)]}
 
 
+def list_projects(call: Call) -> Answer:
+    """``listProjects``: refused, as the key is an organization's. The official clients tell keys apart by that."""
+    raise StoreError("Invalid API key: this is the key of an organization, not of a project")
+
+
 def get_organization_info(call: Call) -> Answer:
     """``getOrganizationInfo``."""
     return answers.organization_info(call.settings.organization_id, call.store.datasets())
@@ -237,6 +242,7 @@ _DATASET = _ORGANIZATION + "/dataset/{dataset}"
 
 OPERATIONS = (
     Operation("listOrganizations", "GET", "/organizations", list_organizations),
+    Operation("listProjects", "GET", "/projects", list_projects),
     Operation("getOrganizationInfo", "GET", _ORGANIZATION, get_organization_info),
     Operation("listOrganizationBuckets", "GET", f"{_ORGANIZATION}/buckets", list_buckets),
     Operation("listOrganizationData", "GET", f"{_ORGANIZATION}/data", list_data),

@@ -79,7 +79,7 @@ def _check(name: str, value: Any) -> None:
         if isinstance(value, bool) or value not in CHOICES[name]:
             raise ValueError(f"{name} must be one of {', '.join(map(str, CHOICES[name]))}")
     elif name == "latency_seconds":
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-            raise ValueError("latency_seconds must be a number of seconds, 0 or more")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e9:
+            raise ValueError("latency_seconds must be a number of seconds, from 0 to 1e9")
     elif name == "api_key" and not value:
         raise ValueError("api_key must not be empty")

@@ -70,9 +70,7 @@ FOREIGN: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("layout", FOREIGN.values(), ids=FOREIGN)
-def test_a_folder_of_somebody_else_is_refused_and_left_alone(
-    data_dir: Path, layout: Callable[[Path], object]
-) -> None:
+def test_a_folder_of_somebody_else_is_refused_and_left_alone(data_dir: Path, layout: Callable[[Path], object]) -> None:
     layout(data_dir)
     before = snapshot(data_dir)
     with pytest.raises(DataDirError) as refused:
@@ -146,7 +144,9 @@ def test_only_uploads_that_nothing_needs_are_removed(own: Path, tmp_path: Path) 
     left = [used.name[:-1] + digit for digit in "0123456789abcdef" if used.name[-1] != digit]
     for name in left[:3]:
         (uploads / name).write_bytes(b"left by a crash")
-    write(uploads, **{name: b"mine" for name in ["notes", "ab" * 16, used.name + "x", used.name.upper(), "_dot_hidden"]})
+    write(
+        uploads, **{name: b"mine" for name in ["notes", "ab" * 16, used.name + "x", used.name.upper(), "_dot_hidden"]}
+    )
     (uploads / left[3]).mkdir()
     (uploads / left[4]).symlink_to(tmp_path)
     write(uploads / left[5], inner=b"mine")

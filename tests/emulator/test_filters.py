@@ -265,7 +265,26 @@ def test_nothing_leaks_into_the_sql(store: Store) -> None:
 
 
 WORDS = ["name", "file_name", "metadata->n", "created", "'", "''", "\\'", "'a'", "(", ")", "=", "<", "NOT", "AND", "OR"]
-WORDS += ["IN", "LIKE", "CONTAINS", "DATE", "--", "\n", ",", "1", "-", ".", "{", "}", "?", "\0", "é", "->", "label", "%"]
+WORDS += [
+    "IN",
+    "LIKE",
+    "CONTAINS",
+    "DATE",
+    "--",
+    "\n",
+    ",",
+    "1",
+    "-",
+    ".",
+    "{",
+    "}",
+    "?",
+    "\0",
+    "é",
+    "->",
+    "label",
+    "%",
+]
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join) | st.text(max_size=40))
@@ -392,7 +411,11 @@ def test_filters_work_on_listings_and_single_items(client: Client) -> None:
     assert [[file["name"] for file in item["files"]] for item in files["data"]] == [["y.csv"]]
     assert (files["totalDataItemCount"], files["totalFileCount"], files["totalFileSize"]) == (1, 1, 1)
     item = client.get(f"/data/{item_id}", filter="file_name LIKE '%.png' -- labels a,b")["data"]
-    assert ([file["name"] for file in item["files"]], item["totalFileCount"], item["totalFileSize"]) == (["x.png"], 1, 3)
+    assert ([file["name"] for file in item["files"]], item["totalFileCount"], item["totalFileSize"]) == (
+        ["x.png"],
+        1,
+        3,
+    )
     assert "filter" in client.get(f"/data/{item_id}", filter="name = 'b'")["error"]
     assert "colour" in client.get(f"/data/{item_id}", filter="colour = 'red'")["error"]
 

@@ -183,6 +183,7 @@ def _item(row: sqlite3.Row, files: tuple[StoredFile, ...]) -> StoredItem:
         file_count=row["file_count"],
         total_size=row["total_size"],
         revision=row["revision"],
+        changed=row["changed"],
         files=files,
     )
 

@@ -40,8 +40,12 @@ CREATE TABLE IF NOT EXISTS items (
     last_file TEXT NOT NULL,
     file_count INTEGER NOT NULL DEFAULT 0,
     total_size INTEGER NOT NULL DEFAULT 0,
-    revision INTEGER NOT NULL
+    revision INTEGER NOT NULL,
+    changed TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 );
+CREATE TRIGGER IF NOT EXISTS items_changed AFTER UPDATE OF revision ON items BEGIN
+    UPDATE items SET changed = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = new.id;
+END;
 CREATE INDEX IF NOT EXISTS items_by_name ON items (dataset, name);
 CREATE INDEX IF NOT EXISTS items_by_revision ON items (revision);
 CREATE TABLE IF NOT EXISTS files (

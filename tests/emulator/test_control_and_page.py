@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -182,6 +183,45 @@ def test_an_item_that_changes_comes_to_the_top(client: Client) -> None:
     client.call("POST", f"/data/{first}/add", files=[("files[]", ("b", b""))])
     (dataset,) = client.studio.state()["datasets"]
     assert [item["name"] for item in dataset["items"]] == ["first", "second"]
+
+
+def test_items_are_in_the_order_of_the_time_that_the_page_shows(client: Client, until: Until) -> None:
+    ids = [client.add_id(f"item {number}") for number in range(3)]
+    changes = [
+        lambda: client.call("POST", f"/data/{ids[1]}", json={"metadata": {"a": "b"}}),
+        lambda: client.call("POST", f"/data/{ids[0]}/add", files=[("files[]", ("b", b""))]),
+        lambda: client.call("DELETE", f"/data/{ids[0]}/download", params={"fileName": "b"}),
+        lambda: client.call("POST", f"/data/{ids[2]}", json={"name": "other"}),
+        lambda: client.call("POST", "/dataset/vibration", json={"dataset": "elsewhere"}),
+    ]
+    for change in changes:
+        before = {item.id: item for item in client.studio.items()}
+        started = datetime.now(UTC).isoformat(timespec="milliseconds")
+        until(lambda: datetime.now(UTC).isoformat(timespec="milliseconds") > started)  # noqa: B023
+        assert change()["success"]
+        (dataset,) = client.studio.state()["datasets"]
+        times = [item["changed"] for item in dataset["items"]]
+        assert times == sorted(times, reverse=True)
+        assert times[0] > started.replace("+00:00", "Z") > before[dataset["items"][0]["id"]].changed
+        for item in dataset["items"]:
+            assert item["created"] == before[item["id"]].created
+            assert (item["changed"] == before[item["id"]].changed) == (item["revision"] == before[item["id"]].revision)
+    page = requests.get(client.studio.page_url).text
+    assert "moment(item.changed)" in page
+
+
+def test_large_values_of_metadata_are_cut_for_the_page(client: Client) -> None:
+    metadata = {"short": "x" * 300, "long": "é" * 301, "huge": "x" * 1_000_000}
+    client.add(metadata=metadata)
+    cut = control(client, "GET", "state?characters=300")["datasets"][0]["items"][0]["metadata"]
+    assert cut == {
+        "short": "x" * 300,
+        "long": "é" * 300 + "… (301 characters)",
+        "huge": "x" * 300 + "… (1,000,000 characters)",
+    }
+    assert len(json.dumps(control(client, "GET", "state"))) < 20_000
+    assert client.studio.state()["datasets"][0]["items"][0]["metadata"] == metadata
+    assert "characters: CHARACTERS" in requests.get(client.studio.page_url).text
 
 
 def test_reset_forgets_data_requests_and_faults(client: Client, data_dir: Path, until: Until) -> None:

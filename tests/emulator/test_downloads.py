@@ -76,7 +76,7 @@ def test_any_names_can_be_unpacked(names: list[str]) -> None:
 
 def test_ten_thousand_names_that_collide_are_told_apart() -> None:
     member_names = MemberNames()
-    assert len({member_names.add("/" * number + "a") for number in range(10_000)}) == 10_000
+    assert len({member_names.add("/" * (number % 3) + "a") for number in range(10_000)}) == 10_000
 
 
 def test_a_switch_makes_it_a_tar_below_the_bucket_path(client: Client) -> None:

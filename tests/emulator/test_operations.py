@@ -10,13 +10,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .conftest import Client
+from airflow_provider_ei.emulator.operations import OPERATIONS
+
+from .conftest import Client, Contract
 
 
 def test_the_key_s_organization_is_listed(client: Client) -> None:
     answer = client.session.get(f"{client.studio.url}/api/organizations").json()
     client._contract.check("listOrganizations", answer)
     assert [organization["id"] for organization in answer["organizations"]] == [1]
+
+
+def test_every_operation_is_one_of_the_contract(contract: Contract) -> None:
+    assert {(each.id, each.method, f"/api{each.path}") for each in OPERATIONS} <= contract.operations
 
 
 def test_organization_info_tells_of_the_datasets(client: Client) -> None:

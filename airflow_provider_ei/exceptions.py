@@ -7,15 +7,29 @@ Airflow does not spend a task's retries on it, and let a passing one through, so
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_ei.redaction import safe_text
+
 
 class EdgeImpulseError(Exception):
-    """Anything that this package raises on its own account."""
+    """Anything that this package raises on its own account.
+
+    Its text shows no secret and no control character, whatever it was made of.
+    """
 
     #: True when the same call fails again however often it is tried.
     permanent: bool = False
+
+    def __init__(self, message: object = "", *args: object) -> None:
+        super().__init__(safe_text(message) if isinstance(message, str) else message, *args)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is otherwise made again by calling its class with nothing but its text, which fails for a
+        # class that needs more, and loses what the text does not say.
+        return copyreg.__newobj__, (type(self), *self.args), vars(self) or None  # type: ignore[attr-defined]
 
 
 class EdgeImpulseConfigError(EdgeImpulseError):
@@ -100,6 +114,10 @@ class EdgeImpulseRefusedError(EdgeImpulseServiceError):
     permanent = True
 
 
+class EdgeImpulseTooLargeError(EdgeImpulseRefusedError):
+    """413: the request is larger than the service, or a proxy before it, takes. A smaller one may pass."""
+
+
 class EdgeImpulseNotFoundError(EdgeImpulseRefusedError):
     """404: no such organization, dataset or data item, or the connection's host is not Edge Impulse Studio."""
 
@@ -138,3 +156,7 @@ class EdgeImpulseUnavailableError(EdgeImpulseServiceError):
 
 class EdgeImpulseAnswerError(EdgeImpulseServiceError):
     """The answer arrived with a 2xx but is not what the API promises: no JSON, a field missing, a short listing."""
+
+
+class EdgeImpulseLargeAnswerError(EdgeImpulseAnswerError):
+    """The answer is larger than this client reads. Ask for less at once; the same request is not tried again."""

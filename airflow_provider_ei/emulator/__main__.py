@@ -65,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
         ("wrong_key_status", "HTTP status for a wrong key"),
         ("metadata_update", "whether an update replaces an item's metadata or merges into it"),
         ("file_names", "how the bytes of uploaded files' names are decoded"),
+        ("file_folders", "whether uploaded files keep the folders of their names"),
+        ("file_quotes", "whether %%22 in uploaded files' names becomes a quote"),
+        ("trailing_backslash", "whether a file is stored whose name ends with a backslash"),
+        ("name_form", "the form in which names of items, datasets and files are stored"),
+        ("listing_order", "the order in which items are listed"),
+        ("listing_offset", "whether a listing begins at the offset that is asked for"),
         ("archive", "what the download of a whole item is"),
     ):
         ways = CHOICES[name]
@@ -75,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
             default=getattr(defaults, name),
             help=help_text,
         )
+    parser.add_argument(
+        "--listing-totals",
+        action=argparse.BooleanOptionalAction,
+        default=defaults.listing_totals,
+        help="whether a listing tells how many items there are",
+    )
     return parser
 
 

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from airflow_provider_ei.emulator.database import Database
 from airflow_provider_ei.emulator.filter_sql import EVERYTHING, Condition
@@ -19,7 +19,17 @@ from airflow_provider_ei.emulator.records import (
     StoreError,
     Totals,
 )
+from airflow_provider_ei.emulator.settings import ListingOrder
 
+ItemOrder = ListingOrder | Literal["changed"]
+"""The order of items: a listing's, or those changed last first."""
+
+_ORDERS: dict[ItemOrder, str] = {
+    "oldest": "items.id",
+    "newest": "items.id DESC",
+    "name": "items.name, items.id",
+    "changed": "items.revision DESC, items.id DESC",
+}
 _ITEMS = "items JOIN buckets ON buckets.id = items.bucket_id"
 _DATASETS = """
     SELECT datasets.*, buckets.name AS bucket_name,
@@ -68,17 +78,16 @@ class Catalog:
         limit: int | None = None,
         offset: int = 0,
         files_limit: int | None = None,
-        newest_first: bool = False,
+        order: ItemOrder = "oldest",
     ) -> list[StoredItem]:
-        """The items that meet a condition, with their files that it selects; by id, or those changed last first.
+        """The items that meet a condition, with their files that it selects.
 
         :param files_limit: how many files of each item to read; none means all.
         """
-        order = "items.revision DESC, items.id DESC" if newest_first else "items.id"
         with self._database.lock:
             rows = self._query(
                 f"SELECT items.*, buckets.name AS bucket_name FROM {_ITEMS} WHERE {condition.sql}"
-                f" ORDER BY {order} LIMIT ? OFFSET ?",
+                f" ORDER BY {_ORDERS[order]} LIMIT ? OFFSET ?",
                 (*condition.values, _sql_limit(limit), offset),
             )
             return [self._selected(row, condition, files_limit) for row in rows]

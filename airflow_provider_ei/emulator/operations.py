@@ -13,6 +13,7 @@ from airflow_provider_ei.emulator.arguments import Arguments, metadata_text
 from airflow_provider_ei.emulator.downloads import Download, download_file, download_item
 from airflow_provider_ei.emulator.filter_sql import EVERYTHING, Condition, FilterError
 from airflow_provider_ei.emulator.filters import parse_filter
+from airflow_provider_ei.emulator.names import stored_name
 from airflow_provider_ei.emulator.records import StoreError
 from airflow_provider_ei.emulator.settings import EmulatorSettings
 from airflow_provider_ei.emulator.store import Store
@@ -104,8 +105,7 @@ def list_data(call: Call) -> Answer:
     items = call.store.items(condition, **_page(call), files_limit=0)
     return {
         "data": [answers.item_summary(item) for item in items],
-        "totalFileCount": totals.files,
-        "totalDataItemCount": totals.items,
+        **_totals(call, totalFileCount=totals.files, totalDataItemCount=totals.items),
     }
 
 
@@ -120,17 +120,15 @@ def list_files(call: Call) -> Answer:
     items = call.store.items(condition, **_page(call))
     return {
         "data": [answers.item_with_files(item) for item in items],
-        "totalFileSize": totals.size,
-        "totalFileCount": totals.files,
-        "totalDataItemCount": totals.items,
+        **_totals(call, totalFileSize=totals.size, totalFileCount=totals.files, totalDataItemCount=totals.items),
     }
 
 
 def add_item(call: Call) -> Answer:
     """``addOrganizationDataItem``."""
     item_id = call.store.add_item(
-        call.fields.required_text("name"),
-        call.fields.required_text("dataset"),
+        _name(call, "name"),
+        _name(call, "dataset"),
         metadata_text(call.fields.required_text("metadata")),
         _files(call),
         duplicate_names=call.settings.duplicate_names,
@@ -156,8 +154,8 @@ def update_item(call: Call) -> Answer:
     """``updateOrganizationDataItem``."""
     call.store.update_item(
         _data_id(call),
-        name=call.fields.text("name"),
-        dataset=call.fields.text("dataset"),
+        name=_name(call, "name") if call.fields.text("name") else None,
+        dataset=_name(call, "dataset") if call.fields.text("dataset") else None,
         metadata=call.fields.metadata("metadata"),
         metadata_update=call.settings.metadata_update,
     )
@@ -188,7 +186,7 @@ def get_file(call: Call) -> Answer:
 
 def add_dataset(call: Call) -> Answer:
     """``addOrganizationDataset``."""
-    return {"id": call.store.add_dataset(call.fields.dataset(complete=True))}
+    return {"id": call.store.add_dataset(_dataset(call, complete=True))}
 
 
 def get_dataset(call: Call) -> Answer:
@@ -198,7 +196,7 @@ def get_dataset(call: Call) -> Answer:
 
 def update_dataset(call: Call) -> Answer:
     """``updateOrganizationDataset``."""
-    call.store.update_dataset(call.path["dataset"], call.fields.dataset(complete=False))
+    call.store.update_dataset(call.path["dataset"], _dataset(call, complete=False))
     return {}
 
 
@@ -207,8 +205,21 @@ def _data_id(call: Call) -> int:
     return min(int(call.path["dataId"][:19]), 2**63 - 1)
 
 
+def _name(call: Call, field: str) -> str:
+    """The name as it is stored."""
+    name = stored_name(call.fields.required_text(field), call.settings.name_form)
+    if not name:
+        raise StoreError(f"Missing {field}")
+    return name
+
+
+def _dataset(call: Call, *, complete: bool) -> dict[str, Any]:
+    dataset = call.fields.dataset(complete=complete)
+    return {**dataset, "dataset": _name(call, "dataset")} if "dataset" in dataset else dataset
+
+
 def _files(call: Call) -> Upload:
-    if call.upload is None or not call.upload.files:
+    if call.upload is None or not (call.upload.files or call.upload.dropped):
         raise StoreError("Missing files[]")
     return call.upload
 
@@ -233,7 +244,16 @@ def _filter_of_one(call: Call) -> Condition:
 
 
 def _page(call: Call) -> dict[str, Any]:
-    return {"limit": call.query.count("limit"), "offset": call.query.count("offset") or 0}
+    offset = call.query.count("offset") or 0
+    return {
+        "limit": call.query.count("limit"),
+        "offset": 0 if call.settings.listing_offset == "ignored" else offset,
+        "order": call.settings.listing_order,
+    }
+
+
+def _totals(call: Call, **totals: int) -> dict[str, int]:
+    return totals if call.settings.listing_totals else {}
 
 
 _ORGANIZATION = "/organizations/{organizationId}"

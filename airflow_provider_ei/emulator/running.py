@@ -6,9 +6,11 @@ import asyncio
 import socket
 import tempfile
 import threading
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -30,6 +32,7 @@ _KEEP_ALIVE_SECONDS = 600
 _GRACE_SECONDS = 0.5
 _MAX_HEAD_BYTES = 256 << 10
 _WORKERS = 8
+_FLUSH_SECONDS = 60
 
 
 class Running:
@@ -61,10 +64,10 @@ class Running:
             resources.callback(self.store.close)
             executor = resources.enter_context(ThreadPoolExecutor(_WORKERS, "emulator-worker"))
             connections = Connections()
-            api = Api(self.store, settings, faults, log, connections, executor)
-            control = Control(self.store, settings, faults, log, api, executor)
+            self.api = Api(self.store, settings, faults, log, connections, executor)
+            control = Control(self.store, settings, faults, log, self.api, executor)
             application = Starlette(
-                routes=[*page_routes(settings), *control.routes(), Mount("/v1/api", app=api)],
+                routes=[*page_routes(settings), *control.routes(), Mount("/v1/api", app=self.api)],
                 exception_handlers=EXCEPTION_HANDLERS,
             )
             application.router.redirect_slashes = False
@@ -83,7 +86,7 @@ class Running:
                 ssl_keyfile=keyfile,
             )
             config.load()
-            self._server = _Server(config, api, connections)
+            self._server = _Server(config, self.api, connections)
             self._thread = threading.Thread(
                 target=self._server.run, args=([listener],), name="edge-impulse-emulator", daemon=True
             )
@@ -92,6 +95,10 @@ class Running:
                 if not self._thread.is_alive():
                     raise RuntimeError("the emulator's server did not start")
             self._resources = resources.pop_all()
+
+    def flush_late(self) -> None:
+        """Carry out now what ``store_late`` faults have put off; not to be called from the server's own thread."""
+        self._server.run_in_loop(self.api.flush_late())
 
     def stop(self) -> None:
         """Stop the server and give everything back."""
@@ -108,6 +115,10 @@ class _Server(uvicorn.Server):
         self.accepting = threading.Event()
         self._api = api
         self._connections = connections
+
+    def run_in_loop(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for what the server's thread is to do; called from another thread."""
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(_FLUSH_SECONDS)
 
     def stop(self) -> None:
         """Ends the server; called from another thread."""

@@ -27,7 +27,7 @@ def describe(
     """
     version = catalog.version
     condition = Condition("instr(lower(items.name), lower(?)) > 0", (search,)) if search else EVERYTHING
-    items = catalog.items(condition, limit=items_limit, files_limit=files_limit, newest_first=True)
+    items = catalog.items(condition, limit=items_limit, files_limit=files_limit, order="changed")
     shown: dict[str, list[dict[str, Any]]] = {}
     for item in items:
         shown.setdefault(item.dataset, []).append(_item(item, characters_limit))

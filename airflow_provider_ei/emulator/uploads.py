@@ -38,11 +38,15 @@ class ReceivedFile:
 
 
 class Upload:
-    """Where the files of one request go as they arrive. Not for several threads at a time."""
+    """Where the files of one request go as they arrive. Not for several threads at a time.
+
+    :ivar dropped: how many files of the request a switch has dropped.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.files: list[ReceivedFile] = []
+        self.dropped = 0
         self._out: BinaryIO | None = None
         self._end = 0
         self._begin = 0

@@ -42,9 +42,9 @@ class Condition:
 
     def is_met(self, items: Sequence[DataItem], now: datetime) -> bool:
         """Whether these data items are what is waited for. One that is being uploaded does not count."""
-        from airflow_provider_ei.sync.metadata import PENDING, Marks
+        from airflow_provider_ei.sync.item_state import ItemState
 
-        complete = [item for item in items if Marks.of(item.metadata).state != PENDING]
+        complete = [item for item in items if (state := ItemState.of(item)) is None or state.complete]
         if len(complete) < self.at_least or len(complete) < len(items):
             return False
         return all((now - item.created).total_seconds() >= self.quiet_seconds for item in items)

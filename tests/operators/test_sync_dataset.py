@@ -63,7 +63,7 @@ def names(studio: EmulatorServer) -> list[str]:
 
 def metadata(studio: EmulatorServer) -> dict[str, dict[str, str]]:
     return {
-        item.name: {key: value for key, value in item.metadata.items() if not key.startswith("airflow_ei_")}
+        item.name: {key: value for key, value in item.metadata.items() if key != "airflow_ei"}
         for item in studio.items("d")
     }
 
@@ -101,7 +101,7 @@ class TestUpstream:
         assert done.states == {"etl": ["success"], "sync": ["success"]}
         assert done.returned["sync"][0]["changed"] == NAMES
         assert metadata(studio) == {name: {"rate": "100", "own": name} for name in NAMES}
-        assert {item.metadata["airflow_ei_sync"] for item in studio.items("d")} == {"mine"}
+        assert {json.loads(item.metadata["airflow_ei"])["sync"] for item in studio.items("d")} == {"mine"}
 
     def test_metadata_make_the_task_wait_for_theirs(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
         """They are no template field, so Airflow does not see to it by itself."""
@@ -458,7 +458,9 @@ class TestTaskGroup:
         assert first.states[f"{self.GROUP}.sync_shard"] == ["success"] * 4
         assert sum(shard["created"] for shard in shards) == total["created"] == 12
         assert metadata(studio) == {name: {"subject": "s17", "of": name} for name in self.MANY}
-        assert {item.metadata["airflow_ei_sync"] for item in studio.items("d")} == {f"sharded.{self.GROUP}"}
+        assert {json.loads(item.metadata["airflow_ei"])["sync"] for item in studio.items("d")} == {
+            f"sharded.{self.GROUP}"
+        }
         sizes = query(
             "select task_id, length(value) from xcom where run_id = ? and key = 'return_value' and task_id in (?, ?)",
             first.run_id,

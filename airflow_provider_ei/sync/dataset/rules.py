@@ -30,6 +30,7 @@ class SyncRules:
     :ivar sync_id: tells its items from those of other syncs.
     :ivar sizes_only: take files of the same names and sizes for the same, without reading them.
     :ivar delete: remove items of this sync that the source no longer has.
+    :ivar delete_excluded: remove also those that it has, and of which the patterns leave nothing.
     :ivar most_deletes: of them, at most so many; None for no limit in numbers.
     :ivar largest_part: of them, at most this part of all items of this sync.
     :ivar bucket_name: where new items go, or
@@ -40,6 +41,7 @@ class SyncRules:
     sync_id: str
     sizes_only: bool = False
     delete: bool = False
+    delete_excluded: bool = False
     most_deletes: int | None = None
     largest_part: float = 0.5
     bucket_name: str | None = None

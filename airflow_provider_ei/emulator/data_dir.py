@@ -41,8 +41,8 @@ class DataDir:
             self._check()
         elif names:
             raise DataDirError(
-                f"Use another data directory, or empty it: {path} is not empty and the emulator has not made it,"
-                f" so it would not know whose files it deletes. It has {_some(names)}."
+                f"Use another data directory, or an empty one: {path} has files that the emulator did not put there"
+                f" ({_some(names)}), and it deletes files in its directory."
             )
         else:
             with (path / MARKER).open("xb") as marker:

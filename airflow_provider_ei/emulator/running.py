@@ -80,6 +80,7 @@ class Running:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
                 ssl_certfile=certfile,

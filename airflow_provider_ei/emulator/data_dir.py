@@ -35,7 +35,10 @@ class DataDir:
         self.path = path
         self.database = path / _DATABASE
         self.uploads = path / _UPLOADS
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise DataDirError(f"Use another data directory: {path} is not a directory, or is below a file") from None
         names = os.listdir(path)
         if MARKER in names:
             self._check()

@@ -18,9 +18,11 @@ from airflow_provider_ei.emulator.arguments import Arguments
 from airflow_provider_ei.emulator.body import Disconnected, RequestBody
 from airflow_provider_ei.emulator.connections import Connections
 from airflow_provider_ei.emulator.downloads import CHUNK_BYTES, Download
+from airflow_provider_ei.emulator.errors import error_response
 from airflow_provider_ei.emulator.faults import Fault, FaultQueue
 from airflow_provider_ei.emulator.multipart import MultipartReader
 from airflow_provider_ei.emulator.operations import Call, Operation, find_operation
+from airflow_provider_ei.emulator.paths import explain
 from airflow_provider_ei.emulator.records import StoreError
 from airflow_provider_ei.emulator.request_log import RequestLog, RequestRecord
 from airflow_provider_ei.emulator.settings import EmulatorSettings
@@ -170,7 +172,7 @@ class Api:
                 return _fault_response(fault)
             case "success_false":
                 await self._read_for_log(request)
-                return _failure(fault.error)
+                return error_response(fault.error)
             case "store_late":
                 await self._carry_out(request, late_by=fault.delay_seconds)
                 return None
@@ -192,7 +194,7 @@ class Api:
         try:
             call = await self._read(request, request.operation)
         except StoreError as error:
-            return _failure(str(error))
+            return error_response(str(error))
         if late_by is not None:
             self._put_off(late_by, request, call)
             return None
@@ -200,12 +202,12 @@ class Api:
 
     def _refusal(self, request: _Request) -> Response | None:
         if not request.key_ok:
-            return _failure("Invalid API key", self._settings.wrong_key_status)
+            return error_response("Invalid API key", self._settings.wrong_key_status)
         if request.operation is None:
-            return _failure(f"the emulator does not play {request.method} {request.path}", 501)
+            return error_response(*explain(request.method, request.path))
         organization = request.path_values.get("organizationId")
         if organization is not None and organization != str(self._settings.organization_id):
-            return _failure(f"Organization {organization} not found, or this API key has no access to it")
+            return error_response(f"Organization {organization} not found, or this API key has no access to it")
         return None
 
     async def _read_for_log(self, request: _Request) -> None:
@@ -259,7 +261,7 @@ class Api:
             if call.upload is not None:
                 call.upload.discard()
             if isinstance(error, StoreError):
-                return _failure(str(error))
+                return error_response(str(error))
             raise
         if request.operation.changes:
             self._log.update(request.seq, changed=True)
@@ -273,6 +275,8 @@ class Api:
             left = download.size
             while left:
                 chunk = await loop.run_in_executor(self._executor, stream.read, min(left, CHUNK_BYTES))
+                if not chunk:
+                    raise EOFError("the file on disk is shorter than it was")
                 left -= len(chunk)
                 yield chunk
 
@@ -297,10 +301,6 @@ class Api:
         except TimeoutError:
             return
         raise Disconnected
-
-
-def _failure(error: str, status: int = 200) -> Response:
-    return JSONResponse({"success": False, "error": error}, status_code=status)
 
 
 def _fault_response(fault: Fault) -> Response:

@@ -26,6 +26,8 @@ MAX_FILES = 10_000
 MAX_TEXT_BYTES = 4 << 20
 """How much the text fields of one request may hold together."""
 MAX_TEXT_FIELDS = 100
+MAX_HEADER_BYTES = 16 << 20
+"""How much the headers of all parts, with the names of the files, may hold together."""
 
 _PARAMETER = re.compile(rb';\s*(name|filename)\s*=\s*(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 _BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
@@ -48,6 +50,7 @@ class MultipartReader:
         self._text_bytes = 0
         self._header_name = b""
         self._header_value = b""
+        self._header_bytes = 0
         self._headers: dict[bytes, bytes] = {}
         self._field_name = ""
         self._file_name: str | None = None
@@ -92,10 +95,17 @@ class MultipartReader:
         self._headers = {}
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
         self._header_name += data[start:end]
 
     def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
         self._header_value += data[start:end]
+
+    def _count_header(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise _Refused(f"More than {MAX_HEADER_BYTES} bytes of headers of parts")
 
     def _on_header_end(self) -> None:
         self._headers[self._header_name.lower()] = self._header_value

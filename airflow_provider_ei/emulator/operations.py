@@ -10,9 +10,9 @@ from urllib.parse import unquote
 
 from airflow_provider_ei.emulator import answers
 from airflow_provider_ei.emulator.arguments import Arguments, metadata_text
-from airflow_provider_ei.emulator.catalog import EVERYTHING
 from airflow_provider_ei.emulator.downloads import Download, download_file, download_item
-from airflow_provider_ei.emulator.filters import Condition, FilterError, parse_filter
+from airflow_provider_ei.emulator.filter_sql import EVERYTHING, Condition, FilterError
+from airflow_provider_ei.emulator.filters import parse_filter
 from airflow_provider_ei.emulator.names import stored_name
 from airflow_provider_ei.emulator.records import StoreError
 from airflow_provider_ei.emulator.settings import EmulatorSettings
@@ -80,6 +80,11 @@ def list_organizations(call: Call) -> Answer:
     return {"organizations": [answers.organization(call.settings.organization_id)]}
 
 
+def list_projects(call: Call) -> Answer:
+    """``listProjects``: refused, as the key is an organization's. The official clients tell keys apart by that."""
+    raise StoreError("Invalid API key: this is the key of an organization, not of a project")
+
+
 def get_organization_info(call: Call) -> Answer:
     """``getOrganizationInfo``."""
     return answers.organization_info(call.settings.organization_id, call.store.datasets())
@@ -142,7 +147,7 @@ def add_files(call: Call) -> Answer:
 
 def get_item(call: Call) -> Answer:
     """``getOrganizationDataItem``."""
-    return {"data": answers.item_with_files(call.store.item(_data_id(call)))}
+    return {"data": answers.item_with_files(call.store.item(_data_id(call), _filter_of_one(call)))}
 
 
 def update_item(call: Call) -> Answer:
@@ -171,7 +176,7 @@ def delete_file(call: Call) -> Answer:
 
 def get_item_archive(call: Call) -> Answer:
     """``downloadOrganizationSingleDataItem``."""
-    return download_item(call.store, _data_id(call))
+    return download_item(call.store, _data_id(call), _filter_of_one(call), call.settings.archive)
 
 
 def get_file(call: Call) -> Answer:
@@ -220,10 +225,22 @@ def _files(call: Call) -> Upload:
 
 
 def _selection(call: Call) -> Condition:
-    condition = parse_filter(text) if (text := call.query.text("filter")) else EVERYTHING
+    condition = _filter(call)
     if dataset := call.query.text("dataset"):
-        return Condition(f"items.dataset = ? AND {condition.sql}", (dataset, *condition.values))
+        return condition.within("items.dataset = ?", dataset)
     return condition
+
+
+def _filter(call: Call) -> Condition:
+    return parse_filter(text) if (text := call.query.text("filter")) else EVERYTHING
+
+
+def _filter_of_one(call: Call) -> Condition:
+    # The contract has a filterParseError for listings only.
+    try:
+        return _filter(call)
+    except FilterError as error:
+        raise StoreError(str(error)) from None
 
 
 def _page(call: Call) -> dict[str, Any]:
@@ -245,6 +262,7 @@ _DATASET = _ORGANIZATION + "/dataset/{dataset}"
 
 OPERATIONS = (
     Operation("listOrganizations", "GET", "/organizations", list_organizations),
+    Operation("listProjects", "GET", "/projects", list_projects),
     Operation("getOrganizationInfo", "GET", _ORGANIZATION, get_organization_info),
     Operation("listOrganizationBuckets", "GET", f"{_ORGANIZATION}/buckets", list_buckets),
     Operation("listOrganizationData", "GET", f"{_ORGANIZATION}/data", list_data),

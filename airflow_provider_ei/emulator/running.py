@@ -19,7 +19,9 @@ from starlette.routing import Mount
 from airflow_provider_ei.emulator.api import Api
 from airflow_provider_ei.emulator.connections import Connections
 from airflow_provider_ei.emulator.control import Control
+from airflow_provider_ei.emulator.errors import EXCEPTION_HANDLERS
 from airflow_provider_ei.emulator.faults import FaultQueue
+from airflow_provider_ei.emulator.guard import Guard
 from airflow_provider_ei.emulator.page import page_routes
 from airflow_provider_ei.emulator.request_log import RequestLog
 from airflow_provider_ei.emulator.settings import EmulatorSettings
@@ -28,6 +30,7 @@ from airflow_provider_ei.emulator.store import Store
 # An idle connection that the server closes under a client looks like a fault nobody ordered.
 _KEEP_ALIVE_SECONDS = 600
 _GRACE_SECONDS = 0.5
+_MAX_HEAD_BYTES = 256 << 10
 _WORKERS = 8
 _FLUSH_SECONDS = 60
 
@@ -35,7 +38,8 @@ _FLUSH_SECONDS = 60
 class Running:
     """A server that accepts connections, and everything that has to be given back at its end.
 
-    :raises OSError: if the address cannot be used, or the certificate cannot be read.
+    :raises OSError: if the address cannot be used, the certificate cannot be read, or ``data_dir`` is not the
+        emulator's own.
     :raises sqlite3.OperationalError: if another emulator uses the data directory.
     """
 
@@ -62,8 +66,13 @@ class Running:
             connections = Connections()
             self.api = Api(self.store, settings, faults, log, connections, executor)
             control = Control(self.store, settings, faults, log, self.api, executor)
+            application = Starlette(
+                routes=[*page_routes(settings), *control.routes(), Mount("/v1/api", app=self.api)],
+                exception_handlers=EXCEPTION_HANDLERS,
+            )
+            application.router.redirect_slashes = False
             config = uvicorn.Config(
-                Starlette(routes=[*page_routes(), *control.routes(), Mount("/v1/api", app=self.api)]),
+                Guard(application, address[0]),
                 http=connections.protocol(),
                 loop="asyncio",
                 ws="none",
@@ -71,7 +80,9 @@ class Running:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
                 ssl_certfile=certfile,
                 ssl_keyfile=keyfile,
             )

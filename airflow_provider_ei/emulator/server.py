@@ -9,9 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from airflow_provider_ei.emulator.api import BeforeRequest
-from airflow_provider_ei.emulator.catalog import EVERYTHING
 from airflow_provider_ei.emulator.faults import Fault, FaultQueue
-from airflow_provider_ei.emulator.filters import Condition
+from airflow_provider_ei.emulator.filter_sql import EVERYTHING, Condition
 from airflow_provider_ei.emulator.operations import OPERATION_IDS
 from airflow_provider_ei.emulator.records import StoredItem, StoreError
 from airflow_provider_ei.emulator.request_log import RequestLog, RequestRecord
@@ -37,7 +36,8 @@ class EmulatorServer:
             assert [request.operation for request in studio.requests() if request.changed]
 
     :param settings: key, organization and switches; the switches may be assigned while it runs.
-    :param data_dir: where the data live; they survive a stop there. None means a temporary folder.
+    :param data_dir: where the data live; they survive a stop there. It is made, or must be empty, or one that the
+        emulator has made: it deletes files there. None means a temporary folder.
     :param port: 0 picks a free one.
     :param certfile: PEM file with a certificate: the server then speaks TLS.
     :param keyfile: PEM file with its private key, unless that is in ``certfile``.
@@ -74,7 +74,8 @@ class EmulatorServer:
     def start(self) -> None:
         """Start; when this returns, connections are accepted.
 
-        :raises OSError: if the address cannot be used, or the certificate cannot be read.
+        :raises OSError: if the address cannot be used, the certificate cannot be read, or ``data_dir`` is not the
+            emulator's own.
         :raises sqlite3.OperationalError: if another emulator uses the data directory.
         """
         if self._running is None:
@@ -131,6 +132,13 @@ class EmulatorServer:
     def clear_requests(self) -> None:
         """Forget the requests so far."""
         self._log.clear()
+
+    def add_bucket(self, name: str) -> int:
+        """Add a storage bucket beside ``Internal datasets``, for uploads that name it; returns its id.
+
+        Nothing happens if it is there.
+        """
+        return self._live.store.add_bucket(name)
 
     def state(self) -> dict[str, Any]:
         """Everything it holds, in the form of ``GET /emulator/state``, but without limits."""

@@ -16,6 +16,7 @@ TrailingBackslash = Literal["keep", "drop_file"]
 NameForm = Literal["raw", "nfc", "trim", "collapse"]
 ListingOrder = Literal["oldest", "newest", "name"]
 ListingOffset = Literal["honored", "ignored"]
+Archive = Literal["zip", "tar"]
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "duplicate_names": get_args(DuplicateNames),
@@ -28,6 +29,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "name_form": get_args(NameForm),
     "listing_order": get_args(ListingOrder),
     "listing_offset": get_args(ListingOffset),
+    "archive": get_args(Archive),
 }
 """The switches that choose between named ways, with their ways; the first one is the default."""
 
@@ -58,6 +60,8 @@ class EmulatorSettings:
     :param listing_order: whether items are listed the oldest first, the newest first, or by name.
     :param listing_offset: whether a listing begins at the offset that is asked for, or always at its first item.
     :param listing_totals: whether a listing tells how many items and files there are.
+    :param archive: what the download of a whole item is: a ZIP, as the contract says, or a tar with the files below
+        the item's bucket path, as the newest official command line expects.
     :param latency_seconds: added to every API request.
     :raises ValueError: for a value that is none of a switch's ways, also on later assignment.
     """
@@ -75,6 +79,7 @@ class EmulatorSettings:
     listing_order: ListingOrder = "oldest"
     listing_offset: ListingOffset = "honored"
     listing_totals: bool = True
+    archive: Archive = "zip"
     latency_seconds: float = 0.0
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -105,8 +110,8 @@ def _check(name: str, value: Any) -> None:
         if isinstance(value, bool) or value not in CHOICES[name]:
             raise ValueError(f"{name} must be one of {', '.join(map(str, CHOICES[name]))}")
     elif name == "latency_seconds":
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-            raise ValueError("latency_seconds must be a number of seconds, 0 or more")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e9:
+            raise ValueError("latency_seconds must be a number of seconds, from 0 to 1e9")
     elif name == "listing_totals":
         if not isinstance(value, bool):
             raise ValueError("listing_totals must be true or false")

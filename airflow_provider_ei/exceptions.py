@@ -7,15 +7,48 @@ Airflow does not spend a task's retries on it, and let a passing one through, so
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copyreg
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from airflow_provider_ei.redaction import safe_text
 
 
 class EdgeImpulseError(Exception):
-    """Anything that this package raises on its own account."""
+    """Anything that this package raises on its own account.
+
+    Its text shows no secret and no control character, whatever it was made of.
+    """
 
     #: True when the same call fails again however often it is tried.
     permanent: bool = False
+
+    def __init__(self, message: object = "", *args: object) -> None:
+        super().__init__(safe_text(message) if isinstance(message, str) else message, *args)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is otherwise made again by calling its class with nothing but its text, which fails for a
+        # class that needs more, and loses what the text does not say.
+        return copyreg.__newobj__, (type(self), *self.args), vars(self) or None  # type: ignore[attr-defined]
+
+    def to_event(self) -> dict[str, Any]:
+        """Return the error as a JSON object, for the event of a trigger; :meth:`from_event` makes it again."""
+        facts = {name: value for name, value in vars(self).items() if isinstance(value, str | int | float | None)}
+        return {"error": str(self), "kind": type(self).__name__, "permanent": self.permanent, "facts": facts}
+
+    @staticmethod
+    def from_event(event: Mapping[str, Any]) -> EdgeImpulseError:
+        """Make the error of an event again, of its own class.
+
+        A class that this version does not know becomes an :class:`EdgeImpulseError`.
+        """
+        kinds = {kind.__name__: kind for kind in _this_and_below(EdgeImpulseError)}
+        kind = kinds.get(event.get("kind", ""), EdgeImpulseError)
+        error = kind.__new__(kind, event["error"])
+        vars(error).update(event.get("facts", {}))
+        if error.permanent != event["permanent"]:
+            error.permanent = event["permanent"]
+        return error
 
 
 class EdgeImpulseConfigError(EdgeImpulseError):
@@ -100,6 +133,10 @@ class EdgeImpulseRefusedError(EdgeImpulseServiceError):
     permanent = True
 
 
+class EdgeImpulseTooLargeError(EdgeImpulseRefusedError):
+    """413: the request is larger than the service, or a proxy before it, takes. A smaller one may pass."""
+
+
 class EdgeImpulseNotFoundError(EdgeImpulseRefusedError):
     """404: no such organization, dataset or data item, or the connection's host is not Edge Impulse Studio."""
 
@@ -138,3 +175,13 @@ class EdgeImpulseUnavailableError(EdgeImpulseServiceError):
 
 class EdgeImpulseAnswerError(EdgeImpulseServiceError):
     """The answer arrived with a 2xx but is not what the API promises: no JSON, a field missing, a short listing."""
+
+
+class EdgeImpulseLargeAnswerError(EdgeImpulseAnswerError):
+    """The answer is larger than this client reads. Ask for less at once; the same request is not tried again."""
+
+
+def _this_and_below(kind: type[EdgeImpulseError]) -> Iterator[type[EdgeImpulseError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _this_and_below(below)

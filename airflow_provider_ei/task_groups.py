@@ -3,6 +3,9 @@
 ``plan`` looks at both sides and divides what looks new or changed into shards; ``sync_shard`` is mapped over them;
 ``finish`` looks at everything once more, does what is left, and deletes last. Each reads the source itself, so all
 workers need it at the same place, and what passes between the tasks is a few numbers a shard.
+
+When there is nothing to do, the plan has one shard that is empty. A plan without shards would skip ``sync_shard``, and
+then ``finish`` could not tell that from an upstream task that was skipped, which has to skip the whole group.
 """
 
 from __future__ import annotations
@@ -46,6 +49,7 @@ def edge_impulse_sync(
     outlets: Any = None,
     group_id: str = "edge_impulse_sync",
     default_args: dict[str, Any] | None = None,
+    trigger_rule: str = "all_success",
     **arguments: Any,
 ) -> TaskGroup:
     """Make a dataset hold what a source has, by several tasks at once.
@@ -55,6 +59,7 @@ def edge_impulse_sync(
     :param outlets: assets, whose events the last task gives the summary of all.
     :param group_id: name of the group, and beginning of its tasks' names.
     :param default_args: of the tasks: retries, queue, pool and so on.
+    :param trigger_rule: of the group's first task, ``plan``. The others run when all tasks before them have succeeded.
     :param arguments: the others of
         :class:`~airflow_provider_ei.operators.data.EdgeImpulseSyncDatasetOperator`, but ``dry_run``.
     :return: the group. Its last task, ``finish``, returns the summary of all.
@@ -62,15 +67,15 @@ def edge_impulse_sync(
     shared = {"dataset": dataset, "source": source, "items": items, **arguments}
     deletes = {"delete": delete, "max_delete": max_delete}
     with TaskGroup(group_id, default_args=default_args or {}) as group:  # type: ignore[arg-type]
-        plan = PlanShardsOperator(task_id="plan", shards=shards, **shared, **deletes)
+        plan = PlanShardsOperator(task_id="plan", shards=shards, trigger_rule=trigger_rule, **shared, **deletes)
+        # Said here, since default_args may say otherwise: nothing may be deleted unless all shards are done.
+        shared["trigger_rule"] = "all_success"
         parts = SyncShardOperator.partial(task_id="sync_shard", **shared).expand(shard=plan.output)
         finish = FinishSyncOperator(
             task_id="finish",
             parts=parts.output,
             skip_unchanged=skip_unchanged,
             outlets=outlets,
-            # Without anything to do there are no shards: skipped, and not failed.
-            trigger_rule="none_failed",
             **shared,
             **deletes,
         )
@@ -89,7 +94,7 @@ class PlanShardsOperator(_GroupedOperator):
     """Divides a sync.
 
     :param shards: how many at most.
-    :return: the shards that have anything to do.
+    :return: the shards that have anything to do; if none has, one that is empty.
     """
 
     template_fields: Sequence[str] = (*EdgeImpulseSyncDatasetOperator.template_fields, "shards")
@@ -99,15 +104,16 @@ class PlanShardsOperator(_GroupedOperator):
         self.shards = shards
 
     def execute(self, context: Context) -> list[dict[str, int]]:
-        """Look at both sides."""
+        """Compare source and dataset, and return what the shards are given."""
         with self._working_hook(context) as hook:
-            return [asdict(shard) for shard in hook.plan_shards(self.shards, **self._arguments(context))]
+            busy = [asdict(shard) for shard in hook.plan_shards(self.shards, **self._arguments(context))]
+        return busy or [{}]
 
 
 class SyncShardOperator(_GroupedOperator):
     """Does one shard.
 
-    :param shard: as the plan has it.
+    :param shard: as the plan has it; without contents, there is nothing to do.
     :return: counts, see :class:`~airflow_provider_ei.sync.dataset.summary.SyncSummary`.
     """
 
@@ -118,7 +124,9 @@ class SyncShardOperator(_GroupedOperator):
         self.shard = shard
 
     def execute(self, context: Context) -> dict[str, int]:
-        """Do it."""
+        """Sync the items of the shard, and return the counts."""
+        if not self.shard:
+            return dict.fromkeys(_COUNTS, 0)
         from airflow_provider_ei.sync.dataset.rules import Shard
 
         with self._working_hook(context) as hook:

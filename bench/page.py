@@ -179,7 +179,7 @@ def _instance(
     returned = [_upload(dag_id, index * case.uploads + number) for number in range(case.uploads)]
     result = read_result(returned)
     assert result is not None
-    values = {"edge_impulse_studio_url": _URL, REPORT_KEY: build_report(result)}
+    values: dict[str, Any] = {"edge_impulse_studio_url": _URL, REPORT_KEY: build_report(result)}
     if failed:
         values[REPORT_KEY] = {"dataset": result.dataset, "organization_id": 7, "error": "Check Password: it is wrong."}
     else:

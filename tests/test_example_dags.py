@@ -56,7 +56,7 @@ class TestMotionEtl:
             for number in range(1, 11)
         )
         item = items["badminton-10"]
-        given = {key: value for key, value in item.metadata.items() if not key.startswith("airflow_ei_")}
+        given = {key: value for key, value in item.metadata.items() if key != "airflow_ei"}
         assert given == {"activity": "badminton", "frequency_hz": "10", "source": "BasicMotions_TRAIN.ts"}
 
         rows = list(csv.reader(io.StringIO(studio.read_file(items["standing-01"].id, "motion.csv").decode())))
@@ -97,7 +97,7 @@ class TestNightlySync:
         items = {item.name: item for item in studio.items("sleep-study")}
         assert [[file.name for file in items[name].files] for name in names] == [["motion.csv"]] * 3
         assert items["s17-night"].metadata["recording"] == "s17-night"
-        assert items["s17-night"].metadata["airflow_ei_sync"] == "edge_impulse_nightly_sync.sync"
+        assert json.loads(items["s17-night"].metadata["airflow_ei"])["sync"] == "edge_impulse_nightly_sync.sync"
 
         studio.clear_requests()
         (second,) = run_dag("edge_impulse_nightly_sync").returned["sync"]

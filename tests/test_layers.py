@@ -11,17 +11,18 @@ PACKAGE = Path(__file__).resolve().parent.parent / "airflow_provider_ei"
 
 # From below to above. What is not named here may be imported by all: the version and the exceptions.
 BELOW = {
-    "exceptions": set(),
+    "redaction": set(),
+    "exceptions": {"redaction"},
     "emulator": set(),
-    "studio": {"exceptions"},
+    "studio": {"exceptions", "redaction"},
     "sync": {"exceptions", "studio"},
-    "hooks": {"exceptions", "studio", "sync", "assets"},
+    "hooks": {"exceptions", "redaction", "studio", "sync", "assets"},
     "assets": set(),
     "operators": {"exceptions", "studio", "sync", "hooks", "assets"},
     "task_groups": {"exceptions", "studio", "sync", "hooks", "operators"},
     "decorators": {"exceptions", "operators"},
     "sensors": {"exceptions", "studio", "sync", "hooks", "triggers"},
-    "triggers": {"exceptions", "hooks", "sensors"},  # a sensor and its trigger are one thing in two places
+    "triggers": {"exceptions", "hooks"},
     "plugins": {"exceptions", "operators", "sync", "assets"},
     "get_provider_info": {"hooks"},
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import pytest
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+from airflow_provider_ei.triggers.dataset import EdgeImpulseDatasetTrigger
 from tests.conftest import API_KEY
 
 
@@ -96,3 +99,27 @@ class TestErrors:
     def test_the_objects_do_not_show_it(self, studio: EmulatorServer) -> None:
         hook = EdgeImpulseHook()
         assert API_KEY not in f"{hook!r} {hook.settings!r} {hook.client!r}"
+
+    def test_the_event_and_the_log_of_a_trigger_do_not_show_it(
+        self, emulator: EmulatorServer, connect: Callable[..., None], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        connect(emulator.url, organization_id=7, retry_attempts=2)
+        emulator.order(Fault(kind="status", status=500, body=f"key {API_KEY}", count=2))
+        trigger = EdgeImpulseDatasetTrigger(criteria={"dataset": "d"}, poke_interval=0.01)
+
+        async def event() -> object:
+            return (await anext(trigger.run())).payload
+
+        with caplog.at_level(logging.INFO, "airflow_provider_ei"):
+            shown = f"{asyncio.run(event())} {trigger.serialize()}"
+        assert "key ***" in shown
+        assert API_KEY not in shown
+        assert not [r for r in caplog.records if API_KEY in r.getMessage()]
+
+    @pytest.mark.parametrize("extra", ['{{"token": "{0}"', '["{0}"]', '"{0}"'])
+    def test_an_extra_that_cannot_be_read_is_not_shown(self, monkeypatch: pytest.MonkeyPatch, extra: str) -> None:
+        made = {"conn_type": "edge_impulse", "password": "ei_other", "extra": extra.format(API_KEY)}
+        monkeypatch.setenv("AIRFLOW_CONN_EDGE_IMPULSE_DEFAULT", json.dumps(made))
+        with pytest.raises(EdgeImpulseError, match="JSON object") as caught:
+            EdgeImpulseHook().list_organizations()
+        self.check(caught.value)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import asyncio
+import inspect
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
@@ -13,8 +16,10 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator
-from airflow_provider_ei.operators.outlets import tell_outlets
+from airflow_provider_ei.operators.arguments import plain
+from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, check_files_given, merge_metadata
+from airflow_provider_ei.operators.labels import label_mapped_task
+from airflow_provider_ei.operators.outlets import emit_asset_events
 from airflow_provider_ei.operators.run_report import report_result
 
 if TYPE_CHECKING:
@@ -47,15 +52,14 @@ class _AddDataDecoratedOperator(DecoratedOperator, EdgeImpulseAddDataOperator):
         )
 
     def execute(self, context: Context) -> Any:
-        context_merge(context, self.op_kwargs)
-        arguments = determine_kwargs(self.python_callable, self.op_args, context)
-        returned = self.python_callable(*self.op_args, **arguments)
-        if isinstance(returned, Mapping):
-            self._show_name(context, returned.get("name"))
+        returned = self._call(context)
         many = isinstance(returned, Sequence) and not isinstance(returned, str | bytes)
+        if isinstance(returned, Mapping):
+            label_mapped_task(context, self, returned.get("name", self.name))
         with self._working_hook(context) as hook:
             checked = [self._checked(item) for item in (returned if many else [returned])]
             uploads = [self._upload(item) for item in checked]
+            self._check_list(uploads, many=many)
             self.files = [upload["files"] for upload in uploads]  # which OpenLineage asks for
             self._result = results = []  # filled as it goes, so that a failure reports what was done before it
             for upload in uploads:
@@ -63,14 +67,21 @@ class _AddDataDecoratedOperator(DecoratedOperator, EdgeImpulseAddDataOperator):
                 results.append(hook.add_data(**upload))
         report_result(context, results)
         for result in results:
-            tell_outlets(self.outlets, context, result)
+            emit_asset_events(self.outlets, context, result)
         return results if many else results[0]
+
+    def _call(self, context: Context) -> Any:
+        self._check_killed()
+        context_merge(context, self.op_kwargs)
+        arguments = determine_kwargs(self.python_callable, self.op_args, context)
+        returned = self.python_callable(*self.op_args, **arguments)
+        return asyncio.run(_result(returned)) if inspect.isawaitable(returned) else returned
 
     def _upload(self, item: Mapping[str, Any]) -> dict[str, Any]:
         """Put what the function returned over the decorator's arguments; of metadata, key by key."""
-        shared, own = self.metadata, item.get("metadata")
-        both = {**shared, **own} if isinstance(shared, Mapping) and isinstance(own, Mapping) else own or shared
-        return {**self._arguments(), **item, "metadata": both}
+        upload = {**self._arguments(), **item, "metadata": merge_metadata(self.metadata, item.get("metadata"))}
+        check_files_given(upload["name"], upload["files"])
+        return upload
 
     def _checked(self, item: Any) -> Mapping[str, Any]:
         if not isinstance(item, Mapping) or set(item) - set(_RETURNED):
@@ -80,6 +91,23 @@ class _AddDataDecoratedOperator(DecoratedOperator, EdgeImpulseAddDataOperator):
             )
         return item
 
+    def _check_list(self, uploads: Sequence[Mapping[str, Any]], *, many: bool) -> None:
+        twice = [name for name, count in Counter(str(upload["name"]) for upload in uploads).items() if count > 1]
+        if twice:
+            raise EdgeImpulseInputError(
+                f"Give each data item in the returned list a name of its own: {twice[0]!r} is there more than once, "
+                "and the later item would replace the earlier one."
+            )
+        if many and self.multiple_outputs:
+            raise EdgeImpulseInputError(
+                "Return one dict, or leave multiple_outputs (and the annotation '-> dict') out: Airflow cannot store "
+                "the results of a list as multiple outputs."
+            )
+
+
+async def _result(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
+
 
 def edge_impulse_add_data_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:
     """Make a task of a function that returns a data item, or a list of them, and upload what it returns.
@@ -88,6 +116,9 @@ def edge_impulse_add_data_task(python_callable: Callable[..., Any] | None = None
     :param kwargs: ``dataset`` and the other arguments of
         :class:`~airflow_provider_ei.operators.data.EdgeImpulseAddDataOperator`, for all items.
     """
+    fields = _AddDataDecoratedOperator.template_fields
     return task_decorator_factory(
-        python_callable=python_callable, decorated_operator_class=_AddDataDecoratedOperator, **kwargs
+        python_callable=python_callable,
+        decorated_operator_class=_AddDataDecoratedOperator,
+        **{name: plain(name, value) if name in fields else value for name, value in kwargs.items()},
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 try:
     from airflow_provider_ei.emulator.server import EmulatorServer
 except ModuleNotFoundError as missing:
-    if missing.name in ("starlette", "uvicorn", "python_multipart"):
+    if missing.name in ("lark", "starlette", "uvicorn", "python_multipart"):
         raise ModuleNotFoundError(
             f"the emulator needs {missing.name}: pip install 'airflow-provider-ei[emulator]'",
             name=missing.name,

@@ -8,6 +8,7 @@ import sqlite3
 import sys
 import threading
 
+from airflow_provider_ei.emulator.data_dir import DataDirError
 from airflow_provider_ei.emulator.server import EmulatorServer
 from airflow_provider_ei.emulator.settings import CHOICES, EmulatorSettings
 
@@ -24,7 +25,10 @@ def main() -> int:
     try:
         server = EmulatorServer(EmulatorSettings(**options), **place)
         server.start()
-    except (OSError, OverflowError, ValueError, sqlite3.Error) as error:
+    except (DataDirError, sqlite3.Error) as error:
+        print(f"Edge Impulse emulator: {error}", file=sys.stderr)
+        return 1
+    except (OSError, OverflowError, ValueError) as error:
         print(
             f"Edge Impulse emulator: cannot start at {place['host']}:{place['port']}: {error}",
             file=sys.stderr,
@@ -48,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
     parser.add_argument("--port", type=int, default=8700, help="0 picks a free one")
-    parser.add_argument("--data-dir", default=DEFAULT_DATA_DIR, help="folder of the data, created if missing")
+    parser.add_argument(
+        "--data-dir", default=DEFAULT_DATA_DIR, help="folder of the data: missing, empty, or made by the emulator"
+    )
     parser.add_argument("--api-key", default=defaults.api_key, help="the key the API accepts")
     parser.add_argument("--organization-id", type=int, default=defaults.organization_id, help="of the key")
     parser.add_argument("--certfile", help="PEM file with a certificate, to speak TLS")
@@ -59,6 +65,13 @@ def _parser() -> argparse.ArgumentParser:
         ("wrong_key_status", "HTTP status for a wrong key"),
         ("metadata_update", "whether an update replaces an item's metadata or merges into it"),
         ("file_names", "how the bytes of uploaded files' names are decoded"),
+        ("file_folders", "whether uploaded files keep the folders of their names"),
+        ("file_quotes", "whether %%22 in uploaded files' names becomes a quote"),
+        ("trailing_backslash", "whether a file is stored whose name ends with a backslash"),
+        ("name_form", "the form in which names of items, datasets and files are stored"),
+        ("listing_order", "the order in which items are listed"),
+        ("listing_offset", "whether a listing begins at the offset that is asked for"),
+        ("archive", "what the download of a whole item is"),
     ):
         ways = CHOICES[name]
         parser.add_argument(
@@ -68,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
             default=getattr(defaults, name),
             help=help_text,
         )
+    parser.add_argument(
+        "--listing-totals",
+        action=argparse.BooleanOptionalAction,
+        default=defaults.listing_totals,
+        help="whether a listing tells how many items there are",
+    )
     return parser
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +18,13 @@ from airflow_provider_ei.emulator.arguments import Arguments
 from airflow_provider_ei.emulator.body import Disconnected, RequestBody
 from airflow_provider_ei.emulator.connections import Connections
 from airflow_provider_ei.emulator.downloads import CHUNK_BYTES, Download
+from airflow_provider_ei.emulator.errors import error_response
 from airflow_provider_ei.emulator.faults import Fault, FaultQueue
 from airflow_provider_ei.emulator.multipart import MultipartReader
 from airflow_provider_ei.emulator.operations import Call, Operation, find_operation
+from airflow_provider_ei.emulator.paths import explain
 from airflow_provider_ei.emulator.records import StoreError
-from airflow_provider_ei.emulator.request_log import RequestLog
+from airflow_provider_ei.emulator.request_log import RequestLog, RequestRecord
 from airflow_provider_ei.emulator.settings import EmulatorSettings
 from airflow_provider_ei.emulator.store import Store
 from airflow_provider_ei.emulator.uploads import Upload
@@ -30,7 +32,7 @@ from airflow_provider_ei.emulator.uploads import Upload
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    seq: int
+    record: RequestRecord
     method: str
     path: str
     query: Arguments
@@ -41,9 +43,19 @@ class _Request:
     fault: Fault | None
     body: RequestBody
 
+    @property
+    def seq(self) -> int:
+        return self.record.seq
+
+
+BeforeRequest = Callable[[RequestRecord], object]
+
 
 class Api:
-    """The ASGI application below ``/v1/api``."""
+    """The ASGI application below ``/v1/api``.
+
+    :ivar before_request: is called with each request that has arrived, in a thread, before anything is done with it.
+    """
 
     def __init__(
         self,
@@ -60,8 +72,9 @@ class Api:
         self._log = log
         self._connections = connections
         self._executor = executor
+        self.before_request: BeforeRequest | None = None
         self._stopping = asyncio.Event()
-        self._late: dict[asyncio.TimerHandle, Upload | None] = {}
+        self._late: dict[asyncio.TimerHandle, tuple[_Request, Call]] = {}
         self._late_tasks: set[asyncio.Task[Response]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,6 +83,9 @@ class Api:
         response: Response | None = None
         try:
             await self._pause(self._settings.latency_seconds)
+            if self.before_request is not None:
+                # Not in the pool of the operations, which the function may have to wait for.
+                await asyncio.to_thread(self.before_request, request.record)
             response = await self._respond(request)
         except Disconnected:
             pass
@@ -87,12 +103,24 @@ class Api:
             while (await receive())["type"] != "http.disconnect":
                 pass
 
+    @property
+    def late(self) -> int:
+        """How many requests ``store_late`` faults have put off that are not carried out yet."""
+        return len(self._late) + len(self._late_tasks)
+
+    async def flush_late(self) -> None:
+        """Carry out now what ``store_late`` faults have put off."""
+        for handle in list(self._late):
+            handle.cancel()
+            self._land(handle)
+        await asyncio.gather(*self._late_tasks, return_exceptions=True)
+
     def forget_late(self) -> None:
         """Give up what ``store_late`` faults have put off."""
-        for handle, upload in self._late.items():
+        for handle, (_, call) in self._late.items():
             handle.cancel()
-            if upload is not None:
-                upload.discard()
+            if call.upload is not None:
+                call.upload.discard()
         self._late.clear()
 
     def stop(self) -> None:
@@ -109,18 +137,19 @@ class Api:
         operation_id = None if operation is None else operation.id
         key_ok = hmac.compare_digest(headers.get("x-api-key", "").encode(), self._settings.api_key.encode())
         fault = self._faults.take(operation_id)
-        seq = self._log.begin(
-            time=time.time(),
-            method=method,
-            path=path,
-            query=query,
-            operation=operation_id,
-            key_ok=key_ok,
-            fault=None if fault is None else fault.kind,
-        )
+        known: dict[str, Any] = {
+            "time": time.time(),
+            "method": method,
+            "path": path,
+            "query": query,
+            "operation": operation_id,
+            "key_ok": key_ok,
+            "fault": None if fault is None else fault.kind,
+        }
+        record = RequestRecord(seq=self._log.begin(**known), **known)
         arguments = Arguments(dict(parse_qsl(query, keep_blank_values=True)))
         body = RequestBody(receive)
-        return _Request(seq, method, path, arguments, headers, operation, path_values, key_ok, fault, body)
+        return _Request(record, method, path, arguments, headers, operation, path_values, key_ok, fault, body)
 
     async def _respond(self, request: _Request) -> Response | None:
         """The answer, or none where the connection is to be reset instead."""
@@ -143,7 +172,7 @@ class Api:
                 return _fault_response(fault)
             case "success_false":
                 await self._read_for_log(request)
-                return _failure(fault.error)
+                return error_response(fault.error)
             case "store_late":
                 await self._carry_out(request, late_by=fault.delay_seconds)
                 return None
@@ -165,7 +194,7 @@ class Api:
         try:
             call = await self._read(request, request.operation)
         except StoreError as error:
-            return _failure(str(error))
+            return error_response(str(error))
         if late_by is not None:
             self._put_off(late_by, request, call)
             return None
@@ -173,12 +202,12 @@ class Api:
 
     def _refusal(self, request: _Request) -> Response | None:
         if not request.key_ok:
-            return _failure("Invalid API key", self._settings.wrong_key_status)
+            return error_response("Invalid API key", self._settings.wrong_key_status)
         if request.operation is None:
-            return _failure(f"the emulator does not play {request.method} {request.path}", 501)
+            return error_response(*explain(request.method, request.path))
         organization = request.path_values.get("organizationId")
         if organization is not None and organization != str(self._settings.organization_id):
-            return _failure(f"Organization {organization} not found, or this API key has no access to it")
+            return error_response(f"Organization {organization} not found, or this API key has no access to it")
         return None
 
     async def _read_for_log(self, request: _Request) -> None:
@@ -207,7 +236,7 @@ class Api:
         return Call(self._store, self._settings, request.path_values, request.query, arguments, upload)
 
     async def _read_multipart(self, request: _Request, upload: Upload) -> dict[str, str]:
-        reader = MultipartReader(request.headers.get("content-type", ""), upload, self._settings.file_names)
+        reader = MultipartReader(request.headers.get("content-type", ""), upload, self._settings)
         try:
             await request.body.feed(reader, self._executor)
             if reader.error is not None:
@@ -232,7 +261,7 @@ class Api:
             if call.upload is not None:
                 call.upload.discard()
             if isinstance(error, StoreError):
-                return _failure(str(error))
+                return error_response(str(error))
             raise
         if request.operation.changes:
             self._log.update(request.seq, changed=True)
@@ -246,20 +275,22 @@ class Api:
             left = download.size
             while left:
                 chunk = await loop.run_in_executor(self._executor, stream.read, min(left, CHUNK_BYTES))
+                if not chunk:
+                    raise EOFError("the file on disk is shorter than it was")
                 left -= len(chunk)
                 yield chunk
 
     def _put_off(self, delay: float, request: _Request, call: Call) -> None:
-        loop = asyncio.get_running_loop()
-
         def now() -> None:
-            self._late.pop(handle)
-            task = loop.create_task(self._act(request, call))
-            self._late_tasks.add(task)
-            task.add_done_callback(self._late_tasks.discard)
+            self._land(handle)
 
-        handle = loop.call_later(delay, now)
-        self._late[handle] = call.upload
+        handle = asyncio.get_running_loop().call_later(delay, now)
+        self._late[handle] = (request, call)
+
+    def _land(self, handle: asyncio.TimerHandle) -> None:
+        task = asyncio.get_running_loop().create_task(self._act(*self._late.pop(handle)))
+        self._late_tasks.add(task)
+        task.add_done_callback(self._late_tasks.discard)
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but no longer than the server runs."""
@@ -270,10 +301,6 @@ class Api:
         except TimeoutError:
             return
         raise Disconnected
-
-
-def _failure(error: str, status: int = 200) -> Response:
-    return JSONResponse({"success": False, "error": error}, status_code=status)
 
 
 def _fault_response(fault: Fault) -> Response:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from airflow_provider_ei.emulator.database import Database
-from airflow_provider_ei.emulator.filters import Condition
+from airflow_provider_ei.emulator.filter_sql import EVERYTHING, Condition
 from airflow_provider_ei.emulator.records import (
     DatasetBucket,
     StoredDataset,
@@ -18,9 +19,17 @@ from airflow_provider_ei.emulator.records import (
     StoreError,
     Totals,
 )
+from airflow_provider_ei.emulator.settings import ListingOrder
 
-EVERYTHING = Condition("1", ())
+ItemOrder = ListingOrder | Literal["changed"]
+"""The order of items: a listing's, or those changed last first."""
 
+_ORDERS: dict[ItemOrder, str] = {
+    "oldest": "items.id",
+    "newest": "items.id DESC",
+    "name": "items.name, items.id",
+    "changed": "items.revision DESC, items.id DESC",
+}
 _ITEMS = "items JOIN buckets ON buckets.id = items.bucket_id"
 _DATASETS = """
     SELECT datasets.*, buckets.name AS bucket_name,
@@ -47,7 +56,14 @@ class Catalog:
         return self._database.version
 
     def totals(self, condition: Condition = EVERYTHING) -> Totals:
-        """What the items that meet a condition come to."""
+        """What the items that meet a condition come to, and their files that it selects."""
+        if condition.file_sql is not None:
+            row = self._query(
+                "SELECT count(DISTINCT items.id), count(files.id), coalesce(sum(size), 0)"
+                f" FROM {_ITEMS} LEFT JOIN files ON files.item_id = items.id WHERE {condition.file_sql}",
+                condition.values,
+            )[0]
+            return Totals(*row)
         row = self._query(
             f"SELECT count(*), coalesce(sum(file_count), 0), coalesce(sum(total_size), 0) FROM {_ITEMS}"
             f" WHERE {condition.sql}",
@@ -62,29 +78,28 @@ class Catalog:
         limit: int | None = None,
         offset: int = 0,
         files_limit: int | None = None,
-        newest_first: bool = False,
+        order: ItemOrder = "oldest",
     ) -> list[StoredItem]:
-        """The items that meet a condition, by id, or those changed last first.
+        """The items that meet a condition, with their files that it selects.
 
         :param files_limit: how many files of each item to read; none means all.
         """
-        order = "items.revision DESC, items.id DESC" if newest_first else "items.id"
         with self._database.lock:
             rows = self._query(
                 f"SELECT items.*, buckets.name AS bucket_name FROM {_ITEMS} WHERE {condition.sql}"
-                f" ORDER BY {order} LIMIT ? OFFSET ?",
+                f" ORDER BY {_ORDERS[order]} LIMIT ? OFFSET ?",
                 (*condition.values, _sql_limit(limit), offset),
             )
-            return [_item(row, self._files(row["id"], files_limit)) for row in rows]
+            return [self._selected(row, condition, files_limit) for row in rows]
 
-    def item(self, item_id: int) -> StoredItem:
-        """One item with all its files.
+    def item(self, item_id: int, condition: Condition = EVERYTHING) -> StoredItem:
+        """One item, with those of its files that a condition selects.
 
-        :raises StoreError: if there is no such item.
+        :raises StoreError: if there is no such item, or it does not meet the condition.
         """
-        for item in self.items(Condition("items.id = ?", (item_id,))):
+        for item in self.items(condition.within("items.id = ?", item_id)):
             return item
-        raise StoreError(f"Data item {item_id} not found")
+        raise StoreError(f"Data item {item_id} not found{'' if condition is EVERYTHING else ' with this filter'}")
 
     def datasets(self) -> list[StoredDataset]:
         """All datasets, by name."""
@@ -114,27 +129,42 @@ class Catalog:
                 return _file(row), self._open(row)
         raise StoreError(f"Data item {item_id} has no file {name!r}")
 
-    def open_files(self, item_id: int) -> Iterator[tuple[StoredFile, BinaryIO]]:
-        """The files of an item and their bytes, one by one; each stream is closed when the next one opens.
+    def open_files(self, item_id: int, condition: Condition = EVERYTHING) -> Iterator[tuple[StoredFile, BinaryIO]]:
+        """The files of an item that a condition selects, and their bytes, one by one.
 
-        Nothing can change while this is read to its end.
+        Each stream is closed when the next one opens. Nothing can change while this is read to its end.
         """
         with self._database.lock:
-            for row in self._query("SELECT * FROM files WHERE item_id = ? ORDER BY id", (item_id,)):
+            for row in self._files(item_id, condition):
                 with self._open(row) as stream:
                     yield _file(row), stream
 
     def _open(self, row: sqlite3.Row) -> BinaryIO:
         if row["size"] == 0:  # an upload of empty files only has nothing on disk
             return BytesIO()
-        return self._database.uploads.open(row["upload"], row["offset"])
+        try:
+            return self._database.uploads.open(row["upload"], row["offset"])
+        except OSError:
+            raise StoreError(f"The bytes of {row['name']!r} are no longer in the data directory") from None
 
-    def _files(self, item_id: int, limit: int | None) -> tuple[StoredFile, ...]:
-        if limit == 0:
-            return ()
-        sql = "SELECT * FROM files WHERE item_id = ? ORDER BY id LIMIT ?"
-        rows = self._query(sql, (item_id, _sql_limit(limit)))
-        return tuple(map(_file, rows))
+    def _selected(self, row: sqlite3.Row, condition: Condition, files_limit: int | None) -> StoredItem:
+        files = () if files_limit == 0 else tuple(map(_file, self._files(row["id"], condition, files_limit)))
+        item = _item(row, files)
+        if condition.file_sql is None:
+            return item
+        totals = self.totals(condition.within("items.id = ?", item.id))
+        return replace(item, file_count=totals.files, total_size=totals.size)
+
+    def _files(self, item_id: int, condition: Condition, limit: int | None = None) -> list[sqlite3.Row]:
+        if condition.file_sql is None:
+            return self._query(
+                "SELECT * FROM files WHERE item_id = ? ORDER BY id LIMIT ?", (item_id, _sql_limit(limit))
+            )
+        return self._query(
+            f"SELECT files.* FROM {_ITEMS} JOIN files ON files.item_id = items.id"
+            f" WHERE items.id = ? AND {condition.file_sql} ORDER BY files.id LIMIT ?",
+            (item_id, *condition.values, _sql_limit(limit)),
+        )
 
     def _query(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         with self._database.lock:
@@ -162,6 +192,7 @@ def _item(row: sqlite3.Row, files: tuple[StoredFile, ...]) -> StoredItem:
         file_count=row["file_count"],
         total_size=row["total_size"],
         revision=row["revision"],
+        changed=row["changed"],
         files=files,
     )
 

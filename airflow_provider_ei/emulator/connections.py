@@ -7,7 +7,8 @@ import socket
 import struct
 from typing import Any
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 Peer = tuple[str, int]
 """Address and port of the other end: what ASGI calls the client."""
@@ -22,11 +23,14 @@ class Connections:
         self._transports: dict[Peer, asyncio.Transport] = {}
 
     def protocol(self) -> type[asyncio.Protocol]:
-        """Uvicorn's protocol for HTTP, which enters its connections here."""
+        """Uvicorn's protocol for HTTP, which enters its connections here.
+
+        That of h11, since the other one sets no limit to the size of a request's head.
+        """
         transports = self._transports
 
-        class TrackedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-            def connection_made(self, transport: asyncio.Transport) -> None:
+        class TrackedProtocol(H11Protocol):
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
                 super().connection_made(transport)
                 self._peer = _peer(transport)
                 if self._peer is not None:
@@ -36,6 +40,18 @@ class Connections:
                 if self._peer is not None:
                     transports.pop(self._peer, None)
                 super().connection_lost(exc)
+
+            def send_400_response(self, msg: str) -> None:
+                body = b'{"success":false,"error":"The request is not valid HTTP, or its head is too large"}'
+                head = [(b"content-type", b"application/json"), (b"connection", b"close")]
+                head.append((b"content-length", str(len(body)).encode()))
+                for event in (
+                    h11.Response(status_code=400, headers=head, reason=b"Bad Request"),
+                    h11.Data(data=body),
+                    h11.EndOfMessage(),
+                ):
+                    self.transport.write(self.conn.send(event) or b"")
+                self.transport.close()
 
         return TrackedProtocol
 

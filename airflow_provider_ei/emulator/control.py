@@ -1,18 +1,25 @@
-"""The control API under ``/emulator``: request log, faults, switches, state. It asks for no key."""
+"""The control API under ``/emulator``: request log, faults, switches, buckets, state. It asks for no key."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import asdict
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from airflow_provider_ei.emulator.api import Api
+from airflow_provider_ei.emulator.control_requests import (
+    ControlError,
+    check_content_type,
+    count,
+    json_body,
+    json_object,
+)
+from airflow_provider_ei.emulator.errors import error_response
 from airflow_provider_ei.emulator.faults import Fault, FaultQueue
 from airflow_provider_ei.emulator.request_log import RequestLog
 from airflow_provider_ei.emulator.settings import EmulatorSettings
@@ -21,10 +28,13 @@ from airflow_provider_ei.emulator.store import Store
 
 DEFAULT_ITEMS = 200
 DEFAULT_FILES = 20
+DEFAULT_CHARACTERS = 10_000
+
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Control:
-    """Its routes. A request that makes no sense is answered with 400 and ``error``."""
+    """Its routes. A request that makes no sense is answered with a status of 4xx and ``error``."""
 
     def __init__(
         self,
@@ -44,16 +54,24 @@ class Control:
 
     def routes(self) -> list[BaseRoute]:
         """The routes of the control API."""
+        handlers: list[tuple[str, str, Handler]] = [
+            ("GET", "requests", self._get_requests),
+            ("DELETE", "requests", self._delete_requests),
+            ("GET", "faults", self._get_faults),
+            ("POST", "faults", self._post_faults),
+            ("DELETE", "faults", self._delete_faults),
+            ("GET", "settings", self._get_settings),
+            ("PATCH", "settings", self._patch_settings),
+            ("POST", "buckets", self._post_buckets),
+            ("GET", "state", self._get_state),
+            ("POST", "reset", self._reset),
+        ]
+        by_path: dict[str, dict[str, Handler]] = {}
+        for method, path, handler in handlers:
+            by_path.setdefault(path, {})[method] = handler
         return [
-            Route("/emulator/requests", self._get_requests, methods=["GET"]),
-            Route("/emulator/requests", self._delete_requests, methods=["DELETE"]),
-            Route("/emulator/faults", self._get_faults, methods=["GET"]),
-            Route("/emulator/faults", self._post_faults, methods=["POST"]),
-            Route("/emulator/faults", self._delete_faults, methods=["DELETE"]),
-            Route("/emulator/settings", self._get_settings, methods=["GET"]),
-            Route("/emulator/settings", self._patch_settings, methods=["PATCH"]),
-            Route("/emulator/state", self._get_state, methods=["GET"]),
-            Route("/emulator/reset", self._reset, methods=["POST"]),
+            Route(f"/emulator/{path}", _endpoint(by_method), methods=list(by_method))
+            for path, by_method in by_path.items()
         ]
 
     async def _get_requests(self, request: Request) -> Response:
@@ -72,11 +90,10 @@ class Control:
 
     async def _post_faults(self, request: Request) -> Response:
         """Takes a list of objects with the members of ``Fault``; orders all of them or none."""
-        try:
-            wanted = await request.json()
-            self._faults.order([Fault(**each) for each in wanted])
-        except (TypeError, ValueError) as error:
-            return _refused(error)
+        wanted = await json_body(request)
+        if not isinstance(wanted, list) or not all(isinstance(each, dict) for each in wanted):
+            raise ControlError("The request must be a list of JSON objects")
+        self._faults.order([Fault(**each) for each in wanted])
         return await self._get_faults(request)
 
     async def _delete_faults(self, request: Request) -> Response:
@@ -89,31 +106,35 @@ class Control:
 
     async def _patch_settings(self, request: Request) -> Response:
         """Takes an object with some of the switches; sets all of them or none."""
-        try:
-            self._settings.change(dict(await request.json()))
-        except (TypeError, ValueError) as error:
-            return _refused(error)
+        self._settings.change(await json_object(request))
         return await self._get_settings(request)
+
+    async def _post_buckets(self, request: Request) -> Response:
+        """Takes an object with a ``name``; adds a bucket unless there is one of that name, and answers its ``id``."""
+        name = (await json_object(request)).get("name")
+        if not isinstance(name, str) or not name or not _is_unicode(name):
+            raise ControlError("name must be a non-empty string")
+        return await self._in_thread(lambda: JSONResponse({"id": self._store.add_bucket(name)}))
 
     async def _get_state(self, request: Request) -> Response:
         """Totals, datasets, items and files.
 
-        ``items`` and ``files`` (of each item) limit it, ``search`` picks items by name. An ETag stands for
-        the version: asking again with ``If-None-Match`` costs nothing until something changes.
+        ``items`` and ``files`` (of each item) limit it, ``characters`` the length of each value of metadata;
+        ``search`` picks items by name. An ETag stands for the version: asking again with ``If-None-Match`` costs
+        nothing until something changes.
         """
-        try:
-            items_limit = max(0, int(request.query_params.get("items", DEFAULT_ITEMS)))
-            files_limit = max(0, int(request.query_params.get("files", DEFAULT_FILES)))
-        except ValueError as error:
-            return _refused(error)
+        limits = {
+            "items_limit": count(request, "items", DEFAULT_ITEMS),
+            "files_limit": count(request, "files", DEFAULT_FILES),
+            "characters_limit": count(request, "characters", DEFAULT_CHARACTERS),
+        }
         search = request.query_params.get("search", "")
         headers = {"etag": f'"{self._store.version}"', "cache-control": "no-cache"}
         if request.headers.get("if-none-match") == headers["etag"]:
             return Response(status_code=304, headers=headers)
 
         def answer() -> Response:
-            state = describe(self._store, items_limit=items_limit, files_limit=files_limit, search=search)
-            return JSONResponse(state, headers=headers)
+            return JSONResponse(describe(self._store, search=search, **limits), headers=headers)
 
         return await self._in_thread(answer)
 
@@ -133,6 +154,21 @@ class Control:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
 
-def _refused(error: Exception) -> Response:
-    answer: dict[str, Any] = {"error": str(error)}
-    return JSONResponse(answer, status_code=400)
+def _endpoint(handlers: dict[str, Handler]) -> Handler:
+    """The endpoint of a path: what makes no sense to its handlers is the client's mistake."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            if request.method not in ("GET", "HEAD"):
+                check_content_type(request)
+            return await handlers["GET" if request.method == "HEAD" else request.method](request)
+        except ControlError as error:
+            return error_response(str(error), error.status)
+        except (TypeError, ValueError) as error:  # what Fault and EmulatorSettings refuse
+            return error_response(str(error), 400)
+
+    return endpoint
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)

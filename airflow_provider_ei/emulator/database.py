@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from airflow_provider_ei.emulator.data_dir import DataDir, not_its_database
+from airflow_provider_ei.emulator.filter_sql import install_functions
 from airflow_provider_ei.emulator.uploads import UploadFolder
 
 DEFAULT_BUCKET = "Internal datasets"
+_APPLICATION_ID = 0x4549656D  # "EIem": says in the file's header whose database it is
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS buckets (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -37,8 +40,12 @@ CREATE TABLE IF NOT EXISTS items (
     last_file TEXT NOT NULL,
     file_count INTEGER NOT NULL DEFAULT 0,
     total_size INTEGER NOT NULL DEFAULT 0,
-    revision INTEGER NOT NULL
+    revision INTEGER NOT NULL,
+    changed TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 );
+CREATE TRIGGER IF NOT EXISTS items_changed AFTER UPDATE OF revision ON items BEGIN
+    UPDATE items SET changed = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = new.id;
+END;
 CREATE INDEX IF NOT EXISTS items_by_name ON items (dataset, name);
 CREATE INDEX IF NOT EXISTS items_by_revision ON items (revision);
 CREATE TABLE IF NOT EXISTS files (
@@ -61,34 +68,53 @@ class Database:
     """The open data directory. One connection for all threads; who uses it holds the lock."""
 
     def __init__(self, data_dir: Path) -> None:
-        """:raises sqlite3.OperationalError: if another emulator uses the folder."""
-        data_dir.mkdir(parents=True, exist_ok=True)
+        """Open it, and remove the uploads that no data item needs: those that a crash has left.
+
+        :raises OSError: if it cannot be used as a data directory: see :class:`DataDir`.
+        :raises sqlite3.OperationalError: if another emulator uses the folder.
+        """
+        folder = DataDir(data_dir)
         self.lock = threading.RLock()
         # Transactions are begun and ended by change() alone, hence no isolation level.
-        self.connection = sqlite3.connect(
-            data_dir / "emulator.sqlite", timeout=0, isolation_level=None, check_same_thread=False
-        )
+        self.connection = sqlite3.connect(folder.database, timeout=0, isolation_level=None, check_same_thread=False)
         try:
-            self._prepare()
-        except sqlite3.Error:
+            self._prepare(folder)
+            self.uploads = UploadFolder(folder.uploads)
+            kept = {row["upload"] for row in self.connection.execute("SELECT DISTINCT upload FROM files")}
+            self.uploads.remove(self.uploads.names() - kept)
+        except BaseException:
             self.connection.close()
             raise
-        self.uploads = UploadFolder(data_dir / "uploads")
-        kept = {row["upload"] for row in self.connection.execute("SELECT DISTINCT upload FROM files")}
-        self.uploads.remove(self.uploads.names() - kept)
         self._run = secrets.token_hex(4)
         row = self.connection.execute("SELECT coalesce(max(revision), 0) FROM items").fetchone()
         self._revision: int = row[0]
         self._released: set[str] = set()
 
-    def _prepare(self) -> None:
+    def _prepare(self, folder: DataDir) -> None:
         self.connection.row_factory = sqlite3.Row
-        # EXCLUSIVE keeps off a second emulator, which would clear away the uploads arriving at this one.
-        # The data survive the process; a stand-in need not survive a power cut too, hence no syncing.
-        for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = OFF"):
-            self.connection.execute(f"PRAGMA {pragma}")
-        self.connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+        install_functions(self.connection)
+        try:
+            self._check_origin(folder)
+            # EXCLUSIVE keeps off a second emulator, which would clear away the uploads arriving at this one.
+            # The data survive the process; a stand-in need not survive a power cut too, hence no syncing.
+            for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = OFF"):
+                self.connection.execute(f"PRAGMA {pragma}")
+            self.connection.executescript(
+                f"BEGIN IMMEDIATE; PRAGMA application_id = {_APPLICATION_ID}; {_SCHEMA} COMMIT;"
+            )
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            raise sqlite3.OperationalError(f"{folder.path} is locked: another emulator uses it") from None
+        except sqlite3.DatabaseError:
+            raise not_its_database(folder.database) from None
         self.connection.execute("INSERT OR IGNORE INTO buckets (id, name) VALUES (1, ?)", (DEFAULT_BUCKET,))
+
+    def _check_origin(self, folder: DataDir) -> None:
+        if not self.connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+            return
+        if self.connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
+            raise not_its_database(folder.database)
 
     @property
     def version(self) -> str:

@@ -1,16 +1,23 @@
-"""What the API hands out as bytes: one file, or all files of an item as a ZIP."""
+"""What the API hands out as bytes: one file, or the files of an item in an archive."""
 
 from __future__ import annotations
 
+import tarfile
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import IO
+from datetime import datetime
+from typing import IO, BinaryIO
 from urllib.parse import quote
 
 from airflow_provider_ei.emulator.catalog import Catalog
+from airflow_provider_ei.emulator.filter_sql import Condition
+from airflow_provider_ei.emulator.records import StoredFile
+from airflow_provider_ei.emulator.settings import Archive
 
 CHUNK_BYTES = 1 << 20
+_CONTENT_TYPES: dict[Archive, str] = {"zip": "application/zip", "tar": "application/x-tar"}
 _SPOOL_BYTES = 8 << 20
 
 
@@ -33,40 +40,92 @@ class Download:
 
 
 def download_file(catalog: Catalog, item_id: int, name: str) -> Download:
-    """One file, under the content type it was uploaded with.
+    """One file: bytes, whatever content type it was uploaded with.
 
     :raises StoreError: if there is no such item or file.
     """
     file, stream = catalog.open_file(item_id, name)
-    # What a client wrote into a part's header need not be fit for a header of ours.
-    fit = file.content_type.isascii() and file.content_type.isprintable()
-    return Download(stream, file.size, file.content_type if fit else "application/octet-stream", name)
+    return Download(stream, file.size, "application/octet-stream", name)
 
 
-def download_item(catalog: Catalog, item_id: int) -> Download:
-    """All files of an item as a ZIP.
+def download_item(catalog: Catalog, item_id: int, condition: Condition, archive: Archive) -> Download:
+    """The files of an item that a condition selects, in one archive.
 
-    :raises StoreError: if there is no such item.
+    :raises StoreError: if there is no such item, or it does not meet the condition.
     """
-    item = catalog.item(item_id)
-    archive = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as target:
-        for file, stream in catalog.open_files(item_id):
-            with target.open(_member_name(file.name), "w", force_zip64=True) as member:
+    item = catalog.item(item_id, condition)
+    spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115
+    files = catalog.open_files(item_id, condition)
+    try:
+        if archive == "zip":
+            _write_zip(spool, files)
+        else:
+            _write_tar(spool, files, item.bucket_path)
+        size = spool.tell()
+        spool.seek(0)
+    except BaseException:
+        spool.close()
+        raise
+    return Download(spool, size, _CONTENT_TYPES[archive], f"{item.name}.{archive}")
+
+
+def _write_zip(target: IO[bytes], files: Iterable[tuple[StoredFile, BinaryIO]]) -> None:
+    names = MemberNames()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for file, stream in files:
+            with archive.open(names.add(file.name), "w", force_zip64=True) as member:
                 _copy(stream, member, file.size)
-    size = archive.tell()
-    archive.seek(0)
-    return Download(archive, size, "application/zip", f"{item.name}.zip")
 
 
-def _member_name(name: str) -> str:
-    # Who unpacks the ZIP must not have files put outside of the folder, whatever a file was called.
-    parts = name.replace("\\", "/").replace("\0", "_").split("/")
-    return "/".join(part for part in parts if part not in ("", ".", "..")) or "_"
+def _write_tar(target: IO[bytes], files: Iterable[tuple[StoredFile, BinaryIO]], folder: str) -> None:
+    names = MemberNames()
+    with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for file, stream in files:
+            member = tarfile.TarInfo(names.add(f"{folder}/{file.name}"))
+            member.size = file.size
+            member.mtime = int(datetime.fromisoformat(file.modified).timestamp())
+            archive.addfile(member, stream)
+
+
+class MemberNames:
+    """Names for the members of an archive: whoever unpacks it gets every file, and all of them below one folder.
+
+    A name is changed where it would leave the folder, equals an earlier one, or is that of a folder of another.
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._folders: dict[str, str] = {}
+        self._numbers: dict[str, int] = {}
+
+    def add(self, name: str) -> str:
+        """The name of the next member."""
+        parts = name.replace("\\", "/").replace("\0", "_").split("/")
+        *folders, last = [part for part in parts if part not in ("", ".", "..")] or ["_"]
+        path = ""
+        for folder in folders:
+            path += folder
+            if path not in self._folders:
+                self._folders[path] = self._free(path)
+            path = f"{self._folders[path]}/"
+        return self._free(path + last)
+
+    def _free(self, name: str) -> str:
+        stem, dot, suffix = name.rpartition(".")
+        if not stem or "/" in suffix:
+            stem, dot, suffix = name, "", ""
+        free = name
+        while free in self._taken:
+            number = self._numbers[name] = self._numbers.get(name, 1) + 1
+            free = f"{stem} ({number}){dot}{suffix}"
+        self._taken.add(free)
+        return free
 
 
 def _copy(source: IO[bytes], target: IO[bytes], size: int) -> None:
     while size:
         chunk = source.read(min(CHUNK_BYTES, size))
+        if not chunk:
+            raise EOFError("the file on disk is shorter than it was")
         target.write(chunk)
         size -= len(chunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,9 @@ ANY_OPERATION = "*"
 
 _DEFAULT_STATUS: dict[str, int] = {"status": 503, "early_status": 401, "redirect": 307}
 _REDIRECTS = (301, 302, 303, 307, 308)
+_NO_BODY = (204, 304)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_MAX_NUMBER = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,20 +69,24 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(FaultKind):
-            raise ValueError(f"no such kind of fault: {self.kind}")
-        if not all(isinstance(text, str) for text in (self.operation, self.error, self.body or "")):
-            raise ValueError("operation, error and body must be texts")
-        if self.count < 1 or self.skip < 0 or self.after_bytes < 0 or self.delay_seconds < 0:
-            raise ValueError("count must be 1 or more; skip, after_bytes and delay_seconds 0 or more")
-        if self.status is not None and not 200 <= self.status <= 599:
-            raise ValueError("status must be from 200 to 599")
+            raise ValueError(f"no such kind of fault: {self.kind!r:.100}")
+        for name in ("operation", "error", "body", "location"):
+            _check_text(name, getattr(self, name), optional=name in ("body", "location"))
+        for name, least in (("count", 1), ("skip", 0), ("after_bytes", 0)):
+            _check_number(name, getattr(self, name), (int,), least, _MAX_NUMBER)
+        _check_number("delay_seconds", self.delay_seconds, (int, float), 0, _MAX_NUMBER)
+        if self.status is not None:
+            _check_number("status", self.status, (int,), 200, 599)
         if self.kind == "redirect" and (self.location is None or self.answered_status not in _REDIRECTS):
             raise ValueError("a redirect needs a location, and a status of 301, 302, 303, 307 or 308")
         if not isinstance(self.headers, Mapping):
             raise ValueError("headers must be a mapping")
-        for text in (*self.headers, *self.headers.values(), self.location or ""):
-            if not isinstance(text, str) or not text.isprintable() or not text.isascii():
-                raise ValueError("headers and location must be printable ASCII")
+        for name, value in self.headers.items():
+            if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+                raise ValueError(f"{name!r:.100} is not the name of a header")
+            _check_header(name, value)
+        if self.location is not None:
+            _check_header("location", self.location)
 
     @property
     def answered_status(self) -> int:
@@ -89,7 +97,7 @@ class Fault:
         """Status, headers and body of the answer of a ``status``, ``early_status`` or ``redirect`` fault."""
         status = self.answered_status
         title = f"{status} {_phrase(status)}".strip()
-        body = self.body
+        body = "" if status in _NO_BODY else self.body
         if body is None and status >= 500:
             body = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
         elif body is None:
@@ -99,6 +107,29 @@ class Fault:
             headers["location"] = self.location
         headers.update({name.lower(): value for name, value in self.headers.items()})
         return status, headers, body
+
+
+def _check_text(name: str, value: object, *, optional: bool) -> None:
+    if value is None and optional:
+        return
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be a string")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} is not valid Unicode") from None
+
+
+def _check_number(name: str, value: object, kinds: tuple[type, ...], least: int, most: int) -> None:
+    # NaN is neither more nor less than anything: it must be within, not just not outside.
+    if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:  # type: ignore[operator]
+        kind = "a whole number" if kinds == (int,) else "a number"
+        raise ValueError(f"{name} must be {kind} from {least} to {most}")
+
+
+def _check_header(name: str, value: object) -> None:
+    if not isinstance(value, str) or not value.isprintable() or not value.isascii() or value != value.strip():
+        raise ValueError(f"the header {name} must be printable ASCII without surrounding white space")
 
 
 def _phrase(status: int) -> str:

@@ -1,173 +1,140 @@
-"""The filter of the listings: a part of SQL's WHERE, turned into SQL for SQLite.
+"""The filter language of the API: text in the form of SQL's WHERE, parsed into a condition for SQLite.
 
-``field = 'value'``, ``field LIKE 'pattern'``, ``AND``, ``OR`` and parentheses. A quote inside a value is
-doubled. ``=`` is exact; ``LIKE`` is SQLite's own and takes ASCII letters without regard to case.
+It follows the documented dialect, which is that of a SQL library for JavaScript:
+
+- ``=``, ``!=``, ``<>``, ``<``, ``<=``, ``>``, ``>=``, ``LIKE``, ``IN (...)`` and ``CONTAINS``, each of the last three
+  also after ``NOT``; ``AND``, ``OR``, ``NOT`` and parentheses.
+- A value is a number, ``'text'`` (a quote in it is doubled or follows a backslash) or ``DATE('2024-01-31')``.
+- ``metadata->key`` and ``metadata->>key`` read metadata; dots in keys are underscores; a key may be quoted.
+- ``--`` begins a comment, as in ``-- labels a,b``.
+
+What the comparisons mean is described in :mod:`airflow_provider_ei.emulator.filter_sql`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
-_COLUMNS = {
-    "dataset": "items.dataset",
-    "bucket": "buckets.name",
-    "bucket_id": "items.bucket_id",
-    "bucket_name": "buckets.name",
-    "bucket_path": "items.bucket_path",
-    "id": "items.id",
-    "name": "items.name",
-    "total_file_count": "items.file_count",
-    "total_file_size": "items.total_size",
-    "created": "items.created",
-}
-_METADATA = (
-    "EXISTS (SELECT 1 FROM json_each(items.metadata) AS pair"
-    " WHERE replace(pair.key, '.', '_') = ? AND pair.value {operator} ?)"
-)
-_FILE_NAME = "EXISTS (SELECT 1 FROM files WHERE files.item_id = items.id AND files.name {operator} ?)"
+from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
+from lark.exceptions import VisitError
 
-_TOKEN = re.compile(
-    r"""\s*(?:
-        (?P<text>'(?:[^']|'')*')
-      | (?P<number>-?\d+(?:\.\d+)?)(?![\w])
-      | (?P<metadata>metadata->[^\s=()'".]+)
-      | (?P<word>[A-Za-z_]+)
-      | (?P<sign>[=()])
-    )""",
-    re.VERBOSE | re.IGNORECASE,
-)
-_MAX_DEPTH = 50
-_MAX_VALUES = 10_000
+from airflow_provider_ei.emulator import filter_sql
+from airflow_provider_ei.emulator.filter_sql import Condition, Date, Field, FilterError, Part, Value
 
+_GRAMMAR = r"""
+    start: [any]
+    any: all (_OR all)*
+    all: part (_AND part)*
+    ?part: _NOT part -> negation
+        | "(" any ")" -> group
+        | field COMPARISON value -> compare
+        | field [NOT] _LIKE value -> like
+        | field [NOT] _IN "(" value ("," value)* ")" -> member
+        | field [NOT] _CONTAINS value -> contains
+    field: NAME [_ARROW (KEY | TEXT)]
+    value: TEXT -> text
+        | NUMBER -> number
+        | _DATE "(" TEXT ")" -> date
 
-class FilterError(ValueError):
-    """The filter text is none. The message is what an answer carries as ``filterParseError``."""
-
-
-class Condition(NamedTuple):
-    """A condition in SQL over ``items`` joined with ``buckets``, and the values of its question marks."""
-
-    sql: str
-    values: tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
+    _OR.1: /or\b/i
+    _AND.1: /and\b/i
+    _NOT.1: /not\b/i
+    NOT.1: /not\b/i
+    _LIKE.1: /like\b/i
+    _IN.1: /in\b/i
+    _CONTAINS.1: /contains\b/i
+    _DATE.1: /date\b/i
+    NAME: /[a-z_]+(?!\w)/i
+    _ARROW: /->>?/
+    KEY: /((?!--)[^\s=<>!(),'".])+/
+    TEXT: /'(\\'|''|[^'])*'/
+    NUMBER: /-?[0-9]+(\.[0-9]+)?(?![\w.])/
+    COMPARISON: /<>|!=|<=|>=|[<=>](?![=])/
+    %ignore /\s+/
+    %ignore /--[^\n]*/
+"""
 
 
 def parse_filter(text: str) -> Condition:
-    """Turn a filter into a condition.
+    """Turn a filter into a condition. A filter of nothing but comments selects everything.
 
-    :raises FilterError: if the text is no filter, or names a field that does not exist.
+    :raises FilterError: if the text is not a filter, or names a field that does not exist.
     """
-    parser = _Parser(_tokens(text))
-    condition = parser.alternatives()
-    parser.expect_end()
-    if len(condition.values) > _MAX_VALUES:
-        raise FilterError("The filter has too many conditions")
+    try:
+        condition: Any = _PARSER.parse(text)
+    except UnexpectedCharacters as error:
+        raise FilterError(f"Cannot read the filter at {_excerpt(text, error.pos_in_stream)}") from None
+    except UnexpectedToken as error:
+        if error.token.type == "$END":
+            raise FilterError("The filter ends too early") from None
+        raise FilterError(f"Unexpected {_excerpt(text, error.token.start_pos)} in the filter") from None
+    except UnexpectedInput:
+        raise FilterError("Cannot read the filter") from None
+    except VisitError as error:
+        raise error.orig_exc from None
+    assert isinstance(condition, Condition)
     return condition
 
 
-def _tokens(text: str) -> list[_Token]:
-    tokens: list[_Token] = []
-    position = 0
-    end = len(text.rstrip())
-    while position < end:
-        match = _TOKEN.match(text, position)
-        if match is None:
-            raise FilterError(f"Cannot read the filter at {text[position:].strip()[:40]!r}")
-        kind = str(match.lastgroup)
-        tokens.append(_Token(kind, match[kind]))
-        position = match.end()
-    return tokens
+@v_args(inline=True)
+class _Builder(Transformer[Token, Condition]):
+    """Builds the condition while the parser reads: no tree, and so no recursion however deep a filter is."""
+
+    def start(self, part: Part | None) -> Condition:
+        return filter_sql.EVERYTHING if part is None else filter_sql.condition(part)
+
+    def any(self, *parts: Part) -> Part:
+        return filter_sql.join("OR", parts)
+
+    def all(self, *parts: Part) -> Part:
+        return filter_sql.join("AND", parts)
+
+    def negation(self, part: Part) -> Part:
+        return filter_sql.negate(part)
+
+    def group(self, part: Part) -> Part:
+        return filter_sql.nest(part)
+
+    def compare(self, field: Field, operator: Token, value: Value) -> Part:
+        return filter_sql.compare(field, str(operator), value)
+
+    def like(self, field: Field, negated: Token | None, value: Value) -> Part:
+        return _negated_if(negated, filter_sql.like(field, value))
+
+    def member(self, field: Field, negated: Token | None, *values: Value) -> Part:
+        return _negated_if(negated, filter_sql.member(field, values))
+
+    def contains(self, field: Field, negated: Token | None, value: Value) -> Part:
+        return _negated_if(negated, filter_sql.contains(field, value))
+
+    def field(self, name: Token, key: Token | None) -> Field:
+        if key is None:
+            return filter_sql.field(str(name))
+        if name.lower() != "metadata":
+            raise FilterError(f"Only metadata has keys in a filter, not {name}")
+        return filter_sql.metadata(_unquote(key) if key.type == "TEXT" else str(key))
+
+    def text(self, token: Token) -> str:
+        return _unquote(token)
+
+    def number(self, token: Token) -> int | float:
+        # SQLite compares integers of 64 bits exactly; what is longer is only larger than all of them.
+        return int(token) if len(token) <= 18 and "." not in token else float(token)
+
+    def date(self, token: Token) -> Date:
+        return Date.parse(_unquote(token))
 
 
-class _Parser:
-    def __init__(self, tokens: list[_Token]) -> None:
-        self._tokens = tokens
-        self._position = 0
-        self._depth = 0
-
-    def alternatives(self) -> Condition:
-        return self._joined("OR", lambda: self._joined("AND", self._single))
-
-    def expect_end(self) -> None:
-        if self._position < len(self._tokens):
-            raise FilterError(f"Unexpected {self._tokens[self._position].text!r} in the filter")
-
-    def _joined(self, word: str, part: Callable[[], Condition]) -> Condition:
-        parts = [part()]
-        while self._take_word(word):
-            parts.append(part())
-        return _balanced(word, parts)
-
-    def _single(self) -> Condition:
-        token = self._next()
-        if token == _Token("sign", "("):
-            self._depth += 1
-            if self._depth > _MAX_DEPTH:
-                raise FilterError("The filter is nested too deeply")
-            inner = self.alternatives()
-            if self._next() != _Token("sign", ")"):
-                raise FilterError("A parenthesis of the filter is not closed")
-            self._depth -= 1
-            return inner
-        if token.kind not in ("word", "metadata"):
-            raise FilterError(f"Expected a field in the filter, got {token.text!r}")
-        operator = self._operator()
-        return _comparison(token, operator, self._value())
-
-    def _operator(self) -> str:
-        token = self._next()
-        if token.text == "=" or token.text.upper() == "LIKE":
-            return token.text.upper()
-        raise FilterError(f"Expected = or LIKE in the filter, got {token.text!r}")
-
-    def _value(self) -> str:
-        token = self._next()
-        if token.kind == "text":
-            return token.text[1:-1].replace("''", "'")
-        if token.kind == "number":
-            return token.text
-        raise FilterError(f"Expected a value in the filter, got {token.text!r}")
-
-    def _next(self) -> _Token:
-        if self._position >= len(self._tokens):
-            raise FilterError("The filter ends too early")
-        self._position += 1
-        return self._tokens[self._position - 1]
-
-    def _take_word(self, word: str) -> bool:
-        if self._position < len(self._tokens):
-            token = self._tokens[self._position]
-            if token.kind == "word" and token.text.upper() == word:
-                self._position += 1
-                return True
-        return False
+def _negated_if(negated: Token | None, part: Part) -> Part:
+    return part if negated is None else filter_sql.negate(part)
 
 
-def _balanced(word: str, parts: list[Condition]) -> Condition:
-    # SQLite limits how deep an expression is, and takes a row of a thousand ORs for a thousand levels.
-    if len(parts) == 1:
-        return parts[0]
-    half = len(parts) // 2
-    left, right = _balanced(word, parts[:half]), _balanced(word, parts[half:])
-    return Condition(f"({left.sql} {word} {right.sql})", left.values + right.values)
+def _unquote(text: str) -> str:
+    return text[1:-1].replace("\\'", "'").replace("''", "'")
 
 
-def _comparison(field: _Token, operator: str, value: str) -> Condition:
-    # Numbers go as text too: SQLite turns them into numbers where the column is one.
-    if field.kind == "metadata":
-        key = field.text.partition("->")[2]
-        return Condition(_METADATA.format(operator=operator), (key, value))
-    name = field.text.lower()
-    if name == "file_name":
-        return Condition(_FILE_NAME.format(operator=operator), (value,))
-    if name not in _COLUMNS:
-        raise FilterError(f"No such field in a filter: {field.text}")
-    return Condition(f"{_COLUMNS[name]} {operator} ?", (value,))
+def _excerpt(text: str, position: int | None) -> str:
+    return repr(text[position:].strip()[:40])
+
+
+_PARSER = Lark(_GRAMMAR, parser="lalr", transformer=_Builder(), maybe_placeholders=True)

@@ -2,7 +2,8 @@
 
 Names in Content-Disposition are read as browsers write them (the WHATWG form encoding): a quoted name ends at
 the next ``"``, a backslash is an ordinary character, ``%22``, ``%0D`` and ``%0A`` stand for quote, CR and LF,
-and every other ``%`` stays as it is. ``filename*`` is not looked at: RFC 7578 forbids it in forms.
+and every other ``%`` stays as it is. ``filename*`` is not looked at: RFC 7578 forbids it in forms. The switches
+for names change what is made of a file's name.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
-from airflow_provider_ei.emulator.settings import FileNames
+from airflow_provider_ei.emulator.names import stored_file_name, unescape
+from airflow_provider_ei.emulator.settings import EmulatorSettings
 from airflow_provider_ei.emulator.uploads import Upload
 
 if TYPE_CHECKING:
@@ -24,11 +26,11 @@ MAX_FILES = 10_000
 MAX_TEXT_BYTES = 4 << 20
 """How much the text fields of one request may hold together."""
 MAX_TEXT_FIELDS = 100
+MAX_HEADER_BYTES = 16 << 20
+"""How much the headers of all parts, with the names of the files, may hold together."""
 
 _PARAMETER = re.compile(rb';\s*(name|filename)\s*=\s*(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 _BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
-_ESCAPES = ((b"%22", b'"'), (b"%0D", b"\r"), (b"%0A", b"\n"))
-_ENCODINGS = {"utf8": "utf-8", "latin1": "latin-1"}
 
 
 class MultipartReader:
@@ -36,17 +38,19 @@ class MultipartReader:
 
     :param content_type: the request's Content-Type header.
     :param upload: takes the files.
+    :param settings: say what is made of the files' names.
     """
 
-    def __init__(self, content_type: str, upload: Upload, file_names: FileNames) -> None:
+    def __init__(self, content_type: str, upload: Upload, settings: EmulatorSettings) -> None:
         self.upload = upload
         self.fields: dict[str, str] = {}
         self.error: str | None = None
-        self._encoding = _ENCODINGS[file_names]
+        self._settings = settings
         self._complete = False
         self._text_bytes = 0
         self._header_name = b""
         self._header_value = b""
+        self._header_bytes = 0
         self._headers: dict[bytes, bytes] = {}
         self._field_name = ""
         self._file_name: str | None = None
@@ -91,10 +95,17 @@ class MultipartReader:
         self._headers = {}
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
         self._header_name += data[start:end]
 
     def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
         self._header_value += data[start:end]
+
+    def _count_header(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise _Refused(f"More than {MAX_HEADER_BYTES} bytes of headers of parts")
 
     def _on_header_end(self) -> None:
         self._headers[self._header_name.lower()] = self._header_value
@@ -106,11 +117,11 @@ class MultipartReader:
             names.setdefault(match[1].lower(), match[3] if match[2] is None else match[2])
         if b"name" not in names:
             raise _Refused("A part of the multipart body has no name")
-        self._field_name = _unescape(names[b"name"]).decode("utf-8", "replace")
+        self._field_name = unescape(names[b"name"]).decode("utf-8", "replace")
         if b"filename" not in names:
             self._begin_text()
         else:
-            self._begin_file(_unescape(names[b"filename"]).decode(self._encoding, "replace"))
+            self._begin_file(names[b"filename"])
 
     def _begin_text(self) -> None:
         self._file_name = None
@@ -120,20 +131,24 @@ class MultipartReader:
         if self._field_name == "files[]":
             raise _Refused("files[] must be a file")
 
-    def _begin_file(self, file_name: str) -> None:
+    def _begin_file(self, sent_name: bytes) -> None:
         if self._field_name != "files[]":
             raise _Refused(f"Unexpected file field {self._field_name!r}; files go into files[]")
-        if not file_name:
+        if not sent_name:
             raise _Refused("A file has no name")
         if len(self.upload.files) >= MAX_FILES:
             raise _Refused(f"More than {MAX_FILES} files in one call")
-        self._file_name = file_name
-        self.upload.begin_file()
+        self._file_name = stored_file_name(sent_name, self._settings)
+        if self._file_name:
+            self.upload.begin_file()
+        else:
+            self.upload.dropped += 1
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         piece = memoryview(data)[start:end]
         if self._file_name is not None:
-            self.upload.write(piece)
+            if self._file_name:
+                self.upload.write(piece)
             return
         self._text_bytes += len(piece)
         if self._text_bytes > MAX_TEXT_BYTES:
@@ -143,7 +158,7 @@ class MultipartReader:
     def _on_part_end(self) -> None:
         if self._file_name is None:
             self.fields[self._field_name] = self._text.decode("utf-8", "replace")
-        else:
+        elif self._file_name:
             content_type = self._headers.get(b"content-type", b"application/octet-stream").decode("latin-1")
             self.upload.end_file(self._file_name, content_type)
 
@@ -153,9 +168,3 @@ class MultipartReader:
 
 class _Refused(Exception):
     """Ends the parsing; its text is for the client."""
-
-
-def _unescape(name: bytes) -> bytes:
-    for written, meant in _ESCAPES:
-        name = name.replace(written, meant)
-    return name

@@ -10,9 +10,10 @@ from urllib.parse import unquote
 
 from airflow_provider_ei.emulator import answers
 from airflow_provider_ei.emulator.arguments import Arguments, metadata_text
-from airflow_provider_ei.emulator.catalog import EVERYTHING
 from airflow_provider_ei.emulator.downloads import Download, download_file, download_item
-from airflow_provider_ei.emulator.filters import Condition, FilterError, parse_filter
+from airflow_provider_ei.emulator.filter_sql import EVERYTHING, Condition, FilterError
+from airflow_provider_ei.emulator.filters import parse_filter
+from airflow_provider_ei.emulator.names import stored_name
 from airflow_provider_ei.emulator.records import StoreError
 from airflow_provider_ei.emulator.settings import EmulatorSettings
 from airflow_provider_ei.emulator.store import Store
@@ -79,6 +80,11 @@ def list_organizations(call: Call) -> Answer:
     return {"organizations": [answers.organization(call.settings.organization_id)]}
 
 
+def list_projects(call: Call) -> Answer:
+    """``listProjects``: refused, as the key is an organization's. The official clients tell keys apart by that."""
+    raise StoreError("Invalid API key: this is the key of an organization, not of a project")
+
+
 def get_organization_info(call: Call) -> Answer:
     """``getOrganizationInfo``."""
     return answers.organization_info(call.settings.organization_id, call.store.datasets())
@@ -99,8 +105,7 @@ def list_data(call: Call) -> Answer:
     items = call.store.items(condition, **_page(call), files_limit=0)
     return {
         "data": [answers.item_summary(item) for item in items],
-        "totalFileCount": totals.files,
-        "totalDataItemCount": totals.items,
+        **_totals(call, totalFileCount=totals.files, totalDataItemCount=totals.items),
     }
 
 
@@ -115,17 +120,15 @@ def list_files(call: Call) -> Answer:
     items = call.store.items(condition, **_page(call))
     return {
         "data": [answers.item_with_files(item) for item in items],
-        "totalFileSize": totals.size,
-        "totalFileCount": totals.files,
-        "totalDataItemCount": totals.items,
+        **_totals(call, totalFileSize=totals.size, totalFileCount=totals.files, totalDataItemCount=totals.items),
     }
 
 
 def add_item(call: Call) -> Answer:
     """``addOrganizationDataItem``."""
     item_id = call.store.add_item(
-        call.fields.required_text("name"),
-        call.fields.required_text("dataset"),
+        _name(call, "name"),
+        _name(call, "dataset"),
         metadata_text(call.fields.required_text("metadata")),
         _files(call),
         duplicate_names=call.settings.duplicate_names,
@@ -144,15 +147,15 @@ def add_files(call: Call) -> Answer:
 
 def get_item(call: Call) -> Answer:
     """``getOrganizationDataItem``."""
-    return {"data": answers.item_with_files(call.store.item(_data_id(call)))}
+    return {"data": answers.item_with_files(call.store.item(_data_id(call), _filter_of_one(call)))}
 
 
 def update_item(call: Call) -> Answer:
     """``updateOrganizationDataItem``."""
     call.store.update_item(
         _data_id(call),
-        name=call.fields.text("name"),
-        dataset=call.fields.text("dataset"),
+        name=_name(call, "name") if call.fields.text("name") else None,
+        dataset=_name(call, "dataset") if call.fields.text("dataset") else None,
         metadata=call.fields.metadata("metadata"),
         metadata_update=call.settings.metadata_update,
     )
@@ -173,7 +176,7 @@ def delete_file(call: Call) -> Answer:
 
 def get_item_archive(call: Call) -> Answer:
     """``downloadOrganizationSingleDataItem``."""
-    return download_item(call.store, _data_id(call))
+    return download_item(call.store, _data_id(call), _filter_of_one(call), call.settings.archive)
 
 
 def get_file(call: Call) -> Answer:
@@ -183,7 +186,7 @@ def get_file(call: Call) -> Answer:
 
 def add_dataset(call: Call) -> Answer:
     """``addOrganizationDataset``."""
-    return {"id": call.store.add_dataset(call.fields.dataset(complete=True))}
+    return {"id": call.store.add_dataset(_dataset(call, complete=True))}
 
 
 def get_dataset(call: Call) -> Answer:
@@ -193,7 +196,7 @@ def get_dataset(call: Call) -> Answer:
 
 def update_dataset(call: Call) -> Answer:
     """``updateOrganizationDataset``."""
-    call.store.update_dataset(call.path["dataset"], call.fields.dataset(complete=False))
+    call.store.update_dataset(call.path["dataset"], _dataset(call, complete=False))
     return {}
 
 
@@ -202,21 +205,55 @@ def _data_id(call: Call) -> int:
     return min(int(call.path["dataId"][:19]), 2**63 - 1)
 
 
+def _name(call: Call, field: str) -> str:
+    """The name as it is stored."""
+    name = stored_name(call.fields.required_text(field), call.settings.name_form)
+    if not name:
+        raise StoreError(f"Missing {field}")
+    return name
+
+
+def _dataset(call: Call, *, complete: bool) -> dict[str, Any]:
+    dataset = call.fields.dataset(complete=complete)
+    return {**dataset, "dataset": _name(call, "dataset")} if "dataset" in dataset else dataset
+
+
 def _files(call: Call) -> Upload:
-    if call.upload is None or not call.upload.files:
+    if call.upload is None or not (call.upload.files or call.upload.dropped):
         raise StoreError("Missing files[]")
     return call.upload
 
 
 def _selection(call: Call) -> Condition:
-    condition = parse_filter(text) if (text := call.query.text("filter")) else EVERYTHING
+    condition = _filter(call)
     if dataset := call.query.text("dataset"):
-        return Condition(f"items.dataset = ? AND {condition.sql}", (dataset, *condition.values))
+        return condition.within("items.dataset = ?", dataset)
     return condition
 
 
+def _filter(call: Call) -> Condition:
+    return parse_filter(text) if (text := call.query.text("filter")) else EVERYTHING
+
+
+def _filter_of_one(call: Call) -> Condition:
+    # The contract has a filterParseError for listings only.
+    try:
+        return _filter(call)
+    except FilterError as error:
+        raise StoreError(str(error)) from None
+
+
 def _page(call: Call) -> dict[str, Any]:
-    return {"limit": call.query.count("limit"), "offset": call.query.count("offset") or 0}
+    offset = call.query.count("offset") or 0
+    return {
+        "limit": call.query.count("limit"),
+        "offset": 0 if call.settings.listing_offset == "ignored" else offset,
+        "order": call.settings.listing_order,
+    }
+
+
+def _totals(call: Call, **totals: int) -> dict[str, int]:
+    return totals if call.settings.listing_totals else {}
 
 
 _ORGANIZATION = "/organizations/{organizationId}"
@@ -225,6 +262,7 @@ _DATASET = _ORGANIZATION + "/dataset/{dataset}"
 
 OPERATIONS = (
     Operation("listOrganizations", "GET", "/organizations", list_organizations),
+    Operation("listProjects", "GET", "/projects", list_projects),
     Operation("getOrganizationInfo", "GET", _ORGANIZATION, get_organization_info),
     Operation("listOrganizationBuckets", "GET", f"{_ORGANIZATION}/buckets", list_buckets),
     Operation("listOrganizationData", "GET", f"{_ORGANIZATION}/data", list_data),

@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from airflow_provider_ei.emulator.settings import EmulatorSettings
+
 _PAGE = Path(__file__).with_name("page.html")
 # The page needs nothing from anywhere else, and whatever a data item is called can start nothing in it.
 _HEADERS = {
@@ -21,9 +23,11 @@ _HEADERS = {
 }
 
 
-def page_routes() -> list[BaseRoute]:
-    """The route of the page."""
-    return [Route("/", _get_page, methods=["GET"])]
+def page_routes(settings: EmulatorSettings) -> list[BaseRoute]:
+    """The routes of the page: its own, and those of Studio's pages, which links of the provider lead to."""
+    organization = f"/organization/{settings.organization_id}"
+    paths = ("/", organization, f"{organization}/data")
+    return [Route(path, _get_page, methods=["GET"]) for path in paths]
 
 
 async def _get_page(request: Request) -> Response:

@@ -22,7 +22,7 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class StoredItem:
-    """A data item; ``total_size`` in bytes, ``created`` ISO 8601 in UTC.
+    """A data item; ``total_size`` in bytes, ``created`` and ``changed`` ISO 8601 in UTC.
 
     ``revision`` rises with every change of the store: the item changed last has the highest.
     ``files`` may hold fewer than ``file_count`` where only some were asked for.
@@ -39,6 +39,7 @@ class StoredItem:
     file_count: int
     total_size: int
     revision: int
+    changed: str
     files: tuple[StoredFile, ...] = ()
 
 

@@ -7,9 +7,13 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-LOG_WEIGHT = 200_000
-"""How much the log keeps: a request weighs one, and each file it brought one more. The oldest go first."""
+LOG_BYTES = 256 << 20
+"""How much memory the log may take, roughly. The oldest requests go first."""
+FIELDS_BYTES = 6 << 20
+"""How much of the fields of one request is kept; the rest is ``...``. A form cannot have as much."""
+_VALUE_BYTES = 100  # what a small object takes in memory beside its content
 _MAX_DEPTH = 20
+_CUT = "..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,8 @@ class RequestLog:
         self._secret = secret
         self._lock = threading.Lock()
         self._records: dict[int, RequestRecord] = {}
-        self._weight = 0
+        self._sizes: dict[int, int] = {}
+        self._total = 0
         self._last_seq = 0
 
     def begin(self, **known: Any) -> int:
@@ -71,8 +76,7 @@ class RequestLog:
         with self._lock:
             self._last_seq += 1
             record = RequestRecord(seq=self._last_seq, **self._clean(known))
-            self._records[record.seq] = record
-            self._weight += 1
+            self._keep(record, _size(known))
             return record.seq
 
     def update(self, seq: int, **known: Any) -> None:
@@ -81,12 +85,18 @@ class RequestLog:
             old = self._records.get(seq)
             if old is None:
                 return
-            new = replace(old, **self._clean(known))
-            self._records[seq] = new
-            self._weight += len(new.files) - len(old.files)
-            while self._weight > LOG_WEIGHT and len(self._records) > 1:
-                oldest = self._records.pop(next(iter(self._records)))
-                self._weight -= 1 + len(oldest.files)
+            known = self._clean(known)
+            grown = _size(known) - _size({name: getattr(old, name) for name in known})
+            self._keep(replace(old, **known), self._sizes[seq] + grown)
+
+    def _keep(self, record: RequestRecord, size: int) -> None:
+        self._records[record.seq] = record
+        self._total += size - self._sizes.get(record.seq, 0)
+        self._sizes[record.seq] = size
+        while self._total > LOG_BYTES and len(self._records) > 1:
+            oldest = next(iter(self._records))
+            del self._records[oldest]
+            self._total -= self._sizes.pop(oldest)
 
     def records(self) -> list[RequestRecord]:
         """The requests, oldest first."""
@@ -97,18 +107,67 @@ class RequestLog:
         """Forget all requests; the numbering goes on."""
         with self._lock:
             self._records = {}
-            self._weight = 0
+            self._sizes = {}
+            self._total = 0
 
-    def _clean(self, value: Any, depth: int = 0) -> Any:
-        """Without the secret, and without what a client's JSON may hold but ours cannot."""
-        if depth > _MAX_DEPTH:
-            return "..."
+    def _clean(self, known: dict[str, Any]) -> dict[str, Any]:
+        cleaner = _Cleaner(self._secret)
+        return {name: cleaner.clean(value) for name, value in known.items()}
+
+
+class _Cleaner:
+    """Copies values without the secret, and without what a client's JSON may hold but ours cannot."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+        self._left = FIELDS_BYTES
+
+    def clean(self, value: Any, depth: int = 0) -> Any:
+        """The value, or what is kept of it."""
+        self._left -= _VALUE_BYTES
+        if depth > _MAX_DEPTH or self._left < 0:
+            return _CUT
         if isinstance(value, str):
-            return value.encode(errors="replace").decode().replace(self._secret, "***")
+            return self._text(value)
         if isinstance(value, float) and not math.isfinite(value):
             return str(value)
         if isinstance(value, dict):
-            return {self._clean(key): self._clean(inner, depth + 1) for key, inner in value.items()}
+            cleaned: dict[Any, Any] = {}
+            for key, inner in value.items():
+                if self._left < 0:
+                    return {**cleaned, _CUT: _CUT}
+                cleaned[self.clean(key)] = self.clean(inner, depth + 1)
+            return cleaned
+        if isinstance(value, tuple):
+            return tuple(self._file(file) if self._secret in file.name else file for file in value)
         if isinstance(value, list):
-            return [self._clean(inner, depth + 1) for inner in value]
+            kept = []
+            for inner in value:
+                kept.append(self.clean(inner, depth + 1))
+                if self._left < 0:
+                    break
+            return kept
         return value
+
+    def _file(self, file: UploadedFile) -> UploadedFile:
+        return replace(file, name=file.name.replace(self._secret, "***"))
+
+    def _text(self, value: str) -> str:
+        text = value.encode(errors="replace").decode().replace(self._secret, "***")
+        if len(text) > self._left:
+            text = f"{text[: self._left]}{_CUT}"
+        self._left -= len(text)
+        return text
+
+
+def _size(value: Any) -> int:
+    """Roughly what a value takes in memory."""
+    if isinstance(value, str):
+        return _VALUE_BYTES + len(value)
+    if isinstance(value, dict):
+        return _VALUE_BYTES + sum(_size(key) + _size(inner) for key, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return _VALUE_BYTES + sum(map(_size, value))
+    if isinstance(value, UploadedFile):
+        return 5 * _VALUE_BYTES + len(value.name) + len(value.content_type)
+    return _VALUE_BYTES

@@ -6,9 +6,11 @@ import asyncio
 import socket
 import tempfile
 import threading
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -17,7 +19,9 @@ from starlette.routing import Mount
 from airflow_provider_ei.emulator.api import Api
 from airflow_provider_ei.emulator.connections import Connections
 from airflow_provider_ei.emulator.control import Control
+from airflow_provider_ei.emulator.errors import EXCEPTION_HANDLERS
 from airflow_provider_ei.emulator.faults import FaultQueue
+from airflow_provider_ei.emulator.guard import Guard
 from airflow_provider_ei.emulator.page import page_routes
 from airflow_provider_ei.emulator.request_log import RequestLog
 from airflow_provider_ei.emulator.settings import EmulatorSettings
@@ -26,13 +30,16 @@ from airflow_provider_ei.emulator.store import Store
 # An idle connection that the server closes under a client looks like a fault nobody ordered.
 _KEEP_ALIVE_SECONDS = 600
 _GRACE_SECONDS = 0.5
+_MAX_HEAD_BYTES = 256 << 10
 _WORKERS = 8
+_FLUSH_SECONDS = 60
 
 
 class Running:
     """A server that accepts connections, and everything that has to be given back at its end.
 
-    :raises OSError: if the address cannot be used, or the certificate cannot be read.
+    :raises OSError: if the address cannot be used, the certificate cannot be read, or ``data_dir`` is not the
+        emulator's own.
     :raises sqlite3.OperationalError: if another emulator uses the data directory.
     """
 
@@ -57,10 +64,15 @@ class Running:
             resources.callback(self.store.close)
             executor = resources.enter_context(ThreadPoolExecutor(_WORKERS, "emulator-worker"))
             connections = Connections()
-            api = Api(self.store, settings, faults, log, connections, executor)
-            control = Control(self.store, settings, faults, log, api, executor)
+            self.api = Api(self.store, settings, faults, log, connections, executor)
+            control = Control(self.store, settings, faults, log, self.api, executor)
+            application = Starlette(
+                routes=[*page_routes(settings), *control.routes(), Mount("/v1/api", app=self.api)],
+                exception_handlers=EXCEPTION_HANDLERS,
+            )
+            application.router.redirect_slashes = False
             config = uvicorn.Config(
-                Starlette(routes=[*page_routes(), *control.routes(), Mount("/v1/api", app=api)]),
+                Guard(application, address[0]),
                 http=connections.protocol(),
                 loop="asyncio",
                 ws="none",
@@ -68,12 +80,14 @@ class Running:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
                 ssl_certfile=certfile,
                 ssl_keyfile=keyfile,
             )
             config.load()
-            self._server = _Server(config, api, connections)
+            self._server = _Server(config, self.api, connections)
             self._thread = threading.Thread(
                 target=self._server.run, args=([listener],), name="edge-impulse-emulator", daemon=True
             )
@@ -82,6 +96,10 @@ class Running:
                 if not self._thread.is_alive():
                     raise RuntimeError("the emulator's server did not start")
             self._resources = resources.pop_all()
+
+    def flush_late(self) -> None:
+        """Carry out now what ``store_late`` faults have put off; not to be called from the server's own thread."""
+        self._server.run_in_loop(self.api.flush_late())
 
     def stop(self) -> None:
         """Stop the server and give everything back."""
@@ -98,6 +116,10 @@ class _Server(uvicorn.Server):
         self.accepting = threading.Event()
         self._api = api
         self._connections = connections
+
+    def run_in_loop(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for what the server's thread is to do; called from another thread."""
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(_FLUSH_SECONDS)
 
     def stop(self) -> None:
         """Ends the server; called from another thread."""

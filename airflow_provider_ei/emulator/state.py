@@ -5,26 +5,32 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from airflow_provider_ei.emulator.catalog import EVERYTHING, Catalog
-from airflow_provider_ei.emulator.filters import Condition
+from airflow_provider_ei.emulator.catalog import Catalog
+from airflow_provider_ei.emulator.filter_sql import EVERYTHING, Condition
 from airflow_provider_ei.emulator.records import StoredItem
 
 
 def describe(
-    catalog: Catalog, *, items_limit: int | None = None, files_limit: int | None = None, search: str = ""
+    catalog: Catalog,
+    *,
+    items_limit: int | None = None,
+    files_limit: int | None = None,
+    characters_limit: int | None = None,
+    search: str = "",
 ) -> dict[str, Any]:
     """Totals, and the datasets with their items, those changed last first.
 
     :param items_limit: how many items to tell of, over all datasets; none means all.
     :param files_limit: how many files of each item to tell of.
+    :param characters_limit: how much of each value of metadata to tell; what is cut says how long it is.
     :param search: only items whose name contains it, in upper or lower case.
     """
     version = catalog.version
     condition = Condition("instr(lower(items.name), lower(?)) > 0", (search,)) if search else EVERYTHING
-    items = catalog.items(condition, limit=items_limit, files_limit=files_limit, newest_first=True)
+    items = catalog.items(condition, limit=items_limit, files_limit=files_limit, order="changed")
     shown: dict[str, list[dict[str, Any]]] = {}
     for item in items:
-        shown.setdefault(item.dataset, []).append(_item(item))
+        shown.setdefault(item.dataset, []).append(_item(item, characters_limit))
     datasets = [
         {
             "dataset": dataset.name,
@@ -45,5 +51,10 @@ def describe(
     }
 
 
-def _item(item: StoredItem) -> dict[str, Any]:
-    return {**asdict(item), "files": [asdict(file) for file in item.files]}
+def _item(item: StoredItem, characters_limit: int | None) -> dict[str, Any]:
+    metadata = {key: _cut(value, characters_limit) for key, value in item.metadata.items()}
+    return {**asdict(item), "metadata": metadata, "files": [asdict(file) for file in item.files]}
+
+
+def _cut(value: str, limit: int | None) -> str:
+    return value if limit is None or len(value) <= limit else f"{value[:limit]}… ({len(value):,} characters)"

@@ -20,7 +20,7 @@ class Store(Catalog):
     """The items, datasets and buckets of the organization. Each change is one transaction."""
 
     def __init__(self, data_dir: Path) -> None:
-        """:raises sqlite3.OperationalError: if another emulator uses the folder."""
+        """Open the data directory: see :class:`Database`."""
         super().__init__(Database(data_dir))
 
     def close(self) -> None:
@@ -157,6 +157,12 @@ class Store(Catalog):
                 )
             self._set_dataset(new_name, changes)
 
+    def add_bucket(self, name: str) -> int:
+        """Add a bucket, unless there is one of that name; returns its id."""
+        with self._database.change():
+            self._execute("INSERT OR IGNORE INTO buckets (name) VALUES (?)", (name,))
+            return self._bucket(name, None)
+
     def reset(self) -> None:
         """Forget all items, datasets, and buckets but the default one."""
         with self._database.change():
@@ -226,8 +232,10 @@ class Store(Catalog):
             return bucket_id
         if name is None:
             return 1
-        self._execute("INSERT OR IGNORE INTO buckets (name) VALUES (?)", (name,))
-        return int(self._query("SELECT id FROM buckets WHERE name = ?", (name,))[0]["id"])
+        for row in self._query("SELECT id FROM buckets WHERE name = ?", (name,)):
+            return int(row["id"])
+        known = ", ".join(repr(known) for _, known in self.buckets())
+        raise StoreError(f"Bucket {name!r} not found. The organization has: {known}")
 
     def _item_row(self, item_id: int) -> sqlite3.Row:
         for row in self._query("SELECT * FROM items WHERE id = ?", (item_id,)):

@@ -7,7 +7,10 @@ request that was cut, is one step.
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import secrets
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,7 @@ from typing import BinaryIO
 from airflow_provider_ei.emulator.request_log import UploadedFile
 
 _BUFFER_BYTES = 1 << 17
+_NAME = re.compile(r"upload-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,15 @@ class ReceivedFile:
 
 
 class Upload:
-    """Where the files of one request go as they arrive. Not for several threads at a time."""
+    """Where the files of one request go as they arrive. Not for several threads at a time.
+
+    :ivar dropped: how many files of the request a switch has dropped.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.files: list[ReceivedFile] = []
+        self.dropped = 0
         self._out: BinaryIO | None = None
         self._end = 0
         self._begin = 0
@@ -74,27 +82,44 @@ class Upload:
 
 
 class UploadFolder:
-    """The folder of the uploads. Their names are generated: no name that a client sends becomes a path."""
+    """The folder of the uploads. Their names are generated: no name that a client sends becomes a path.
+
+    Whatever else is in the folder is not touched: other names, directories, links.
+    """
 
     def __init__(self, path: Path) -> None:
+        """:param path: a directory, which is not a link."""
         self.path = path
-        path.mkdir(parents=True, exist_ok=True)
 
     def new(self) -> Upload:
         """A place for the files of one request. Nothing is on disk until the first byte is written."""
-        return Upload(self.path / secrets.token_hex(16))
+        return Upload(self.path / f"upload-{secrets.token_hex(16)}")
 
     def open(self, name: str, offset: int = 0) -> BinaryIO:
-        """An upload's bytes, from ``offset``."""
-        stream = (self.path / name).open("rb")
+        """An upload's bytes, from ``offset``.
+
+        :raises OSError: if it is not there.
+        """
+        if not _NAME.fullmatch(name):
+            raise FileNotFoundError(f"{name!r} is not the name of an upload")
+        stream = os.fdopen(os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW), "rb")
         stream.seek(offset)
         return stream
 
     def remove(self, names: Iterable[str]) -> None:
         """Delete uploads that no data item needs any longer."""
         for name in names:
-            (self.path / name).unlink(missing_ok=True)
+            if self._is_upload(name):
+                (self.path / name).unlink(missing_ok=True)
 
     def names(self) -> set[str]:
         """The uploads that are on disk."""
-        return {path.name for path in self.path.iterdir()}
+        return {name for name in os.listdir(self.path) if self._is_upload(name)}
+
+    def _is_upload(self, name: str) -> bool:
+        if not _NAME.fullmatch(name):
+            return False
+        try:
+            return stat.S_ISREG((self.path / name).lstat().st_mode)
+        except FileNotFoundError:
+            return False

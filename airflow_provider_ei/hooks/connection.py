@@ -6,6 +6,7 @@ here.
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from dataclasses import dataclass
@@ -17,6 +18,12 @@ from airflow_provider_ei.exceptions import EdgeImpulseConfigError
 from airflow_provider_ei.studio.settings import DEFAULT_BASE_URL, StudioSettings, parse_base_url
 
 log = logging.getLogger(__name__)
+
+#: Longest time in seconds that a field of the connection may hold: a week. Far longer ones overflow in sockets.
+MAX_SECONDS = 604_800
+
+#: Connections whose unknown extras were warned of, with these extras. Sensors read theirs at each look.
+_warned: set[tuple[str, tuple[str, ...]]] = set()
 
 CONN_TYPE = "edge_impulse"
 HOOK_NAME = "Edge Impulse"
@@ -68,6 +75,9 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
 }
 
 
+_JSON_TYPES = {list: "array", str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
+
+
 class AirflowConnection(Protocol):
     """The part of Airflow's Connection that is read."""
 
@@ -77,6 +87,7 @@ class AirflowConnection(Protocol):
     login: Any
     password: Any
     port: Any
+    extra: Any
 
     @property
     def extra_dejson(self) -> dict[str, Any]:
@@ -89,27 +100,44 @@ def read_connection(connection: AirflowConnection) -> tuple[StudioSettings, int 
     :raises EdgeImpulseConfigError: naming the connection and the field that is missing or wrong.
     """
     try:
-        return _settings(connection), _number("organization_id", connection.extra_dejson, kind="integer")
+        extra = _read_extra(connection)
+        return _settings(connection, extra), _number("organization_id", extra, kind="integer")
     except EdgeImpulseConfigError as error:
-        raise EdgeImpulseConfigError(f"Connection {connection.conn_id!r}: {error}") from None
+        raise EdgeImpulseConfigError(f"{error} (Connection {connection.conn_id!r}.)") from None
 
 
-def _settings(connection: AirflowConnection) -> StudioSettings:
-    extra = connection.extra_dejson
+def _read_extra(connection: AirflowConnection) -> dict[str, Any]:
+    """Return the extra, which Airflow itself does not check everywhere; what cannot be read is not shown."""
+    if not connection.extra:
+        return {}
+    try:
+        value = json.loads(connection.extra)
+    except (TypeError, ValueError, RecursionError):
+        found = "what is there is not JSON"
+    else:
+        if isinstance(value, dict):
+            return connection.extra_dejson  # masks what looks like a secret
+        found = f"what is there is a JSON {_JSON_TYPES[type(value)]}"
+    raise EdgeImpulseConfigError(
+        'The extra must be a JSON object, such as {"organization_id": 7}, or empty; ' + found + "."
+    )
+
+
+def _settings(connection: AirflowConnection, extra: dict[str, Any]) -> StudioSettings:
     key = (connection.password or "").strip()  # secrets from files end in a line break
     if not key:
-        hint = " It has a Login, which is not used; the key may stand there." if connection.login else ""
+        hint = " Login is not used; if the key stands there, move it." if connection.login else ""
         raise EdgeImpulseConfigError(
-            f"Password (API key) is empty. Put a key of the organization there (Studio: organization, API keys).{hint}"
+            "Put a key of the organization (Studio: organization, API keys) into Password (API key), which is empty."
+            + hint
         )
-    unknown = sorted(set(extra) - set(EXTRA_FIELDS))
-    if unknown:
-        log.warning("Connection %r: extra has fields that mean nothing here: %s.", connection.conn_id, unknown)
+    if unknown := sorted(set(extra) - set(EXTRA_FIELDS)):
+        _warn_once(connection.conn_id, unknown)
     if connection.schema:
         # From a connection in URI form, whose path becomes the schema.
         raise EdgeImpulseConfigError(
-            f"Schema is {connection.schema!r} and would be ignored. Put Studio's whole base URL into Host, such as "
-            f"{DEFAULT_BASE_URL}."
+            f"Put Studio's whole base URL into Host, such as {DEFAULT_BASE_URL}, and leave Schema empty: it is "
+            f"{connection.schema!r} and would be ignored."
         )
     given = {
         name: _number(name, extra, kind=field.kind) for name, field in EXTRA_FIELDS.items() if name != "organization_id"
@@ -121,17 +149,26 @@ def _settings(connection: AirflowConnection) -> StudioSettings:
     )
 
 
+def _warn_once(conn_id: Any, unknown: list[str]) -> None:
+    mark = (str(conn_id), tuple(unknown))
+    if mark not in _warned:
+        _warned.add(mark)
+        log.warning("Remove or correct the unknown extras of connection %r: %s.", conn_id, ", ".join(unknown))
+
+
 def _number(name: str, extra: dict[str, Any], *, kind: str) -> Any:
     value = extra.get(name)
     if value is None or value == "":
         return None
     try:
         number = float(value) if not isinstance(value, bool) else math.nan
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number) or number <= 0 or (kind == "integer" and number != int(number)):
         what = "a positive whole number" if kind == "integer" else "a positive number of seconds"
-        raise EdgeImpulseConfigError(f"extra {name!r} must be {what}, not {value!r}.")
+        raise EdgeImpulseConfigError(f"Set extra {name!r} to {what}, not {value!r}.")
+    if kind == "number" and number > MAX_SECONDS:
+        raise EdgeImpulseConfigError(f"Set extra {name!r} to at most {MAX_SECONDS} seconds, a week, not {value!r}.")
     return int(number) if kind == "integer" else number
 
 

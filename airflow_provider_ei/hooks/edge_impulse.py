@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.sdk import BaseHook
 
@@ -17,7 +17,7 @@ from airflow_provider_ei.hooks.connection import (
     is_loopback,
     read_connection,
 )
-from airflow_provider_ei.hooks.lineage import collect, places_of, places_of_sync
+from airflow_provider_ei.hooks.lineage import report_lineage, source_uris, sync_source_uris
 from airflow_provider_ei.hooks.stores import open_store
 
 # requests, pydantic and the rest are imported where they are used: a DAG file that only declares tasks is parsed every
@@ -75,13 +75,35 @@ class EdgeImpulseHook(BaseHook):
 
     @cached_property
     def _connection(self) -> tuple[StudioSettings, int | None]:
+        connection = self._read_connection()
+        self._accept(connection)
+        return connection
+
+    def _read_connection(self) -> tuple[StudioSettings, int | None]:
+        return read_connection(self.get_connection(self.edge_impulse_conn_id))
+
+    def _accept(self, connection: tuple[StudioSettings, int | None]) -> None:
         from airflow.providers.common.compat.sdk import mask_secret
 
-        settings, organization_id = read_connection(self.get_connection(self.edge_impulse_conn_id))
+        settings = connection[0]
         mask_secret(settings.api_key)
         if settings.base_url.startswith("http:") and not is_loopback(settings.base_url):
             log.warning("The API key travels unencrypted to %s. Use https.", settings.base_url)
-        return settings, organization_id
+
+    def reload_connection(self) -> None:
+        """Read the connection again. If it has changed, close the client and forget the organization.
+
+        :raises EdgeImpulseConfigError: when it is incomplete now.
+        """
+        if "_connection" not in self.__dict__:
+            return  # it is read at the first call
+        connection = self._read_connection()
+        if connection != self._connection:
+            self._accept(connection)
+            self.close()
+            for known in ("organization_id", "given_organization_id"):
+                self.__dict__.pop(known, None)
+            self.__dict__["_connection"] = connection
 
     @property
     def settings(self) -> StudioSettings:
@@ -106,14 +128,40 @@ class EdgeImpulseHook(BaseHook):
         """Return the client, as Airflow's hooks do."""
         return self.client
 
+    @property
+    def requests_sent(self) -> int:
+        """How many requests were sent through the client that is open now."""
+        client = self.__dict__.get("client")
+        return client.requests if client is not None else 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections to the service. A later call opens new ones, unless the hook was cancelled."""
+        client = self.__dict__.pop("client", None)
+        if client is not None:
+            client.close()
+
     def cancel(self) -> None:
         """End the call under way with ``EdgeImpulseCancelledError``, and all later ones; for ``on_kill``.
 
         Safe in a signal handler and from another thread.
         """
         self._cancelled = True
-        if "client" in self.__dict__:
-            self.client.cancel()
+        client = self.__dict__.get("client")
+        if client is not None:
+            client.cancel()
+
+    @cached_property
+    def given_organization_id(self) -> int | None:
+        """The organization as given, else of the connection; None when only the key can tell. Nothing is sent."""
+        from airflow_provider_ei.sync.inputs import whole_number
+
+        return whole_number("organization_id", self._given_organization_id) or self._connection[1]
 
     @cached_property
     def organization_id(self) -> int:
@@ -121,18 +169,14 @@ class EdgeImpulseHook(BaseHook):
 
         :raises EdgeImpulseConfigError: when none is given and the key does not belong to exactly one.
         """
-        from airflow_provider_ei.sync.inputs import whole_number
-
-        given = whole_number("organization_id", self._given_organization_id) or self._connection[1]
-        if given is not None:
-            return given
+        if self.given_organization_id is not None:
+            return self.given_organization_id
         organizations = self.client.list_organizations()
         if len(organizations) != 1:
             seen = ", ".join(f"{o.id} ({o.name})" for o in organizations) or "none"
             raise EdgeImpulseConfigError(
-                f"No organization id: connection {self.edge_impulse_conn_id!r} has none in its extra, and its key "
-                f"belongs to {seen}. Set organization_id in the connection; if it is the key of a project, use one of "
-                "the organization."
+                f"Set organization_id in connection {self.edge_impulse_conn_id!r}: its key belongs to organization "
+                f"{seen}, not to exactly one. If it is the key of a project, use a key of the organization."
             )
         return organizations[0].id
 
@@ -211,7 +255,7 @@ class EdgeImpulseHook(BaseHook):
         )
         result = ItemUpload(self.client, organization_id, wanted, checked_if_exists).run()
         log.info("Data item %r (id %d): %s.", result["name"], result["data_id"], result["outcome"])
-        collect(self, places_of(files), organization_id, wanted.dataset)
+        report_lineage(self, source_uris(files), organization_id, wanted.dataset)
         return result
 
     def sync_dataset(
@@ -285,7 +329,7 @@ class EdgeImpulseHook(BaseHook):
         )
         summary = sync.run(dry_run=dry_run)
         if not dry_run:
-            collect(self, places_of_sync(source, items), summary["organization_id"], summary["dataset"])
+            report_lineage(self, sync_source_uris(source, items), summary["organization_id"], summary["dataset"])
         return summary
 
     def plan_shards(self, shards: int | str, **arguments: Any) -> list[Shard]:
@@ -318,6 +362,7 @@ class EdgeImpulseHook(BaseHook):
 
     def get_dataset(self, dataset: str) -> Dataset:
         """Get a dataset's type and totals (``getOrganizationDataset``)."""
+        dataset = _checked_text("dataset", dataset)
         return self.client.get_dataset(self.organization_id, dataset)
 
     def list_data_items(
@@ -327,14 +372,17 @@ class EdgeImpulseHook(BaseHook):
 
         :param filter: SQL-WHERE text, for instance ``metadata->activity = 'running'``.
         """
+        dataset = None if dataset is None else _checked_text("dataset", dataset)
         return self.client.list_data_items(self.organization_id, dataset, filter=filter, with_files=with_files)
 
     def find_data_items(self, dataset: str, name: str) -> Sequence[DataItem]:
         """List the data items of exactly that name, with their files (``listOrganizationFiles``)."""
+        dataset, name = _checked_text("dataset", dataset), _checked_text("name", name)
         return self.client.find_data_items(self.organization_id, dataset, name)
 
     def get_data_item(self, data_id: int) -> DataItem:
         """Get a data item with its files (``getOrganizationDataItem``)."""
+        data_id = _data_id(data_id)
         return self.client.get_data_item(self.organization_id, data_id)
 
     def update_data_item(
@@ -346,8 +394,27 @@ class EdgeImpulseHook(BaseHook):
         dataset: str | None = None,
     ) -> None:
         """Change a data item's metadata (the whole map), name or dataset (``updateOrganizationDataItem``)."""
+        data_id = _data_id(data_id)
+        name = None if name is None else _checked_text("name", name)
+        dataset = None if dataset is None else _checked_text("dataset", dataset)
         self.client.update_data_item(self.organization_id, data_id, metadata=metadata, name=name, dataset=dataset)
 
     def delete_data_item(self, data_id: int) -> None:
         """Delete a data item with its objects in the bucket (``deleteOrganizationDataItem``)."""
+        data_id = _data_id(data_id)
         self.client.delete_data_item(self.organization_id, data_id)
+
+
+def _checked_text(field: str, value: object) -> str:
+    from airflow_provider_ei.sync.names import check_text
+
+    return check_text(field, value)
+
+
+def _data_id(value: object) -> int:
+    from airflow_provider_ei.sync.inputs import whole_number
+
+    data_id = whole_number("data_id", value)
+    if data_id is None:
+        raise EdgeImpulseInputError(f"data_id must be a positive whole number, not {value!r}.")
+    return data_id

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+
+#: What brings the file systems of the usual schemes. Others are found by Airflow's own error.
+_PACKAGES = {
+    **dict.fromkeys(("s3", "s3a", "s3n"), "apache-airflow-providers-amazon[s3fs]"),
+    **dict.fromkeys(("gs", "gcs"), "apache-airflow-providers-google"),
+    **dict.fromkeys(("abfs", "abfss", "adl"), "apache-airflow-providers-microsoft-azure"),
+}
 
 
 def open_store(uri: str) -> tuple[AbstractFileSystem, str]:
     """Return the file system behind a URI, and what that calls the place."""
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    path = ObjectStoragePath(uri)
-    return path.fs, path.path
+    try:
+        path = ObjectStoragePath(uri)
+        return path.fs, path.path
+    except (ImportError, ValueError) as error:
+        scheme = uri.partition("://")[0].lower()
+        package = _PACKAGES.get(scheme)
+        if package is None:
+            raise
+        raise EdgeImpulseInputError(
+            f"install {package!r} on the workers, which reads {scheme}:// URIs such as {uri!r}. ({error})"
+        ) from error

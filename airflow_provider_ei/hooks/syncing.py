@@ -43,8 +43,6 @@ def prepare_sync(
 
     :raises EdgeImpulseInputError: when an argument or the source is not fit.
     """
-    if delete == "extra" and not sync_id:
-        raise EdgeImpulseInputError("delete='extra' needs a sync_id, which tells this sync's items from others.")
     rules = check_rules(
         sync_id=sync_id or DEFAULT_SYNC_ID,
         delete=delete,
@@ -54,6 +52,8 @@ def prepare_sync(
         bucket_id=bucket_id,
         shard=shard,
     )
+    if rules.delete and not sync_id:
+        raise EdgeImpulseInputError(f"delete={delete!r} needs a sync_id, which tells this sync's items from others.")
     checked_workers, checked_dataset = check_workers(workers), check_text("dataset", dataset)
     tree = read_source(
         source=source,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, XComArg
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.hooks.lineage import source_uris, sync_source_uris
 from airflow_provider_ei.operators.base import EdgeImpulseOperator
-from airflow_provider_ei.operators.outlets import tell_outlets
+from airflow_provider_ei.operators.labels import label_mapped_task
+from airflow_provider_ei.operators.outlets import emit_asset_events
 from airflow_provider_ei.operators.run_report import report_result
+from airflow_provider_ei.operators.templates import evaluated, has_item_templates, render_for_item
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -55,6 +59,7 @@ class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
         "edge_impulse_conn_id",
     )
     template_fields_renderers = {"files": "json", "metadata": "json"}
+    collection_fields = frozenset({"files", "metadata"})
 
     def __init__(
         self,
@@ -78,6 +83,7 @@ class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
         self.bucket_id = bucket_id
         self.bucket_path = bucket_path
         self.if_exists = if_exists
+        self._make_plain(where=f"Data item {name!r}: ")
 
     def execute(self, context: Context) -> AddDataResult:
         """Upload, and return what was done.
@@ -85,26 +91,19 @@ class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
         :raises AirflowFailException: for an error that no retry can mend.
         :raises EdgeImpulseError: for one that may pass; Airflow tries again.
         """
-        self._show_name(context, self.name)
+        label_mapped_task(context, self, self.name)
         with self._working_hook(context) as hook:
+            check_files_given(self.name, self.files)
             self._result = result = hook.add_data(**self._arguments())
         report_result(context, result)
-        tell_outlets(self.outlets, context, result)
+        emit_asset_events(self.outlets, context, result)
         return result
 
-    def _places(self) -> list[str]:
-        from airflow_provider_ei.hooks.lineage import places_of
-
-        return places_of(self.files)
-
-    def _show_name(self, context: Context, name: Any) -> None:
-        """Have Airflow show the data item's name in the place of a mapped task's number, unless the DAG says more."""
-        if getattr(context.get("ti"), "map_index", -1) >= 0 and not context.get("map_index_template"):
-            context["edge_impulse_name"] = name  # type: ignore[typeddict-unknown-key]
-            context["map_index_template"] = "{{ edge_impulse_name }}"
+    def _source_uris(self) -> Iterable[str]:
+        return source_uris(self.files)
 
     def _arguments(self) -> dict[str, Any]:
-        """Return what the hook is to be given."""
+        """Return what the hook is given."""
         return {
             "name": self.name,
             "dataset": self.dataset,
@@ -115,6 +114,29 @@ class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
             "bucket_path": self.bucket_path,
             "if_exists": self.if_exists,
         }
+
+
+def check_files_given(name: Any, files: Any) -> None:
+    """Refuse the None of an upstream task in the place of a file.
+
+    :raises EdgeImpulseInputError: naming which one it is.
+    """
+    missing = ["files"] if files is None else []
+    if isinstance(files, Sequence) and not isinstance(files, str):
+        missing = [f"files[{number}]" for number, one in enumerate(files) if one is None]
+    if missing:
+        raise EdgeImpulseInputError(
+            f"Data item {name!r}: {missing[0]} is None: the upstream task returned nothing, was skipped, or has not "
+            "run yet. Give the path of a file."
+        )
+
+
+def merge_metadata(shared: Any, own: Any) -> Any:
+    """Return metadata for all items with those of one item over them, key by key."""
+    from airflow_provider_ei.sync.file_specs import parse_literal
+
+    shared, own = (parse_literal(one) if isinstance(one, str) else evaluated("metadata", one) for one in (shared, own))
+    return {**shared, **own} if isinstance(shared, Mapping) and isinstance(own, Mapping) else own or shared
 
 
 #: Arguments that go to the hook as they are.
@@ -138,8 +160,8 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
     """Make a dataset hold what a folder, a bucket or upstream tasks have, and cost almost nothing when nothing changed.
 
     Each folder in the source is a data item, named by its relative path. Items that others have uploaded, by hand or by
-    another sync, are left alone. All arguments but ``metadata`` are template fields; in that, templates are rendered
-    for each item, and can use it: ``{{ item.name }}``, ``{{ item.file_count }}``, ``{{ item.total_bytes }}``.
+    another sync, are left alone. All arguments are template fields. Those of ``metadata`` that use ``item`` are
+    rendered for each data item: ``{{ item.name }}``, ``{{ item.file_count }}``, ``{{ item.total_bytes }}``.
 
     The events of the task's outlets get the summary as their extra.
 
@@ -168,13 +190,16 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
 
     template_fields: Sequence[str] = (
         *_SYNC_ARGUMENTS,
+        "metadata",
         "dry_run",
         "sync_id",
         "skip_unchanged",
         "organization_id",
         "edge_impulse_conn_id",
     )
-    template_fields_renderers = {"items": "json", "include": "json", "exclude": "json"}
+    template_fields_renderers = {"items": "json", "include": "json", "exclude": "json", "metadata": "json"}
+    collection_fields = frozenset({"items", "include", "exclude", "metadata"})
+    item_fields = frozenset({"metadata"})
 
     def __init__(
         self,
@@ -214,9 +239,8 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
         self.workers = workers
         self.sync_id = sync_id
         self.skip_unchanged = skip_unchanged
-        # Airflow does it for template fields. A mapped task in a group makes its instances under an id of no task.
-        if not self.has_dag() or self.dag.has_task(self.task_id):  # type: ignore[no-untyped-call]
-            XComArg.apply_upstream_relationship(self, metadata)
+        self._make_plain()
+        self._metadata_given = metadata is not None
 
     def execute(self, context: Context) -> Any:
         """Sync, and return what was done.
@@ -237,13 +261,13 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
         from airflow_provider_ei.sync.dataset.summary import changes
 
         report_result(context, summary)
-        tell_outlets(self.outlets, context, summary)
+        emit_asset_events(self.outlets, context, summary)
         if skip_unchanged and not changes(summary):
             raise AirflowSkipException("Nothing has changed.")
         return summary
 
     def _arguments(self, context: Context) -> dict[str, Any]:
-        """Return what the hook is to be given."""
+        """Return what the hook is given."""
         if self.delete == "extra" and not self.sync_id and getattr(context.get("ti"), "map_index", -1) >= 0:
             raise EdgeImpulseInputError(
                 "delete='extra' in a mapped task needs a sync_id, another one for each source: by default all of them "
@@ -255,27 +279,26 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
             "sync_id": self.sync_id or self._default_sync_id(),
         }
 
-    def _places(self) -> list[str]:
-        from airflow_provider_ei.hooks.lineage import places_of_sync
-
-        return places_of_sync(self.source, self.items)
+    def _source_uris(self) -> Iterable[str]:
+        return sync_source_uris(self.source, self.items)
 
     def _default_sync_id(self) -> str:
         return f"{self.dag_id}.{self.task_id}"
 
     def _metadata(self, context: Context) -> GivenMetadata:
-        """Render the metadata: once, or for each item when a template stands in them."""
+        """Return the rendered metadata, or a function that finishes them for each data item."""
         from airflow_provider_ei.sync.file_specs import parse_literal
 
-        def render(item: Facts | None = None) -> Any:
-            values = {**context, "item": item} if item else context
-            rendered = self.render_template(self.metadata, values)  # type: ignore[arg-type]
-            if rendered is None and self.metadata is not None:
-                raise EdgeImpulseInputError("metadata is None: the upstream task returned nothing, or has not run yet.")
+        if self.metadata is None and self._metadata_given:
+            raise EdgeImpulseInputError("metadata is None: the upstream task returned nothing, or has not run yet.")
+
+        def for_item(item: Facts) -> Any:
+            rendered = render_for_item("metadata", self.metadata, context, item)
             return parse_literal(rendered) if isinstance(rendered, str) else rendered
 
-        text = str(self.metadata) if isinstance(self.metadata, str | dict) else ""
-        return render if "{{" in text or "{%" in text else render()
+        if has_item_templates(self.metadata):
+            return for_item
+        return parse_literal(self.metadata) if isinstance(self.metadata, str) else self.metadata  # type: ignore[return-value]
 
 
 def _flag(name: str, value: object) -> bool:

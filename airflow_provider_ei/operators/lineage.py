@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ei.assets import SCHEME
-from airflow_provider_ei.hooks.lineage import aggregated
+from airflow_provider_ei.hooks.lineage import collapse_to_folders
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from airflow_provider_ei.operators.results import Result
 
 
-def operator_lineage(places: Iterable[str], result: Result) -> OperatorLineage[Any, Any]:
+def operator_lineage(sources: Iterable[str], result: Result) -> OperatorLineage[Any, Any]:
     """Return the lineage of a task.
 
-    :param places: paths and URIs that its files came from.
+    :param sources: paths and URIs that its files came from.
     :param result: what the task returned.
     """
     from airflow.providers.common.compat.openlineage.facet import Dataset, OutputDataset
@@ -29,7 +29,9 @@ def operator_lineage(places: Iterable[str], result: Result) -> OperatorLineage[A
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     numbers = result.numbers
-    inputs: list[Dataset] = [Dataset(namespace=namespace, name=name) for namespace, name in aggregated(places)]
+    inputs: list[Dataset] = [
+        Dataset(namespace=namespace, name=name) for namespace, name in collapse_to_folders(sources)
+    ]
     output = OutputDataset(
         namespace=f"{SCHEME}://{result.organization_id}",
         name=result.dataset,

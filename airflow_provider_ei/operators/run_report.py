@@ -7,7 +7,6 @@ that fails leaves one, too. Their size is bounded, whatever names and messages t
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_ei.exceptions import EdgeImpulseError
+from airflow_provider_ei.hooks.best_effort import best_effort
 from airflow_provider_ei.operators.results import Result, read_result, read_text
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-
-log = logging.getLogger(__name__)
 
 #: Name of the XCom.
 REPORT_KEY = "edge_impulse_report"
@@ -134,9 +132,6 @@ def _failure(value: object) -> dict[str, str] | None:
 
 def _push(context: Context, report: Mapping[str, Any]) -> None:
     """Store the report. What the task itself did, or how it failed, does not depend on that."""
-    if (task_instance := context.get("ti")) is None:
-        return
-    try:
-        task_instance.xcom_push(key=REPORT_KEY, value=dict(report))
-    except Exception as error:
-        log.warning("Airflow's page will not show this run, since its report could not be stored: %s", error)
+    if (task_instance := context.get("ti")) is not None:
+        with best_effort("The report for Airflow's page"):
+            task_instance.xcom_push(key=REPORT_KEY, value=dict(report))

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseSensorOperator, conf
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    BaseSensorOperator,
+    conf,
+)
 
-from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
+from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.sensors.condition import Condition
+from airflow_provider_ei.hooks.polling import DatasetCriteria, DatasetPoller
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
+#: Exceptions of a look that end the waiting also with ``silent_fail``, as in Airflow's own loop.
+_FINAL = (AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout)
+
 
 class _DatasetSensor(BaseSensorOperator):
-    """What both sensors have in common.
+    """Base of the sensors.
 
     :param organization_id: overrides that of the connection.
     :param edge_impulse_conn_id: the Airflow connection.
-    :param deferrable: wait in the triggerer, without a worker.
+    :param deferrable: wait in the triggerer, without a worker. All other arguments mean the same as without it.
     """
 
     ui_color = "#dcefe8"
@@ -40,53 +52,123 @@ class _DatasetSensor(BaseSensorOperator):
         self.organization_id = organization_id
         self.edge_impulse_conn_id = edge_impulse_conn_id
         self.deferrable = deferrable
+        self._poller: DatasetPoller | None = None
 
-    def _condition(self) -> Condition:
+    def _criteria(self) -> DatasetCriteria:
         raise NotImplementedError
 
     def poke(self, context: Context) -> bool:
-        """Look once.
+        """Look once. The client is kept for the next look.
 
         :raises AirflowFailException: for an error that no further look can mend.
         """
-        hook = EdgeImpulseHook(self.edge_impulse_conn_id, organization_id=self.organization_id)
         try:
-            return self._condition().ask(hook)
+            if self._poller is None:
+                hook = EdgeImpulseHook(self.edge_impulse_conn_id, organization_id=self.organization_id)
+                self._poller = DatasetPoller(self._criteria(), hook)
+            return self._poller.look().met
         except EdgeImpulseError as error:
-            if error.permanent:
-                raise AirflowFailException(str(error)) from None
-            raise
+            raise _as_airflow_error(error) from None
 
     def execute(self, context: Context) -> Any:
         """Wait, here or in the triggerer."""
-        if not self.deferrable:
+        try:
+            if self.deferrable:
+                return self._look_and_defer(context)
             return super().execute(context)
-        if self.poke(context):
-            return None
+        except (AirflowSensorTimeout, AirflowSkipException):
+            if self._poller is not None:
+                self._poller.log_last()
+            raise
+        finally:
+            if self._poller is not None:
+                self._poller.hook.close()
+                self._poller = None
+
+    def _look_and_defer(self, context: Context) -> None:
+        deadline = time.time() + self.timeout
+        try:
+            if self.poke(context):
+                return
+        except (Exception, AirflowTaskTimeout) as error:
+            if isinstance(error, _FINAL) or not self.silent_fail:
+                self._fail(error)
+            self.log.error("The look failed: %s", error)
+        if time.time() > deadline:
+            self._time_out(self._poller.last_seen() if self._poller else None)
         from airflow_provider_ei.triggers.dataset import EdgeImpulseDatasetTrigger
 
         trigger = EdgeImpulseDatasetTrigger(
-            condition=asdict(self._condition()),
+            criteria=asdict(self._criteria()),
             poke_interval=self.poke_interval,
             organization_id=self.organization_id,
             edge_impulse_conn_id=self.edge_impulse_conn_id,
+            deadline=deadline,
+            exponential_backoff=self.exponential_backoff,
+            max_wait=self.max_wait.total_seconds() if self.max_wait else None,
+            silent_fail=self.silent_fail,
         )
-        return self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
-        """Take what the trigger has seen.
+        """End as poke mode does after the look that the trigger reports.
 
         :raises AirflowFailException: for an error that no further look can mend.
-        :raises EdgeImpulseError: for one that may pass; Airflow tries again.
+        :raises EdgeImpulseError: of its own class, for a transient one; Airflow's ``retries`` apply.
+        :raises AirflowSensorTimeout: when nothing has come in time.
+        :raises AirflowSkipException: in their place, as ``soft_fail`` and ``never_fail`` say.
         """
         if "error" in event:
-            raise AirflowFailException(event["error"]) if event["permanent"] else EdgeImpulseError(event["error"])
+            self._fail(_as_airflow_error(EdgeImpulseError.from_event(event)))
+        if "timed_out" in event:
+            self._time_out(event.get("seen"))
+        self.log.info("Criteria met: %s.", event.get("seen"))
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after the trigger.
+
+        Airflow's sensors treat errors otherwise here than in poke mode, and each version in its own way.
+        """
+        failed = next_method == "__fail__"
+        if failed and "timeout" in str((next_kwargs or {}).get("error")).lower():
+            self._time_out()  # the trigger itself could not say so: no triggerer was running
+        try:
+            return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
+        except AirflowException as error:
+            if failed:
+                self._fail(error)
+            raise
+
+    def on_kill(self) -> None:
+        """End the look under way."""
+        if self._poller is not None:
+            self._poller.hook.cancel()
+
+    def _fail(self, error: BaseException) -> NoReturn:
+        """Raise what Airflow raises in poke mode for a failed look.
+
+        There, ``soft_fail`` skips the task only after an error that ends the waiting for good.
+        """
+        if not isinstance(error, AirflowSkipException):
+            if self.never_fail:
+                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+            if self.soft_fail and isinstance(error, _FINAL):
+                raise AirflowSkipException("Skipping due to soft_fail is set to True.") from error
+        raise error
+
+    def _time_out(self, seen: str | None = None) -> NoReturn:
+        message = f"Sensor has timed out after {self.timeout:g} seconds{f': {seen}' if seen else ''}."
+        raise AirflowSkipException(message) if self.soft_fail else AirflowSensorTimeout(message)
+
+
+def _as_airflow_error(error: EdgeImpulseError) -> Exception:
+    return AirflowFailException(str(error)) if error.permanent else error
 
 
 class EdgeImpulseDataItemSensor(_DatasetSensor):
-    """Wait until a data item is there, and complete.
+    """Wait until a data item exists and is complete.
 
-    An item that this package is uploading counts only when all of it is there.
+    An item that this package is uploading counts only once the upload is complete.
 
     :param dataset: name of the dataset.
     :param name: name of the data item.
@@ -99,17 +181,17 @@ class EdgeImpulseDataItemSensor(_DatasetSensor):
         self.dataset = dataset
         self.name = name
 
-    def _condition(self) -> Condition:
-        return Condition(self.dataset, name=self.name)
+    def _criteria(self) -> DatasetCriteria:
+        return DatasetCriteria(self.dataset, name=self.name)
 
 
 class EdgeImpulseDatasetSensor(_DatasetSensor):
-    """Wait until a dataset has so many data items, or none has come for a while.
+    """Wait until a dataset has a number of data items, and no new one for a while.
 
     :param dataset: name of the dataset.
     :param at_least: how many data items there have to be.
-    :param filter: only those that fulfil it: SQL-WHERE text, such as ``metadata->activity = 'running'``.
-    :param quiet_seconds: and for how many seconds none has come.
+    :param filter: only those that match it: SQL-WHERE text, such as ``metadata->activity = 'running'``.
+    :param quiet_seconds: and for how many seconds none has been added.
     """
 
     template_fields: Sequence[str] = (
@@ -136,11 +218,8 @@ class EdgeImpulseDatasetSensor(_DatasetSensor):
         self.filter = filter
         self.quiet_seconds = quiet_seconds
 
-    def _condition(self) -> Condition:
-        try:
-            at_least, quiet = int(self.at_least), float(self.quiet_seconds)
-        except (TypeError, ValueError):
-            raise EdgeImpulseInputError(
-                f"at_least and quiet_seconds must be numbers, not {self.at_least!r} and {self.quiet_seconds!r}."
-            ) from None
-        return Condition(self.dataset, filter=self.filter, at_least=at_least, quiet_seconds=quiet)
+    def _criteria(self) -> DatasetCriteria:
+        # As numbers, or as the strings that templates render to.
+        at_least: Any = self.at_least
+        quiet_seconds: Any = self.quiet_seconds
+        return DatasetCriteria(self.dataset, filter=self.filter, at_least=at_least, quiet_seconds=quiet_seconds)

@@ -1,16 +1,48 @@
-"""Typed answers of the API. Only the fields that are used are required; unknown ones are ignored."""
+"""Typed answers of the API. Only the fields that are used are required; unknown ones are ignored.
+
+A dataset may hold items that other programs made. What is odd about them must not end the listing of all others, so a
+listing reads more than the API promises; a single item is read as promised, but for its metadata.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TypeVar
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_ei.exceptions import EdgeImpulseAnswerError
 
 AnswerT = TypeVar("AnswerT", bound="Answer")
+
+
+#: The size of a file for which a listing gives none that can be read. No file has it.
+UNKNOWN_SIZE = -1
+
+
+def _metadata(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        return {}
+    try:
+        return {key: inner if isinstance(inner, str) else _json(inner) for key, inner in value.items()}
+    except RecursionError:
+        raise ValueError("a value is nested too deeply") from None
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+Id = Annotated[int, Field(strict=True, gt=0)]
+Time = Annotated[datetime, AfterValidator(_in_utc)]
+Metadata = Annotated[dict[str, str], BeforeValidator(_metadata)]
 
 
 class Answer(BaseModel):
@@ -28,32 +60,38 @@ class Answer(BaseModel):
 class Organization(Answer):
     """An organization (``listOrganizations``)."""
 
-    id: int
+    id: Id
     name: str
 
 
 class Bucket(Answer):
     """A storage bucket of the organization (``listOrganizationBuckets``)."""
 
-    id: int
+    id: Id
     bucket: str
 
 
 class DataFile(Answer):
-    """A file of a data item. The service keeps no checksums."""
+    """A file of a data item. The service keeps no checksums.
+
+    ``size`` is ``UNKNOWN_SIZE`` where a listing gives none that can be read.
+    """
 
     name: str
-    size: int
-    last_modified: datetime | None = None
+    size: Annotated[int, Field(ge=UNKNOWN_SIZE)]
+    last_modified: Time | None = None
 
 
 class DataItem(Answer):
     """A data item (``listOrganizationData``, ``listOrganizationFiles``, ``getOrganizationDataItem``).
 
-    ``files`` is None where the operation does not list them; sizes are in bytes.
+    ``files`` is None where the operation does not list them; sizes are in bytes. ``metadata`` is empty where the
+    service lists no map. A value that is not a string, which only the service itself can have stored, is its JSON text:
+    so nothing is lost when somebody sends the whole map back. What else a listing cannot read: a file without a name is
+    left out, a count is 0, and ``created`` is the time of the listing.
     """
 
-    id: int
+    id: Id
     name: str
     dataset: str
     bucket_id: int | None = None
@@ -61,8 +99,8 @@ class DataItem(Answer):
     bucket_path: str | None = None
     total_file_count: int
     total_file_size: int
-    created: datetime
-    metadata: dict[str, str]
+    created: Time
+    metadata: Metadata = Field(default_factory=dict)
     files: tuple[DataFile, ...] | None = None
 
 
@@ -77,18 +115,71 @@ class Dataset(Answer):
     category: str | None = None
 
 
-def parse(kind: type[AnswerT], value: object, operation: str) -> AnswerT:
+def parse(kind: type[AnswerT], value: object, operation: str, what: str = "the answer") -> AnswerT:
     """Read one answer.
 
+    :param what: what it tells of, for the error.
     :raises EdgeImpulseAnswerError: when a field is missing or of another type; names the field.
     """
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        place = ".".join(str(step) for step in first["loc"]) or kind.__name__
-        raise EdgeImpulseAnswerError(
-            f"{operation}: the answer does not have the form that the API promises: {place}: {first['msg']}.",
-            operation=operation,
-            status=200,
-        ) from None
+        raise _unusable(error, kind, operation, what) from None
+
+
+def parse_listed(value: object, operation: str, place: int) -> DataItem:
+    """Read one data item of a listing.
+
+    :param place: its place in the listing, counted from 0.
+    :raises EdgeImpulseAnswerError: when its id, name or dataset cannot be used: to leave it out would say that it is
+        not there. Names the item.
+    """
+    try:
+        return DataItem.model_validate(value)
+    except ValidationError as error:
+        readable = _readable(value, error)
+    try:
+        return DataItem.model_validate(readable)
+    except ValidationError as error:
+        raise _unusable(error, DataItem, operation, _which(value, place)) from None
+
+
+def _readable(value: object, error: ValidationError) -> object:
+    """Put something in the place of what cannot be read of a listed item, where that is possible."""
+    if not isinstance(value, Mapping):
+        return value
+    item = dict(value)
+    files: dict[int, Any] = dict(enumerate(item["files"])) if isinstance(item.get("files"), list) else {}
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        match problem["loc"]:
+            case ("files", int(number), "size") if number in files:
+                files[number] = files[number] | {"size": UNKNOWN_SIZE}
+            case ("files", int(number), "lastModified") if number in files:
+                files[number] = files[number] | {"lastModified": None}
+            case ("files", int(number), *_):
+                files.pop(number, None)
+            case ("files" | "bucketId" | "bucketName" | "bucketPath" as field, *_):
+                item[str(field)] = None
+            case ("totalFileCount" | "totalFileSize" as field, *_):
+                item[str(field)] = 0
+            case ("created", *_):
+                item["created"] = datetime.now(UTC)
+    if isinstance(item.get("files"), list):
+        item["files"] = list(files.values())
+    return item
+
+
+def _unusable(error: ValidationError, kind: type[Answer], operation: str, what: str) -> EdgeImpulseAnswerError:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(str(step) for step in first["loc"]) or kind.__name__
+    return EdgeImpulseAnswerError(
+        f"{operation}: {what} does not have the form that the API promises: {field}: {first['msg']}.",
+        operation=operation,
+        status=200,
+    )
+
+
+def _which(value: object, place: int) -> str:
+    known = value if isinstance(value, Mapping) else {}
+    told = [f"{field} {str(known[field])[:100]!r}" for field in ("id", "name", "dataset") if field in known]
+    return f"the data item at place {place} of the listing ({', '.join(told) or 'it tells nothing of itself'})"

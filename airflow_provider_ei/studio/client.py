@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import re
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_ei.exceptions import EdgeImpulseAnswerError
-from airflow_provider_ei.studio.answers import Answer, AnswerT, Bucket, DataItem, Dataset, Organization, parse
+from airflow_provider_ei.exceptions import (
+    EdgeImpulseAnswerError,
+    EdgeImpulseLargeAnswerError,
+    EdgeImpulseRefusedError,
+)
+from airflow_provider_ei.studio.answers import (
+    Answer,
+    AnswerT,
+    Bucket,
+    DataItem,
+    Dataset,
+    Id,
+    Organization,
+    parse,
+    parse_listed,
+)
+from airflow_provider_ei.studio.listing import ATTEMPTS, Listing, ListingMovedError, Page
 from airflow_provider_ei.studio.multipart import OnRead, UploadFile
+from airflow_provider_ei.studio.names import canonical_name, spellings
 from airflow_provider_ei.studio.outcome import shown
+from airflow_provider_ei.studio.reading import LISTING_BYTES
 from airflow_provider_ei.studio.sending import Sender
 
 #: Data items a listing asks for at once.
 PAGE_ITEMS = 1000
 
-_SAFE_IN_FILTER = re.compile(r"[\w .:/@+-]+")
+#: What may end a text in a filter, or be taken for an operator or a comment by a service that rewrites filters.
+_UNSAFE_IN_FILTER = ("'", "\\", "->", "--", "/*")
 
 
 class Created(Answer):
     """Answer of ``addOrganizationDataItem``."""
 
-    id: int
+    id: Id
 
 
 class StudioClient(Sender):
@@ -65,58 +84,117 @@ class StudioClient(Sender):
     ) -> list[DataItem]:
         """List all data items, page by page (``listOrganizationData``, or ``listOrganizationFiles`` with files).
 
+        No item is missing that was there all the time, and none is there twice, also when others change the dataset
+        meanwhile: a listing that has moved is taken again, up to three times, after a short wait. An item that came or
+        went meanwhile may be in it or not.
+
+        What remains with a service that does not tell its totals: an item that is renamed meanwhile may be missing if
+        the service orders by name; and if it gives one item at a time, or takes no notice of the offset and gives fewer
+        items than asked for, no page can be compared with the one before it.
+
+        :param dataset: name of the dataset; a service that has stored it composed otherwise or with other white space
+            is asked for each of these spellings.
         :param filter: SQL-WHERE text, for instance ``metadata->activity = 'running'``.
         :raises EdgeImpulseAnswerError: when the listing is incomplete, so that nobody takes "not listed" for
-            "not there".
+            "not there", or when an item has no usable id, name or dataset.
         """
+        items: dict[int, DataItem] = {}
+        for spelling in (None,) if dataset is None else spellings(dataset):
+            listed = self._list_data_items(organization_id, spelling, filter=filter, with_files=with_files)
+            items.update((item.id, item) for item in listed)
+        return list(items.values())
+
+    def _list_data_items(
+        self, organization_id: int, dataset: str | None, *, filter: str | None, with_files: bool
+    ) -> list[DataItem]:
         operation = "listOrganizationFiles" if with_files else "listOrganizationData"
         path = f"/api/organizations/{organization_id}/data" + ("/files" if with_files else "")
-        items: dict[int, DataItem] = {}
-        offset = 0
-        while True:
-            query = {"dataset": dataset, "filter": filter, "limit": PAGE_ITEMS, "offset": offset}
-            answer = self._call(operation, "GET", path, query=query)
+        limit = PAGE_ITEMS
+
+        def fetch(offset: int) -> Page:
+            nonlocal limit
+            query = {"dataset": dataset, "filter": filter, "limit": limit, "offset": offset}
+            try:
+                answer = self._call(operation, "GET", path, query=query, most_bytes=LISTING_BYTES)
+            except EdgeImpulseLargeAnswerError:
+                if limit == 1:
+                    raise
+                limit = math.ceil(limit / 4)  # items with very many files: fewer of them at once
+                return fetch(offset)
             if answer.get("filterParseError"):
-                words = shown(str(answer["filterParseError"]), self.settings.api_key)
+                words = shown(str(answer["filterParseError"]))
                 raise EdgeImpulseAnswerError(
                     f"{operation}: the service could not read the filter {filter!r}: {words}",
                     operation=operation,
                     status=200,
                     server_text=words,
                 )
-            page = _each(DataItem, answer, "data", operation)
-            items.update((item.id, item) for item in page)
-            offset += len(page)
-            total = answer.get("totalDataItemCount")
-            if not page or (isinstance(total, int) and offset >= total):
-                break
-        if isinstance(total, int) and len(items) != total:
+            values = _list(answer, "data", operation)
+            items = tuple(parse_listed(value, operation, place) for place, value in enumerate(values, offset))
+            return Page(offset, items, _total(answer, operation), is_full=len(items) >= limit)
+
+        listing = Listing(fetch, self.sleep)
+        try:
+            return listing.take()
+        except ListingMovedError as moved:
+            of_total = "" if listing.total is None else f" of {listing.total}"
             raise EdgeImpulseAnswerError(
-                f"{operation}: the listing is incomplete: {len(items)} data items of {total}. "
-                "The dataset may have been changed meanwhile; try again.",
+                "Run the task again when nobody else changes the dataset: its listing is incomplete: "
+                f"{len(listing.items)} data items{of_total}, at the last of {ATTEMPTS} attempts. {moved} If that stays "
+                f"so, the service does not list as its API promises ({operation}).",
                 operation=operation,
                 status=200,
-            )
-        return list(items.values())
+            ) from None
 
     def find_data_items(self, organization_id: int, dataset: str, name: str) -> list[DataItem]:
-        """List the data items of exactly that name, with their files.
+        """List the data items of that name, with their files.
 
-        How the service's filter escapes a quote and the like is not documented. A name with such a character is
-        looked for in the whole dataset instead, which is slower and always right.
+        A name counts exactly as it is written, unless it differs from its canonical form (see
+        :func:`~airflow_provider_ei.studio.names.canonical_name`). Then the service may have stored it in another one,
+        and the items are returned whose names have the same canonical form. The same goes for the dataset.
+
+        How the service's filter escapes a quote or a backslash is not documented. A name with one of them, or one that
+        may be stored in another form, is looked for in the whole dataset instead, which is slower and always right.
         """
-        if not _SAFE_IN_FILTER.fullmatch(name):
-            listed = self.list_data_items(organization_id, dataset)
-            named = [item for item in listed if (item.name, item.dataset) == (name, dataset)]
-            return [self.get_data_item(organization_id, item.id) for item in named]
-        listed = self.list_data_items(organization_id, dataset, filter=f"name = '{name}'", with_files=True)
-        return [item for item in listed if (item.name, item.dataset) == (name, dataset)]
+
+        def is_wanted(item: DataItem) -> bool:
+            return _may_be(item.name, name) and _may_be(item.dataset, dataset)
+
+        if canonical_name(name) == name and not any(text in name for text in _UNSAFE_IN_FILTER):
+            listed = self.list_data_items(organization_id, dataset, filter=f"name = '{name}'", with_files=True)
+            return list(filter(is_wanted, listed))
+        named = list(filter(is_wanted, self.list_data_items(organization_id, dataset)))
+        try:
+            found = [self.get_data_item(organization_id, item.id) for item in named]
+        except EdgeImpulseRefusedError:
+            # One of them may be gone by now. A listing with files is more to read, but of one moment.
+            found = self.list_data_items(organization_id, dataset, with_files=True)
+        return list(filter(is_wanted, found))
 
     def get_data_item(self, organization_id: int, data_id: int) -> DataItem:
         """Get a data item with its files (``getOrganizationDataItem``)."""
         operation = "getOrganizationDataItem"
-        answer = self._call(operation, "GET", f"/api/organizations/{organization_id}/data/{data_id}")
-        return parse(DataItem, answer.get("data"), operation)
+        path = f"/api/organizations/{organization_id}/data/{data_id}"
+        answer = self._call(operation, "GET", path, most_bytes=LISTING_BYTES)
+        return parse(DataItem, answer.get("data"), operation, f"data item {data_id}")
+
+    def file_sha256(self, organization_id: int, data_id: int, file_name: str) -> str:
+        """Download a file of a data item and return its SHA-256 in hex (``downloadOrganizationDataFile``).
+
+        The file is streamed and never kept. Each 128 KiB of it have to arrive within the read timeout.
+
+        :raises EdgeImpulseAnswerError: when the answer is not a file, or nobody can tell whether it is whole.
+        """
+        path = f"/api/organizations/{organization_id}/data/{data_id}/files/download"
+        digest = hashlib.sha256()
+
+        def begin() -> Callable[[bytes], object]:
+            nonlocal digest
+            digest = hashlib.sha256()
+            return digest.update
+
+        self._download("downloadOrganizationDataFile", path, {"fileName": file_name}, begin)
+        return digest.hexdigest()
 
     # --- data items: changing -----------------------------------------------------------------------------
 
@@ -189,7 +267,7 @@ class StudioClient(Sender):
             "POST",
             f"/api/organizations/{organization_id}/data/{data_id}",
             body={key: value for key, value in wanted.items() if value is not None},
-            attempts=1 if once else None,
+            once=once,
         )
 
     def delete_file(self, organization_id: int, data_id: int, file_name: str) -> None:
@@ -204,7 +282,28 @@ class StudioClient(Sender):
 
 
 def _each(kind: type[AnswerT], answer: Mapping[str, Any], field: str, operation: str) -> list[AnswerT]:
+    return [parse(kind, value, operation) for value in _list(answer, field, operation)]
+
+
+def _list(answer: Mapping[str, Any], field: str, operation: str) -> list[Any]:
     values = answer.get(field)
     if not isinstance(values, list):
         raise EdgeImpulseAnswerError(f"{operation}: the answer has no list {field!r}.", operation=operation, status=200)
-    return [parse(kind, value, operation) for value in values]
+    return values
+
+
+def _total(answer: Mapping[str, Any], operation: str) -> int | None:
+    total = answer.get("totalDataItemCount")
+    if total is None or (type(total) is int and total >= 0):
+        return total
+    raise EdgeImpulseAnswerError(
+        f"{operation}: totalDataItemCount must be an integer of 0 or more, not {str(total)[:100]!r}.",
+        operation=operation,
+        status=200,
+    )
+
+
+def _may_be(stored: str, wanted: str) -> bool:
+    """Whether a name that is stored may be the wanted one."""
+    canonical = canonical_name(wanted)
+    return stored == wanted if canonical == wanted else canonical_name(stored) == canonical

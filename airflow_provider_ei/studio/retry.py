@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+import random
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from time import monotonic
-
-from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 log = logging.getLogger(__name__)
 
@@ -70,53 +67,34 @@ class RetryBudget:
             self._left = min(self._left + 1, self._most)
 
 
-def retrying(
-    *,
-    attempts: int,
-    wait: float,
-    budget: RetryBudget,
-    may_retry: Callable[[BaseException], bool],
-    least_wait: Callable[[BaseException | None], float],
-    sleep: Callable[[float], None],
-) -> Retrying:
-    """Return tenacity's loop: full jitter, or what the service asked for, and the last error when all fail.
+class Retries:
+    """The tries of one request.
 
-    It ends when the attempts, the budget, or :data:`LONGEST_TROUBLE` since the first failure are used up.
+    They end when the attempts, the budget, or :data:`LONGEST_TROUBLE` since the first failure are used up.
 
     :param attempts: tries in all.
     :param wait: base of the back-off in seconds; the first wait is drawn from 0 to ``wait``, the next from twice that.
-    :param least_wait: seconds to wait at least after an error.
     """
-    jitter = wait_random_exponential(multiplier=wait, max=LONGEST_WAIT)
-    trouble_began: list[float] = []
 
-    def how_long(state: RetryCallState) -> float:
-        return max(jitter(state), asked_wait(_error(state)), least_wait(_error(state)))
+    def __init__(self, *, attempts: int, wait: float, budget: RetryBudget) -> None:
+        self.attempts = attempts
+        self.failures = 0
+        self._wait = wait
+        self._budget = budget
+        self._trouble_began: float | None = None
 
-    def has_to_end(state: RetryCallState) -> bool:
-        now = monotonic()
-        trouble_began.append(now)
-        if state.attempt_number >= attempts or now - trouble_began[0] > LONGEST_TROUBLE:
-            return True
-        if budget.take():
-            return False
-        log.warning("The retries that this task may use are spent.")
-        return True
+    def wait_after_failure(self, now: float) -> float | None:
+        """Take note of a failure.
 
-    def tell(state: RetryCallState) -> None:
-        log.warning(
-            "%s Trying again in %.1f s (%d of %d).", _error(state), state.upcoming_sleep, state.attempt_number, attempts
-        )
-
-    return Retrying(
-        stop=has_to_end,
-        wait=how_long,
-        retry=retry_if_exception(may_retry),
-        before_sleep=tell,
-        sleep=sleep,
-        reraise=True,
-    )
-
-
-def _error(state: RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
+        :return: the seconds to wait before the next try, or None when there is none.
+        """
+        self.failures += 1
+        if self._trouble_began is None:
+            self._trouble_began = now
+        if self.failures >= self.attempts or now - self._trouble_began > LONGEST_TROUBLE:
+            return None
+        if not self._budget.take():
+            log.warning("The retries that this task may use are spent.")
+            return None
+        window = self._wait * 2.0 ** min(self.failures - 1, 60)
+        return random.uniform(0, min(window, LONGEST_WAIT))

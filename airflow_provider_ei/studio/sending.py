@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from http.client import HTTPException
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -13,9 +14,21 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseServiceError
+from airflow_provider_ei.redaction import know_secret
+from airflow_provider_ei.studio.clock import Clock
+from airflow_provider_ei.studio.gate import Gate
 from airflow_provider_ei.studio.multipart import MultipartBody, OnRead, UploadFile
-from airflow_provider_ei.studio.outcome import may_be_done, read_answer, read_failure, wants_new_try
-from airflow_provider_ei.studio.retry import RetryBudget, asked_wait, retrying
+from airflow_provider_ei.studio.outcome import (
+    is_throttling,
+    may_be_done,
+    read_answer,
+    read_failure,
+    read_file,
+    shown,
+    wants_new_try,
+)
+from airflow_provider_ei.studio.reading import ANSWER_BYTES
+from airflow_provider_ei.studio.retry import LONGEST_WAIT, Retries, RetryBudget, asked_wait
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.studio.transport import open_session
 
@@ -45,7 +58,7 @@ class Traffic:
 class Sender:
     """The part of the client that knows no operation of the API.
 
-    :param settings: where to, with which key and time-outs.
+    :param settings: where to, with which key and timeouts.
     :param connections: connections kept open at once; one is enough for one thread.
     :param sleep: waits that many seconds between two tries; by default so that :meth:`cancel` ends it.
     """
@@ -53,11 +66,13 @@ class Sender:
     def __init__(
         self, settings: StudioSettings, *, connections: int = 1, sleep: Callable[[float], None] | None = None
     ) -> None:
+        know_secret(settings.api_key)
         self.settings = settings
-        self._sleep = sleep or self._sleep_until_cancelled
+        self._stop = _Stop()
+        self._clock = Clock(sleep or self._stop.sleep)
         self._budget = RetryBudget()
+        self._gate = Gate(most_wait=min(LONGEST_WAIT, settings.throttle_patience), clock=self._clock, stop=self._stop)
         self._traffic = Traffic()
-        self._cancelled = False  # no threading.Event: a signal handler that sets one can meet its own thread's lock
         self._session = open_session(settings.api_key, write_timeout=settings.write_timeout, connections=connections)
 
     @property
@@ -82,7 +97,7 @@ class Sender:
 
     def cancel(self) -> None:
         """End the request under way and refuse further ones; safe in a signal handler and from another thread."""
-        self._cancelled = True
+        self._stop.stopped = True
         self._session.abort()
 
     def check_cancelled(self) -> None:
@@ -90,21 +105,15 @@ class Sender:
 
         :raises EdgeImpulseCancelledError: if it was.
         """
-        if self._cancelled:
-            raise EdgeImpulseCancelledError("The task was told to stop; the upload is not complete.")
+        self._stop.check()
 
     def sleep(self, seconds: float) -> None:
         """Wait.
 
         :raises EdgeImpulseCancelledError: when the client is cancelled meanwhile.
         """
-        self._sleep(seconds)
-        self.check_cancelled()
-
-    def _sleep_until_cancelled(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while not self._cancelled and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, 0.2))
+        self._clock.sleep(seconds)
+        self._stop.check()
 
     def _call(
         self,
@@ -114,13 +123,23 @@ class Sender:
         *,
         query: Mapping[str, object] | None = None,
         body: Mapping[str, object] | None = None,
-        attempts: int | None = None,
+        once: bool = False,
+        most_bytes: int = ANSWER_BYTES,
     ) -> dict[str, Any]:
+        """Send a request that may be repeated, and return its answer.
+
+        :param once: leave trying again to the caller, also after a refusal for too many requests.
+        :param most_bytes: of the answer; a longer one is an error.
+        """
+
+        def read(response: requests.Response) -> dict[str, Any]:
+            return read_answer(response, operation, most_bytes)
+
         return self._tries(
-            lambda: self._send(operation, method, path, params=query, json=body),
+            lambda: self._send(operation, method, path, read, most_bytes=most_bytes, params=query, json=body),
             changes=method != "GET",
             idempotent=True,
-            attempts=attempts,
+            once=once,
         )
 
     def _upload(
@@ -133,55 +152,134 @@ class Sender:
         *,
         idempotent: bool,
     ) -> tuple[dict[str, Any], dict[str, str]]:
-        def once() -> tuple[dict[str, Any], dict[str, str]]:
+        def read(response: requests.Response) -> dict[str, Any]:
+            return read_answer(response, operation, ANSWER_BYTES)
+
+        def attempt() -> tuple[dict[str, Any], dict[str, str]]:
             with MultipartBody(fields, files, on_read) as body:  # a new one for each try: a sent body is spent
-                answer = self._send(
-                    operation, "POST", path, data=body.encoder, headers={"Content-Type": body.content_type}
-                )
+                headers = {"Content-Type": body.content_type}
+                answer = self._send(operation, "POST", path, read, data=body.encoder, headers=headers)
                 return answer, body.sha256_by_name()
 
-        return self._tries(once, changes=True, idempotent=idempotent)
+        return self._tries(attempt, changes=True, idempotent=idempotent)
 
-    def _tries(self, call: Callable[[], _T], *, changes: bool, idempotent: bool, attempts: int | None = None) -> _T:
-        def settling(error: BaseException | None) -> float:
-            return self.settings.settle_seconds if changes and error is not None and may_be_done(error) else 0.0
+    def _download(
+        self, operation: str, path: str, query: Mapping[str, object], begin: Callable[[], Callable[[bytes], object]]
+    ) -> int:
+        """Hand a file on, block by block, without keeping it.
 
-        loop = retrying(
-            attempts=attempts or self.settings.retry_attempts,
-            wait=self.settings.retry_wait,
-            budget=self._budget,
-            may_retry=lambda error: wants_new_try(error, idempotent=idempotent),
-            least_wait=settling,
-            sleep=self.sleep,
+        :param begin: called before the first block of each try; returns what is called with each block.
+        :return: the file's length in bytes.
+        """
+
+        def read(response: requests.Response) -> int:
+            return read_file(response, operation, begin(), self.check_cancelled)
+
+        # The file's own bytes, not those of a compression on the way.
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        return self._tries(
+            lambda: self._send(operation, "GET", path, read, most_bytes=None, params=query, headers=headers),
+            changes=False,
+            idempotent=True,
         )
-        self._traffic.add(firsts=1)
-        try:
-            return loop(call)
-        except EdgeImpulseServiceError as error:
-            # What is still on its way must not overtake whatever is done next, here or by the next run.
-            if seconds := settling(error):
-                self.sleep(max(seconds, asked_wait(error)))
-            raise
 
-    def _send(self, operation: str, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+    def _tries(self, attempt: Callable[[], _T], *, changes: bool, idempotent: bool, once: bool = False) -> _T:
         settings = self.settings
-        self.check_cancelled()
-        self._session.has_sent = False
+        attempts = 1 if once else settings.retry_attempts
+        retries = Retries(attempts=attempts, wait=settings.retry_wait, budget=self._budget)
+        self._traffic.add(firsts=1)
+        while True:
+            try:
+                return attempt()
+            except EdgeImpulseServiceError as error:
+                failure = error
+            settling = settings.settle_seconds if changes and may_be_done(failure) else 0.0
+            wait: float | None = None
+            if not wants_new_try(failure, idempotent=idempotent):
+                pass
+            elif is_throttling(failure):
+                # The gate makes the next try wait; it is not the request that failed.
+                wait = None if once or self._gate.refused_for() > settings.throttle_patience else settling
+            elif (drawn := retries.wait_after_failure(self._clock.now())) is not None:
+                wait = max(drawn, asked_wait(failure), settling)
+                log.warning("%s Trying again in %.1f s (%d of %d).", failure, wait, retries.failures, retries.attempts)
+            if wait is None:
+                # What is still on its way must not overtake whatever is done next, here or by the next run.
+                if settling:
+                    self.sleep(max(settling, asked_wait(failure)))
+                raise failure
+            if wait:
+                self.sleep(wait)
+
+    def _send(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        read: Callable[[requests.Response], _T],
+        *,
+        most_bytes: int | None = ANSWER_BYTES,
+        **kwargs: Any,
+    ) -> _T:
+        """Send a request when the gate lets it, and return what ``read`` makes of the answer."""
+        begun = self._gate.enter()
+        try:
+            result = self._exchange(operation, method, path, read, most_bytes, **kwargs)
+        except EdgeImpulseServiceError as error:
+            if is_throttling(error):
+                self._gate.refused(begun, error.retry_after)  # type: ignore[attr-defined]
+            elif error.status is not None:
+                self._gate.granted()
+            raise
+        finally:
+            self._gate.leave()
+        self._gate.granted()
+        self._budget.succeeded()
+        return result
+
+    def _exchange(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        read: Callable[[requests.Response], _T],
+        most_bytes: int | None,
+        **kwargs: Any,
+    ) -> _T:
+        settings, session = self.settings, self._session
+        session.has_sent = False
+        session.expect(seconds=settings.read_timeout, most_bytes=most_bytes)
         self._traffic.add(requests=1)
         try:
-            response = self._session.request(
+            with session.request(
                 method,
                 settings.base_url + path,
                 timeout=(settings.connect_timeout, settings.read_timeout),
                 allow_redirects=False,
+                stream=True,
                 **kwargs,
-            )
-        except (requests.RequestException, HTTPError, OSError, UnicodeError) as error:
-            self.check_cancelled()
-            # Three libraries' tracebacks would bury what the person who reads the task's log has to know.
-            log.debug("%s failed", operation, exc_info=True)
-            host = urlsplit(settings.base_url).netloc
-            raise read_failure(error, operation, host, has_sent=self._session.has_sent) from None
-        answer = read_answer(response, operation, settings.api_key)
-        self._budget.succeeded()
-        return answer
+            ) as response:
+                return read(response)
+        except (requests.RequestException, HTTPError, HTTPException, OSError, UnicodeError) as error:
+            failure = error
+        self.check_cancelled()
+        # Raised here, not there: the text of the libraries' errors, which Python would keep beside ours, is not safe.
+        log.debug("%s: %s", operation, shown(repr(failure)))
+        host = urlsplit(settings.base_url).netloc
+        raise read_failure(failure, operation, host, has_sent=session.has_sent)
+
+
+class _Stop:
+    """Whether a client was told to stop; no lock, since a signal handler may meet one of its own thread."""
+
+    stopped = False
+
+    def check(self) -> None:
+        if self.stopped:
+            raise EdgeImpulseCancelledError("The task was told to stop; the upload is not complete.")
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, and no longer than a moment once it was told to stop."""
+        end = time.monotonic() + seconds
+        while not self.stopped and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, 0.2))

@@ -34,6 +34,7 @@ class StudioSettings:
     retry_attempts: int = 4
     retry_wait: float = 1.0
     settle_seconds: float = 5.0
+    throttle_patience: float = 600.0
     batch_files: int = 10_000
     batch_bytes: int = 256 * 1024 * 1024
 

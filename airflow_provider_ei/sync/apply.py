@@ -1,4 +1,8 @@
-"""Carries the plan out: list, plan, do, until nothing is left to do. Safe to stop and to repeat at any point."""
+"""Carries the plan out: list, plan, do, until nothing is left to do. Safe to stop and to repeat at any point.
+
+Before its first change to an item that is there, a run looks at that very item, however new the listing is: what somebody has
+done to it meanwhile in Studio counts. What remains is one round trip, since the API has no lock.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,12 @@ import logging
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn, TypedDict
 
 from airflow_provider_ei.exceptions import (
     EdgeImpulseAnswerError,
+    EdgeImpulseConflictError,
     EdgeImpulseFileError,
     EdgeImpulseRefusedError,
     EdgeImpulseServiceError,
@@ -22,31 +27,40 @@ from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.outcome import may_be_done
 from airflow_provider_ei.studio.retry import asked_wait
 from airflow_provider_ei.sync.digest import item_digest
+from airflow_provider_ei.sync.duplicates import Allowance, is_copy, same
 from airflow_provider_ei.sync.item import WantedItem, hash_files
-from airflow_provider_ei.sync.metadata import Marks, complete_metadata, pending_metadata
+from airflow_provider_ei.sync.item_state import ItemState, complete_metadata, creation_digest, pending_metadata
 from airflow_provider_ei.sync.plan import (
+    MAX_DUPLICATES,
     AddFiles,
+    BatchLimits,
     Create,
-    DeleteDouble,
+    DeleteDuplicates,
     Done,
     IfExists,
-    Limits,
-    LookAgain,
     MarkPending,
     Outcome,
-    Progress,
     ReadFiles,
+    RecheckListing,
     RemoveFile,
+    RunState,
     Step,
     WriteDigest,
     plan_item,
+    too_many_words,
 )
 from airflow_provider_ei.sync.progress import ProgressLog
 
 log = logging.getLogger(__name__)
 
-#: Rounds of list, plan and do. A first upload takes three, the worst case of a test eight.
-MOST_ROUNDS = 16
+#: Rounds of list, plan and do. A first upload takes three, the worst case of a test nine.
+MAX_ROUNDS = 20
+
+#: How often a run creates an item that somebody else takes away meanwhile.
+MAX_BEGINNINGS = 3
+
+#: How often a run waits for the listing to show what was sent.
+MAX_RECHECKS = 2
 
 
 class AddDataResult(TypedDict):
@@ -74,14 +88,14 @@ class Effort:
     :ivar files_sent: files that the service has acknowledged, ``bytes_sent`` their bytes.
     :ivar bytes_hashed: bytes that were read without being sent.
     :ivar unanswered: changing requests without an answer, after which the item was looked at.
-    :ivar doubles: items of the same name that were removed.
+    :ivar duplicates: items of the same name that were removed.
     """
 
     files_sent: int = 0
     bytes_sent: int = 0
     bytes_hashed: int = 0
     unanswered: int = 0
-    doubles: int = 0
+    duplicates: int = 0
 
 
 class ItemUpload:
@@ -89,42 +103,53 @@ class ItemUpload:
 
     :param wanted: the item as it should be.
     :param if_exists: what may be done to an item of that name that is there already.
+    :param duplicates: how many copies that repeated requests have left may be removed, shared by the items of a sync.
     """
 
     def __init__(
-        self, client: StudioClient, organization_id: int, wanted: WantedItem, if_exists: IfExists = "update"
+        self,
+        client: StudioClient,
+        organization_id: int,
+        wanted: WantedItem,
+        if_exists: IfExists = "update",
+        duplicates: Allowance | None = None,
     ) -> None:
         self._effort = Effort()
         self._client = client
         self._organization_id = organization_id
         self._wanted = wanted
         self._if_exists = if_exists
-        self._limits = Limits(client.settings.batch_files, client.settings.batch_bytes)
-        self._progress = Progress()
+        self._duplicates = duplicates or Allowance(MAX_DUPLICATES)
+        self._limits = BatchLimits(client.settings.batch_files, client.settings.batch_bytes)
+        self._run = RunState()
         self._log_progress = ProgressLog(wanted)
         self._failures = 0
-        self._looked = False
         self._settled = False
+
+    @property
+    def data_id(self) -> int | None:
+        """The item that this run has created or has begun to change."""
+        return self._run.data_id
 
     def run(self) -> AddDataResult:
         """Make the item what it should be.
 
-        :raises EdgeImpulseError: the precise subclass. The item is then as it was, or pending, which the next run
+        :raises EdgeImpulseError: the precise subclass. The item is then unchanged, or pending, which the next run
             completes; never half-done and marked as complete.
         """
-        done = self._until_done(self._listed(), looks=True)
+        done = self._until_done(self._listed(), fresh=True, looks=True)
         assert done is not None
         return self._result(done)
 
     def advance(self, listed: Sequence[DataItem]) -> Outcome | None:
         """Do the same for an item that is listed already, and leave the last look at it to a listing of many items.
 
-        :param listed: all items of that name in the dataset, with their files.
+        :param listed: all items that may be it, with their files, from a listing of any age.
         :return: None when all that is left is to call this again with what is listed then; it gives the outcome unless
             something else has happened to the item meanwhile, and then it is mended.
         :raises EdgeImpulseError: as :meth:`run` does.
         """
-        done = self._until_done(listed, looks=False)
+        done = self._until_done(listed, fresh=False, looks=False)
         return None if done is None else done.outcome
 
     def take_effort(self) -> Effort:
@@ -132,11 +157,18 @@ class ItemUpload:
         effort, self._effort = self._effort, Effort()
         return effort
 
-    def _until_done(self, listed: Sequence[DataItem], *, looks: bool) -> Done | None:
-        """Go on until nothing is left to do; without ``looks``, until only the last look is left, and return None."""
-        for _ in range(MOST_ROUNDS):
+    def _until_done(self, listed: Sequence[DataItem], *, fresh: bool, looks: bool) -> Done | None:
+        """Go on until nothing is left to do.
+
+        :param fresh: whether the items were looked at just now.
+        :param looks: else go on until only the last look is left, and return None.
+        """
+        for _ in range(MAX_ROUNDS):
             self._client.check_cancelled()
-            steps = plan_item(self._wanted, listed, self._progress, self._if_exists, self._limits)
+            steps = plan_item(self._wanted, listed, self._run, self._if_exists, self._limits)
+            if not fresh and _touches(steps[0]):
+                listed, fresh = self._looked_at(listed), True
+                continue
             for step in steps:
                 if isinstance(step, Done):
                     return step
@@ -148,15 +180,49 @@ class ItemUpload:
             else:
                 if not looks and _completes(steps[-1]):
                     return None
-            if steps != [ReadFiles()]:  # reading changes nothing there
-                listed = self._listed()
+            if steps == [ReadFiles()]:  # which changes nothing there, but takes its time
+                fresh = False
+            else:
+                listed, fresh = self._listed(), True
         raise EdgeImpulseAnswerError(
-            f"Data item {self._wanted.name!r} does not become what was sent: Edge Impulse accepts the changes, and its "
-            "listing does not show them. Try again later; if it stays so, ask Edge Impulse's support."
+            f"Try again later: data item {self._wanted.name!r} does not become what was sent. Edge Impulse accepts the "
+            "changes, and its listing does not show them. If it stays so, ask Edge Impulse's support."
         )
 
     def _listed(self) -> list[DataItem]:
-        return self._client.find_data_items(self._organization_id, self._wanted.dataset, self._wanted.name)
+        """List the items that may be the wanted one: of its name, and the one that this run has created.
+
+        The service may have made another name of the wanted one, which only a look at the item by its id shows.
+        """
+        run, wanted = self._run, self._wanted
+        items = self._client.find_data_items(self._organization_id, wanted.dataset, wanted.name)
+        if run.data_id is None:
+            return items
+        if any(item.id == run.data_id for item in items):
+            run.seen = True
+            return items
+        item = self._item(run.data_id)
+        if item is None:
+            return items
+        if run.seen and ItemState.of(item) is None:
+            log.warning("Data item %d was renamed or moved meanwhile, and is left alone; beginning anew.", item.id)
+            self._begin_anew()
+            return items
+        return [*items, item]
+
+    def _looked_at(self, listed: Sequence[DataItem]) -> list[DataItem]:
+        """Look once more at items that were listed a while ago."""
+        items = [self._item(item.id) for item in listed]
+        there = [item for item in items if item is not None]
+        return there if len(there) == len(items) else self._listed()
+
+    def _item(self, data_id: int) -> DataItem | None:
+        """Look at one item by its id; None when the service does not give it."""
+        try:
+            return self._client.get_data_item(self._organization_id, data_id)
+        except EdgeImpulseRefusedError as error:
+            log.debug("Data item %d is taken to be gone: %s", data_id, error)
+            return None
 
     def _do(self, step: Step) -> None:
         client, organization_id, wanted = self._client, self._organization_id, self._wanted
@@ -165,15 +231,13 @@ class ItemUpload:
                 self._effort.bytes_hashed += hash_files(wanted, client.check_cancelled)
             case Create():
                 self._create(step)
-            case DeleteDouble(item):
-                log.warning("Deleting data item %d, a double of %r.", item.id, item.name)
-                with self._unless(lambda listed: item.id not in listed):
-                    client.delete_data_item(organization_id, item.id)
-                self._effort.doubles += 1
+            case DeleteDuplicates():
+                self._delete_duplicates(step)
             case MarkPending(item):
                 self._let_earlier_run_settle(item)
                 self._begin(item)
-                metadata = pending_metadata(item.metadata, wanted.metadata, run=self._progress.run, sync=wanted.sync_id)
+                self._run.sent = set()
+                metadata = pending_metadata(item, wanted.metadata, self._state().stored_as(item, None))
                 with self._unless_gone(item):
                     client.update_data_item(organization_id, item.id, metadata=metadata)
             case AddFiles(item, files):
@@ -184,18 +248,34 @@ class ItemUpload:
                     client.delete_file(organization_id, item.id, name)
             case WriteDigest():
                 self._write_digest(step)
-            case LookAgain(difference):
-                self._look_again(difference)
+            case RecheckListing():
+                self._recheck(step)
+
+    def _state(self, *, files_digest: str | None = None) -> ItemState:
+        """Return what is written into the item's metadata."""
+        wanted = self._wanted
+        return ItemState(
+            name=wanted.name,
+            dataset=wanted.dataset,
+            state="pending" if files_digest is None else "complete",
+            run=self._run.run,
+            sync=wanted.sync_id,
+            origin=wanted.origin,
+            files=files_digest,
+            digest=None if files_digest is None else item_digest(files_digest, wanted.metadata),
+            fingerprint=None if files_digest is None else wanted.fingerprint,
+        )
 
     def _create(self, step: Create) -> None:
-        client, wanted, progress = self._client, self._wanted, self._progress
+        client, wanted, run = self._client, self._wanted, self._run
         if step.complete:
-            metadata = self._complete_metadata({}, wanted.files_digest)
+            metadata = complete_metadata(None, wanted.metadata, self._state(files_digest=wanted.files_digest))
         else:
-            metadata = pending_metadata({}, wanted.metadata, run=progress.run, sync=wanted.sync_id)
-        progress.outcome = "created"
+            created_with = creation_digest(((file.name, file.size) for file in step.files), wanted.metadata)
+            metadata = pending_metadata(None, wanted.metadata, replace(self._state(), created_with=created_with))
+        run.outcome = "created"
         try:
-            progress.data_id, hashes = client.add_data_item(
+            run.data_id, hashes = client.add_data_item(
                 self._organization_id,
                 name=wanted.name,
                 dataset=wanted.dataset,
@@ -209,56 +289,81 @@ class ItemUpload:
         except (EdgeImpulseUnavailableError, EdgeImpulseAnswerError) as error:
             if not may_be_done(error):
                 raise
-            progress.unanswered += 1
+            run.unanswered += 1
             self._wait_and_look(error)
         except EdgeImpulseRefusedError as error:
-            if progress.unanswered and self._listed():
+            if run.unanswered and self._listed():
                 raise _PlanAnew(f"{error} An earlier attempt has arrived after all.") from error
             raise
         else:
             self._sent(hashes)
 
+    def _delete_duplicates(self, step: DeleteDuplicates) -> None:
+        """Delete copies, each after a last look at it.
+
+        :raises EdgeImpulseConflictError: when it is not certain that all of them are: then a person has to choose.
+        """
+        client, organization_id, kept = self._client, self._organization_id, step.kept
+        self._effort.bytes_hashed += hash_files(self._wanted, client.check_cancelled)
+        if not all(is_copy(client, organization_id, item, kept, self._wanted) for item in step.items):
+            if not self._run.rechecks:  # another run may be about to put it right
+                self._run.rechecks += 1
+                client.sleep(client.settings.settle_seconds)
+                raise _PlanAnew(f"Several data items are named {kept.name!r}, the oldest is {kept.id}; looking again.")
+            raise EdgeImpulseConflictError(too_many_words(self._wanted, [kept, *step.items]))
+        if not self._duplicates.take(len(step.items)):
+            raise EdgeImpulseConflictError(too_many_words(self._wanted, [kept, *step.items]))
+        for item in step.items:
+            now = self._item(item.id)
+            if now is None or not same(now, item):
+                raise _PlanAnew(f"Data item {item.id} was changed meanwhile; looking again.")
+            log.warning("Deleting data item %d, a copy of data item %d, %r.", item.id, kept.id, kept.name)
+            with self._unless(lambda listed, gone=item.id: gone not in listed):  # type: ignore[misc]
+                client.delete_data_item(organization_id, item.id)
+            self._effort.duplicates += 1
+
     def _write_digest(self, step: WriteDigest) -> None:
         """Write it once: before a second try the item has to be looked at, since another run may have changed it."""
         item = step.item
         self._begin(item, changes=not step.renews)
-        metadata = self._complete_metadata(item.metadata, step.files_digest)
+        state = self._state(files_digest=step.files_digest).stored_as(item, step.stored_files)
+        metadata = complete_metadata(item, self._wanted.metadata, state)
         try:
             with self._unless_gone(item):
                 self._client.update_data_item(self._organization_id, item.id, metadata=metadata, once=True)
         except (EdgeImpulseUnavailableError, EdgeImpulseThrottledError, EdgeImpulseAnswerError) as error:
             self._wait_and_look(error)
 
-    def _complete_metadata(self, listed: Mapping[str, str], files_digest: str) -> dict[str, str]:
-        wanted = self._wanted
-        return complete_metadata(
-            listed,
-            wanted.metadata,
-            state=item_digest(files_digest, wanted.metadata),
-            files=files_digest,
-            sync=wanted.sync_id,
-            fingerprint=wanted.fingerprint,
-        )
-
     def _let_earlier_run_settle(self, item: DataItem) -> None:
         """Wait once before taking over an item that a run left pending: what it sent last may still be on its way."""
-        left_by = Marks.of(item.metadata).run
-        if self._progress.data_id != item.id and left_by is not None and not self._settled:
+        state = ItemState.of(item)
+        pending = state is not None and not state.complete
+        if pending and self._run.data_id != item.id and not self._settled:
             self._settled = True
             self._client.sleep(self._client.settings.settle_seconds)
             raise _PlanAnew(f"An earlier run has left data item {item.id} unfinished; completing it.")
 
     def _begin(self, item: DataItem, *, changes: bool = True) -> None:
         """Take note that this run begins to change the item, and that what it may have sent counts no longer."""
-        progress = self._progress
-        if progress.data_id == item.id and progress.sent and Marks.of(item.metadata).run not in (None, progress.run):
+        run, state = self._run, ItemState.of(item)
+        others = state is not None and state.run != run.run
+        if others and run.data_id == item.id and run.sent and not (state and state.complete):
             log.warning("Another run is uploading data item %d at the same time; sending its files again.", item.id)
             self._client.sleep(random.uniform(0, self._client.settings.settle_seconds))  # so that one of them is first
-        if Marks.of(item.metadata).run != progress.run:
-            progress.sent = set()
-        progress.data_id = item.id
-        if changes and progress.outcome != "created":
-            progress.outcome = "updated"
+        if others or state is None:
+            run.sent = set()
+        run.data_id = item.id
+        run.seen = True
+        if changes and run.outcome != "created":
+            run.outcome = "updated"
+
+    def _begin_anew(self) -> None:
+        self._run = RunState(outcome=self._run.outcome, beginnings=self._run.beginnings + 1)
+        if self._run.beginnings > MAX_BEGINNINGS:
+            raise EdgeImpulseAnswerError(
+                f"Find out who else works on data item {self._wanted.name!r}: it was deleted, renamed or moved "
+                f"{MAX_BEGINNINGS} times while it was being uploaded."
+            )
 
     def _sent(self, hashes: Mapping[str, str]) -> None:
         known = self._wanted.hashes
@@ -268,7 +373,7 @@ class ItemUpload:
         known.update(hashes)
         self._effort.files_sent += len(hashes)
         self._effort.bytes_sent += sum(self._wanted.sizes[name] for name in hashes)
-        self._progress.sent.update(hashes)
+        self._run.sent.update(hashes)
 
     def _wait_and_look(self, error: EdgeImpulseServiceError) -> NoReturn:
         """After a request that must not be repeated blindly: wait, and plan anew.
@@ -302,20 +407,22 @@ class ItemUpload:
         except EdgeImpulseRefusedError as error:
             if any(listed.id == item.id for listed in self._listed()):
                 raise
-            self._progress = Progress(outcome=self._progress.outcome)
+            self._begin_anew()
             raise _PlanAnew(f"{error} Data item {item.id} is gone; beginning anew.") from error
 
-    def _look_again(self, difference: str) -> None:
-        if self._looked:
+    def _recheck(self, step: RecheckListing) -> None:
+        if self._run.rechecks >= MAX_RECHECKS:
+            name = self._wanted.name
+            if step.lost is not None:
+                raise EdgeImpulseConflictError(f"Data item {name!r}: {step.lost}")
             raise EdgeImpulseAnswerError(
-                f"Data item {self._wanted.name!r} is not listed as it was sent: {difference}. "
-                "The next run sends it again."
+                f"Data item {name!r} is not listed as it was sent: {step.difference}. The next run sends it again."
             )
-        self._looked = True
+        self._run.rechecks += 1
         self._client.sleep(self._client.settings.settle_seconds)
 
     def _result(self, done: Done) -> AddDataResult:
-        item, marks = done.item, Marks.of(done.item.metadata)
+        item, state = done.item, ItemState.of(done.item)
         return AddDataResult(
             data_id=item.id,
             name=item.name,
@@ -324,9 +431,14 @@ class ItemUpload:
             outcome=done.outcome,
             file_count=item.total_file_count,
             total_bytes=item.total_file_size,
-            digest=marks.state if marks.complete else None,
+            digest=None if state is None else state.digest,
             url=self._client.settings.data_url(self._organization_id),
         )
+
+
+def _touches(step: Step) -> bool:
+    """Whether a step changes an item that is there."""
+    return isinstance(step, MarkPending | AddFiles | RemoveFile | WriteDigest | DeleteDuplicates)
 
 
 def _completes(step: Step) -> bool:

@@ -13,6 +13,7 @@ from airflow_provider_ei.sync.files import SourceFile
 from airflow_provider_ei.sync.names import check_characters, check_collisions, check_file_name
 from airflow_provider_ei.sync.places import OpenStore, find
 
+_NOTHING_CAME = "If it comes from an upstream task, that task returned nothing or was skipped."
 _SPEC_KEYS = {"path", "name", "content_type"}
 
 
@@ -25,10 +26,7 @@ def resolve_files(files: object, open_store: OpenStore) -> list[SourceFile]:
     """
     found = [file for spec in _flatten(files) for file in _resolve(spec, open_store)]
     if not found:
-        raise EdgeImpulseInputError(
-            "files is empty. A data item needs at least one file; if they come from an upstream task, that task "
-            "returned none."
-        )
+        raise EdgeImpulseInputError(f"files is empty. A data item needs at least one file. {_NOTHING_CAME}")
     check_collisions((file.name, file.source) for file in found)
     return sorted(found, key=lambda file: file.name)
 
@@ -56,6 +54,8 @@ def _flatten(files: object) -> Iterator[str | Mapping[str, object]]:
     elif isinstance(files, Sequence) and not isinstance(files, bytes | bytearray):
         for one in files:
             yield from _flatten(one)
+    elif files is None:
+        raise EdgeImpulseInputError(f"files is None. {_NOTHING_CAME}")
     else:
         raise EdgeImpulseInputError(
             "files must be a path, a URI, a dict with 'path', or a list of these, not "
@@ -72,6 +72,8 @@ def _resolve(spec: str | Mapping[str, object], open_store: OpenStore) -> Iterato
     if isinstance(spec, str):
         spec = {"path": spec}
     path = spec.get("path")
+    if path is None and "path" in spec:
+        raise EdgeImpulseInputError(f"files has None as a path. {_NOTHING_CAME}")
     if set(spec) - _SPEC_KEYS or not (isinstance(path, str) or _is_path(path)):
         raise EdgeImpulseInputError(
             "files: a dict has 'path', and 'name' and 'content_type' if wanted; this one has "
@@ -80,8 +82,7 @@ def _resolve(spec: str | Mapping[str, object], open_store: OpenStore) -> Iterato
     path = str(path)
     if path in ("", "None"):
         raise EdgeImpulseInputError(
-            f"files has {'the text None as a path' if path else 'an empty path'}. If it comes from an upstream task, "
-            "that task returned nothing."
+            f"files has {'the text None as a path' if path else 'an empty path'}. {_NOTHING_CAME}"
         )
     check_characters("files: the path", path)
     found = find(path, open_store)

@@ -48,21 +48,21 @@ class LocalFile:
     def pin(cls, path: str, name: str, content_type: str) -> LocalFile:
         """Look at a file, and try whether it opens.
 
-        :raises EdgeImpulseInputError: when it is missing, unreadable, or no regular file.
+        :raises EdgeImpulseInputError: when it is missing, unreadable, or not a regular file.
         """
         try:
             found = os.stat(path)
             if stat.S_ISREG(found.st_mode):
-                os.close(os.open(path, os.O_RDONLY))
+                with open(path, "rb", buffering=0, opener=_open_without_waiting) as handle:
+                    found = os.fstat(handle.fileno())
         except FileNotFoundError:
-            link = f", a symbolic link to {os.readlink(path)!r}," if os.path.islink(path) else ""
-            raise EdgeImpulseInputError(
-                f"files: {path!r}{link} does not exist on the machine that runs this task."
-            ) from None
+            raise EdgeImpulseInputError(f"files: {missing(path)}") from None
         except OSError as error:
             raise EdgeImpulseInputError(f"files: {path!r} cannot be read: {error.strerror}.") from None
         if not stat.S_ISREG(found.st_mode):
-            raise EdgeImpulseInputError(f"files: {path!r} is no regular file but {kind(found.st_mode)}.")
+            raise EdgeImpulseInputError(
+                f"files: exclude or remove {path!r}: it is {kind(found.st_mode)}, not a regular file."
+            )
         return cls.of(found, path, name, content_type)
 
     @classmethod
@@ -71,9 +71,9 @@ class LocalFile:
         return cls(name, path, content_type, found.st_size, found.st_mtime_ns, found.st_ino)
 
     def open(self) -> BinaryIO:
-        """Open unbuffered, since blocks are large; see ``UploadFile.open``."""
+        """Open unbuffered, since blocks are large; see ``UploadFile.open``. A pipe in its place is not waited for."""
         try:
-            handle = open(self.path, "rb", buffering=0)  # noqa: SIM115  # the caller closes it
+            handle = open(self.path, "rb", buffering=0, opener=_open_without_waiting)  # noqa: SIM115  # the caller closes it
         except OSError as error:
             raise EdgeImpulseFileError(
                 f"{self.path} was there when the task began and cannot be read now: {error.strerror}."
@@ -88,6 +88,11 @@ class LocalFile:
     def check_unchanged(self, handle: BinaryIO) -> None:
         """Compare the open file with what was pinned; see ``UploadFile.check_unchanged``."""
         now = os.fstat(handle.fileno())
+        if not stat.S_ISREG(now.st_mode):
+            raise EdgeImpulseFileError(
+                f"{self.path} was a regular file when the task began and is {kind(now.st_mode)} now. Let the task that "
+                "writes it finish first."
+            )
         if (now.st_size, now.st_mtime_ns, now.st_ino) != (self.size, self.mtime_ns, self.inode):
             raise EdgeImpulseFileError(
                 f"{self.path} was changed after the task had begun with it: {self.size} bytes then, {now.st_size} "
@@ -95,8 +100,25 @@ class LocalFile:
             )
 
 
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe, which could have taken its place, would be waited for until somebody writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+
+
+def missing(path: str) -> str:
+    """Say that a path does not exist, and what may be wrong with it."""
+    shown = repr(path)
+    if os.path.islink(path):
+        shown += f", a symbolic link to {os.readlink(path)!r},"
+    elif path.startswith("~") or "$" in path:
+        return f"{shown} does not exist: '~' and '$' are not expanded. Write the whole path."
+    elif not os.path.isabs(path):
+        shown += f", that is {os.path.abspath(path)!r},"
+    return f"{shown} does not exist on the machine that runs this task."
+
+
 def kind(mode: int) -> str:
-    """Say what something is that is no regular file."""
+    """Say what something is that is not a regular file."""
     for test, kind in (
         (stat.S_ISDIR, "a directory"),
         (stat.S_ISFIFO, "a pipe"),

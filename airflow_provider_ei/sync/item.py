@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from airflow_provider_ei.studio.answers import DataFile, DataItem
+from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.multipart import UploadFile
 from airflow_provider_ei.sync.digest import files_digest, item_digest, sha256_of
-from airflow_provider_ei.sync.names import wire_forms
+from airflow_provider_ei.sync.stored_names import Correspondence, correspond
 
 
 @dataclass
@@ -19,6 +19,8 @@ class WantedItem:
     :ivar fingerprint: what the files, and after a ``-`` the sources of the metadata, look like without reading them;
         None when that is not to be kept.
     :ivar sizes_only: take files of the same names and sizes as they are listed for the same, without reading them.
+    :ivar origin: names the task that uploads it, for mapped uploads: two of them in one DAG run do not replace each other's
+        items.
     :ivar hashes: SHA-256 in hex by file name, of the files that were read. A file is read when it is sent, so a new
         item of any size is read once.
     """
@@ -33,12 +35,11 @@ class WantedItem:
     sync_id: str | None = None
     fingerprint: str | None = None
     sizes_only: bool = False
+    origin: str | None = None
     hashes: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._sizes = {file.name: file.size for file in self.files}
-        self._own_names = {form: name for name in self._sizes for form in wire_forms(name)}
-        self._own_names.update((name, name) for name in self._sizes)  # a name itself before another one's wire form
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -71,24 +72,31 @@ class WantedItem:
         """Digest of files and metadata, which marks a complete item."""
         return item_digest(self.files_digest, self.metadata)
 
-    def difference(self, listed: DataItem) -> str | None:
-        """Say how the listed files differ in names or sizes; None when they do not."""
-        there: dict[str, int] = {}
-        for file in _files_of(listed):
-            name = self._own_names.get(file.name)
-            if name is None:
-                return f"{file.name!r} is there and not given"
-            if name in there:
-                return f"{file.name!r} is there twice"
-            if file.size != self._sizes[name]:
-                return f"{file.name!r} has {file.size} bytes there, {self._sizes[name]} here"
-            there[name] = file.size
-        missing = next((name for name in self._sizes if name not in there), None)
-        return None if missing is None else f"{missing!r} is not there"
+    def correspondence(self, listed: DataItem) -> Correspondence:
+        """Find out which listed file is which wanted one."""
+        if listed.files is None:
+            raise ValueError(f"data item {listed.id} was listed without its files")
+        return correspond(self._sizes, listed.files)
 
-    def superfluous(self, listed: DataItem) -> list[str]:
-        """Names of the listed files that are not wanted, as the service lists them."""
-        return [file.name for file in _files_of(listed) if file.name not in self._own_names]
+    def difference(self, listed: DataItem, found: Correspondence) -> str | None:
+        """Say how the listed files differ in names or sizes; None when they do not.
+
+        Names that the service spells in its own way are no difference, as long as they correspond one to one.
+        """
+        files = listed.files or ()
+        for form, group in found.merged.items():
+            return f"{' and '.join(map(repr, group))} are one file there, {form!r}"
+        for name in found.missing:
+            return f"{name!r} is not there"
+        for name in found.strangers:
+            return f"{name!r} is there and was not given"
+        if len(files) != len(found.names):
+            return f"it lists {len(files)} files under {len(found.names)} names"
+        for file in files:
+            size = self._sizes[found.names[file.name]]
+            if file.size != size:
+                return f"{file.name!r} has {file.size} bytes there, {size} here"
+        return None
 
 
 def hash_files(wanted: WantedItem, check: Callable[[], None]) -> int:
@@ -102,9 +110,3 @@ def hash_files(wanted: WantedItem, check: Callable[[], None]) -> int:
     for file in unread:
         wanted.hashes[file.name] = sha256_of(file, lambda *_: check())
     return sum(file.size for file in unread)
-
-
-def _files_of(listed: DataItem) -> Sequence[DataFile]:
-    if listed.files is None:
-        raise ValueError(f"data item {listed.id} was listed without its files")
-    return listed.files

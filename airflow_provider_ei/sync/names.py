@@ -70,10 +70,13 @@ def wire_forms(name: str) -> frozenset[str]:
     return frozenset([*forms, *(form.encode().decode("latin-1") for form in forms)])
 
 
-def check_collisions(files: Iterable[tuple[str, str]]) -> None:
+def check_collisions(
+    files: Iterable[tuple[str, str]], *, remedy: str = 'Give one of them another name with {"path": …, "name": …}.'
+) -> None:
     """Refuse two files of one item that the service, or someone who downloads them, could not tell apart.
 
     :param files: pairs of name and source.
+    :param remedy: what to do about it, for the message.
     :raises EdgeImpulseInputError: when two names are equal exactly, in NFC, in upper and lower case, or once ``"``
         is written as ``%22``; names both sources.
     """
@@ -83,8 +86,5 @@ def check_collisions(files: Iterable[tuple[str, str]]) -> None:
         if key in seen:
             other_name, other_source = seen[key]
             same = f"the name {name!r}" if name == other_name else f"names that collide, {other_name!r} and {name!r}"
-            raise EdgeImpulseInputError(
-                f"files: {other_source!r} and {source!r} have {same}. Give one of them another one with "
-                '{"path": …, "name": …}.'
-            )
+            raise EdgeImpulseInputError(f"files: {other_source!r} and {source!r} have {same}. {remedy}")
         seen[key] = (name, source)

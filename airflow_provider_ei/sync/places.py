@@ -7,17 +7,20 @@ directories and patterns. Symbolic links are followed; one that leads back to a 
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.sync.files import LocalFile, SourceFile, StoredFile
+from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
+from airflow_provider_ei.sync.disk import Disk
+from airflow_provider_ei.sync.files import LocalFile, SourceFile, missing
+from airflow_provider_ei.sync.folders import FILE, Entry, Folder, match, unreadable, walk
+from airflow_provider_ei.sync.object_store import FlatStore, Store, lists_flat
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -29,6 +32,7 @@ OpenStore = Callable[[str], "tuple[AbstractFileSystem, str]"]
 Pin = Callable[[str, str], SourceFile]
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_FILE_URI = re.compile(r"file://(?P<host>[^/]*)(?P<path>.*)", re.IGNORECASE | re.DOTALL)
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -44,120 +48,159 @@ def find(place: str, open_store: OpenStore) -> Found:
     """Find the files at a path or URI.
 
     :raises EdgeImpulseInputError: when there is none, or it cannot be read.
+    :raises EdgeImpulseFileError: when a store fails in a way that may pass.
     """
-    place = place.removeprefix("file://")
-    return in_store(place, open_store) if is_uri(place) else _on_disk(place)
+    path = local_path("files", place)
+    return _in_store(place, open_store) if path is None else _on_disk(path)
 
 
-def is_uri(place: str) -> bool:
-    """Whether a place is to be read through an object store."""
-    return _URI.match(place) is not None
+def local_path(field: str, place: str) -> str | None:
+    """Return the path that a path or a ``file://`` URI stands for; None when it is to be read through a store.
+
+    :param field: the parameter that it is from, for the message.
+    :raises EdgeImpulseInputError: for a ``file://`` URI of another machine.
+    """
+    uri = _FILE_URI.fullmatch(place)
+    if uri is None:
+        return None if _URI.match(place) else place
+    if uri["host"].lower() not in ("", "localhost"):
+        raise EdgeImpulseInputError(
+            f"{field}: write {'file:///' + place[7:]!r} for a path on the machine that runs this task. In {place!r}, "
+            f"{uri['host']!r} is the name of another machine."
+        )
+    written = uri["path"]
+    if not written:
+        raise EdgeImpulseInputError(f"{field}: {place!r} has no path. Write {'file:///…'!r}.")
+    if os.path.lexists(written):
+        return written  # a "%" of the name; elsewhere it begins an escape
+    fixed = _split_at_wildcard(written)[0] if _MAGIC.search(written) else ""
+    kept = fixed if os.path.lexists(fixed) else ""
+    return kept + unquote(written.removeprefix(kept), errors="surrogateescape")
 
 
 def _on_disk(place: str) -> Found:
     try:
-        path = Path(place)
-        if path.is_dir():
-            named = list(_match(str(path), ["**"]))
-            missing = f"files: the directory {place!r} has no files."
+        if os.path.isdir(place):
+            found = walk(Folder(Disk(), place))
+            none = f"files: the directory {place!r} has no files."
         elif _MAGIC.search(place) and not os.path.lexists(place):
             base, *steps = _split_at_wildcard(place)
-            named = list(dict.fromkeys(_match(str(Path(base)), steps)))
-            missing = f"files: no file matches the pattern {place!r}."
+            if not os.path.lexists(base):
+                raise EdgeImpulseInputError(f"files: {missing(base)}")
+            found = match(Folder(Disk(), base), steps)
+            none = f"files: no file matches the pattern {place!r}."
         else:
-            return Found(((path.name, partial(LocalFile.pin, str(path))),), one_file=True)
-    except OSError as error:
-        raise EdgeImpulseInputError(
-            f"files: {os.fspath(error.filename or place)!r} cannot be read: {error.strerror}."
-        ) from None
+            return Found(((os.path.basename(place), partial(LocalFile.pin, place)),), one_file=True)
+        named = [(name, partial(LocalFile.pin, entry.path)) for name, entry in _in_order(found)]
+    except EdgeImpulseInputError as error:
+        raise EdgeImpulseInputError(f"files: {str(error).removeprefix('files: ')}") from error.__cause__
+    except EdgeImpulseFileError as error:
+        raise EdgeImpulseInputError(f"files: {error}") from error.__cause__
     if not named:
-        raise EdgeImpulseInputError(missing)
-    return Found(tuple((name, partial(LocalFile.pin, file)) for name, file in named), one_file=False)
+        raise EdgeImpulseInputError(none)
+    return Found(tuple(named), one_file=False)
 
 
-def _match(folder: str, steps: Sequence[str], below: str = "", above: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
-    """Find the files below a folder that a pattern's steps lead to, in order; ``**`` stands for any number of folders.
-
-    :param below: how far the folder is below the first one, with a slash at its end.
-    :param above: the real paths of the folders above it.
-    :return: names relative to the first folder, and paths.
-
-    Unlike ``glob``, it does not take a folder that cannot be read for an empty one, nor a loop of links for depth.
-    """
-    step, *rest = steps
-    if step == "**":
-        real = os.path.realpath(folder)
-        if real in above:
-            raise EdgeImpulseInputError(f"files: {folder!r} is a symbolic link to a folder above itself.")
-        yield from _match(folder, rest or ["*"], below)
-        for entry in _visible(folder, "*"):
-            if entry.is_dir():
-                yield from _match(entry.path, steps, f"{below}{entry.name}/", [*above, real])
-        return
-    for entry in _visible(folder, step):
-        if entry.is_dir():
-            if rest:
-                yield from _match(entry.path, rest, f"{below}{entry.name}/")
-        elif not rest:
-            yield below + entry.name, entry.path
+def _in_order(found: Iterable[tuple[str, Entry]]) -> list[tuple[str, Entry]]:
+    return sorted(dict(found).items())
 
 
-def _visible(folder: str, step: str) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        matching = [entry for entry in entries if fnmatch.fnmatchcase(entry.name, step)]
-    if not step.startswith("."):
-        matching = [entry for entry in matching if not entry.name.startswith(".")]
-    return sorted(matching, key=lambda entry: entry.name)
-
-
-def in_store(uri: str, open_store: OpenStore, *, field: str = "files") -> Found:
-    """Find the objects at a URI, with one listing.
+def store_folder(uri: str, open_store: OpenStore, *, field: str, flat: bool) -> Folder | None:
+    """Open the folder at a URI.
 
     :param field: the parameter that the URI is from, for the messages.
-    :raises EdgeImpulseInputError: when there is none, or it cannot be read.
+    :param flat: list all that is below it in one go, where the store can.
+    :return: None when there is an object, and no folder.
+    :raises EdgeImpulseInputError: when there is nothing, or it may not be read.
+    :raises EdgeImpulseFileError: when the store fails in a way that may pass.
     """
+    with _named(field, uri):
+        store, key = _open(uri, open_store)
+        if not _is_folder(store, key, uri, sure=True):
+            return None
+        return _folder(store, key, flat=flat)
+
+
+def _in_store(uri: str, open_store: OpenStore) -> Found:
+    with _named("files", uri):
+        store, key = _open(uri, open_store)
+        if _MAGIC.search(key) and not _exists(store, key):
+            base, *steps = _split_at_wildcard(key)
+            store.fs.info(base)
+            found = match(_folder(store, base, flat="**" in steps), steps)
+            none = f"files: no object matches the pattern {uri!r}."
+        elif not _is_folder(store, key, uri, sure=False):
+            entry = store.entry(key.rstrip("/").rpartition("/")[2], store.fs.info(key))
+            return Found(((entry.name, partial(store.pin, entry)),), one_file=True)
+        else:
+            found = walk(_folder(store, key, flat=True))
+            none = f"files: the directory {uri!r} has no files."
+        named = _in_order(found)
+        for _, entry in named:
+            if entry.kind != FILE:
+                raise entry.refuse()
+    if not named:
+        raise EdgeImpulseInputError(none)
+    return Found(tuple((name, partial(store.pin, entry)) for name, entry in named), one_file=False)
+
+
+def _open(uri: str, open_store: OpenStore) -> tuple[Store, str]:
+    """Return the store, and the place's key in it."""
+    fs, key = open_store(uri)
+    fs.invalidate_cache()  # Airflow keeps file systems for as long as its process lives, and they keep listings
+    protocol, _, rest = uri.partition("://")
+    conn_id, at, bucket = rest.partition("/")[0].rpartition("@")
+    return Store(fs, f"{protocol}://{conn_id}{at}{'' if bucket else '/'}"), key
+
+
+def _folder(store: Store, key: str, *, flat: bool) -> Folder:
+    key = key.rstrip("/")
+    return Folder(FlatStore(store, key) if flat and lists_flat(store.fs) else store, key)
+
+
+def _exists(store: Store, key: str) -> bool:
+    """Whether there is something; unlike fsspec's own, it does not take an error for "no"."""
     try:
-        fs, key = open_store(uri)
-        fs.invalidate_cache()  # Airflow keeps file systems for as long as its process lives, and they keep listings
-        return _in_file_system(fs, key, uri, field)
-    except EdgeImpulseInputError:
+        store.fs.info(key)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _is_folder(store: Store, key: str, uri: str, *, sure: bool) -> bool:
+    """Whether a key is that of a folder. An empty object may stand for one, and one of the same name may be there.
+
+    :param sure: whether a folder is meant, though the URI has no slash at its end.
+    """
+    info = store.fs.info(key)
+    if info["type"] == "directory":
+        return True
+    if not (sure or uri.endswith("/") or info.get("size") == 0):
+        return False
+    try:
+        return bool(store.scan(key.rstrip("/")))
+    except EdgeImpulseFileError as error:
+        if isinstance(error.__cause__, NotADirectoryError):
+            return False
         raise
+
+
+@contextmanager
+def _named(field: str, uri: str) -> Iterator[None]:
+    """Put the parameter and the URI into what goes wrong."""
+    try:
+        yield
+    except EdgeImpulseError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise EdgeImpulseInputError(f"{field}: {error}") from error.__cause__
+        raise type(error)(f"{field}: {error}") from error.__cause__
     except FileNotFoundError:
         raise EdgeImpulseInputError(f"{field}: {uri!r} does not exist.") from None
     except (ImportError, ValueError, PermissionError) as error:
         # The scheme's provider package is missing, the URI is none, or the store says no: a retry changes nothing.
         raise EdgeImpulseInputError(f"{field}: {uri!r} cannot be read: {error}") from error
-
-
-def _in_file_system(fs: AbstractFileSystem, key: str, uri: str, field: str) -> Found:
-    protocol, _, rest = uri.partition("://")
-    conn_id, at, _ = rest.partition("/")[0].rpartition("@")
-    scheme = f"{protocol}://{conn_id}{at}"
-
-    def pin(info: Mapping[str, Any], name: str, content_type: str) -> SourceFile:
-        own_uri = scheme + info["name"].lstrip("/")
-        return StoredFile.pin(fs, info["name"], info, uri=own_uri, name=name, content_type=content_type)
-
-    if _MAGIC.search(key) and not fs.exists(key):
-        base = _split_at_wildcard(key)[0]
-        infos: Mapping[str, Mapping[str, Any]] = fs.glob(key, detail=True)
-        missing = f"{field}: no object matches the pattern {uri!r}."
-    else:
-        info = fs.info(key)
-        if info["type"] != "directory":
-            return Found(((key.rstrip("/").rpartition("/")[2], partial(pin, info)),), one_file=True)
-        base = key
-        infos = fs.find(key, detail=True)
-        missing = f"{field}: the directory {uri!r} has no files."
-    named = {name.removeprefix(base.rstrip("/") + "/"): info for name, info in infos.items() if info["type"] == "file"}
-    visible = {name: info for name, info in named.items() if not any(s.startswith(".") for s in name.split("/"))}
-    if not visible:
-        raise EdgeImpulseInputError(missing)
-    # Stores list the empty object that stands for a folder; its name ends in a slash.
-    return Found(
-        tuple((name, partial(pin, info)) for name, info in visible.items() if not name.endswith("/")),
-        one_file=False,
-    )
+    except Exception as error:  # each store has errors of its own, and most of them pass
+        raise EdgeImpulseFileError(f"{field}: {unreadable(uri, error)}") from error
 
 
 def _split_at_wildcard(pattern: str) -> list[str]:

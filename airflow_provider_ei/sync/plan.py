@@ -11,6 +11,8 @@ between is seen in the next listing. The order of the steps is what makes it saf
 
 An item that is small enough for one request carries its digest in that request: the service stores it whole or not at
 all.
+
+Whatever is done to an item that is there already follows a look at that very item: see ``apply``.
 """
 
 from __future__ import annotations
@@ -23,9 +25,11 @@ from uuid import uuid4
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.multipart import UploadFile
+from airflow_provider_ei.studio.names import canonical_name
 from airflow_provider_ei.sync.digest import item_digest
 from airflow_provider_ei.sync.item import WantedItem
-from airflow_provider_ei.sync.metadata import Marks, carries
+from airflow_provider_ei.sync.item_state import ItemState, carries, certifies
+from airflow_provider_ei.sync.stored_names import Correspondence, names_digest
 
 IfExists = Literal["update", "skip", "fail", "overwrite"]
 Outcome = Literal["created", "updated", "unchanged", "skipped"]
@@ -33,9 +37,12 @@ Outcome = Literal["created", "updated", "unchanged", "skipped"]
 #: Up to this many bytes, the files of a new item are read once more beforehand, to send it in one request.
 SMALL_ITEM_BYTES = 8 * 1024 * 1024
 
+#: Duplicates of one item that are removed: a creation is tried up to four times. More of them did not come from that.
+MAX_DUPLICATES = 3
+
 
 @dataclass(frozen=True)
-class Limits:
+class BatchLimits:
     """How much fits into one request: files, and their bytes unless a single file has more."""
 
     files: int
@@ -43,19 +50,25 @@ class Limits:
 
 
 @dataclass
-class Progress:
+class RunState:
     """What this run has done so far, which the listing cannot show.
 
     :ivar data_id: the item that this run created or has begun to change.
+    :ivar seen: whether it was listed under a name for which it was created: another name since is a person's doing.
     :ivar sent: names of the files that this run sent to it, and had acknowledged.
     :ivar unanswered: how many attempts to create it had no answer.
-    :ivar run: names this run in the marks of an item, so that two runs at once see each other.
+    :ivar rechecks: how often it has waited for the listing to show what was sent.
+    :ivar beginnings: how often it has begun, since the item was taken away meanwhile.
+    :ivar run: names this run in the state that it writes, so that two runs at once see each other.
     """
 
     outcome: Outcome = "unchanged"
     data_id: int | None = None
+    seen: bool = False
     sent: set[str] = field(default_factory=set)
     unanswered: int = 0
+    rechecks: int = 0
+    beginnings: int = 1
     run: str = field(default_factory=lambda: uuid4().hex)
 
     @property
@@ -78,10 +91,11 @@ class Create:
 
 
 @dataclass(frozen=True)
-class DeleteDouble:
-    """Delete an item of ours that is there a second time."""
+class DeleteDuplicates:
+    """Delete items of ours that are there once more, if all of them prove to be copies of the kept one."""
 
-    item: DataItem
+    items: Sequence[DataItem]
+    kept: DataItem
 
 
 @dataclass(frozen=True)
@@ -112,19 +126,25 @@ class WriteDigest:
     """Write the user's metadata and the digest: the item is complete.
 
     :ivar files_digest: of the files that the item has.
-    :ivar renews: only the marks beside the digest change: the content is what it was.
+    :ivar stored_files: digest of the names that the service has given them, where it spells them in its own way.
+    :ivar renews: only the state beside the digest changes: the content is what it was.
     """
 
     item: DataItem
     files_digest: str
+    stored_files: str | None = None
     renews: bool = False
 
 
 @dataclass(frozen=True)
-class LookAgain:
-    """What was sent is not what is listed; wait, since the listing may lag behind."""
+class RecheckListing:
+    """What was sent is not what is listed; wait, since the listing may lag behind.
+
+    :ivar lost: why no wait and no new try will help, if it still is so then: the service does not keep the names apart.
+    """
 
     difference: str
+    lost: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,61 +155,122 @@ class Done:
     outcome: Outcome
 
 
-Step = ReadFiles | Create | DeleteDouble | MarkPending | AddFiles | RemoveFile | WriteDigest | LookAgain | Done
+Step = ReadFiles | Create | DeleteDuplicates | MarkPending | AddFiles | RemoveFile | WriteDigest | RecheckListing | Done
 
 
 def plan_item(
-    wanted: WantedItem, listed: Sequence[DataItem], progress: Progress, if_exists: IfExists, limits: Limits
+    wanted: WantedItem, listed: Sequence[DataItem], run: RunState, if_exists: IfExists, limits: BatchLimits
 ) -> list[Step]:
     """Return the next steps; after them the item is to be listed and planned again.
 
-    :param listed: all items of that name in the dataset, with their files.
-    :raises EdgeImpulseConflictError: when an item is there that ``if_exists`` does not allow to touch.
+    :param listed: all items that may be it, with their files: of that name in the dataset, and what this run has created.
+    :raises EdgeImpulseConflictError: when an item is there that must not be touched.
     """
-    ours = [item for item in listed if Marks.of(item.metadata).ours]
-    if not listed:
-        return [LookAgain("the data item is not listed")] if progress.data_id is not None else _create(wanted, limits)
-    item = _best(ours, wanted) if ours else listed[0]
-    marks = Marks.of(item.metadata)
-    if not progress.begun and (marks.complete or not ours):
+    ours, theirs = _divide(wanted, listed, run)
+    if not ours and not theirs:
+        if run.data_id is not None:
+            return [RecheckListing("the data item is not listed")]
+        return _create(wanted, limits)
+    finished = [item for item, state in ours if state.complete] if ours else theirs
+    if finished and not run.begun:
         if if_exists == "skip":
-            return [Done(item, "skipped")]
+            return [Done(finished[0], "skipped")]
         if if_exists == "fail":
             raise EdgeImpulseConflictError(
-                f"Data item {wanted.name!r} is in dataset {wanted.dataset!r} already (id {item.id}), and if_exists is "
-                "'fail'."
+                f"Set if_exists to 'update' or 'skip', or take another name: data item {wanted.name!r} is in dataset "
+                f"{wanted.dataset!r} already (id {finished[0].id}), and if_exists is 'fail'."
             )
     if not ours:
-        _check_adoption(wanted, listed, if_exists)
-    for other in ours:
-        _check_sync(wanted, other)
-    doubles = [DeleteDouble(other) for other in ours if other.id != item.id]
-    if doubles:
-        return [*doubles]
-    difference = wanted.difference(item)
-    if marks.complete and difference is None:
-        files_digest = _files_digest(wanted, marks)
+        _check_adoption(wanted, theirs, if_exists)
+        return _send_all(wanted, theirs[0], limits)
+    for other, its_state in ours:
+        _check_sync(wanted, other, its_state)
+    if len(ours) > 1:
+        return [_without_duplicates(wanted, [other for other, _ in ours])]
+    return _plan_ours(wanted, *ours[0], run, limits)
+
+
+def _plan_ours(
+    wanted: WantedItem, item: DataItem, state: ItemState, run: RunState, limits: BatchLimits
+) -> list[Step]:
+    """Plan the one item that this package has made."""
+    found = wanted.correspondence(item)
+    difference = wanted.difference(item, found)
+    began = run.data_id == item.id and state.run == run.run  # else another run has written to it since
+    unsent = [file for file in wanted.files if file.name not in run.sent]
+    stored_files = None if found.exact else names_digest(found.names)
+    known_names = found.exact or state.stored_files == stored_files or (began and not unsent)
+    if state.complete and difference is None and known_names:
+        files_digest = _files_digest(wanted, item, state)
         if files_digest is None:
             return [ReadFiles()]
-        if marks.state == item_digest(files_digest, wanted.metadata) and carries(item.metadata, wanted.metadata):
-            if wanted.fingerprint in (None, marks.fingerprint) and wanted.sync_id in (None, marks.sync):
-                return [Done(item, progress.outcome)]
-            return [WriteDigest(item, files_digest, renews=True)]
-        if marks.files == files_digest:
-            return [WriteDigest(item, files_digest)]
-    if progress.data_id != item.id or marks.run != progress.run:
-        # Not marked by this run, or marked by another one since: what was sent may have been overwritten.
-        return [MarkPending(item), *(AddFiles(item, batch) for batch in batches(wanted.files, limits))]
-    unsent = [file for file in wanted.files if file.name not in progress.sent]
-    if unsent:
+        same = state.digest == item_digest(files_digest, wanted.metadata)
+        if not same:
+            _check_taken_over(wanted, item, state)
+            _check_origin(wanted, item, state)
+        if same and carries(item, wanted.metadata):
+            facts = state.stored_as(item, stored_files) == state and state.files == files_digest
+            up_to_date = facts and state.sync == wanted.sync_id and state.keys >= wanted.metadata.keys()
+            if up_to_date and wanted.fingerprint in (None, state.fingerprint):
+                return [Done(item, run.outcome)]
+            return [WriteDigest(item, files_digest, stored_files, renews=True)]
+        if state.files == files_digest:
+            return [WriteDigest(item, files_digest, stored_files)]
+    if not began:
+        _check_taken_over(wanted, item, state)
+        _check_origin(wanted, item, state)
+        return _send_all(wanted, item, limits)
+    if state.complete and run.rechecks:
+        # It was sent in one request, as complete, and is not listed like that: it must say so, and is sent once more.
+        return _send_all(wanted, item, limits)
+    if unsent and not state.complete:
         return [AddFiles(item, batch) for batch in batches(unsent, limits)]
-    superfluous = [RemoveFile(item, name) for name in wanted.superfluous(item)]
-    if superfluous:
-        return [*superfluous]
-    return [WriteDigest(item, wanted.files_digest)] if difference is None else [LookAgain(difference)]
+    if difference is None:
+        return [WriteDigest(item, wanted.files_digest, stored_files)]
+    if found.strangers and not state.complete:
+        return [RemoveFile(item, name) for name in found.strangers]
+    return [RecheckListing(difference, _lost(found))]
 
 
-def batches(files: Sequence[UploadFile], limits: Limits) -> Iterator[Sequence[UploadFile]]:
+def _send_all(wanted: WantedItem, item: DataItem, limits: BatchLimits) -> list[Step]:
+    return [MarkPending(item), *(AddFiles(item, batch) for batch in batches(wanted.files, limits))]
+
+
+def _divide(
+    wanted: WantedItem, listed: Sequence[DataItem], run: RunState
+) -> tuple[list[tuple[DataItem, ItemState]], list[DataItem]]:
+    """Find the items that this package has made for what is wanted, the oldest first, and those of others of its name."""
+    ours, theirs = [], []
+    for item in sorted(listed, key=lambda item: (item.created, item.id)):
+        state = ItemState.of(item)
+        if state is None and item.id == run.data_id and not run.seen:
+            state = ItemState.written_by(item, run.run)
+        if state is not None and (state.name, state.dataset) == (wanted.name, wanted.dataset):
+            _check_spelling(wanted, item)
+            ours.append((item, state))
+        elif (item.name, item.dataset) == (wanted.name, wanted.dataset):
+            theirs.append(item)
+    return ours, theirs
+
+
+def _without_duplicates(wanted: WantedItem, ours: Sequence[DataItem]) -> Step:
+    """Remove all but the oldest, unless they are more than repeated requests can have left."""
+    kept, *others = ours
+    if len(others) > MAX_DUPLICATES:
+        raise EdgeImpulseConflictError(too_many_words(wanted, ours))
+    return DeleteDuplicates(others, kept)
+
+
+def too_many_words(wanted: WantedItem, items: Sequence[DataItem]) -> str:
+    """Say that an item is there several times, and that it takes a person to choose."""
+    ids = ", ".join(str(item.id) for item in items)
+    return (
+        f"Delete or rename all but one of the data items {ids} in Studio: they are all named {wanted.name!r} in dataset "
+        f"{wanted.dataset!r}, and which of them may go is not certain. Nothing was changed."
+    )
+
+
+def batches(files: Sequence[UploadFile], limits: BatchLimits) -> Iterator[Sequence[UploadFile]]:
     """Split files into requests, in order; a file larger than the limit travels alone."""
     start = size = 0
     for number, file in enumerate(files):
@@ -200,7 +281,7 @@ def batches(files: Sequence[UploadFile], limits: Limits) -> Iterator[Sequence[Up
     yield files[start:]
 
 
-def _create(wanted: WantedItem, limits: Limits) -> list[Step]:
+def _create(wanted: WantedItem, limits: BatchLimits) -> list[Step]:
     first = next(batches(wanted.files, limits))
     if len(first) < len(wanted.files) or wanted.total_bytes > SMALL_ITEM_BYTES:
         return [Create(first, complete=False)]
@@ -209,30 +290,64 @@ def _create(wanted: WantedItem, limits: Limits) -> list[Step]:
     return [Create(first, complete=True)]
 
 
-def _best(ours: Sequence[DataItem], wanted: WantedItem) -> DataItem:
-    """Choose which of several items of ours stays, the same for everyone who looks at the same listing."""
-    complete = [item for item in ours if Marks.of(item.metadata).complete]
-    if wanted.hashed:
-        exact = [item for item in complete if Marks.of(item.metadata).state == wanted.digest]
-        if exact:
-            return min(exact, key=lambda item: item.id)
-    return max(complete or ours, key=lambda item: item.id)
-
-
-def _files_digest(wanted: WantedItem, marks: Marks) -> str | None:
+def _files_digest(wanted: WantedItem, item: DataItem, state: ItemState) -> str | None:
     """Return the digest of the wanted files; None when it takes reading them to know it."""
     if wanted.hashed:
         return wanted.files_digest
-    return marks.files if wanted.sizes_only or wanted.looks_like(marks.fingerprint) else None
+    alike = wanted.sizes_only or wanted.looks_like(state.fingerprint)
+    known = alike and (certifies(item, state) or state.digest == item_digest(state.files or "", wanted.metadata))
+    return state.files if known else None
 
 
-def _check_sync(wanted: WantedItem, item: DataItem) -> None:
-    marks = Marks.of(item.metadata)
-    if wanted.sync_id is not None and marks.sync not in (None, wanted.sync_id):
+def _lost(found: Correspondence) -> str | None:
+    """Say which names the service does not keep apart, and the way out."""
+    way_out = (
+        'Give them names that differ, with {"path": …, "name": …}; for a folder of data items, set folder_separator, for '
+        "instance to '__'."
+    )
+    for form, group in found.merged.items():
+        return f"{way_out} Edge Impulse stored {' and '.join(map(repr, group))} as one file, {form!r}."
+    for name in found.missing:
+        if name.endswith("\\") or not name.rpartition("/")[2].strip():
+            return f"Rename {name!r}: Edge Impulse drops a file whose name ends with a backslash, or is blank."
+    return None
+
+
+def _check_spelling(wanted: WantedItem, item: DataItem) -> None:
+    """Refuse a name that the service has changed so much that the next run could not find the item."""
+    for what, asked, stored in (("data item", wanted.name, item.name), ("dataset", wanted.dataset, item.dataset)):
+        if canonical_name(asked) != canonical_name(stored):
+            raise EdgeImpulseConflictError(
+                f"Name the {what} {stored!r}: that is what Edge Impulse has made of {asked!r} (data item {item.id})."
+            )
+
+
+def _check_sync(wanted: WantedItem, item: DataItem, state: ItemState) -> None:
+    if wanted.sync_id is not None and state.sync not in (None, wanted.sync_id):
         raise EdgeImpulseConflictError(
             f"Data item {wanted.name!r} in dataset {wanted.dataset!r} (id {item.id}) belongs to the sync "
-            f"{marks.sync!r}, and this is {wanted.sync_id!r}. If it is the same sync under a new name, set "
-            f"sync_id={marks.sync!r}."
+            f"{state.sync!r}, and this is {wanted.sync_id!r}. If it is the same sync under a new name, set "
+            f"sync_id={state.sync!r}."
+        )
+
+
+def _check_taken_over(wanted: WantedItem, item: DataItem, state: ItemState) -> None:
+    """Refuse to replace, by a sync, what a single upload has put there."""
+    if wanted.sync_id is not None and state.sync is None:
+        raise EdgeImpulseConflictError(
+            f"Delete or rename data item {wanted.name!r} (id {item.id}) in Studio if this sync is to have it: a single upload "
+            f"has put other content under that name into dataset {wanted.dataset!r}. A sync leaves it alone."
+        )
+
+
+def _check_origin(wanted: WantedItem, item: DataItem, state: ItemState) -> None:
+    """Refuse to replace what another map index of the same task has written in the same DAG run."""
+    if wanted.origin is None or state.origin is None or wanted.origin == state.origin:
+        return
+    if wanted.origin.rpartition("#")[0] == state.origin.rpartition("#")[0]:
+        raise EdgeImpulseConflictError(
+            f"Give each mapped upload its own name: data item {wanted.name!r} (id {item.id}) was written by map index "
+            f"{state.origin.rpartition('#')[2]} of this task in this DAG run, with other content. Nothing was changed."
         )
 
 
@@ -244,9 +359,12 @@ def _check_adoption(wanted: WantedItem, listed: Sequence[DataItem], if_exists: I
     if wanted.sync_id is not None:
         raise EdgeImpulseConflictError(
             f"{what} (id {listed[0].id}). A sync does not touch it. Delete or rename it in Studio, or take it "
-            "over once with EdgeImpulseAddDataOperator."
+            "over once with EdgeImpulseAddDataOperator, with the same files and metadata."
         )
-    difference = wanted.difference(listed[0])
+    found = wanted.correspondence(listed[0])
+    difference = wanted.difference(listed[0], found)
+    if difference is None and not found.exact:
+        difference = f"it has {sorted(set(found.names) - set(found.names.values()))[0]!r}"
     if difference is not None and if_exists != "overwrite":
         raise EdgeImpulseConflictError(
             f"{what} (id {listed[0].id}); its files differ: {difference}. Nothing was changed. To replace its files, "

@@ -3,64 +3,180 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import random
+import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_ei.exceptions import EdgeImpulseError
+from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseThrottledError, EdgeImpulseUnavailableError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.sensors.condition import Condition
+from airflow_provider_ei.hooks.polling import DatasetCriteria, DatasetPoller, Observation, ShortRequestsHook
+from airflow_provider_ei.triggers.threads import TRIGGER_THREADS
+
+log = logging.getLogger(__name__)
+
+#: Seconds without progress after which a look is ended.
+STALL_SECONDS = 15.0
+
+#: Longest wait between two tries of a look that failed, in seconds.
+MAX_RETRY_WAIT = 60.0
 
 
 class EdgeImpulseDatasetTrigger(BaseTrigger):
-    """Asks again and again until a condition is met.
+    """Looks at a dataset until its criteria are met.
 
-    It remembers nothing, so a triggerer that is started anew goes on with it. The requests are made in a thread: the
-    triggerer's loop is never held up.
+    It keeps nothing between two looks, so a triggerer that is restarted goes on with it. The requests are made in
+    threads of their own; the triggerer's event loop and its default executor stay free.
 
-    :param condition: the fields of :class:`~airflow_provider_ei.sensors.condition.Condition`.
+    :param criteria: the fields of :class:`~airflow_provider_ei.hooks.polling.DatasetCriteria`.
     :param poke_interval: seconds between two looks.
     :param organization_id: overrides that of the connection.
     :param edge_impulse_conn_id: the Airflow connection.
+    :param deadline: when to stop waiting, in seconds since the epoch; None for never.
+    :param exponential_backoff: double the interval after each look.
+    :param max_wait: longest interval in seconds, with ``exponential_backoff``.
+    :param silent_fail: log transient errors and go on.
     """
 
     def __init__(
         self,
         *,
-        condition: dict[str, Any],
+        criteria: dict[str, Any],
         poke_interval: float,
         organization_id: int | str | None = None,
         edge_impulse_conn_id: str = EdgeImpulseHook.default_conn_name,
+        deadline: float | None = None,
+        exponential_backoff: bool = False,
+        max_wait: float | None = None,
+        silent_fail: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.condition = Condition(**condition)
+        self.criteria = DatasetCriteria(**criteria)
         self.poke_interval = poke_interval
         self.organization_id = organization_id
         self.edge_impulse_conn_id = edge_impulse_conn_id
+        self.deadline = deadline
+        self.exponential_backoff = exponential_backoff
+        self.max_wait = max_wait
+        self.silent_fail = silent_fail
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what makes this trigger anew."""
+        """Return the class path and the arguments that make this trigger again."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
-                "condition": asdict(self.condition),
+                "criteria": asdict(self.criteria),
                 "poke_interval": self.poke_interval,
                 "organization_id": self.organization_id,
                 "edge_impulse_conn_id": self.edge_impulse_conn_id,
+                "deadline": self.deadline,
+                "exponential_backoff": self.exponential_backoff,
+                "max_wait": self.max_wait,
+                "silent_fail": self.silent_fail,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield one event: that the condition is met, or the error that ends the waiting."""
-        hook = EdgeImpulseHook(self.edge_impulse_conn_id, organization_id=self.organization_id)
+        """Yield one event: the criteria are met, the deadline has passed, or an error ended the waiting."""
+        with TRIGGER_THREADS:
+            event = await self._wait()
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    async def _wait(self) -> dict[str, Any]:
+        self._start_poller()
+        looks = 0
         try:
-            while not await asyncio.to_thread(self.condition.ask, hook):
-                await asyncio.sleep(self.poke_interval)
-        except EdgeImpulseError as error:
-            yield TriggerEvent({"error": str(error), "permanent": error.permanent})  # type: ignore[no-untyped-call]
-        else:
-            yield TriggerEvent({"met": True})  # type: ignore[no-untyped-call]
+            while True:
+                looks += 1
+                try:
+                    if (await self._look()).met:
+                        return {"met": True, "seen": self._poller.last_seen()}
+                except EdgeImpulseError as error:
+                    if error.permanent or not self.silent_fail:
+                        return error.to_event()
+                    log.error("The look failed: %s", error)
+                except Exception as error:
+                    # Such as a connection that Airflow does not have: transient, as in poke mode.
+                    failure = EdgeImpulseError(f"{error} ({type(error).__name__})")
+                    if not self.silent_fail:
+                        log.debug("The look failed", exc_info=True)
+                        return failure.to_event()
+                    log.error("The look failed: %s", failure)
+                left = None if self.deadline is None else self.deadline - time.time()
+                if left is not None and left <= 0:
+                    self._poller.log_last()
+                    return {"timed_out": True, "seen": self._poller.last_seen()}
+                interval = self._interval(looks)
+                await asyncio.sleep(interval if left is None else min(interval, left))
         finally:
-            hook.cancel()  # a thread that is still asking, when the triggerer is told to stop
+            self._hook.cancel()  # ends a look that is still under way when the trigger is canceled
+            self._hook.close()
+
+    async def _look(self) -> Observation:
+        """Look, with the tries and the patience that the connection allows; the waits hold no thread."""
+        failures = tries = 0
+        throttled_since: float | None = None
+        while True:
+            hook = self._hook
+            try:
+                return await self._try_to_look()
+            except EdgeImpulseError as error:
+                if error.permanent:
+                    raise
+                failures += 1
+                asked = getattr(error, "retry_after", None)
+                if asked is not None or isinstance(error, EdgeImpulseThrottledError):
+                    throttled_since = throttled_since or time.monotonic()
+                    over = time.monotonic() - throttled_since > hook.throttle_patience
+                else:
+                    tries += 1
+                    over = tries >= hook.allowed_tries
+                if over:
+                    raise
+                wait = max(asked or 0.0, random.uniform(0, hook.base_wait * 2 ** min(failures - 1, 16)))
+                wait = min(wait, MAX_RETRY_WAIT)
+                log.warning("%s Trying again in %.1f s.", error, wait)
+            await asyncio.sleep(wait)
+
+    async def _try_to_look(self) -> Observation:
+        poller, hook = self._poller, self._hook
+
+        def look() -> Observation:
+            try:
+                return poller.look()
+            finally:
+                hook.close()  # a thousand waiting triggers must not keep a thousand sockets
+
+        future = TRIGGER_THREADS.submit(look)
+        result = asyncio.wrap_future(future)
+        progress, since = -1, time.monotonic()
+        try:
+            while not (await asyncio.wait({result}, timeout=min(1.0, STALL_SECONDS / 4)))[0]:
+                now = time.monotonic()
+                if not future.running() or hook.requests_sent != progress:
+                    progress, since = hook.requests_sent, now
+                elif now - since >= STALL_SECONDS:
+                    hook.cancel()
+                    self._start_poller()
+                    raise EdgeImpulseUnavailableError(
+                        f"The service did not answer within {STALL_SECONDS:g} s. Check that it is up.", ambiguous=False
+                    )
+            return result.result()
+        finally:
+            result.cancel()  # takes a call that still waits for a thread out of the queue
+
+    def _start_poller(self) -> None:
+        self._hook = ShortRequestsHook(self.edge_impulse_conn_id, organization_id=self.organization_id)
+        self._poller = DatasetPoller(self.criteria, self._hook)
+
+    def _interval(self, looks: int) -> float:
+        """Return the seconds until the next look, chosen as sensors in poke mode do."""
+        if not self.exponential_backoff:
+            return self.poke_interval
+        shortest = max(self.poke_interval * 2.0 ** min(looks - 2, 64), 1.0)
+        interval = random.uniform(shortest, 2 * shortest)
+        return interval if self.max_wait is None else min(interval, self.max_wait)

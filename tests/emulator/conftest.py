@@ -49,6 +49,12 @@ class Contract:
     def __init__(self) -> None:
         contract = yaml.load(CONTRACT.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         self._components = _as_json_schema(contract["components"])
+        self.operations = {
+            (operation["operationId"], method.upper(), path)
+            for path, by_method in contract["paths"].items()
+            for method, operation in by_method.items()
+            if isinstance(operation, dict) and "operationId" in operation
+        }
         self._answers = {
             operation["operationId"]: operation["responses"]["200"]["content"]
             for path in contract["paths"].values()

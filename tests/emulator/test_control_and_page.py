@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import requests
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings, Fault
+from airflow_provider_ei.emulator.faults import FaultKind
 
 from .conftest import Client, Contract, Until
 
@@ -95,28 +101,41 @@ def test_faults_are_ordered_and_cleared(client: Client) -> None:
         ("POST", "faults", b'[{"kind": "status", "headers": [["a", "b"]]}]'),
         ("POST", "faults", b'[{"kind": "status", "body": 7}]'),
         ("POST", "faults", b'[{"kind": "success_false", "error": 7}]'),
+        ("POST", "faults", b'[{"kind": "slow", "skip": NaN}]'),
+        ("POST", "faults", b'[{"kind": "slow", "delay_seconds": 1e999}]'),
+        ("POST", "faults", b'[{"kind": "slow", "skip": true}]'),
+        ("POST", "faults", b'[{"kind": "status", "status": 200.5}]'),
+        ("POST", "faults", b'[{"kind": "status", "body": "\\ud800"}]'),
+        ("POST", "faults", b'[{"kind": "\\ud800"}]'),
+        ("POST", "faults", b'[{"kind": "status", "headers": {"a b": "c"}}]'),
+        ("POST", "faults", b"[" * 200_000),
+        ("POST", "faults", b"[" * 900 + b"]" * 900),
         ("PATCH", "settings", b"[1]"),
+        ("PATCH", "settings", b'[["latency_seconds", 1]]'),
+        ("PATCH", "settings", b'{"latency_seconds": NaN}'),
+        ("PATCH", "settings", b'{"latency_seconds": 1' + b"0" * 400 + b"}"),
+        ("POST", "buckets", b"{}"),
+        ("POST", "buckets", b'{"name": ""}'),
+        ("POST", "buckets", b'{"name": "\\ud800"}'),
+        ("POST", "buckets", b'["b"]'),
         ("PATCH", "settings", b'{"file_names": "latin1", "colour": "red"}'),
         ("PATCH", "settings", b'{"file_names": "latin1", "latency_seconds": "1"}'),
         ("PATCH", "settings", b'{"api_key": "x"}'),
         ("GET", "state?items=many", b""),
+        ("GET", "state?files=1_0", b""),
+        ("GET", "state?characters=", b""),
     ],
 )
 def test_what_makes_no_sense_changes_nothing(client: Client, method: str, path: str, body: bytes) -> None:
-    response = requests.request(method, f"{client.studio.page_url}emulator/{path}", data=body)
+    headers = {"content-type": "application/json"} if body else {}
+    response = requests.request(method, f"{client.studio.page_url}emulator/{path}", data=body, headers=headers)
     assert response.status_code == 400 and response.json()["error"]
     assert control(client, "GET", "faults")["faults"] == []
     assert client.studio.settings == EmulatorSettings()
 
 
 def test_switches_are_read_and_changed(client: Client) -> None:
-    assert control(client, "GET", "settings") == {
-        "duplicate_names": "new_id",
-        "wrong_key_status": 401,
-        "metadata_update": "replace",
-        "file_names": "utf8",
-        "latency_seconds": 0.0,
-    }
+    assert control(client, "GET", "settings") == EmulatorSettings().switches()
     changed = control(client, "PATCH", "settings", json={"duplicate_names": "reject", "wrong_key_status": 200})
     assert (changed["duplicate_names"], changed["wrong_key_status"]) == ("reject", 200)
     assert client.studio.settings.duplicate_names == "reject"
@@ -166,7 +185,47 @@ def test_an_item_that_changes_comes_to_the_top(client: Client) -> None:
     assert [item["name"] for item in dataset["items"]] == ["first", "second"]
 
 
+def test_items_are_in_the_order_of_the_time_that_the_page_shows(client: Client, until: Until) -> None:
+    ids = [client.add_id(f"item {number}") for number in range(3)]
+    changes = [
+        lambda: client.call("POST", f"/data/{ids[1]}", json={"metadata": {"a": "b"}}),
+        lambda: client.call("POST", f"/data/{ids[0]}/add", files=[("files[]", ("b", b""))]),
+        lambda: client.call("DELETE", f"/data/{ids[0]}/download", params={"fileName": "b"}),
+        lambda: client.call("POST", f"/data/{ids[2]}", json={"name": "other"}),
+        lambda: client.call("POST", "/dataset/vibration", json={"dataset": "elsewhere"}),
+    ]
+    for change in changes:
+        before = {item.id: item for item in client.studio.items()}
+        started = datetime.now(UTC).isoformat(timespec="milliseconds")
+        until(lambda: datetime.now(UTC).isoformat(timespec="milliseconds") > started)  # noqa: B023
+        assert change()["success"]
+        (dataset,) = client.studio.state()["datasets"]
+        times = [item["changed"] for item in dataset["items"]]
+        assert times == sorted(times, reverse=True)
+        assert times[0] > started.replace("+00:00", "Z") > before[dataset["items"][0]["id"]].changed
+        for item in dataset["items"]:
+            assert item["created"] == before[item["id"]].created
+            assert (item["changed"] == before[item["id"]].changed) == (item["revision"] == before[item["id"]].revision)
+    page = requests.get(client.studio.page_url).text
+    assert "moment(item.changed)" in page
+
+
+def test_large_values_of_metadata_are_cut_for_the_page(client: Client) -> None:
+    metadata = {"short": "x" * 300, "long": "é" * 301, "huge": "x" * 1_000_000}
+    client.add(metadata=metadata)
+    cut = control(client, "GET", "state?characters=300")["datasets"][0]["items"][0]["metadata"]
+    assert cut == {
+        "short": "x" * 300,
+        "long": "é" * 300 + "… (301 characters)",
+        "huge": "x" * 300 + "… (1,000,000 characters)",
+    }
+    assert len(json.dumps(control(client, "GET", "state"))) < 20_000
+    assert client.studio.state()["datasets"][0]["items"][0]["metadata"] == metadata
+    assert "characters: CHARACTERS" in requests.get(client.studio.page_url).text
+
+
 def test_reset_forgets_data_requests_and_faults(client: Client, data_dir: Path, until: Until) -> None:
+    client.studio.add_bucket("other")
     client.add(bucketName="other")
     client.studio.order(Fault(operation="addOrganizationDataItem", kind="store_late", delay_seconds=0.1))
     with pytest.raises(requests.ConnectionError):
@@ -182,6 +241,89 @@ def test_reset_forgets_data_requests_and_faults(client: Client, data_dir: Path, 
     assert client.add_id("new") == 2, "an id never comes back"
 
 
+def test_a_bucket_is_added(client: Client) -> None:
+    assert control(client, "POST", "buckets", json={"name": "plant"}) == {"id": 2}
+    assert control(client, "POST", "buckets", json={"name": "plant"}) == {"id": 2}
+    assert client.add(bucketName="plant")["success"]
+
+
+TEXT = st.text(st.characters(exclude_categories=()), max_size=10)  # half surrogate pairs as well
+PRINTABLE = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=10)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+PLAUSIBLE: dict[str, st.SearchStrategy[Any]] = {
+    "operation": st.sampled_from(["*", "listOrganizationBuckets"]),
+    "count": st.integers(1, 3),
+    "skip": st.just(0),
+    "after_bytes": st.integers(0, 9),
+    "delay_seconds": st.just(0),
+    "status": st.integers(200, 599),
+    "body": PRINTABLE | TEXT,
+    "headers": st.dictionaries(st.sampled_from(["Retry-After", "X-A", "a b"]), PRINTABLE, max_size=2),
+    "error": PRINTABLE | TEXT,
+    "location": PRINTABLE | TEXT,
+}
+assert set(PLAUSIBLE) == {field.name for field in fields(Fault)} - {"kind"}
+KINDS = {"kind": st.sampled_from(get_args(FaultKind))}
+FAULTS = st.lists(
+    st.fixed_dictionaries(KINDS, optional=PLAUSIBLE)
+    | st.fixed_dictionaries(KINDS, optional=dict.fromkeys(PLAUSIBLE, JSON)),
+    max_size=2,
+)
+SWITCHES = st.dictionaries(st.sampled_from([*EmulatorSettings().switches(), "api_key"]), JSON, max_size=2)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["GET", "POST", "PATCH", "DELETE", "PUT", "HEAD", "OPTIONS", "TRACE", "X"]),
+    st.sampled_from(["requests", "faults", "settings", "buckets", "state", "reset", "", "other", "state/"]),
+    st.dictionaries(
+        st.sampled_from(["items", "files", "characters", "search", "x"]), st.text(max_size=8) | st.integers()
+    ),
+    (JSON | FAULTS | SWITCHES).map(json.dumps).map(str.encode) | st.binary(max_size=20) | st.just(b"[" * 100_000),
+    st.sampled_from(["application/json", "Application/JSON; charset=utf-8", "text/plain", "application/x", "", None]),
+)
+def test_no_control_request_breaks_it(
+    client: Client, method: str, path: str, query: dict[str, Any], body: bytes, content_type: str | None
+) -> None:
+    control(client, "DELETE", "faults")
+    response = client.session.request(
+        method,
+        f"{client.studio.page_url}emulator/{path}",
+        params={key: str(value).encode(errors="replace") for key, value in query.items()},
+        data=body,
+        headers={"content-type": content_type},
+    )
+    assert response.status_code < 500, response.text
+    if method != "HEAD":
+        assert isinstance(response.json(), dict)
+        assert response.ok or response.json()["error"]
+    waiting = client.studio.page_url + "emulator/faults"
+    assert requests.get(waiting).ok and requests.get(waiting.replace("faults", "settings")).ok
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(FAULTS)
+def test_every_fault_that_is_accepted_can_be_carried_out(client: Client, wanted: list[dict[str, Any]]) -> None:
+    control(client, "DELETE", "faults")
+    body = json.dumps([{**fault, "delay_seconds": 0, "skip": 0, "count": 1} for fault in wanted])
+    response = client.session.post(
+        f"{client.studio.page_url}emulator/faults", data=body, headers={"content-type": "application/json"}
+    )
+    accepted = [Fault(**fault) for fault in response.json()["faults"]] if response.ok else []
+    for fault in accepted:
+        try:
+            answer = client.send("GET", "/buckets")
+            event(f"{fault.kind} is answered")
+        except requests.ConnectionError:
+            assert fault.kind in ("drop_before", "drop_after", "cut_body", "store_late", "early_status")
+        else:
+            assert answer.status_code in (200, fault.answered_status)
+
+
 def test_the_page_comes_from_here_alone(client: Client) -> None:
     response = requests.get(client.studio.page_url)
     assert response.status_code == 200
@@ -192,12 +334,58 @@ def test_the_page_comes_from_here_alone(client: Client) -> None:
     assert "/emulator/state" in response.text
     for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
         assert way not in response.text
-    assert requests.get(f"{client.studio.page_url}other").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["", "organization/1", "organization/1/data", "organization/1/data?dataset=x#item"])
+def test_links_to_studio_s_pages_show_the_page(client: Client, path: str) -> None:
+    response = requests.get(client.studio.page_url + path)
+    assert response.status_code == 200 and response.text == requests.get(client.studio.page_url).text
+
+
+def test_the_links_of_the_provider_lead_to_the_page(client: Client) -> None:
+    # The address is written out: the emulator knows nothing of the rest of the package.
+    assert requests.get(client.studio.url.removesuffix("/v1") + "/organization/1/data").ok
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "other", 404),
+        ("GET", "v1", 404),
+        ("GET", "v1/api", 404),
+        ("GET", "organization/2/data", 404),
+        ("GET", "organization/1/data/", 404),
+        ("POST", "", 405),
+        ("POST", "organization/1/data", 405),
+        ("PUT", "emulator/state", 405),
+        ("GET", "emulator/reset", 405),
+        ("GET", "emulator/", 404),
+    ],
+)
+def test_errors_are_json_everywhere(client: Client, method: str, path: str, status: int) -> None:
+    response = requests.request(method, client.studio.page_url + path, allow_redirects=False)
+    assert (response.status_code, response.json()["success"]) == (status, False)
+    assert response.json()["error"]
+    assert status != 405 or response.headers["allow"]
+
+
+def test_a_defect_is_told_in_json_without_its_details(
+    client: Client, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a detail")
+
+    monkeypatch.setattr("airflow_provider_ei.emulator.control.describe", fail)
+    monkeypatch.setattr("airflow_provider_ei.emulator.store.Store.totals", fail)
+    for response in (requests.get(f"{client.studio.page_url}emulator/state"), client.send("GET", "/data")):
+        assert (response.status_code, response.json()["success"]) == (500, False)
+        assert "ZeroDivisionError" in response.json()["error"] and "detail" not in response.text
+    assert client.studio.requests()[-1].status == 500
 
 
 def test_the_key_is_shown_nowhere(contract: Contract, capfd: pytest.CaptureFixture[str]) -> None:
-    settings = EmulatorSettings(api_key=SECRET)
-    with EmulatorServer(settings) as studio:
+    emulator_settings = EmulatorSettings(api_key=SECRET)
+    with EmulatorServer(emulator_settings) as studio:
         client = Client(studio, contract)
         client.add()
         client.send("GET", f"/data?key={SECRET}", headers={"x-api-key": SECRET})
@@ -205,7 +393,7 @@ def test_the_key_is_shown_nowhere(contract: Contract, capfd: pytest.CaptureFixtu
         client.call("POST", "/data/1", json={"name": "x", SECRET: [SECRET]})
         client.session.headers["x-api-key"] = SECRET + "x"
         client.send("GET", "/data")
-        seen = [repr(studio), repr(settings), str(studio.requests()), str(studio.state())]
+        seen = [repr(studio), repr(emulator_settings), str(studio.requests()), str(studio.state())]
         for path in ("", "emulator/requests", "emulator/faults", "emulator/settings", "emulator/state"):
             seen.append(requests.get(studio.page_url + path).text)
     assert not [text for text in seen if SECRET in text]

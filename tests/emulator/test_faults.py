@@ -37,6 +37,14 @@ def test_dropped_before_storing(either_client: Client, data_dir: Path) -> None:
     assert client.add(files=BIG)["success"], "it was one fault"
 
 
+def test_a_header_of_a_proxy_does_not_save_a_connection(client: Client) -> None:
+    client.session.headers["x-forwarded-for"] = "192.0.2.1"
+    client.studio.order(Fault(kind="drop_before"))
+    with pytest.raises(requests.ConnectionError):
+        client.get("/data")
+    assert client.get("/data")["success"]
+
+
 def test_dropped_after_storing(either_client: Client) -> None:
     client = either_client
     client.studio.order(Fault(operation=ADD, kind="drop_after"))

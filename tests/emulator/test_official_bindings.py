@@ -66,3 +66,16 @@ def test_a_dataset(client: Client, official: Callable[[str], Any]) -> None:
 def test_a_refusal_becomes_their_exception(official: Callable[[str], Any]) -> None:
     with pytest.raises(Exception, match="99 not found"):
         official("OrganizationDataApi").get_organization_data_item(1, 99)
+
+
+def test_they_see_that_the_key_is_not_a_project_s(official: Callable[[str], Any]) -> None:
+    with pytest.raises(Exception, match="Invalid API key"):
+        official("ProjectsApi").list_projects()
+
+
+@pytest.mark.parametrize("content", [b'{"a": 1}', b"1,2\n", b"\xff\x00"])
+def test_they_download_bytes(client: Client, official: Callable[[str], Any], content: bytes) -> None:
+    item_id = client.add_id(files=[("a.json", content, "application/json")])
+    data = official("OrganizationDataApi")
+    response = data.download_organization_data_file(1, item_id, "a.json", _preload_content=False)
+    assert (response.data, response.headers["content-type"]) == (content, "application/octet-stream")

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from .conftest import Client
+from airflow_provider_ei.emulator.operations import OPERATIONS
+
+from .conftest import Client, Contract
 
 
 def test_the_key_s_organization_is_listed(client: Client) -> None:
     answer = client.session.get(f"{client.studio.url}/api/organizations").json()
     client._contract.check("listOrganizations", answer)
     assert [organization["id"] for organization in answer["organizations"]] == [1]
+
+
+def test_every_operation_is_one_of_the_contract(contract: Contract) -> None:
+    assert {(each.id, each.method, f"/api{each.path}") for each in OPERATIONS} <= contract.operations
 
 
 def test_organization_info_tells_of_the_datasets(client: Client) -> None:
@@ -32,8 +39,9 @@ def test_another_organization_is_refused(client: Client) -> None:
     assert "2" in response.json()["error"]
 
 
-def test_buckets_get_an_id_when_first_named(client: Client) -> None:
+def test_items_go_to_the_organization_s_buckets(client: Client) -> None:
     assert [bucket["bucket"] for bucket in client.get("/buckets")["buckets"]] == ["Internal datasets"]
+    assert client.studio.add_bucket("my-bucket") == client.studio.add_bucket("my-bucket") == 2
     client.add("a", bucketName="my-bucket")
     client.add("b", bucketName="my-bucket", bucketPath="plant/7/")
     client.add("c", bucketId="2")
@@ -47,10 +55,23 @@ def test_buckets_get_an_id_when_first_named(client: Client) -> None:
     assert items[1]["files"][0]["bucketPath"] == "plant/7/a.csv"
 
 
-def test_an_unknown_bucket_id_is_refused(client: Client) -> None:
-    assert not client.add(bucketId="7")["success"]
-    assert not client.add(bucketId="seven")["success"]
-    assert client.names() == []
+@pytest.mark.parametrize(
+    "bucket",
+    [
+        {"bucketId": "7"},
+        {"bucketId": "seven"},
+        {"bucketName": "Internal dataset"},
+        {"bucketName": "internal datasets"},
+        {"bucketName": " "},
+    ],
+)
+def test_a_bucket_that_does_not_exist_is_refused(client: Client, data_dir: Path, bucket: dict[str, str]) -> None:
+    answer = client.add(**bucket)
+    assert not answer["success"]
+    assert next(iter(bucket.values())) in answer["error"] or "bucketId" in answer["error"]
+    assert (client.studio.state()["datasets"], list((data_dir / "uploads").iterdir())) == ([], [])
+    assert len(client.get("/buckets")["buckets"]) == 1
+    assert "'Internal datasets'" in client.add(bucketName="b")["error"], "it names those that exist"
 
 
 def test_adding_an_item_creates_its_dataset(client: Client) -> None:
@@ -170,22 +191,6 @@ def test_files_are_added_and_replaced(client: Client, data_dir: Path) -> None:
     assert len(list((data_dir / "uploads").iterdir())) == 2, "nothing needs the first upload any longer"
 
 
-def test_downloads(client: Client) -> None:
-    item_id = client.add_id(
-        "réglage", files=[("x/a.csv", b"1,2\n", "text/csv"), ("../../é\r\n.bin", b"\x00\xff"), ("empty", b"")]
-    )
-    one = client.send("GET", f"/data/{item_id}/files/download", params={"fileName": "x/a.csv"})
-    assert (one.content, one.headers["content-type"]) == (b"1,2\n", "text/csv")
-    whole = client.send("GET", f"/data/{item_id}/download")
-    assert whole.headers["content-type"] == "application/zip"
-    archive = zipfile.ZipFile(io.BytesIO(whole.content))
-    assert archive.testzip() is None
-    assert archive.namelist() == ["x/a.csv", "é\r\n.bin", "empty"]
-    assert archive.read("é\r\n.bin") == b"\x00\xff"
-    assert not client.send("GET", f"/data/{item_id}/files/download", params={"fileName": "b"}).json()["success"]
-    assert not client.send("GET", f"/data/{item_id}/files/download").json()["success"]
-
-
 @pytest.mark.parametrize("item_id", ["99", "9" * 30])
 def test_an_unknown_item_is_an_error_of_the_application(client: Client, item_id: str) -> None:
     for method, path, options in [
@@ -237,20 +242,62 @@ def test_a_dataset_needs_all_its_members(client: Client, member: str) -> None:
     assert client.get("")["datasets"] == []
 
 
+def test_projects_are_refused_as_to_any_organization_s_key(client: Client) -> None:
+    response = client.session.get(f"{client.studio.url}/api/projects")
+    assert response.status_code == 200
+    client._contract.check("listProjects", response.json())
+    assert not response.json()["success"] and response.json()["error"].startswith("Invalid API key")
+
+
+API = "/v1/api/organizations/1"
+
+
 @pytest.mark.parametrize(
-    ("method", "path"),
+    ("method", "path", "status", "error"),
     [
-        ("POST", "/data/delete"),
-        ("POST", "/data/add-folder"),
-        ("GET", "/data/1/transformation-jobs"),
-        ("GET", "/pipelines"),
-        ("POST", "/dataset/x/upload-link"),
-        ("PUT", "/data/add"),
+        (
+            "POST",
+            f"{API}/data/delete",
+            404,
+            f"after {API}/data comes add or files or {{dataId}} (a number), not 'delete'",
+        ),
+        ("GET", f"{API}/data/1/transformation-jobs", 404, "comes add or download or files, not 'transformation-jobs'"),
+        ("GET", f"{API}/data/1/files", 404, f"after {API}/data/1/files comes download, but it ends there"),
+        ("GET", f"{API}/data/1/files/download/x", 404, f"nothing comes after {API}/data/1/files/download"),
+        ("GET", f"{API}/data/", 404, "not ''"),
+        ("GET", f"{API}/data/-1", 404, "(a number), not '-1'"),
+        ("GET", f"{API}/pipelines", 404, f"after {API} comes buckets or data or dataset, not 'pipelines'"),
+        ("GET", "/v1/api/organizations/mine/data", 404, "comes {organizationId} (a number), not 'mine'"),
+        ("GET", "/v1/api/organizations/", 404, "not ''"),
+        ("POST", f"{API}/dataset/x/upload-link", 404, f"nothing comes after {API}/dataset/x"),
+        ("PUT", f"{API}/data/add", 405, f"{API}/data/add takes POST, not PUT"),
+        ("PATCH", f"{API}/data/1", 405, "takes DELETE, GET, POST, not PATCH"),
+        ("POST", f"{API}/buckets", 405, "takes GET, not POST"),
+        ("GET", "/v1/api/123/raw-data", 501, "The emulator does not implement GET /v1/api/123/raw-data"),
+        ("GET", "/v1/api/user", 501, "The emulator does not implement GET /v1/api/user"),
+        ("GET", "/v1/api/" + "x" * 5_000, 501, "xxx…"),
+        ("GET", f"{API}/data/" + "x" * 5_000, 404, "xxx…"),
     ],
 )
-def test_other_operations_are_not_played(client: Client, method: str, path: str) -> None:
-    response = client.send(method, path, data=b"x" * 100_000)
-    assert response.status_code == 501
+def test_other_paths_are_told_what_is_wrong(client: Client, method: str, path: str, status: int, error: str) -> None:
+    response = client.session.request(method, client.studio.page_url[:-1] + path, data=b"x" * 100_000)
+    assert response.status_code == status
     client._contract.check(None, response.json())
-    assert response.json()["error"] == f"the emulator does not play {method} /v1/api/organizations/1{path}"
+    assert error in response.json()["error"]
+    assert len(response.json()["error"]) < 1_000
+    assert status != 405 or response.headers["allow"] in error
     assert client.studio.requests()[-1].operation is None
+
+
+@given(
+    st.text(st.sampled_from("/%.?#{}()0129aé \\ÿ") | st.characters(codec="utf-8"), max_size=20),
+    st.sampled_from(["GET", "POST"]),
+)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_path_breaks_it(client: Client, path: str, method: str) -> None:
+    for root in ("/v1/api/", API + "/", API + "/data/", API + "/dataset/", "/"):
+        response = client.session.request(
+            method, client.studio.page_url[:-1] + root + quote(path, safe="/%?#"), allow_redirects=False
+        )
+        assert response.status_code in (200, 404, 405, 501), response.text
+        assert response.headers["content-type"].startswith(("application/json", "text/html"))

@@ -72,6 +72,30 @@ def test_latency_is_added_to_every_request(client: Client) -> None:
     assert 0.1 <= time.monotonic() - before < 2
 
 
+@pytest.mark.parametrize("path", ["/data", "/data/files"])
+def test_items_are_listed_in_the_order_of_the_switch(client: Client, path: str) -> None:
+    ids = {name: client.studio.put_item(name, "d", {}, {}) for name in ("b", "a", "c")}
+    for order, names in (("oldest", "bac"), ("newest", "cab"), ("name", "abc")):
+        client.studio.settings.listing_order = order  # type: ignore[assignment]
+        assert [item["id"] for item in client.get(path)["data"]] == [ids[name] for name in names]
+        assert [item["name"] for item in client.get(path, limit=1, offset=1)["data"]] == [names[1]]
+
+
+@pytest.mark.parametrize("path", ["/data", "/data/files"])
+def test_a_listing_that_ignores_the_offset_begins_at_the_first_item(client: Client, path: str) -> None:
+    for name in "abc":
+        client.studio.put_item(name, "d", {}, {})
+    client.studio.settings.listing_offset = "ignored"
+    assert [item["name"] for item in client.get(path, limit=2, offset=2)["data"]] == ["a", "b"]
+
+
+@pytest.mark.parametrize("path", ["/data", "/data/files"])
+def test_a_listing_without_totals(client: Client, path: str) -> None:
+    client.studio.put_item("a", "d", {}, {})
+    client.studio.settings.listing_totals = False
+    assert set(client.send("GET", path).json()) == {"success", "data"}
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -80,6 +104,14 @@ def test_latency_is_added_to_every_request(client: Client) -> None:
         ("wrong_key_status", True),
         ("metadata_update", None),
         ("file_names", "utf-8"),
+        ("file_folders", True),
+        ("file_quotes", ""),
+        ("trailing_backslash", "drop"),
+        ("name_form", "nfd"),
+        ("listing_order", "id"),
+        ("listing_offset", False),
+        ("listing_totals", "no"),
+        ("listing_totals", 1),
         ("latency_seconds", -1),
         ("latency_seconds", float("nan")),
         ("latency_seconds", "1"),

@@ -249,7 +249,7 @@ def test_a_client_that_goes_away_leaves_nothing(client: Client, data_dir: Path, 
     host, port = client.studio.page_url.removeprefix("http://").strip("/").split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(
-            f"POST /v1/api/organizations/1/data/add HTTP/1.1\r\nhost: x\r\n"
+            f"POST /v1/api/organizations/1/data/add HTTP/1.1\r\nhost: localhost\r\n"
             f"x-api-key: {client.studio.api_key}\r\n"
             f"content-type: multipart/form-data; boundary={BOUNDARY}\r\n"
             f"content-length: {len(body)}\r\n\r\n".encode()

@@ -15,12 +15,21 @@ from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.apply import AddDataResult, ItemUpload
 from airflow_provider_ei.sync.item import WantedItem
-from airflow_provider_ei.sync.metadata import RUN_MARK, Marks
-from tests.sync.support import KEY, ORGANIZATION, contents, made_up, users_metadata, wanted_item
+from airflow_provider_ei.sync.metadata import STATE_KEY
+from tests.sync.support import (
+    KEY,
+    ORGANIZATION,
+    changed_state,
+    contents,
+    made_up,
+    state_of,
+    users_metadata,
+    wanted_item,
+)
 
 CREATE, ADD, UPDATE = "addOrganizationDataItem", "addOrganizationDataFile", "updateOrganizationDataItem"
 DELETE, DELETE_FILE = "deleteOrganizationDataItem", "deleteOrganizationDataFile"
-LIST = "listOrganizationFiles"
+LIST, GET = "listOrganizationFiles", "getOrganizationDataItem"
 UPLOADS = (CREATE, ADD)
 CHANGING = (CREATE, ADD, UPDATE, DELETE, DELETE_FILE)
 
@@ -133,7 +142,8 @@ class Lab:
         """What the server has; runs are told apart by nothing but their name, so that is left out."""
         state = []
         for item in self.server.items():
-            metadata = item.metadata | ({RUN_MARK: "some run"} if RUN_MARK in item.metadata else {})
+            ours = STATE_KEY in item.metadata
+            metadata = changed_state(item.metadata, run="some run") if ours else item.metadata
             state.append(Item.of(item.name, item.dataset, metadata, self.files(item)))
         return tuple(state)
 
@@ -177,8 +187,9 @@ class Lab:
             return f"wrong content: {there}"
         if (metadata := users_metadata(items[0].metadata)) != dict(content.metadata):
             return f"wrong metadata: {metadata}"
-        if Marks.of(items[0].metadata).state != content.digest:
-            return f"wrong state: {Marks.of(items[0].metadata)}"
+        state = state_of(items[0])
+        if state is None or state.digest != content.digest:
+            return f"wrong state: {state}"
         return None
 
 
@@ -209,9 +220,14 @@ def lies(server: EmulatorServer, *known: Content) -> list[StoredItem]:
 
 def is_lie(server: EmulatorServer, item: StoredItem, known: Iterable[Content]) -> bool:
     """Whether an item is marked as complete with a content that it does not have."""
-    return Marks.of(item.metadata).complete and not any(
-        Marks.of(item.metadata).state == content.digest
-        and contents(server, item.id) == content.files
-        and users_metadata(item.metadata).items() >= content.metadata.items()
-        for content in known
+    state = state_of(item)
+    return (
+        state is not None
+        and state.complete
+        and not any(
+            state.digest == content.digest
+            and contents(server, item.id) == content.files
+            and users_metadata(item.metadata).items() >= content.metadata.items()
+            for content in known
+        )
     )

@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError, EdgeImpulseError
 from airflow_provider_ei.sync import plan as plan_module
-from airflow_provider_ei.sync.metadata import MARK_PREFIX, OWNER_MARK, Marks
-from tests.sync.support import changes, contents, users_metadata
+from airflow_provider_ei.sync.metadata import STATE_KEY
+from tests.sync.support import changes, contents, state_of, users_metadata
 
 from .support import CHANGING, LATER, NAME, Content, Fault, Lab, upload
 
@@ -91,7 +91,8 @@ class Histories(RuleBasedStateMachine):
             finally:
                 assert not self.lab.is_late, "a change is on its way"
         (item,) = [item for item in self.items if item.id == result["data_id"]]
-        assert Marks.of(item.metadata).complete
+        state = state_of(item)
+        assert state is not None and state.complete
         if result["outcome"] != "skipped":
             self.assert_right(content)
 
@@ -115,7 +116,8 @@ class Histories(RuleBasedStateMachine):
     @rule(key=st.sampled_from(["run", "machine", "site"]), value=st.sampled_from(["", "by hand"]))
     def someone_changes_what_we_wrote(self, key: str, value: str) -> None:
         for item in self.items:
-            if key in Marks.of(item.metadata).keys:
+            state = state_of(item)
+            if state is not None and key in state.keys:
                 self.lab.edit(item, metadata=item.metadata | {key: value})
 
     @rule(number=st.integers(0, 2))
@@ -143,27 +145,25 @@ class Histories(RuleBasedStateMachine):
         assert item.name == NAME
         assert contents(self.lab.server, item.id) == content.files
         assert users_metadata(item.metadata) == self.foreign | content.metadata
-        assert Marks.of(item.metadata).state == content.digest
+        state = state_of(item)
+        assert state is not None and state.digest == content.digest
 
     @invariant()
     def what_others_wrote_is_kept(self) -> None:
         for item in self.items:
-            ours = item.metadata.get(OWNER_MARK) is not None
-            assert ours, "an item without an owner"
+            assert state_of(item) is not None, "an item that is not ours"
         assert not self.foreign or not self.items or any(self.foreign.items() <= i.metadata.items() for i in self.items)
 
     @invariant()
     def nothing_is_called_complete_that_is_not(self) -> None:
         """Unless somebody has removed a file by hand, which the next run sees by its name."""
         for item in self.items:
-            marks = Marks.of(item.metadata)
-            if not marks.complete:
+            state = state_of(item)
+            if state is None or not state.complete:
                 continue
-            (content,) = [content for content in CONTENTS if content.digest == marks.state]
+            (content,) = [content for content in CONTENTS if content.digest == state.digest]
             there = contents(self.lab.server, item.id)
-            assert there.items() <= content.files.items(), {
-                key: value for key, value in item.metadata.items() if key.startswith(MARK_PREFIX)
-            }
+            assert there.items() <= content.files.items(), item.metadata[STATE_KEY]
 
 
 @pytest.fixture

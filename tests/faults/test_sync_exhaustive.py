@@ -44,7 +44,6 @@ class Variant:
 
     :ivar page_items: data items in one page of a listing.
     :ivar looks_at_each: look at each item that was sent, and not at all with one listing.
-    :ivar has_aged: take the first listing for too old to change an item by it.
     :ivar versions: whether the source tells files apart without reading them.
     """
 
@@ -54,7 +53,6 @@ class Variant:
     switches: Mapping[str, Any] = field(default_factory=dict)
     page_items: int = client_module.PAGE_ITEMS
     looks_at_each: bool = False
-    has_aged: bool = False
     versions: bool = True
 
     def folders(self, letter: str) -> Folders:
@@ -68,7 +66,7 @@ SINGLES = [
     Variant("two tries"),
     Variant("one try, metadata merge", attempts=1, switches={"metadata_update": "merge"}),
     Variant("looks at each, in pages, names reject", page_items=3, looks_at_each=True, switches=REJECTS),
-    Variant("old listing, one try, names reject", attempts=1, has_aged=True, switches={"duplicate_names": "reject"}),
+    Variant("one try, names reject", attempts=1, switches={"duplicate_names": "reject"}),
     Variant("one try, names merge", attempts=1, switches={"duplicate_names": "merge"}),
     Variant("two tries, names and metadata merge", switches=MERGES),
     Variant("no versions", versions=False),
@@ -134,8 +132,6 @@ def explore(counted: Callable[[Syncs], Syncs], monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(client_module, "PAGE_ITEMS", variant.page_items)
         if variant.looks_at_each:
             monkeypatch.setattr(dataset_module, "PAGE_ITEMS", 1)
-        if variant.has_aged:
-            monkeypatch.setattr(dataset_module, "FRESH_SECONDS", -1.0)
         return counted(Syncs(lab, variant))
 
     return begin

@@ -18,19 +18,19 @@ from tests.sync.support import ORGANIZATION, changes
 
 from . import trees
 from .stepping import Stepping, stepping, wait_until
-from .support import ADD, CREATE, DATASET, DELETE, LIST, UPDATE, Lab, State
+from .support import ADD, CREATE, DATASET, DELETE, GET, LIST, UPDATE, Lab, State
 from .syncing import WORKERS, sync_folder
 from .trees import FOREIGN, SMALL_ITEM_BYTES, SYNC_ID, TREES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 #: The requests of a sync of B, when A is there.
-REQUESTS = {LIST: 3, CREATE: 1, ADD: 2, UPDATE: 4, DELETE: 1}
+REQUESTS = {LIST: 3, GET: 4, CREATE: 1, ADD: 2, UPDATE: 4, DELETE: 1}
 
 each_request = pytest.mark.parametrize("at", range(sum(REQUESTS.values())))
 each_change = pytest.mark.parametrize(
     ("operation", "at"),
-    [(operation, at) for operation, count in REQUESTS.items() if operation != LIST for at in range(count)],
+    [(operation, at) for operation, count in REQUESTS.items() if operation not in (LIST, GET) for at in range(count)],
 )
 each_end = pytest.mark.parametrize("letter", ["B", "A"], ids=["to the new", "back to the old"])
 

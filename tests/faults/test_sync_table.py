@@ -22,8 +22,7 @@ from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.apply import ItemUpload
 from airflow_provider_ei.sync.item import WantedItem
-from airflow_provider_ei.sync.metadata import SYNC_MARK
-from tests.sync.support import ORGANIZATION, MadeUpFile, changes
+from tests.sync.support import ORGANIZATION, MadeUpFile, changed_state, changes
 
 from . import trees
 from .support import ADD, CREATE, DATASET, DELETE, LIST, UPDATE, Lab
@@ -192,7 +191,7 @@ class TestOthersAreAtIt:
 
     def test_what_is_to_be_deleted_belongs_to_another_sync(self, there: Lab) -> None:
         item = there.find("run gone")
-        self.meddle(there, lambda: there.edit(item, metadata=item.metadata | {SYNC_MARK: "weekly"}))
+        self.meddle(there, lambda: there.edit(item, metadata=changed_state(item.metadata, sync="weekly")))
         assert there.received(DELETE) == []
         assert there.find("run gone").id == item.id
 
@@ -203,14 +202,19 @@ class TestOthersAreAtIt:
         assert_at_rest(there, B)
 
     @pytest.mark.parametrize("metadata_update", ["replace", "merge"])
-    def test_an_upload_has_come_between_two_syncs(self, there: Lab, metadata_update: str) -> None:
-        """Other bytes under the same names and sizes; the looks that a merging server keeps say nothing of them."""
+    def test_leaves_what_a_single_upload_has_put_there(self, there: Lab, metadata_update: str) -> None:
+        """Other bytes under the same names and sizes: the upload has taken the item out of the sync."""
         there.server.settings.change({"metadata_update": metadata_update})
         files = [MadeUpFile(name, data) for name, data in B["run changed"].content.files.items()]
         with there.client() as client:
             wanted = WantedItem("run changed", DATASET, files, A["run changed"].content.metadata)
             ItemUpload(client, ORGANIZATION, wanted).run()
-        assert_at_rest(there, A)
+            uploaded = there.find("run changed")
+            there.server.clear_requests()
+            with pytest.raises(EdgeImpulseSyncError, match="a single upload has put other content"):
+                sync(client, A)
+        assert changes(there.server) == []
+        assert there.find("run changed") == uploaded
 
 
 class TestTheServiceIsDown:

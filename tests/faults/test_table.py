@@ -35,7 +35,6 @@ from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.files import LocalFile, StoredFile
 from airflow_provider_ei.sync.inputs import want_item
-from airflow_provider_ei.sync.metadata import PENDING, Marks
 from tests.studio.stubs import FailingFile, MeddledFile, pinned
 from tests.studio.wire import ScriptedServer, SocketServer, read_request
 from tests.sync.support import (
@@ -48,6 +47,7 @@ from tests.sync.support import (
     contents,
     made_up,
     no_store,
+    state_of,
 )
 
 from .relay import Relay
@@ -85,7 +85,7 @@ CHANGES = {
     "files": (ADD, 0),
     "removal of a file": (DELETE_FILE, 0),
     "digest": (UPDATE, 1),
-    "removal of a double": (DELETE, 0),
+    "removal of a duplicate": (DELETE, 0),
 }
 each_change = pytest.mark.parametrize("change", CHANGES)
 
@@ -101,7 +101,7 @@ def prepare(lab: Lab, change: str) -> None:
     if change == "creation":
         return
     with lab.client() as client:
-        for _ in range(2 if change == "removal of a double" else 1):
+        for _ in range(2 if change == "removal of a duplicate" else 1):
             client.add_data_item(
                 ORGANIZATION,
                 name=NAME,
@@ -509,7 +509,8 @@ class TestFileThatChanges:
         assert [sent for request in lab.server.requests() for sent in request.files if sent.name == file.name] == []
         stored = [contents(lab.server, item.id) for item in lab.server.items()]
         assert stored == ([{file.name: b"before\n"}] if is_there else [])
-        assert all(Marks.of(item.metadata).state == PENDING for item in lab.server.items())
+        states = [state_of(item) for item in lab.server.items()]
+        assert all(state is not None and not state.complete for state in states)
         return caught.value
 
     def assert_sent_later(self, lab: Lab, name: str, data: bytes) -> None:

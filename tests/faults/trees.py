@@ -7,7 +7,7 @@ import os
 import shutil
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,6 @@ from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.dataset.summary import SyncSummary
 from airflow_provider_ei.sync.dataset.tree import Tree
-from airflow_provider_ei.sync.metadata import SYNC_MARK
 from tests.sync.support import ORGANIZATION, MadeUpFile, complete
 
 from .support import DATASET, Content, Item, Lab, State, is_lie
@@ -73,14 +72,13 @@ SMALL_ITEM_BYTES = 20
 
 _LONG_AGO = 1_700_000_000
 _NAMES = {name for tree in TREES.values() for name in tree}
-_OTHER = complete(_RAW, {"machine": "pump 1"})
 
 #: What is nobody's business here.
 FOREIGN: State = (
     Item.of("run by hand", DATASET, {"who": "somebody"}, _RAW),
-    Item.of("run uploaded", DATASET, _OTHER, _RAW),
-    Item.of("run of others", DATASET, _OTHER | {SYNC_MARK: "weekly"}, _RAW),
-    Item.of("run gone", "another", _OTHER | {SYNC_MARK: SYNC_ID}, _RAW),
+    Item.of("run uploaded", DATASET, complete(_RAW, {"machine": "pump 1"}, name="run uploaded"), _RAW),
+    Item.of("run of others", DATASET, complete(_RAW, {}, name="run of others", sync="weekly"), _RAW),
+    Item.of("run gone", "another", complete(_RAW, {}, name="run gone", dataset="another", sync=SYNC_ID), _RAW),
 )
 
 
@@ -129,7 +127,7 @@ def problem(lab: Lab, folders: Folders) -> str | None:
             return f"{head}: {name}{rest}"
     if extra := there.keys() - folders.keys():
         return f"not deleted: {extra}"
-    return _changed_foreign(lab)
+    return changed_foreign(lab)
 
 
 def damage(lab: Lab, folders: Folders, before: State, error: EdgeImpulseError | None) -> str | None:
@@ -148,7 +146,7 @@ def damage(lab: Lab, folders: Folders, before: State, error: EdgeImpulseError | 
         failures = error.summary["failures"] if isinstance(error, EdgeImpulseSyncError) else None
         if failures is None or {failure["name"] for failure in failures} - extra:
             return f"deleted in a run with failures: {extra - there.keys()}"
-    return _changed_foreign(lab)
+    return changed_foreign(lab)
 
 
 def _ours(lab: Lab) -> dict[str, list[StoredItem]]:
@@ -159,7 +157,11 @@ def _ours(lab: Lab) -> dict[str, list[StoredItem]]:
     return there
 
 
-def _changed_foreign(lab: Lab) -> str | None:
-    others = [item for item in lab.state() if item.dataset != DATASET or item.name not in _NAMES]
+def changed_foreign(lab: Lab, besides: Sequence[int] = ()) -> str | None:
+    others = [
+        item
+        for stored, item in zip(lab.server.items(), lab.state(), strict=True)
+        if (item.dataset != DATASET or item.name not in _NAMES) and stored.id not in besides
+    ]
     changed = Counter(others) - Counter(FOREIGN) + (Counter(FOREIGN) - Counter(others))
     return f"foreign changed: {[item.name for item in changed]}" if changed else None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
 
 import pytest
 from airflow.models.connection import Connection
 
 from airflow_provider_ei.exceptions import EdgeImpulseConfigError
+from airflow_provider_ei.hooks import connection as connection_module
 from airflow_provider_ei.hooks.connection import read_connection
+from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 
 KEY = "ei_0123456789abcdef"
 
@@ -56,7 +57,7 @@ class TestHost:
 
     @pytest.mark.parametrize("host", ["ftp://studio.acme.com", "https://", "https://studio.acme.com/v1?x=1", "a b"])
     def test_what_is_no_base_url_is_refused(self, host: str) -> None:
-        with pytest.raises(EdgeImpulseConfigError, match=r"(?s)'acme'.*Host.*https://studio"):
+        with pytest.raises(EdgeImpulseConfigError, match=r"(?s)Host.*https://studio.*'acme'"):
             read_connection(connection(host=host))
 
     def test_a_key_in_the_host_is_not_shown(self) -> None:
@@ -67,11 +68,11 @@ class TestHost:
 
 class TestHalfFilled:
     def test_no_key(self) -> None:
-        with pytest.raises(EdgeImpulseConfigError, match=r"'acme'.*Password \(API key\) is empty"):
+        with pytest.raises(EdgeImpulseConfigError, match=r"^Put a key .* into Password \(API key\).* empty.*'acme'"):
             read_connection(connection(password=None))
 
     def test_a_key_in_the_wrong_field(self) -> None:
-        with pytest.raises(EdgeImpulseConfigError, match=r"Password \(API key\) is empty.*Login") as caught:
+        with pytest.raises(EdgeImpulseConfigError, match=r"Password \(API key\).*Login") as caught:
             read_connection(connection(password=None, login=KEY))
         assert KEY not in str(caught.value)
 
@@ -92,17 +93,51 @@ class TestHalfFilled:
             ({"read_timeout": "inf"}, "read_timeout"),
             ({"retry_attempts": 0}, "retry_attempts"),
             ({"retry_wait": []}, "retry_wait"),
+            ({"read_timeout": 1e20}, "read_timeout"),
+            ({"connect_timeout": 10**400}, "connect_timeout"),
+            ({"settle_seconds": 604_801}, "settle_seconds"),
             ({"settle_seconds": "nan"}, "settle_seconds"),
         ],
     )
     def test_a_wrong_number_names_its_field(self, extra: dict, name: str) -> None:
-        with pytest.raises(EdgeImpulseConfigError, match=f"'acme'.*{name}"):
+        with pytest.raises(EdgeImpulseConfigError, match=f"^Set extra '{name}' to .*'acme'"):
             read_connection(connection(extra=extra))
 
-    def test_a_misspelt_extra_is_told(self, caplog: pytest.LogCaptureFixture) -> None:
-        with caplog.at_level(logging.WARNING):
+    @pytest.mark.parametrize("given", [7, "7", 7.0, "7.0", " 7 "])
+    def test_an_organization_id_may_come_in_each_form_of_a_whole_number(self, given: object) -> None:
+        assert read_connection(connection(extra={"organization_id": given}))[1] == 7
+
+    @pytest.mark.parametrize("given", [True, False, 0, -7, 7.5, "seven", "7,0", [7], {"id": 7}, "nan", "inf", 1e400])
+    def test_what_is_not_a_whole_number_is_not_an_organization_id(self, given: object) -> None:
+        with pytest.raises(EdgeImpulseConfigError, match="Set extra 'organization_id' to a positive whole number"):
+            read_connection(connection(extra={"organization_id": given}))
+
+    def test_an_unknown_extra_is_warned_of_once(
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(connection_module, "_warned", set())
+        for _ in range(3):
             read_connection(connection(extra={"organisation_id": 7}))
-        assert "organisation_id" in caplog.text
+        assert caplog.text.count("organisation_id") == 1
+        read_connection(connection(conn_id="other", extra={"organisation_id": 7}))
+        read_connection(connection(extra={"organisation_id": 7, "timeout": 1}))
+        assert caplog.text.count("organisation_id") == 3
+
+
+@pytest.mark.parametrize(
+    "extra", ["[7]", '"x"', "7", "true", "null", "{", "organization_id=7", [7], 7, '{"organization_id": 7'], ids=repr
+)
+def test_an_extra_that_is_not_an_object_is_told_by_the_test_button_and_by_a_call(
+    extra: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {"conn_type": "edge_impulse", "password": KEY, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_ACME", json.dumps(made))  # the form would refuse it, a secrets backend does not
+    works, words = EdgeImpulseHook("acme").test_connection()
+    assert not works
+    assert words.startswith("The extra must be a JSON object")
+    assert "'acme'" in words
+    with pytest.raises(EdgeImpulseConfigError, match=r"^The extra must be a JSON object"):
+        EdgeImpulseHook("acme").list_organizations()
 
 
 class TestForms:
@@ -136,5 +171,5 @@ class TestForms:
         assert (settings.base_url, organization_id) == ("https://studio.edgeimpulse.com/v1", 7)
 
     def test_a_path_in_a_uri_is_not_lost(self) -> None:
-        with pytest.raises(EdgeImpulseConfigError, match="Schema is 'v2'"):
+        with pytest.raises(EdgeImpulseConfigError, match=r"Put Studio's whole base URL into Host.*'v2'"):
             read_connection(Connection(conn_id="acme", uri=f"edge-impulse://:{KEY}@studio.acme.com/v2"))

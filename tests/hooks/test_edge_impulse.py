@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, Fault
-from airflow_provider_ei.exceptions import EdgeImpulseConfigError, EdgeImpulseInputError, EdgeImpulseNotFoundError
+from airflow_provider_ei.exceptions import (
+    EdgeImpulseCancelledError,
+    EdgeImpulseConfigError,
+    EdgeImpulseInputError,
+    EdgeImpulseNotFoundError,
+    EdgeImpulseRefusedError,
+)
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+from airflow_provider_ei.sync.dataset.rules import Shard
 from tests.conftest import API_KEY
+from tests.support import open_connections
 
 Connect = Callable[..., None]
 
@@ -23,6 +32,37 @@ class TestConstruction:
     def test_the_connection_is_read_at_the_first_call(self) -> None:
         with pytest.raises(Exception, match="there_is_no_such_connection"):
             EdgeImpulseHook("there_is_no_such_connection").list_organizations()
+
+
+class TestClosing:
+    def test_a_closed_hook_keeps_no_connection(self, studio: EmulatorServer) -> None:
+        hook = EdgeImpulseHook()
+        hook.list_organizations()
+        assert open_connections(studio.url) == 1
+        hook.close()
+        assert open_connections(studio.url) == 0
+        hook.close()
+
+    def test_leaving_the_context_closes_it_also_after_an_error(self, studio: EmulatorServer) -> None:
+        with pytest.raises(EdgeImpulseRefusedError), EdgeImpulseHook() as hook:
+            hook.get_dataset("no such dataset")
+        assert open_connections(studio.url) == 0
+
+    def test_a_later_call_opens_a_new_connection(self, studio: EmulatorServer) -> None:
+        with EdgeImpulseHook() as hook:
+            hook.list_organizations()
+        assert len(hook.list_organizations()) == 1
+        hook.close()
+
+    def test_closing_a_hook_that_was_never_used_reads_no_connection(self) -> None:
+        EdgeImpulseHook("there_is_no_such_connection").close()
+
+    def test_a_cancelled_hook_stays_cancelled(self, studio: EmulatorServer) -> None:
+        with EdgeImpulseHook() as hook:
+            hook.list_organizations()
+            hook.cancel()
+        with pytest.raises(EdgeImpulseCancelledError):
+            hook.list_organizations()
 
 
 class TestOrganization:
@@ -50,10 +90,56 @@ class TestOrganization:
         connect(emulator.url)
         body = '{"success": true, "organizations": []}'
         emulator.order(Fault(operation="listOrganizations", kind="status", status=200, body=body))
-        with pytest.raises(
-            EdgeImpulseConfigError, match=r"No organization id.*'edge_impulse_default'.*organization_id"
-        ):
+        with pytest.raises(EdgeImpulseConfigError, match=r"^Set organization_id in connection 'edge_impulse_default'"):
             EdgeImpulseHook().organization_id  # noqa: B018
+
+
+def _wrong_calls() -> Iterator[Any]:
+    """Each call with each of its arguments wrong, one at a time."""
+    add = {"name": "a", "dataset": "d", "files": __file__}
+    for wrong in (
+        {"name": ""}, {"name": None}, {"dataset": ""}, {"dataset": ["d"]}, {"files": "/nowhere/x.csv"}, {"files": []},
+        {"metadata": [1]}, {"metadata": {"a": {}}}, {"bucket_id": "x"}, {"bucket_name": " x"}, {"if_exists": "maybe"},
+    ):  # fmt: skip
+        yield pytest.param("add_data", (), add | wrong, id=f"add_data {wrong}")
+    sync = {"dataset": "d", "items": [{"name": "a", "files": __file__}]}
+    here = str(Path(__file__).parent)
+    for wrong in (
+        {"dataset": ""}, {"source": "/nowhere", "items": None}, {"items": None}, {"items": "x"},
+        {"items": [{"nam": 1}]}, {"delete": "all"}, {"delete": "extra"}, {"max_delete": "many"},
+        {"comparison": "guess"}, {"workers": 0}, {"sync_id": " "}, {"bucket_id": 0},
+        {"depth": 0, "source": here, "items": None},
+    ):  # fmt: skip
+        yield pytest.param("sync_dataset", (), sync | wrong, id=f"sync_dataset {wrong}")
+        yield pytest.param("plan_shards", (2,), sync | wrong, id=f"plan_shards {wrong}")
+    for shards in (0, -1, "x", None):
+        yield pytest.param("plan_shards", (shards,), sync, id=f"plan_shards {shards}")
+    for method in ("get_data_item", "update_data_item", "delete_data_item"):
+        for data_id in (None, "", 0, -1, "x", 1.5, True):
+            yield pytest.param(method, (data_id,), {}, id=f"{method} {data_id!r}")
+    for arguments in ({"name": ""}, {"dataset": ""}):
+        yield pytest.param("update_data_item", (1,), arguments, id=f"update_data_item {arguments}")
+    for arguments in (("", "a"), ("d", ""), (None, "a"), ("d", None)):
+        yield pytest.param("find_data_items", arguments, {}, id=f"find_data_items {arguments}")
+    for dataset in ("", [], "d\n"):
+        yield pytest.param("get_dataset", (dataset,), {}, id=f"get_dataset {dataset!r}")
+        yield pytest.param("list_data_items", (dataset,), {}, id=f"list_data_items {dataset!r}")
+
+
+@pytest.mark.parametrize(("method", "arguments", "keywords"), _wrong_calls())
+def test_wrong_input_is_refused_before_the_organization_is_asked_for(
+    emulator: EmulatorServer, connect: Connect, method: str, arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> None:
+    connect(emulator.url)  # without an organization id, which is then asked for
+    with EdgeImpulseHook() as hook, pytest.raises(EdgeImpulseInputError):
+        getattr(hook, method)(*arguments, **keywords)
+    assert emulator.requests() == []
+
+
+@pytest.mark.parametrize(("number", "of"), [(0, 0), (-1, 2), (2, 2), (5, 2), ("0", 1), (0, None), (0.0, 1)])
+def test_a_shard_that_cannot_be_is_refused(number: Any, of: Any) -> None:
+    with pytest.raises(EdgeImpulseInputError, match="shard"):
+        Shard(number, of)
 
 
 class TestTestConnection:
@@ -124,7 +210,7 @@ class TestTestConnection:
         connect(emulator.url, password="")
         works, words = self.ask(emulator)
         assert not works
-        assert "Password (API key) is empty" in words
+        assert words.startswith("Put a key of the organization")
 
 
 class TestSingleCalls:
@@ -155,7 +241,7 @@ class TestSingleCalls:
     def test_the_services_own_words_are_kept(self, hook: EdgeImpulseHook, studio: EmulatorServer) -> None:
         studio.order(Fault(operation="getOrganizationDataset", kind="status", status=404, body='{"error": "gone"}'))
         with pytest.raises(
-            EdgeImpulseNotFoundError, match="getOrganizationDataset: HTTP 404 Not Found: gone"
+            EdgeImpulseNotFoundError, match=r"not found: gone. \(getOrganizationDataset, HTTP 404 Not Found\)"
         ) as caught:
             hook.get_dataset("no such dataset")
         assert (caught.value.status, caught.value.server_text) == (404, "gone")

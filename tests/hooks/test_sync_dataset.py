@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -45,11 +46,12 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("given", "words"),
         [
-            ({"delete": "all"}, "delete must be 'never' or 'extra', not 'all'."),
-            ({"delete": True}, "delete must be 'never' or 'extra', not True."),
-            ({"delete": None}, "delete must be 'never' or 'extra', not None."),
+            ({"delete": "all"}, "delete must be 'never' or 'extra' or 'extra-and-excluded', not 'all'."),
+            ({"delete": True}, "delete must be 'never' or 'extra' or 'extra-and-excluded', not True."),
+            ({"delete": None}, "delete must be 'never' or 'extra' or 'extra-and-excluded', not None."),
             ({"delete": "extra"}, "delete='extra' needs a sync_id, which tells this sync's items from others."),
             ({"delete": "extra", "sync_id": ""}, "delete='extra' needs a sync_id"),
+            ({"delete": "extra-and-excluded"}, "delete='extra-and-excluded' needs a sync_id"),
             ({"comparison": "mtime"}, "comparison must be 'digest' or 'size', not 'mtime'."),
             ({"workers": 0}, "workers must be a positive whole number, not 0."),
             ({"workers": "many"}, "workers must be a positive whole number, not 'many'."),
@@ -76,8 +78,9 @@ class TestArguments:
             ({"include": 7}, "include must be a list of patterns as in .gitignore"),
             ({"exclude": ["!"]}, "exclude: "),
             ({"metadata": ["a"]}, "metadata must be a dict of scalars, not list"),
-            ({"metadata": {"a": {"b": 1}}}, "metadata['a'] is no scalar but dict"),
-            ({"metadata": {"airflow_ei_sync": "x"}}, "is reserved"),
+            ({"metadata": {"a": {"b": 1}}}, "metadata['a'] must be a scalar, not dict"),
+            ({"metadata": {"airflow_ei": "x"}}, "'airflow_ei' is reserved"),
+            ({"metadata": {"airflow_ei_sync": "x"}}, "'airflow_ei_sync' is reserved"),
         ],
         ids=str,
     )
@@ -89,7 +92,7 @@ class TestArguments:
         [
             ("None", "source is the text None."),
             ("/no/such/folder", "source: '/no/such/folder' does not exist on the machine that runs this task."),
-            (__file__, "is no folder."),
+            (__file__, "is not a directory."),
             ("nosuch://bucket/x", "source: 'nosuch://bucket/x' cannot be read:"),
         ],
     )
@@ -183,7 +186,7 @@ class TestItems:
         assert sorted(reasons) == ["missing", "nested", "nothing"]
         assert "does not exist" in reasons["missing"]
         assert "files is empty" in reasons["nothing"]
-        assert "metadata['a'] is no scalar" in reasons["nested"]
+        assert "metadata['a'] must be a scalar, not list" in reasons["nested"]
         assert [item.name for item in studio.items("d")] == ["good"]
 
     def test_none_of_them_deletes_nothing(self, studio: EmulatorServer, source: Path) -> None:
@@ -249,6 +252,6 @@ def test_the_bucket_of_new_items(studio: EmulatorServer, source: Path) -> None:
 
 def test_items_belong_to_the_sync_that_is_named(studio: EmulatorServer, source: Path) -> None:
     sync(source=source)
-    assert {item.metadata["airflow_ei_sync"] for item in studio.items("d")} == {"default"}
+    assert {json.loads(item.metadata["airflow_ei"])["sync"] for item in studio.items("d")} == {"default"}
     with pytest.raises(EdgeImpulseSyncError, match="belongs to the sync 'default', and this is 'mine'"):
         sync(source=source, sync_id="mine")

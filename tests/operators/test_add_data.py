@@ -136,7 +136,7 @@ class TestUpstreamResults:
             "outcome": "created",
             "file_count": 1,
             "total_bytes": recording.stat().st_size,
-            "digest": studio.items()[0].metadata["airflow_ei_state"],
+            "digest": json.loads(studio.items()[0].metadata["airflow_ei"])["digest"],
             "url": studio.page_url + "organization/7/data",
         }
         assert done.returned["tell"] == ["created 1"]
@@ -215,7 +215,7 @@ class TestBadInput:
     def test_a_metadata_value_that_is_no_scalar(self, studio: EmulatorServer, recording: Path, value: object) -> None:
         self.refused(studio, "'one'", "metadata['key']", files=str(recording), metadata={"key": value})
 
-    @pytest.mark.parametrize("key", ["dataItemInfo", "ei_check_labels", "airflow_ei_state"])
+    @pytest.mark.parametrize("key", ["dataItemInfo", "ei_check_labels", "airflow_ei", "airflow_ei_state"])
     def test_a_reserved_key(self, studio: EmulatorServer, recording: Path, key: str) -> None:
         self.refused(studio, "'one'", repr(key), "reserved", files=str(recording), metadata={key: "1"})
 

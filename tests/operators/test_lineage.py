@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.hooks.lineage import MOST_INPUTS, aggregated, places_of
+from airflow_provider_ei.hooks.lineage import MAX_INPUTS, collapse_to_folders, source_uris
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
 from airflow_provider_ei.operators.results import read_result
 
@@ -24,11 +24,11 @@ from airflow_provider_ei.operators.results import read_result
     ],
 )
 def test_places_in_what_users_give(files: object, places: list[str]) -> None:
-    assert places_of(files) == places
+    assert list(source_uris(files)) == places
 
 
 def test_names_as_openlineage_has_them() -> None:
-    assert aggregated(["/data/x.csv", "file:///data/x.csv", "s3://conn@bucket/a/b.csv", "gs://bucket/"]) == [
+    assert collapse_to_folders(["/data/x.csv", "file:///data/x.csv", "s3://conn@bucket/a/b.csv", "gs://bucket/"]) == [
         ("file", "/data/x.csv"),
         ("gs://bucket", "/"),
         ("s3://bucket", "a/b.csv"),
@@ -36,10 +36,10 @@ def test_names_as_openlineage_has_them() -> None:
 
 
 def test_many_places_are_told_as_their_folders() -> None:
-    assert aggregated(f"/data/run-{number}/x.csv" for number in range(500)) == [("file", "/data")]
-    few = [f"/data/{number:02}.csv" for number in range(MOST_INPUTS)]
-    assert aggregated(few) == [("file", name) for name in few]
-    assert len(aggregated(f"s3://bucket-{number}/x" for number in range(500))) == MOST_INPUTS
+    assert collapse_to_folders(f"/data/run-{number}/x.csv" for number in range(500)) == [("file", "/data")]
+    few = [f"/data/{number:02}.csv" for number in range(MAX_INPUTS)]
+    assert collapse_to_folders(few) == [("file", name) for name in few]
+    assert len(collapse_to_folders(f"s3://bucket-{number}/x" for number in range(500))) == MAX_INPUTS
 
 
 def test_several_uploads_as_one() -> None:

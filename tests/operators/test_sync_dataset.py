@@ -63,7 +63,7 @@ def names(studio: EmulatorServer) -> list[str]:
 
 def metadata(studio: EmulatorServer) -> dict[str, dict[str, str]]:
     return {
-        item.name: {key: value for key, value in item.metadata.items() if not key.startswith("airflow_ei_")}
+        item.name: {key: value for key, value in item.metadata.items() if key != "airflow_ei"}
         for item in studio.items("d")
     }
 
@@ -73,10 +73,10 @@ def changed(studio: EmulatorServer) -> list[str | None]:
 
 
 class TestDeclaration:
-    def test_every_argument_but_metadata_is_a_template_field(self) -> None:
+    def test_every_argument_is_a_template_field(self) -> None:
         constructors = (EdgeImpulseSyncDatasetOperator.__init__, EdgeImpulseOperator.__init__)
         arguments = {name for each in constructors for name in signature(each).parameters} - {"self", "kwargs"}
-        assert set(EdgeImpulseSyncDatasetOperator.template_fields) == arguments - {"metadata"}
+        assert set(EdgeImpulseSyncDatasetOperator.template_fields) == arguments
 
     def test_nothing_is_looked_at_before_rendering(self) -> None:
         EdgeImpulseSyncDatasetOperator(task_id="sync", dataset="", workers="{{ x }}", dry_run="{{ y }}", delete="z")
@@ -101,10 +101,9 @@ class TestUpstream:
         assert done.states == {"etl": ["success"], "sync": ["success"]}
         assert done.returned["sync"][0]["changed"] == NAMES
         assert metadata(studio) == {name: {"rate": "100", "own": name} for name in NAMES}
-        assert {item.metadata["airflow_ei_sync"] for item in studio.items("d")} == {"mine"}
+        assert {json.loads(item.metadata["airflow_ei"])["sync"] for item in studio.items("d")} == {"mine"}
 
     def test_metadata_make_the_task_wait_for_theirs(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
-        """They are no template field, so Airflow does not see to it by itself."""
         done = run(f"""
             @dag(schedule=None)
             def waits():
@@ -458,7 +457,9 @@ class TestTaskGroup:
         assert first.states[f"{self.GROUP}.sync_shard"] == ["success"] * 4
         assert sum(shard["created"] for shard in shards) == total["created"] == 12
         assert metadata(studio) == {name: {"subject": "s17", "of": name} for name in self.MANY}
-        assert {item.metadata["airflow_ei_sync"] for item in studio.items("d")} == {f"sharded.{self.GROUP}"}
+        assert {json.loads(item.metadata["airflow_ei"])["sync"] for item in studio.items("d")} == {
+            f"sharded.{self.GROUP}"
+        }
         sizes = query(
             "select task_id, length(value) from xcom where run_id = ? and key = 'return_value' and task_id in (?, ?)",
             first.run_id,
@@ -473,7 +474,7 @@ class TestTaskGroup:
         assert second.states == {
             "subject": ["success"],
             f"{self.GROUP}.plan": ["success"],
-            f"{self.GROUP}.sync_shard": ["skipped"],
+            f"{self.GROUP}.sync_shard": ["success"],
             f"{self.GROUP}.finish": ["success"],
         }
         assert second.returned[f"{self.GROUP}.finish"][0]["unchanged"] == 12

@@ -1,38 +1,18 @@
-"""Sensors: here and in the triggerer, what counts, and which errors end the waiting."""
+"""Sensors in poke mode: what counts, which errors end the waiting, and what is kept between two looks."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
-from airflow_provider_ei.emulator import EmulatorServer, Fault
-from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseUnavailableError
+from airflow_provider_ei.emulator import EmulatorServer
+from airflow_provider_ei.exceptions import EdgeImpulseCancelledError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.sensors.condition import Condition
 from airflow_provider_ei.sensors.data import EdgeImpulseDataItemSensor, EdgeImpulseDatasetSensor
-from airflow_provider_ei.studio.answers import DataItem
-from airflow_provider_ei.sync.metadata import pending_metadata
-from airflow_provider_ei.triggers.dataset import EdgeImpulseDatasetTrigger
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def listed(number: int, *, age: float = 0, metadata: dict[str, str] | None = None) -> DataItem:
-    return DataItem(
-        id=number,
-        name=f"run-{number}",
-        dataset="d",
-        total_file_count=1,
-        total_file_size=1,
-        created=NOW - timedelta(seconds=age),
-        metadata=metadata or {},
-    )
+from tests.support import open_connections
 
 
 @pytest.fixture
@@ -52,23 +32,6 @@ def data_item_sensor(**arguments: Any) -> EdgeImpulseDataItemSensor:
 
 def dataset_sensor(**arguments: Any) -> EdgeImpulseDatasetSensor:
     return EdgeImpulseDatasetSensor(**{"task_id": "wait", "dataset": "d"} | arguments)
-
-
-class TestCondition:
-    @pytest.mark.parametrize(("at_least", "met"), [(1, True), (2, True), (3, False)])
-    def test_count(self, at_least: int, met: bool) -> None:
-        assert Condition("d", at_least=at_least).is_met([listed(1), listed(2)], NOW) is met
-
-    @pytest.mark.parametrize(("quiet", "met"), [(0, True), (59, True), (60, True), (61, False)])
-    def test_the_newest_decides_whether_it_is_quiet(self, quiet: float, met: bool) -> None:
-        assert Condition("d", quiet_seconds=quiet).is_met([listed(1, age=1000), listed(2, age=60)], NOW) is met
-
-    def test_an_item_that_is_being_uploaded_is_waited_for(self) -> None:
-        pending = listed(2, metadata=pending_metadata({}, {}, run="x"))
-        assert not Condition("d").is_met([listed(1), pending], NOW)
-
-    def test_an_empty_dataset_is_no_quiet_one(self) -> None:
-        assert not Condition("d", quiet_seconds=1).is_met([], NOW)
 
 
 class TestPoke:
@@ -94,65 +57,45 @@ class TestPoke:
         with pytest.raises(AirflowFailException, match="key"):
             dataset_sensor().poke({})
 
-    @pytest.mark.parametrize("wrong", [{"at_least": "many"}, {"quiet_seconds": None}])
-    def test_arguments_that_are_no_numbers(self, studio: EmulatorServer, wrong: dict[str, Any]) -> None:
-        with pytest.raises(AirflowFailException, match="must be numbers"):
+    @pytest.mark.parametrize("wrong", [{"at_least": "many"}, {"quiet_seconds": None}, {"dataset": ""}, {"filter": 3}])
+    def test_an_argument_that_is_not_usable_ends_the_waiting_without_a_request(
+        self, emulator: EmulatorServer, connect: Callable[..., None], wrong: dict[str, Any]
+    ) -> None:
+        connect(emulator.url)  # the organization would have to be asked for
+        with pytest.raises(AirflowFailException, match=next(iter(wrong))):
             dataset_sensor(**wrong).poke({})
-        assert studio.requests() == []
+        assert emulator.requests() == []
 
+    def test_the_client_stays_from_look_to_look(self, emulator: EmulatorServer, connect: Callable[..., None]) -> None:
+        connect(emulator.url)
+        sensor = dataset_sensor()
+        for _ in range(7):
+            sensor.poke({})
+        assert [request.operation for request in emulator.requests()].count("listOrganizations") == 1
+        assert open_connections(emulator.url) == 1
 
-class TestDeferring:
-    def test_it_defers_only_when_there_is_something_to_wait_for(self, upload: Callable[[str], None]) -> None:
-        sensor = data_item_sensor(deferrable=True, poke_interval=0.01, timeout=60)
-        with pytest.raises(TaskDeferred) as deferred:
-            sensor.execute({})
-        assert deferred.value.timeout == timedelta(seconds=60)
-        trigger = again(deferred.value.trigger)
+    @pytest.mark.parametrize("deferrable", [False, True])
+    def test_no_socket_stays_open_after_the_waiting(
+        self, upload: Callable[[str], None], studio: EmulatorServer, deferrable: bool
+    ) -> None:
+        with pytest.raises((TaskDeferred, AirflowSensorTimeout)):
+            dataset_sensor(deferrable=deferrable, timeout=0.1, poke_interval=0.1).execute({})
+        assert open_connections(studio.url) == 0
+
+    def test_a_changed_connection_is_used_at_the_next_look(
+        self, emulator: EmulatorServer, connect: Callable[..., None], upload: Callable[[str], None]
+    ) -> None:
+        connect(emulator.url, password="ei_old_key", organization_id=7)
+        sensor = data_item_sensor()
+        with pytest.raises(AirflowFailException):
+            sensor.poke({})
+        connect(emulator.url, organization_id=7)
         upload("a-1")
-        assert first_event(trigger) == {"met": True}
-        sensor.execute_complete({}, {"met": True})
-        assert sensor.execute({}) is None
+        assert sensor.poke({})
 
-    def test_the_loop_goes_on_while_the_service_is_slow(self, studio: EmulatorServer) -> None:
-        studio.order(Fault(operation="listOrganizationData", kind="slow", delay_seconds=0.5))
-        trigger = EdgeImpulseDatasetTrigger(condition=asdict(Condition("d", at_least=0)), poke_interval=0.01)
-
-        async def both() -> int:
-            waiting = asyncio.ensure_future(anext(trigger.run()))
-            ticks = 0
-            while not waiting.done():
-                await asyncio.sleep(0.01)
-                ticks += 1
-            return ticks
-
-        assert asyncio.run(both()) > 10
-
-    def test_an_error_comes_back_to_the_task(self, emulator: EmulatorServer, connect: Callable[..., None]) -> None:
-        connect(emulator.url, password="ei_wrong", organization_id=7)
-        event = first_event(EdgeImpulseDatasetTrigger(condition=asdict(Condition("d")), poke_interval=1))
-        with pytest.raises(AirflowFailException, match="key"):
-            data_item_sensor().execute_complete({}, event)
-
-    def test_one_that_may_pass_is_tried_again(self, studio: EmulatorServer, connect: Callable[..., None]) -> None:
-        connect(studio.url, organization_id=7, retry_attempts=1)
-        studio.order(Fault(operation="listOrganizationData", kind="status", status=503))
-        event = first_event(EdgeImpulseDatasetTrigger(condition=asdict(Condition("d")), poke_interval=1))
-        assert event["permanent"] is False
-        with pytest.raises(EdgeImpulseError, match="503") as raised:
-            data_item_sensor().execute_complete({}, event)
-        assert not isinstance(raised.value, EdgeImpulseUnavailableError)
-        assert not isinstance(raised.value, AirflowFailException)
-
-
-def again(trigger: Any) -> EdgeImpulseDatasetTrigger:
-    """Make a trigger as a triggerer does that is started anew."""
-    path, arguments = trigger.serialize()
-    assert path == "airflow_provider_ei.triggers.dataset.EdgeImpulseDatasetTrigger"
-    return EdgeImpulseDatasetTrigger(**arguments)
-
-
-def first_event(trigger: EdgeImpulseDatasetTrigger) -> Any:
-    async def wait() -> Any:
-        return (await anext(trigger.run())).payload
-
-    return asyncio.run(wait())
+    def test_a_kill_ends_the_look(self, studio: EmulatorServer) -> None:
+        sensor = dataset_sensor()
+        sensor.poke({})
+        sensor.on_kill()
+        with pytest.raises(EdgeImpulseCancelledError):
+            sensor.poke({})

@@ -70,4 +70,5 @@ def test_it_ends_soon_and_not_as_a_success(studio: EmulatorServer, tmp_path: Pat
 
     result = EdgeImpulseHook().add_data(name="n", dataset="d", files=str(recording))
     (item,) = studio.items("d")
-    assert item.metadata["airflow_ei_state"] == result["digest"]
+    state = json.loads(item.metadata["airflow_ei"])
+    assert (state["state"], state["digest"]) == ("complete", result["digest"])

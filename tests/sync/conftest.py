@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,23 @@ def sync_tree(tmp_path: Path) -> Callable[..., Path]:
         return top
 
     return write
+
+
+@pytest.fixture
+def sync_deep(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Make a file 990 folders deep, each named ``d``: ``sync_deep("tree/a")``; removed by a tool that goes so deep."""
+
+    def make(folder: str) -> str:
+        path = str(tmp_path / folder)
+        os.makedirs(path, exist_ok=True)
+        for _ in range(990):
+            path += "/d"
+            os.mkdir(path)
+        Path(path, "y.csv").write_bytes(b"1")
+        return path
+
+    yield make
+    subprocess.run(["rm", "-rf", *map(str, tmp_path.iterdir())], check=True)
 
 
 @pytest.fixture

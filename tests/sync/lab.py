@@ -18,9 +18,8 @@ from airflow_provider_ei.sync.dataset.inputs import MOST_WORKERS, check_rules, r
 from airflow_provider_ei.sync.dataset.rules import Shard
 from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.dataset.summary import SyncSummary
-from airflow_provider_ei.sync.metadata import Marks
 
-from .support import ORGANIZATION, changes, contents, made_up, no_store, users_metadata, wanted_item
+from .support import ORGANIZATION, changes, contents, made_up, no_store, state_of, users_metadata, wanted_item
 
 LIST = "listOrganizationFiles"
 CREATE, ADD, UPDATE = "addOrganizationDataItem", "addOrganizationDataFile", "updateOrganizationDataItem"
@@ -155,9 +154,10 @@ class Lab:
         for name, files in trees.items():
             assert contents(self.server, items[name].id) == files, name
             assert users_metadata(items[name].metadata) == dict(metadata), name
-            marks = Marks.of(items[name].metadata)
-            assert marks.state == wanted_item(files, metadata, read=True).digest, name
-            assert marks.sync == "nightly"
+            state = state_of(items[name])
+            assert state is not None and state.complete, name
+            assert state.digest == wanted_item(files, metadata, read=True).digest, name
+            assert state.sync == "nightly"
 
     def assert_at_rest(self, *, opens: bool = False, **more: Any) -> None:
         """One more run changes nothing, and takes one listing."""

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, NoReturn
 
-from airflow_provider_ei.emulator import EmulatorServer, RequestRecord
+from airflow_provider_ei.emulator import EmulatorServer, RequestRecord, StoredItem
 from airflow_provider_ei.studio.answers import DataFile, DataItem
+from airflow_provider_ei.sync.digest import canonical
 from airflow_provider_ei.sync.item import WantedItem
-from airflow_provider_ei.sync.metadata import complete_metadata, pending_metadata
+from airflow_provider_ei.sync.item_state import ItemState, complete_metadata, pending_metadata
+from airflow_provider_ei.sync.metadata import STATE_KEY
 
 KEY = "ei_sync_tests_0123456789abcdef"
 ORGANIZATION = 7
 
-#: Stands in the marks of a pending item: the run that the test plans for.
+#: Stands in the state of a pending item: the run that the test plans for.
 RUN = "this run"
 
 
@@ -111,15 +114,52 @@ def listed_item(
     )
 
 
-def complete(files: Mapping[str, bytes], metadata: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The metadata of an item that an upload of these files has left."""
+def complete(
+    files: Mapping[str, bytes],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    name: str = "run 1",
+    dataset: str = "d",
+    run: str = "some run",
+    **more: Any,
+) -> dict[str, str]:
+    """The metadata of an item that an upload of these files has left.
+
+    :param more: other facts of the state, such as ``sync``.
+    """
     item = wanted_item(files, metadata, read=True)
-    return complete_metadata({}, item.metadata, state=item.digest, files=item.files_digest)
+    state = ItemState(name, dataset, "complete", run, digest=item.digest, files=item.files_digest, **more)
+    return complete_metadata(None, item.metadata, state)
 
 
-def pending(metadata: Mapping[str, str] | None = None) -> dict[str, str]:
+def pending(metadata: Mapping[str, str] | None = None, *, name: str = "run 1", **more: Any) -> dict[str, str]:
     """The metadata of an item whose upload has begun."""
-    return pending_metadata({}, dict(metadata or {}), run=RUN)
+    return pending_metadata(None, dict(metadata or {}), ItemState(name, "d", "pending", RUN, **more))
+
+
+def changed_state(metadata: Mapping[str, str], **changes: Any) -> dict[str, str]:
+    """The metadata with other facts in the state that we keep there; None takes one away."""
+    state = json.loads(metadata[STATE_KEY]) | changes
+    return {**metadata, STATE_KEY: canonical({key: value for key, value in state.items() if value is not None})}
+
+
+def state_of(item: StoredItem) -> ItemState | None:
+    """What we have written about an item that the server stores."""
+    return ItemState.of(as_listed(item))
+
+
+def as_listed(item: StoredItem) -> DataItem:
+    """A stored item, as a listing has it."""
+    return DataItem(
+        id=item.id,
+        name=item.name,
+        dataset=item.dataset,
+        total_file_count=item.file_count,
+        total_file_size=item.total_size,
+        created=datetime.fromisoformat(item.created),
+        metadata=item.metadata,
+        files=tuple(DataFile(name=file.name, size=file.size) for file in item.files),
+    )
 
 
 def contents(server: EmulatorServer, data_id: int) -> dict[str, bytes]:
@@ -138,5 +178,5 @@ def operations(server: EmulatorServer) -> list[str | None]:
 
 
 def users_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Without our marks, and without what was blanked because nothing could remove it."""
-    return {key: value for key, value in metadata.items() if not key.startswith("airflow_ei_") and value}
+    """Without our state, and without what was blanked because nothing could remove it."""
+    return {key: value for key, value in metadata.items() if key != STATE_KEY and value}

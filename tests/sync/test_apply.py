@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, BinaryIO
 
 import pytest
 
-from airflow_provider_ei.emulator import EmulatorServer, Fault
+from airflow_provider_ei.emulator import EmulatorServer, Fault, RequestRecord, StoredItem
 from airflow_provider_ei.exceptions import (
     EdgeImpulseAnswerError,
     EdgeImpulseAuthError,
@@ -20,7 +22,8 @@ from airflow_provider_ei.exceptions import (
 )
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.sync import plan as plan_module
-from airflow_provider_ei.sync.metadata import Marks
+from airflow_provider_ei.sync.apply import AddDataResult
+from airflow_provider_ei.sync.metadata import STATE_KEY
 
 from .conftest import OpenClient, Upload
 from .support import (
@@ -33,12 +36,14 @@ from .support import (
     made_up,
     operations,
     pending,
+    state_of,
     users_metadata,
     wanted_item,
 )
 
 CREATE, ADD, UPDATE = "addOrganizationDataItem", "addOrganizationDataFile", "updateOrganizationDataItem"
 DELETE, DELETE_FILE = "deleteOrganizationDataItem", "deleteOrganizationDataFile"
+LIST, GET, DOWNLOAD = "listOrganizationFiles", "getOrganizationDataItem", "downloadOrganizationDataFile"
 
 A = {"raw.csv": b"t,x\n0,1\n", "notes.txt": b"first", "empty.bin": b""}
 A_METADATA = {"machine": "pump 7", "run": "1"}
@@ -60,8 +65,37 @@ def assert_stored(server: EmulatorServer, files: Mapping[str, bytes], metadata: 
     (item,) = server.items()
     assert contents(server, item.id) == dict(files)
     assert users_metadata(item.metadata) == dict(metadata or {})
-    marks = Marks.of(item.metadata)
-    assert marks.state == wanted_item(files, metadata, read=True).digest
+    assert digest_of(item) == wanted_item(files, metadata, read=True).digest
+
+
+def digest_of(item: StoredItem) -> str | None:
+    """The digest of an item that is complete."""
+    state = state_of(item)
+    return state.digest if state is not None and state.complete else None
+
+
+def is_pending(item: StoredItem) -> bool:
+    """Whether an upload of ours is going on there."""
+    state = state_of(item)
+    return state is not None and not state.complete
+
+
+def at_first(server: EmulatorServer, operation: str, act: Callable[[], object]) -> None:
+    """Do something right before the first request of that kind is carried out."""
+
+    def look(request: RequestRecord) -> None:
+        if request.operation == operation:
+            server.before_request(None)
+            act()
+
+    server.before_request(look)
+
+
+def sent_state(request: RequestRecord) -> dict[str, Any]:
+    """The state in the metadata of a changing request."""
+    metadata = request.fields["metadata"]
+    state: dict[str, Any] = json.loads((json.loads(metadata) if isinstance(metadata, str) else metadata)[STATE_KEY])
+    return state
 
 
 def assert_at_rest(
@@ -111,13 +145,14 @@ class TestCreating:
         assert sync_upload(A, A_METADATA, client=sync_open(**large))["outcome"] == "created"
         sent = changes(sync_studio)
         assert [request.operation for request in sent] == [CREATE, ADD, UPDATE]
-        assert '"airflow_ei_state": "pending"' in sent[0].fields["metadata"]
-        assert "airflow_ei_files" not in sent[0].fields["metadata"]
+        assert sent_state(sent[0])["state"] == "pending"
+        assert sent_state(sent[0]).keys().isdisjoint({"files", "digest"})
         assert [[file.name for file in request.files] for request in sent[:2]] == [
             ["raw.csv", "notes.txt"],
             ["empty.bin"],
         ]
-        assert sent[2].fields["metadata"]["airflow_ei_state"] == wanted_item(A, A_METADATA, read=True).digest
+        assert sent_state(sent[2])["state"] == "complete"
+        assert sent_state(sent[2])["digest"] == wanted_item(A, A_METADATA, read=True).digest
         assert_stored(sync_studio, A, A_METADATA)
 
     def test_large_files_are_read_once(
@@ -232,8 +267,8 @@ class TestUpdating:
         assert (result["file_count"], result["total_bytes"]) == (len(new), sum(map(len, new.values())))
         sent = changes(sync_studio)
         assert sent[0].operation == sent[-1].operation == UPDATE
-        assert sent[0].fields["metadata"]["airflow_ei_state"] == "pending"
-        assert sent[-1].fields["metadata"]["airflow_ei_state"] == result["digest"]
+        assert sent_state(sent[0])["state"] == "pending"
+        assert (sent_state(sent[-1])["state"], sent_state(sent[-1])["digest"]) == ("complete", result["digest"])
         assert {request.operation for request in sent[1:-1]} <= {ADD, DELETE_FILE}
         assert_at_rest(sync_studio, sync_upload, new, A_METADATA, sync_client)
 
@@ -430,7 +465,7 @@ class TestInterruptedUploads:
         with pytest.raises(EdgeImpulseRefusedError):
             sync_upload(A, A_METADATA, client=client, if_exists=if_exists)
         (item,) = sync_studio.items()
-        assert item.metadata["airflow_ei_state"] == "pending"
+        assert is_pending(item)
         result = sync_upload(A, A_METADATA, client=client, if_exists=if_exists)
         assert (result["outcome"], result["data_id"]) == ("updated", item.id)
         assert_at_rest(sync_studio, sync_upload, A, A_METADATA, client)
@@ -462,7 +497,7 @@ class TestInterruptedUploads:
         with pytest.raises(EdgeImpulseFileError):
             sync_upload([*made_up(B), MadeUpFile("bad.csv", b"123", stated_size=5)], B_METADATA)
         (item,) = sync_studio.items()
-        assert item.metadata["airflow_ei_state"] == "pending"
+        assert is_pending(item)
         assert "bad.csv" not in contents(sync_studio, item.id)
         assert_at_rest(sync_studio, sync_upload, B, B_METADATA, sync_client)
 
@@ -481,41 +516,128 @@ class TestInterruptedUploads:
         assert_at_rest(sync_studio, sync_upload, {"raw.csv": b"second", "zz.csv": b"x"}, {}, sync_client)
 
 
-class TestDoubles:
+class TestDuplicates:
+    """Items of ours of one name, as repeated requests can leave them: only what is provably a copy is removed."""
+
+    X: Mapping[str, bytes] = {"x": b"y"}
+
     @pytest.mark.parametrize(
         "there",
         [
             pytest.param([(A, complete(A, A_METADATA))] * 3, id="all right"),
-            pytest.param([(B, complete(B)), (A, complete(A, A_METADATA))], id="right one last"),
-            pytest.param([(A, complete(A, A_METADATA)), (B, complete(B))], id="right one first"),
-            pytest.param([(A, pending()), (A, complete(A, A_METADATA)), ({"x": b"y"}, pending())], id="others pending"),
+            pytest.param([(A, complete(A, A_METADATA))] * 4, id="as many as there can be"),
+            pytest.param([(B, complete(B)), (A, complete(A, A_METADATA))], id="oldest is another content"),
+            pytest.param([(A, pending()), (A, complete(A, A_METADATA))], id="oldest is pending"),
             pytest.param([(B, complete(B)), (A, pending())], id="none right"),
-            pytest.param([({"x": b"y"}, pending()), ({"x": b"y"}, pending())], id="none complete"),
+            pytest.param([(X, pending()), (X, pending())], id="none complete"),
+            pytest.param([(A, complete(A, A_METADATA)), ({"raw.csv": A["raw.csv"]}, pending())], id="a part of it"),
+            pytest.param([(A, complete(A, A_METADATA)), ({}, pending())], id="nothing in it"),
+            pytest.param([(B, complete(B)), ({**B, **A, "raw.csv": B["raw.csv"]}, pending())], id="a part of each"),
         ],
     )
-    def test_of_ours_are_removed(
+    def test_copies_are_removed_and_the_oldest_is_kept(
         self,
         sync_studio: EmulatorServer,
         sync_upload: Upload,
         sync_client: StudioClient,
         there: list[tuple[dict[str, bytes], dict[str, str]]],
     ) -> None:
-        for files, metadata in there:
-            by_hand(sync_client, files, metadata)
+        oldest, *_ = [sync_studio.put_item("run 1", "d", metadata, files) for files, metadata in there]
         other = by_hand(sync_client, B, name="other")
-        sync_upload(A, A_METADATA)
+        assert sync_upload(A, A_METADATA)["data_id"] == oldest
         assert contents(sync_studio, other) == B
         sync_client.delete_data_item(ORGANIZATION, other)
         assert_at_rest(sync_studio, sync_upload, A, A_METADATA, sync_client)
 
-    def test_right_one_is_kept_and_nothing_is_sent_again(
+    @pytest.mark.parametrize(
+        "there",
+        [
+            pytest.param([(A, complete(A, A_METADATA)), (B, complete(B))], id="other files"),
+            pytest.param([(X, pending()), (B, pending())], id="pending, other files"),
+            pytest.param(
+                [(A, complete(A, A_METADATA)), (A | {"raw.csv": b"x" * 8}, complete(A, A_METADATA))],
+                id="other bytes of the same sizes",
+            ),
+            pytest.param(
+                [(A, complete(A, A_METADATA)), (A, complete(A, A_METADATA) | {"label": "good"})], id="a key of a person"
+            ),
+            pytest.param(
+                [(A, complete(A, A_METADATA)), (A, complete(A, A_METADATA) | {"run": "good"})], id="a value of a person"
+            ),
+            pytest.param(
+                [(A, complete(A, A_METADATA)), (A | {"notes 2.txt": b""}, complete(A, A_METADATA))], id="one file more"
+            ),
+            pytest.param(
+                [(A, pending()), (A, complete(A, A_METADATA)), (X, pending())], id="a copy and one that is none"
+            ),
+            pytest.param([(A, complete(A, A_METADATA))] * 5, id="more than there can be"),
+            pytest.param([(A, complete(A, A_METADATA))] * 21, id="many more"),
+        ],
+    )
+    def test_of_what_may_be_somebodys_nothing_is_removed_or_changed(
+        self,
+        sync_studio: EmulatorServer,
+        sync_upload: Upload,
+        sync_client: StudioClient,
+        there: list[tuple[dict[str, bytes], dict[str, str]]],
+    ) -> None:
+        ids = [by_hand(sync_client, files, metadata) for files, metadata in there]
+        before = sync_studio.items()
+        sync_studio.clear_requests()
+        with pytest.raises(EdgeImpulseConflictError, match=r"Delete or rename all but one .* in Studio") as caught:
+            sync_upload(A, A_METADATA)
+        assert caught.value.permanent
+        named = [str(data_id) in str(caught.value) for data_id in ids]
+        assert named[0] and named[-1]
+        assert changes(sync_studio) == []
+        assert sync_studio.items() == before
+
+    def test_the_oldest_is_kept_and_nothing_is_sent_again(
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
     ) -> None:
         ids = [by_hand(sync_client, A, complete(A, A_METADATA)) for _ in range(2)]
         sync_studio.clear_requests()
         result = sync_upload(A, A_METADATA)
-        assert (result["outcome"], result["data_id"] in ids) == ("unchanged", True)
+        assert (result["outcome"], result["data_id"]) == ("unchanged", ids[0])
         assert operations(sync_studio) == [DELETE]
+
+    def test_its_bytes_are_read_from_the_service_before_it_is_removed(
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
+    ) -> None:
+        duplicate = [by_hand(sync_client, A, complete(A, A_METADATA)) for _ in range(2)][1]
+        sync_studio.clear_requests()
+        sync_upload(A, A_METADATA)
+        asked = [(request.operation, f"/data/{duplicate}" in request.path) for request in sync_studio.requests()]
+        assert asked == [(LIST, False), *[(DOWNLOAD, True)] * 3, (GET, True), (DELETE, True), (LIST, False)]
+
+    @pytest.mark.parametrize("moment", [DOWNLOAD, GET])
+    @pytest.mark.parametrize(
+        "edit",
+        [
+            pytest.param({"metadata": complete(A, A_METADATA) | {"label": "good"}}, id="metadata"),
+            pytest.param({"name": "run 1 good"}, id="name"),
+            pytest.param({"dataset": "archive"}, id="dataset"),
+        ],
+    )
+    def test_one_that_a_person_edits_meanwhile_is_left_alone(
+        self,
+        sync_studio: EmulatorServer,
+        sync_upload: Upload,
+        sync_client: StudioClient,
+        edit: dict[str, Any],
+        moment: str,
+    ) -> None:
+        """While it is compared, and right before the last look at it."""
+        duplicate = [by_hand(sync_client, A, complete(A, A_METADATA)) for _ in range(2)][1]
+        at_first(sync_studio, moment, lambda: sync_studio.edit_item(duplicate, **edit))
+        if "metadata" in edit:
+            with pytest.raises(EdgeImpulseConflictError, match="Delete or rename"):
+                sync_upload(A, A_METADATA)
+        else:
+            assert sync_upload(A, A_METADATA)["outcome"] == "unchanged"
+        assert DELETE not in operations(sync_studio)
+        (item,) = [item for item in sync_studio.items() if item.id == duplicate]
+        assert {field: getattr(item, field) for field in edit} == edit
 
     def test_of_someone_else_is_kept(
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
@@ -525,6 +647,99 @@ class TestDoubles:
         result = sync_upload(A, A_METADATA)
         assert (result["outcome"], result["data_id"]) == ("unchanged", ours)
         assert contents(sync_studio, foreign) == B
+
+    @pytest.mark.parametrize("of", [{"name": "run 2"}, {"dataset": "archive"}], ids=str)
+    def test_an_item_with_copied_metadata_is_no_duplicate(
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, of: dict[str, str]
+    ) -> None:
+        copied = by_hand(sync_client, A, complete(A, A_METADATA, **of))
+        ours = by_hand(sync_client, A, complete(A, A_METADATA))
+        assert sync_upload(A, A_METADATA)["data_id"] == ours
+        assert operations(sync_studio)[2:] == []
+        assert contents(sync_studio, copied) == A
+
+
+class TestChangedMeanwhile:
+    """What a person does in Studio between the listing and the first change counts."""
+
+    OTHER: Mapping[str, bytes] = A | {"raw.csv": b"T,X\n9,8\n"}  # as many bytes, so that it has to be read first
+
+    @pytest.mark.parametrize("new", [A, OTHER], ids=["metadata only", "files"])
+    def test_metadata_that_a_person_adds_are_kept(
+        self, sync_studio: EmulatorServer, sync_upload: Upload, new: Mapping[str, bytes]
+    ) -> None:
+        data_id = sync_upload(A, A_METADATA)["data_id"]
+        self.while_read(sync_studio, sync_upload, new, metadata=sync_studio.items()[0].metadata | {"label": "good"})
+        (item,) = sync_studio.items()
+        assert (item.id, contents(sync_studio, item.id)) == (data_id, dict(new))
+        assert users_metadata(item.metadata) == B_METADATA | {"label": "good"}
+
+    @pytest.mark.parametrize("new", [A, OTHER], ids=["metadata only", "files"])
+    @pytest.mark.parametrize("place", [{"name": "run 1 good"}, {"dataset": "archive"}], ids=str)
+    def test_an_item_that_is_renamed_or_moved_is_left_alone_and_a_new_one_made(
+        self, sync_studio: EmulatorServer, sync_upload: Upload, new: Mapping[str, bytes], place: dict[str, str]
+    ) -> None:
+        theirs = sync_upload(A, A_METADATA)["data_id"]
+        before = sync_studio.items()[0].metadata
+        assert self.while_read(sync_studio, sync_upload, new, **place)["data_id"] != theirs
+        items = {item.id: item for item in sync_studio.items()}
+        item = items.pop(theirs)
+        assert (item.metadata, contents(sync_studio, theirs)) == (before, A)
+        assert [(item.name, item.dataset) for item in items.values()] == [("run 1", "d")]
+
+    def while_read(
+        self, server: EmulatorServer, upload: Upload, files: Mapping[str, bytes], **edit: Any
+    ) -> AddDataResult:
+        """Upload, and edit the item while the files are read to be compared."""
+        (item,) = server.items()
+        first, *others = made_up(files)
+        meddler = MeddlingFile(first.name, first.data, meddle=lambda: server.edit_item(item.id, **edit))
+        server.clear_requests()
+        return upload([meddler, *others], B_METADATA)
+
+    def test_an_item_that_a_person_renames_once_it_was_created_is_left_alone(
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_open: OpenClient, large: dict[str, Any]
+    ) -> None:
+        """Seen under its name by this run, which lists it again after a lost answer; then it has another name."""
+        data_id = sync_upload(A, A_METADATA)["data_id"]
+        sync_studio.order(Fault(operation=UPDATE, kind="drop_before", skip=1))
+        client = sync_open(sleep=lambda seconds: sync_studio.edit_item(data_id, name="run 1 good"))
+        assert sync_upload(B, B_METADATA, client=client)["data_id"] != data_id
+        renamed, new = sync_studio.items()
+        assert (renamed.id, renamed.name) == (data_id, "run 1 good")
+        assert contents(sync_studio, new.id) == B
+
+
+class TestSyncedItem:
+    @pytest.mark.parametrize("files", [A, B], ids=["unchanged", "changed"])
+    def test_a_single_upload_takes_it_out_of_its_sync(
+        self, sync_studio: EmulatorServer, sync_upload: Upload, files: dict[str, bytes]
+    ) -> None:
+        sync_upload(A, A_METADATA, sync_id="nightly")
+        result = sync_upload(files, A_METADATA)
+        assert result["outcome"] == ("unchanged" if files == A else "updated")
+        (item,) = sync_studio.items()
+        state = state_of(item)
+        assert state is not None
+        assert (state.sync, state.complete) == (None, True)
+        assert contents(sync_studio, item.id) == files
+        sync_studio.clear_requests()
+        assert sync_upload(files, A_METADATA)["outcome"] == "unchanged"
+        assert changes(sync_studio) == []
+
+    def test_a_sync_takes_over_an_equal_one_of_a_single_upload_and_leaves_another_alone(
+        self, sync_studio: EmulatorServer, sync_upload: Upload
+    ) -> None:
+        sync_upload(A, A_METADATA)
+        before = sync_studio.items()
+        for files, metadata in ((B, A_METADATA), (A, B_METADATA), (A | {"raw.csv": b"T,X\n9,8\n"}, A_METADATA)):
+            with pytest.raises(EdgeImpulseConflictError, match="single upload has put other content"):
+                sync_upload(files, metadata, sync_id="nightly")
+            assert sync_studio.items() == before
+        assert sync_upload(A, A_METADATA, sync_id="nightly")["outcome"] == "unchanged"
+        state = state_of(sync_studio.items()[0])
+        assert state is not None
+        assert state.sync == "nightly"
 
 
 class TestSwitches:
@@ -565,19 +780,110 @@ class TestSwitches:
                 name.encode().decode(encoding): data for name, data in files.items()
             }
             assert users_metadata(item.metadata) == metadata
-            assert Marks.of(item.metadata).state == wanted_item(files, metadata, read=True).digest
+            assert digest_of(item) == wanted_item(files, metadata, read=True).digest
             sync_studio.clear_requests()
             assert sync_upload(files, metadata, client=client)["outcome"] == "unchanged"
             assert changes(sync_studio) == []
 
-    @pytest.mark.parametrize("file_names", ["utf8", "latin1"])
-    def test_adoption(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, file_names: Any
-    ) -> None:
-        sync_studio.settings.file_names = file_names
+    def test_adoption(self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient) -> None:
         data_id = by_hand(sync_client, self.A)
         assert sync_upload(self.A, A_METADATA)["data_id"] == data_id
         assert sync_upload(self.A, A_METADATA)["outcome"] == "unchanged"
+
+    def test_adoption_where_the_service_spells_names_in_its_own_way_is_asked_for(
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
+    ) -> None:
+        """Who has named the files of somebody else's item is unknown."""
+        sync_studio.settings.file_names = "latin1"
+        data_id = by_hand(sync_client, self.A)
+        before = sync_studio.items()
+        with pytest.raises(EdgeImpulseConflictError, match="if_exists='overwrite'"):
+            sync_upload(self.A, A_METADATA)
+        assert sync_studio.items() == before
+        assert sync_upload(self.A, A_METADATA, if_exists="overwrite")["data_id"] == data_id
+        assert sync_upload(self.A, A_METADATA)["outcome"] == "unchanged"
+
+    @pytest.mark.parametrize("size", ["small", "large"])
+    @pytest.mark.parametrize(
+        "switches",
+        [
+            {"file_folders": "drop"},
+            {"file_folders": "drop", "file_names": "latin1", "file_quotes": "keep"},
+            {"file_quotes": "keep"},
+            {"name_form": "nfc"},
+            {"name_form": "trim", "file_folders": "drop"},
+            {"name_form": "collapse"},
+        ],
+        ids=str,
+    )
+    def test_whatever_a_service_makes_of_names_that_it_keeps_apart_the_next_run_is_idle(
+        self,
+        sync_studio: EmulatorServer,
+        sync_upload: Upload,
+        sync_open: OpenClient,
+        request: pytest.FixtureRequest,
+        switches: dict[str, Any],
+        size: str,
+    ) -> None:
+        sync_studio.settings.change(switches)
+        client = sync_open(**(request.getfixturevalue("large") if size == "large" else {}))
+        name = "cafe\u0301  1"
+        old = {"left/e\u0301 1.csv": b"1", 'right/a"b.csv': b"22", "plain.csv": b"3", " x  y.csv": b"4"}
+        for files, metadata, outcome in (
+            (old, A_METADATA, "created"),
+            (old, B_METADATA, "updated"),
+            (old | {"left/e\u0301 1.csv": b"9"}, A_METADATA, "updated"),
+            ({"left/e\u0301 1.csv": b"9", "down/z.csv": b"5"}, A_METADATA, "updated"),
+        ):
+            assert sync_upload(files, metadata, client=client, name=name)["outcome"] == outcome
+            (item,) = sync_studio.items()
+            assert sorted(contents(sync_studio, item.id).values()) == sorted(files.values())
+            assert users_metadata(item.metadata) == metadata
+            sync_studio.clear_requests()
+            assert sync_upload(files, metadata, client=client, name=name)["outcome"] == "unchanged"
+            assert changes(sync_studio) == []
+
+    @pytest.mark.parametrize("size", ["small", "large"])
+    @pytest.mark.parametrize(
+        ("switch", "files", "words"),
+        [
+            ({"file_folders": "drop"}, {"a/x.csv": b"1", "b/x.csv": b"22", "y": b"3"}, "'a/x.csv' and 'b/x.csv'"),
+            ({"file_folders": "drop"}, {"x.csv": b"1", "b/x.csv": b"1", "y": b"3"}, "'b/x.csv'"),
+            ({"name_form": "trim"}, {"x.csv": b"1", "x.csv ": b"22"}, "'x.csv '"),
+            ({"name_form": "collapse"}, {"a b": b"1", "a  b": b"22"}, "'a  b'"),
+            ({"trailing_backslash": "drop_file"}, {"x.csv": b"1", "x\\": b"22"}, "ends with a backslash"),
+        ],
+        ids=str,
+    )
+    def test_names_that_a_service_does_not_keep_apart_are_an_error_for_good(
+        self,
+        sync_studio: EmulatorServer,
+        sync_upload: Upload,
+        sync_open: OpenClient,
+        request: pytest.FixtureRequest,
+        switch: dict[str, Any],
+        files: dict[str, bytes],
+        words: str,
+        size: str,
+    ) -> None:
+        sync_studio.settings.change(switch)
+        client = sync_open(**(request.getfixturevalue("large") if size == "large" else {}))
+        for _ in range(2):
+            with pytest.raises(EdgeImpulseConflictError) as caught:
+                sync_upload(files, A_METADATA, client=client)
+            assert caught.value.permanent
+            assert words in str(caught.value)
+            assert len(sync_studio.items()) == 1
+            assert not {DELETE, DELETE_FILE}.intersection(operations(sync_studio))
+
+    def test_a_name_of_an_item_that_the_service_replaces_is_recognized_by_its_id(
+        self, sync_studio: EmulatorServer, sync_upload: Upload
+    ) -> None:
+        sync_studio.settings.name_form = "nfc"
+        for outcome in ("created", "unchanged", "unchanged"):
+            assert sync_upload(A, A_METADATA, name="cafe\u0301")["outcome"] == outcome
+        (item,) = sync_studio.items()
+        assert item.name == "café"
 
     def test_server_that_changed_its_mind_about_names(
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
@@ -586,19 +892,25 @@ class TestSwitches:
         sync_studio.settings.file_names = "latin1"
         sync_upload({"é.csv": b"1"})
         sync_studio.settings.file_names = "utf8"
-        with pytest.raises(EdgeImpulseAnswerError, match="twice"):
-            sync_upload({"é.csv": b"2"})
-        (item,) = sync_studio.items()
-        assert item.metadata["airflow_ei_state"] == "pending"
+        assert sync_upload({"é.csv": b"2"})["outcome"] == "updated"
+        assert_at_rest(sync_studio, sync_upload, {"é.csv": b"2"}, {}, sync_client)
 
 
 class TestServerThatLags:
+    EMPTY = '{"success": true, "data": [], "totalDataItemCount": 0}'
+
+    def hide(self, server: EmulatorServer, *, looks: int) -> None:
+        """Let so many listings after the creation, and looks at the item by its id, not show it."""
+        server.order(
+            Fault(operation=LIST, kind="status", status=200, body=self.EMPTY, skip=1, count=looks),
+            Fault(operation=GET, kind="status", status=404, count=looks),
+        )
+
     def test_created_item_that_is_not_listed_yet(
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_open: OpenClient
     ) -> None:
-        """A listing that is one change behind; the settle time is waited for, then it is looked at again."""
-        empty = '{"success": true, "data": [], "totalDataItemCount": 0}'
-        sync_studio.order(Fault(operation="listOrganizationFiles", kind="status", status=200, body=empty, skip=1))
+        """A service that is one change behind; the settle time is waited for, then it is looked at again."""
+        self.hide(sync_studio, looks=1)
         slept: list[float] = []
         client = sync_open(sleep=slept.append, settle_seconds=7.5)
         assert sync_upload(A, A_METADATA, client=client)["outcome"] == "created"
@@ -606,11 +918,21 @@ class TestServerThatLags:
         assert operations(sync_studio) == [CREATE]
         assert_stored(sync_studio, A, A_METADATA)
 
-    def test_listing_that_never_shows_it(
+    def test_created_item_that_is_not_listed_and_is_there_by_its_id(
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_open: OpenClient
+    ) -> None:
+        sync_studio.order(Fault(operation=LIST, kind="status", status=200, body=self.EMPTY, skip=1))
+        slept: list[float] = []
+        client = sync_open(sleep=slept.append, settle_seconds=7.5)
+        assert sync_upload(A, A_METADATA, client=client)["outcome"] == "created"
+        assert slept == []
+        assert [request.operation for request in sync_studio.requests()] == [LIST, CREATE, LIST, GET]
+        assert_stored(sync_studio, A, A_METADATA)
+
+    def test_service_that_never_shows_it(
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
     ) -> None:
-        empty = '{"success": true, "data": [], "totalDataItemCount": 0}'
-        sync_studio.order(Fault(operation="listOrganizationFiles", kind="status", status=200, body=empty, count=3))
+        self.hide(sync_studio, looks=3)
         with pytest.raises(EdgeImpulseAnswerError, match="run 1") as caught:
             sync_upload(A, A_METADATA)
         assert not caught.value.permanent
@@ -628,7 +950,7 @@ class TestServerThatLags:
         }[fault]
         sync_upload(A, A_METADATA)
         sync_studio.clear_requests()
-        sync_studio.order(Fault(operation="listOrganizationFiles", kind="status", status=200, body=body, count=99))
+        sync_studio.order(Fault(operation=LIST, kind="status", status=200, body=body, count=99))
         with pytest.raises(EdgeImpulseAnswerError):
             sync_upload(B, B_METADATA)
         assert changes(sync_studio) == []
@@ -746,10 +1068,11 @@ class TestSingleFaults:
     }
     # What is done, and how many requests it takes without a fault.
     CREATE_SMALL = 3
-    CREATE_LARGE = 6
+    CREATE_LARGE = 7
     UPDATE_SMALL = 9
     UPDATE_LARGE = 10
-    METADATA = 3
+    METADATA = 4
+    DUPLICATE = 7
 
     def run_with(
         self,
@@ -772,7 +1095,9 @@ class TestSingleFaults:
             failed = error
         hit = [request for request in server.requests() if request.fault]
         assert len(hit) == 1, "the fault has hit no request: the number of requests has changed"
-        if kind in ("success_false", "401"):
+        if kind == "success_false" and hit[0].operation in (GET, DOWNLOAD):
+            pass  # an item that is not given by its id is looked for in the listing; a file that is not is no copy
+        elif kind in ("success_false", "401"):
             assert failed is not None
             assert failed.permanent
         elif not (kind == "200 HTML" and hit[0].operation == CREATE):
@@ -859,12 +1184,39 @@ class TestSingleFaults:
         self.run_with(sync_studio, sync_upload, sync_client, kind, at, A, B_METADATA)
 
     @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "store_late"])
-    def test_removal_of_a_double(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, kind: str
+    @pytest.mark.parametrize("at", range(DUPLICATE))
+    def test_removal_of_a_duplicate(
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, kind: str, at: int
     ) -> None:
         for _ in range(2):
             by_hand(sync_client, A, complete(A, A_METADATA))
-        self.run_with(sync_studio, sync_upload, sync_client, kind, 1, A, A_METADATA)
+        self.run_with(sync_studio, sync_upload, sync_client, kind, at, A, A_METADATA)
+
+    def test_each_request_has_had_its_fault(
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_open: OpenClient, large: dict[str, Any]
+    ) -> None:
+        """The numbers above are those of the requests that it takes."""
+        client = sync_open(**large)
+        taken = [self.requests(sync_studio, lambda: sync_upload(A, A_METADATA, client=client))]
+        taken.append(self.requests(sync_studio, lambda: sync_upload(B, B_METADATA, client=client)))
+        assert taken == [self.CREATE_LARGE, self.UPDATE_LARGE]
+
+    def test_each_request_of_small_items_has_had_its_fault(
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
+    ) -> None:
+        steps = [(A, A_METADATA), (A, B_METADATA), (A, A_METADATA), (B, B_METADATA)]
+        taken = [self.requests(sync_studio, partial(sync_upload, *step)) for step in steps]
+        assert taken == [self.CREATE_SMALL, self.METADATA, self.METADATA, self.UPDATE_SMALL]
+        sync_client.delete_data_item(ORGANIZATION, sync_studio.items()[0].id)
+        for _ in range(2):
+            by_hand(sync_client, A, complete(A, A_METADATA))
+        assert self.requests(sync_studio, lambda: sync_upload(A, A_METADATA)) == self.DUPLICATE
+
+    @staticmethod
+    def requests(server: EmulatorServer, upload: Callable[[], object]) -> int:
+        server.clear_requests()
+        upload()
+        return len(server.requests())
 
 
 class TestTwoRunsAtOnce:
@@ -930,7 +1282,7 @@ class TestTwoRunsAtOnce:
             with pytest.raises(EdgeImpulseRefusedError):
                 sync_upload(self.TWO, client=other)
 
-        sync_studio.order(Fault(operation="listOrganizationFiles", kind="status", status=503, skip=1))
+        sync_studio.order(Fault(operation=LIST, kind="status", status=503, skip=1))
         self.run_and_look(sync_studio, sync_upload, sync_open(sleep=other_run))
 
     def test_other_run_between_two_tries_to_write_the_digest(
@@ -950,13 +1302,12 @@ class TestTwoRunsAtOnce:
         else:
             (item,) = server.items()
             assert contents(server, item.id) in (dict(self.ONE), dict(self.TWO))
-            signed = Marks.of(item.metadata).state
-            assert signed == wanted_item(contents(server, item.id), read=True).digest
+            assert digest_of(item) == wanted_item(contents(server, item.id), read=True).digest
         assert_at_rest(server, upload, self.ONE, {}, client)
 
 
 class TestItemDeletedInMidRun:
-    """By someone in Studio, or by a run that took it for a double: the run begins anew."""
+    """By someone in Studio, or by a run that took it for a duplicate: the run begins anew."""
 
     def test_while_its_files_are_sent(
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, sync_open: OpenClient

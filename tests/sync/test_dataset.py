@@ -15,6 +15,7 @@ from airflow_provider_ei.studio import client as client_module
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.dataset import run as dataset_module
 from airflow_provider_ei.sync.dataset.source import Facts
+from airflow_provider_ei.sync.metadata import STATE_KEY
 
 from .lab import ADD, CREATE, LIST, METADATA, UPDATE, Lab
 from .support import contents, users_metadata
@@ -41,9 +42,12 @@ class TestFirst:
         assert summary.pop("seconds") > 0  # type: ignore[misc]
         assert summary == {
             **{"dataset": "d", "organization_id": 7, "sync_id": "nightly", "comparison": "digest", "dry_run": False},
-            **dict.fromkeys(("listed", "updated", "unchanged", "repaired", "deduplicated", "deleted", "failed"), 0),
+            **dict.fromkeys(
+                ("listed", "updated", "unchanged", "repaired", "deduplicated", "deleted", "kept", "failed"), 0
+            ),
             **{"created": 6, "files_sent": 12, "bytes_sent": BYTES, "bytes_hashed": BYTES},
             **{"requests": 8, "retries": 0, "ambiguous_reconciled": 0, "changed": NAMES, "failures": []},
+            "kept_items": [],
             "url": f"{lab.server.page_url}organization/7/data",
         }
         assert [request.operation for request in lab.server.requests()] == [LIST, *[CREATE] * 6, LIST]
@@ -90,7 +94,7 @@ class TestNothingHasChanged:
         assert (summary["files_sent"], summary["bytes_sent"], summary["bytes_hashed"]) == (0, 0, 0)
         synced.assert_at_rest()
 
-    @pytest.mark.parametrize(("page", "requests"), [(2, 3), (3, 2), (5, 2), (6, 1)])
+    @pytest.mark.parametrize(("page", "requests"), [(2, 5), (3, 3), (5, 2), (6, 1)])
     def test_one_listing_request_for_each_page(
         self, synced: Lab, monkeypatch: pytest.MonkeyPatch, page: int, requests: int
     ) -> None:
@@ -144,8 +148,9 @@ class TestOnlyTouched:
         assert (summary["bytes_sent"], summary["bytes_hashed"]) == (0, before.total_size)
         after = synced.items()["s03"]
         assert after.files == before.files
-        differing = {key for key in after.metadata if after.metadata[key] != before.metadata.get(key)}
-        assert differing == {"airflow_ei_fingerprint"}
+        assert users_metadata(after.metadata) == users_metadata(before.metadata)
+        old, new = (json.loads(item.metadata[STATE_KEY]) for item in (before, after))
+        assert {fact for fact in new if new[fact] != old.get(fact)} == {"fingerprint", "run"}
         synced.assert_in_step()
         synced.assert_at_rest()
 
@@ -312,29 +317,40 @@ class TestBySize:
 class TestTheClock:
     """A file that is written twice within one tick of the file system's clock looks the same."""
 
-    def test_is_waited_for_when_a_file_was_written_just_now(self, lab: Lab) -> None:
-        lab.write({"a/x.csv": "1", "b/x.csv": "1"})
-        (lab.top / "b/x.csv").write_text("2")
-        slept: list[float] = []
-        lab.sync(client=lab.other_client(sleep=slept.append))
-        assert len(slept) == 1
-        assert 0 < slept[0] <= 0.02
+    NOW = 1_700_000_000_123_456_789
 
-    def test_is_waited_for_when_a_sidecar_was(self, lab: Lab) -> None:
-        lab.write({"a/x.csv": "1"})
-        (lab.top / "a/ei-metadata.json").write_text('{"version": 1, "action": "add", "metadata": {}}')
-        slept: list[float] = []
-        lab.sync(client=lab.other_client(sleep=slept.append))
-        assert len(slept) == 1
+    @pytest.fixture
+    def clock(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A clock that stands still."""
+        clock = SimpleNamespace(time_ns=lambda: self.NOW, monotonic=dataset_module.time.monotonic)
+        monkeypatch.setattr(dataset_module, "time", clock)
 
-    def test_a_file_that_is_dated_ahead_hides_no_other(self, lab: Lab) -> None:
+    def date(self, lab: Lab, name: str, milliseconds: int) -> None:
+        """Date a file so long before now."""
+        mtime = self.NOW - milliseconds * 1_000_000
+        os.utime(lab.top / name, ns=(mtime, mtime))
+
+    def test_is_waited_for_when_a_file_was_written_just_now(self, lab: Lab, clock: None) -> None:
         lab.write({"a/x.csv": "1", "b/x.csv": "1"})
-        ahead = time.time_ns() + 10**15
-        os.utime(lab.top / "a/x.csv", ns=(ahead, ahead))
-        (lab.top / "b/x.csv").write_text("2")
+        self.date(lab, "b/x.csv", 1)
         slept: list[float] = []
         lab.sync(client=lab.other_client(sleep=slept.append))
-        assert len(slept) == 1
+        assert slept == [pytest.approx(0.019)]
+
+    def test_is_waited_for_when_a_sidecar_was(self, lab: Lab, clock: None) -> None:
+        lab.write({"a/x.csv": "1", "a/ei-metadata.json": '{"version": 1, "action": "add", "metadata": {}}'})
+        self.date(lab, "a/ei-metadata.json", 1)
+        slept: list[float] = []
+        lab.sync(client=lab.other_client(sleep=slept.append))
+        assert slept == [pytest.approx(0.019)]
+
+    def test_a_file_that_is_dated_ahead_hides_no_other(self, lab: Lab, clock: None) -> None:
+        lab.write({"a/x.csv": "1", "b/x.csv": "1"})
+        self.date(lab, "a/x.csv", -1_000_000)
+        self.date(lab, "b/x.csv", 1)
+        slept: list[float] = []
+        lab.sync(client=lab.other_client(sleep=slept.append))
+        assert slept == [pytest.approx(0.019)]
 
     def test_is_not_waited_for_otherwise(self, synced: Lab) -> None:
         slept: list[float] = []
@@ -379,7 +395,7 @@ def test_shards_do_their_part_and_nothing_else(lab: Lab) -> None:
 
 
 def test_a_dataset_of_the_same_name_in_other_letters_is_another_one(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Should the service's filter not tell them apart: nothing of the other one is a double of ours."""
+    """Should the service's filter not tell them apart: nothing of the other one is a duplicate of ours."""
     lab.write(FILES)
     lab.sync()
     for item in lab.server.items("d"):

@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_ei.emulator import Fault
+from airflow_provider_ei.emulator import Fault, StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseDeleteLimitError, EdgeImpulseSyncError
+from airflow_provider_ei.sync.apply import ItemUpload
 from airflow_provider_ei.sync.dataset.summary import changes
-from airflow_provider_ei.sync.metadata import STATE_MARK, SYNC_MARK
+from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.metadata import STATE_KEY
 
 from .lab import CREATE, DELETE, LIST, METADATA, UPDATE, Lab, record_of
-from .support import ORGANIZATION, contents
+from .support import ORGANIZATION, changed_state, contents, made_up
+
+GET = "getOrganizationDataItem"
 
 NAMES = [f"s{number:02}" for number in range(8)]
 FILES = {f"{name}/motion.csv": f"{name} 1" for name in NAMES}
@@ -27,6 +31,12 @@ def synced(lab: Lab) -> Lab:
     lab.write(FILES)
     lab.sync(delete="extra")
     return lab
+
+
+def stored(lab: Lab, data_id: int) -> StoredItem:
+    """One item, wherever it is now."""
+    (item,) = [item for item in lab.server.items() if item.id == data_id]
+    return item
 
 
 def remove(lab: Lab, *names: str) -> None:
@@ -41,8 +51,14 @@ class TestDeleting:
         summary = synced.sync(delete="extra", workers=workers)
         assert (summary["deleted"], summary["created"], summary["updated"]) == (2, 2, 1)
         assert summary["changed"] == ["new", "new 2", "s01", "s02", "s05"]
-        operations = [request.operation for request in synced.server.requests()]
-        assert operations[-3:] == [LIST, DELETE, DELETE]
+        *_, listing, one, two, three, four = synced.server.requests()
+        assert listing.operation == LIST
+        # Each delete follows a look at that very item.
+        looks = [request.path for request in (one, two, three, four) if request.operation == GET]
+        deletes = [request.path for request in (one, two, three, four) if request.operation == DELETE]
+        assert (len(looks), sorted(looks)) == (2, sorted(deletes))
+        if workers == 1:
+            assert [request.operation for request in (one, two, three, four)] == [GET, DELETE, GET, DELETE]
         synced.assert_in_step()
         synced.assert_at_rest(delete="extra")
 
@@ -65,14 +81,16 @@ class TestDeleting:
         assert synced.sync(delete="extra")["deleted"] == 1
         synced.assert_in_step()
 
-    def test_of_an_item_that_someone_deletes_at_the_same_time(self, synced: Lab) -> None:
+    def test_is_not_counted_of_an_item_that_someone_has_deleted_meanwhile(self, synced: Lab) -> None:
         gone = synced.items()["s01"].id
         remove(synced, "s01")
         synced.write({"s02/motion.csv": "other"})
         synced.on_open = lambda path: (
             synced.someone.delete_data_item(ORGANIZATION, gone) if "s01" in synced.items() else None
         )
-        assert synced.sync(delete="extra")["deleted"] == 1
+        summary = synced.sync(delete="extra")
+        assert (summary["deleted"], summary["kept"], summary["failed"]) == (0, 0, 0)
+        assert summary["changed"] == ["s02"]
         synced.assert_in_step()
 
     def test_that_is_refused(self, synced: Lab) -> None:
@@ -85,18 +103,168 @@ class TestDeleting:
         assert synced.sync(delete="extra")["deleted"] == 1
         synced.assert_in_step()
 
-    def test_of_an_item_that_was_renamed_in_studio(self, synced: Lab) -> None:
-        """It is of this sync, and the source has no such item."""
-        synced.someone.update_data_item(ORGANIZATION, synced.items()["s01"].id, name="s01 good")
-        assert synced.sync(delete="extra")["changed"] == ["s01", "s01 good"]
-        synced.assert_in_step()
+    @pytest.mark.parametrize("folder", ["there", "gone"])
+    @pytest.mark.parametrize("name", ["s01 good", "S01", "s01  "])
+    def test_an_item_that_was_renamed_in_studio_is_never_deleted(self, synced: Lab, name: str, folder: str) -> None:
+        """Whoever has renamed it wants to keep it; the item of the folder is made anew."""
+        synced.server.edit_item(synced.items()["s01"].id, name=name)
+        before = synced.items()[name]
+        if folder == "gone":
+            remove(synced, "s01")
+        summary = synced.sync(delete="extra")
+        assert (summary["deleted"], summary["changed"]) == (0, ["s01"] if folder == "there" else [])
+        assert synced.items()[name] == before
+        synced.assert_in_step(besides={name})
+        synced.assert_at_rest(delete="extra")
 
-    def test_not_of_one_that_someone_has_taken_over(self, synced: Lab) -> None:
+    @pytest.mark.parametrize(
+        "metadata",
+        [
+            pytest.param(lambda old: {"by": "hand"}, id="a person has replaced all metadata"),
+            pytest.param(lambda old: {**old, STATE_KEY: ""}, id="a person has emptied the state"),
+            pytest.param(lambda old: changed_state(old, sync="hourly"), id="another sync has taken it"),
+            pytest.param(lambda old: changed_state(old, sync=None), id="a single upload has taken it"),
+            pytest.param(lambda old: changed_state(old, name="s02"), id="with a state of another name"),
+            pytest.param(lambda old: changed_state(old, dataset="D"), id="with a state of another dataset"),
+            pytest.param(lambda old: changed_state(old, version=2), id="a later version has written it"),
+        ],
+    )
+    def test_an_item_that_is_no_longer_of_this_sync_is_never_deleted(self, synced: Lab, metadata: Any) -> None:
         item = synced.items()["s01"]
         remove(synced, "s01")
-        synced.someone.update_data_item(ORGANIZATION, item.id, metadata={"by": "hand"})
+        synced.server.edit_item(item.id, metadata=metadata(item.metadata))
+        before = synced.items()["s01"]
+        summary = synced.sync(delete="extra")
+        assert (summary["deleted"], summary["kept"]) == (0, 0)
+        assert synced.items()["s01"] == before
+
+    def test_a_persons_item_with_copied_metadata_is_never_deleted(self, synced: Lab) -> None:
+        synced.by_hand("mine", {"x.csv": b"1"}, synced.items()["s01"].metadata)
+        before = synced.items()["mine"]
+        remove(synced, "s01")
+        assert synced.sync(delete="extra")["changed"] == ["s01"]
+        assert synced.items()["mine"] == before
+        synced.assert_in_step(besides={"mine"})
+
+    def test_an_item_that_a_single_upload_has_taken_is_never_deleted(self, synced: Lab) -> None:
+        """Taken with the same files, too: nothing of it was to be changed."""
+        item = synced.items()["s01"]
+        ItemUpload(
+            synced.someone, ORGANIZATION, WantedItem("s01", "d", made_up(contents(synced.server, item.id)), METADATA)
+        ).run()
+        remove(synced, "s01")
         assert synced.sync(delete="extra")["deleted"] == 0
-        synced.assert_in_step(besides={"s01"})
+        assert contents(synced.server, item.id) == {"motion.csv": b"s01 1"}
+
+
+class TestChangedMeanwhile:
+    """The plan is as old as the run: right before each delete, the item and its place in the source are looked at."""
+
+    EDITS = [
+        pytest.param(lambda lab, id: lab.server.edit_item(id, name="s01 good"), "renamed or moved", id="renamed"),
+        pytest.param(lambda lab, id: lab.server.edit_item(id, dataset="archive"), "in dataset 'archive'", id="moved"),
+        pytest.param(
+            lambda lab, id: lab.server.edit_item(id, metadata={"by": "hand"}),
+            "no longer belongs to this sync",
+            id="its state is removed",
+        ),
+        pytest.param(
+            lambda lab, id: lab.server.edit_item(id, metadata=changed_state(stored(lab, id).metadata, sync="hourly")),
+            "no longer belongs to this sync",
+            id="another sync takes it",
+        ),
+        pytest.param(
+            lambda lab, id: lab.server.edit_item(id, metadata=changed_state(stored(lab, id).metadata, sync=None)),
+            "no longer belongs to this sync",
+            id="a single upload takes it",
+        ),
+        pytest.param(
+            lambda lab, id: lab.server.edit_item(id, metadata=stored(lab, id).metadata | {"label": "good"}),
+            "changed since",
+            id="a key is added",
+        ),
+        pytest.param(
+            lambda lab, id: lab.server.edit_item(id, metadata=changed_state(stored(lab, id).metadata, run="another")),
+            "changed since",
+            id="another run of the sync writes it",
+        ),
+        pytest.param(lambda lab, id: lab.server.remove_file(id, "motion.csv"), "changed since", id="a file is removed"),
+        pytest.param(
+            lambda lab, id: lab.write({"s01/motion.csv": "s01 1"}),
+            "the source has it again",
+            id="its folder comes back",
+        ),
+    ]
+
+    @pytest.mark.parametrize(("edit", "reason"), EDITS)
+    @pytest.mark.parametrize("moment", ["another item is sent", "the item is looked at"])
+    def test_it_is_kept_and_counted(self, synced: Lab, edit: Any, reason: str, moment: str) -> None:
+        item = synced.items()["s01"]
+        remove(synced, "s01", "s03")
+        synced.write({"s02/motion.csv": "longer than before"})
+        done: list[StoredItem] = []
+
+        def act() -> None:
+            if not done:
+                edit(synced, item.id)
+                done.append(stored(synced, item.id))
+
+        if moment == "another item is sent":
+            synced.on_open = lambda path: act()
+        else:
+            here = f"/{item.id}"
+            synced.server.before_request(lambda request: act() if request.path.endswith(here) else None)
+        try:
+            summary = synced.sync(delete="extra", workers=1)
+        finally:
+            synced.server.before_request(None)
+        assert (summary["deleted"], summary["kept"], summary["failed"]) == (1, 1, 0)
+        (kept,) = summary["kept_items"]
+        assert kept["name"] == "s01"
+        assert reason in kept["reason"]
+        assert "s03" not in synced.items()
+        assert done == [stored(synced, item.id)]
+
+    def test_what_an_overlapping_run_has_found_again_is_kept(self, synced: Lab) -> None:
+        """The first run begins without the item, it returns, the second run finds it in step."""
+        remove(synced, "s01")
+        synced.write({"s02/motion.csv": "other"})
+        first = synced.prepare(delete="extra")
+        synced.write({"s01/motion.csv": "s01 1"})
+        before = synced.items()["s01"]
+        second: list[Any] = []
+
+        def run_second(path: str) -> None:
+            synced.on_open = lambda path: None
+            second.append(synced.prepare(client=synced.other_client(), delete="extra").run())
+
+        synced.on_open = run_second
+        summary = first.run()
+        assert second[0]["unchanged"] >= 6
+        assert (summary["deleted"], summary["kept"]) == (0, 1)
+        assert synced.items()["s01"].id == before.id
+        synced.assert_in_step()
+
+    def test_the_reasons_that_are_told_are_few_and_short(self, lab: Lab) -> None:
+        names = [f"{number:02}" for number in range(60)]
+        lab.write({f"{name}/x.csv": name for name in names})
+        lab.sync()
+        gone = names[:25]
+        lab.remove(*(f"{name}/x.csv" for name in gone))
+        run = lab.prepare(delete="extra")
+        plan = run.plan
+        items = lab.items()
+
+        def plan_and_edit() -> Any:
+            made = plan()
+            for name in gone:
+                lab.server.edit_item(items[name].id, name=f"{name} " + "x" * 1000)
+            return made
+
+        run.plan = plan_and_edit  # type: ignore[method-assign]
+        summary = run.run()
+        assert (summary["deleted"], summary["kept"], len(summary["kept_items"])) == (0, 25, 20)
+        assert all(len(kept["reason"]) <= 300 for kept in summary["kept_items"])
 
 
 class TestWhatIsNotDeleted:
@@ -175,13 +343,13 @@ def mixture(lab: Lab) -> None:
     lab.someone.update_data_item(ORGANIZATION, items["s06"].id, metadata={**items["s06"].metadata, "study": "nap"})
     lab.by_hand("s02", contents(lab.server, items["s02"].id), items["s02"].metadata)
     lab.by_hand("mine", {"x.csv": b"1"})
-    half = {**items["s07"].metadata, STATE_MARK: "pending", SYNC_MARK: "nightly"}
+    half = changed_state(items["s07"].metadata, state="pending")
     lab.someone.update_data_item(ORGANIZATION, items["s07"].id, metadata=half)
 
 
 class TestDryRun:
     EQUAL = (
-        *("listed", "created", "updated", "unchanged", "repaired", "deduplicated", "deleted", "failed"),
+        *("listed", "created", "updated", "unchanged", "repaired", "deduplicated", "deleted", "kept", "failed"),
         *("files_sent", "bytes_sent", "failures", "sync_id", "comparison", "url"),
     )
 
@@ -207,8 +375,8 @@ class TestDryRun:
         plan = would["plan"]
         by_name = {operation: {name for each, name in sent if each == operation} for operation, _ in sent}
         assert by_name[CREATE] == set(plan["create"])
-        doubles = {"s02"}
-        assert by_name[DELETE] - doubles == set(plan["delete"])
+        duplicates = {"s02"}
+        assert by_name[DELETE] - duplicates == set(plan["delete"])
         renewed = {"s02"} if comparison == "digest" else set()
         touched = {name for operation, name in sent if operation not in (CREATE, DELETE)}
         assert touched - renewed == {*plan["update"], *plan["repair"]}

@@ -13,13 +13,13 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseFileError,
 )
 from airflow_provider_ei.studio.answers import DataItem
-from airflow_provider_ei.sync.dataset.plan import DatasetPlan, PlannedItem, check_deletes, plan_dataset
+from airflow_provider_ei.sync.dataset.plan import DatasetPlan, PlannedItem, check_deletes, objection, plan_dataset
 from airflow_provider_ei.sync.dataset.rules import Shard, SyncRules
 from airflow_provider_ei.sync.dataset.source import SourceItem
+from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.item import hash_files
-from airflow_provider_ei.sync.metadata import STATE_MARK, SYNC_MARK, complete_metadata, pending_metadata
 
-from .support import RUN, LookedAt, listed_item, wanted_item
+from .support import LookedAt, changed_state, complete, listed_item, pending
 
 RULES = SyncRules("nightly")
 DELETE = replace(RULES, delete=True)
@@ -51,25 +51,37 @@ def there(
     version: str | None = "1",
 ) -> DataItem:
     """The item as a sync has left it."""
-    wanted = wanted_item(files, texts, read=True)
     fingerprint = source(name, files, texts, version).fingerprint() if version else None
-    metadata = complete_metadata(
-        {}, texts, state=wanted.digest, files=wanted.files_digest, sync=sync, fingerprint=fingerprint
-    )
+    metadata = complete(files, texts, name=name, sync=sync, fingerprint=fingerprint)
     return listed_item(files, metadata, data_id=data_id).model_copy(update={"name": name})
+
+
+def with_files(files: Mapping[str, bytes]) -> DataItem:
+    """The same after a person has added or removed files."""
+    return listed_item(files, there().metadata).model_copy(update={"name": "a"})
 
 
 def foreign(name: str = "a", data_id: int = 1) -> DataItem:
     return listed_item(A, {"by": "hand"}, data_id=data_id).model_copy(update={"name": name})
 
 
-def unfinished(sync: str = "nightly") -> DataItem:
-    metadata = pending_metadata({}, TEXTS, run=RUN, sync=sync)
-    return listed_item({"x.csv": b"1"}, metadata).model_copy(update={"name": "a"})
+def unfinished(sync: str | None = "nightly", data_id: int = 1) -> DataItem:
+    metadata = pending(TEXTS, name="a", sync=sync)
+    return listed_item({"x.csv": b"1"}, metadata, data_id=data_id).model_copy(update={"name": "a"})
 
 
 def changed(item: DataItem, **metadata: str) -> DataItem:
     return item.model_copy(update={"metadata": {**item.metadata, **metadata}})
+
+
+def restated(item: DataItem, **facts: object) -> DataItem:
+    """The item with other facts in the state that we keep there."""
+    return item.model_copy(update={"metadata": changed_state(item.metadata, **facts)})
+
+
+def placed(item: DataItem, **place: str) -> DataItem:
+    """The item after a person has renamed or moved it."""
+    return item.model_copy(update=place)
 
 
 def plan(
@@ -79,7 +91,7 @@ def plan(
     empty: Sequence[str] = (),
     dataset: str = "d",
 ) -> DatasetPlan:
-    return plan_dataset(items, empty, listed, dataset, rules)
+    return plan_dataset(Tree(list(items), list(empty)), listed, dataset, rules)
 
 
 def only(item: SourceItem, listed: Sequence[DataItem], rules: SyncRules = RULES) -> PlannedItem:
@@ -134,22 +146,23 @@ class TestRead:
             pytest.param([there()], "unchanged", id="as it was"),
             pytest.param([there(version="2")], "renew", id="only touched"),
             pytest.param([there(version=None)], "renew", id="no fingerprint yet"),
-            pytest.param([there(sync=None)], "renew", id="of the operator for one item"),
+            pytest.param([there(sync=None)], "renew", id="of a single upload, and equal"),
+            pytest.param([placed(there(), name="b")], "create", id="renamed in Studio"),
+            pytest.param([placed(there(), dataset="archive")], "create", id="moved to another dataset"),
+            pytest.param([there("b")], "create", id="of another name"),
             pytest.param([there(texts={"subject": "s16"})], "metadata", id="other metadata"),
             pytest.param([changed(there(), subject="s18")], "metadata", id="metadata changed in Studio"),
             pytest.param([there(files={"x.csv": b"2", "y.csv": b"22"}, version="2")], "update", id="other bytes"),
             pytest.param([there(files={"x.csv": b"1"}, version="2")], "update", id="one file more"),
             pytest.param([there(files=A | {"z.csv": b""}, version="2")], "update", id="one file less"),
-            pytest.param([there(files=A | {"z.csv": b""}, sync=None)], "update", id="of the operator, and other files"),
             pytest.param([unfinished()], "repair", id="unfinished"),
-            pytest.param([listed_item({"x.csv": b"1"}, there().metadata)], "repair", id="a file is gone in Studio"),
-            pytest.param([listed_item(A | {"z": b""}, there().metadata)], "repair", id="a file has come in Studio"),
-            pytest.param([changed(there(), **{STATE_MARK: "pending"})], "repair", id="marked as unfinished"),
+            pytest.param([with_files({"x.csv": b"1"})], "repair", id="a file is gone in Studio"),
+            pytest.param([with_files(A | {"z": b""})], "repair", id="a file has come in Studio"),
+            pytest.param([restated(there(), state="pending")], "repair", id="said to be unfinished"),
         ],
     )
     def test_what_is_done(self, listed: list[DataItem], action: str) -> None:
-        named = [item.model_copy(update={"name": "a"}) for item in listed]
-        planned = only(read(source()), named)
+        planned = only(read(source()), listed)
         assert planned.action == action
         assert planned.changes == (action != "unchanged")
         assert planned.problem is None
@@ -174,30 +187,45 @@ class TestConflicts:
                 [there(sync="hourly")], "belongs to the sync 'hourly', and this is 'nightly'", id="another sync"
             ),
             pytest.param([unfinished("hourly")], "belongs to the sync 'hourly'", id="another sync's, unfinished"),
+            pytest.param(
+                [there(files=A | {"z.csv": b""}, sync=None)],
+                "(id 1) in Studio if this sync is to have it: a single upload has put other content",
+                id="a single upload's, other files",
+            ),
+            pytest.param(
+                [there(texts={}, sync=None)], "a single upload has put", id="a single upload's, other metadata"
+            ),
+            pytest.param([unfinished(None)], "a single upload has put", id="a single upload's, unfinished"),
+            pytest.param(
+                [placed(there("b"), name="a")],
+                "was not uploaded by this package (id 1)",
+                id="with metadata of another item",
+            ),
+            pytest.param([restated(there(), version=2)], "was not uploaded by this package", id="of a later version"),
         ],
     )
     @pytest.mark.parametrize("rules", [RULES, DELETE], ids=["never", "extra"])
     def test_fail(self, rules: SyncRules, listed: list[DataItem], words: str) -> None:
         whole = plan([read(source())], listed, rules)
         (planned,) = whole.items
-        assert (planned.action, planned.changes, planned.doubles) == ("fail", False, 0)
+        assert (planned.action, planned.changes, planned.duplicates) == ("fail", False, 0)
         assert isinstance(planned.problem, EdgeImpulseConflictError)
         assert words in str(planned.problem)
         assert (list(whole.deletes), whole.foreign) == ([], len(listed))
 
     @pytest.mark.parametrize("ours_first", [True, False])
     @pytest.mark.parametrize("other", [A, {"x.csv": b"other"}], ids=["same bytes", "other bytes"])
-    def test_an_item_of_another_sync_is_no_double(self, ours_first: bool, other: Mapping[str, bytes]) -> None:
+    def test_an_item_of_another_sync_is_no_duplicate(self, ours_first: bool, other: Mapping[str, bytes]) -> None:
         """Two syncs have created it at once: neither deletes what is the other's."""
         ids = (1, 2) if ours_first else (2, 1)
         listed = [there(data_id=ids[0]), there(files=other, data_id=ids[1], sync="hourly")]
         planned = only(read(source()), listed)
-        assert (planned.action, planned.doubles) == ("fail", 0)
+        assert (planned.action, planned.duplicates) == ("fail", 0)
         assert f"(id {ids[1]}) belongs to the sync 'hourly'" in str(planned.problem)
 
     def test_beside_someone_elses_ours_goes_on(self) -> None:
         planned = only(read(source()), [foreign(), there(data_id=2), foreign(data_id=3)])
-        assert (planned.action, planned.doubles) == ("unchanged", 0)
+        assert (planned.action, planned.duplicates) == ("unchanged", 0)
 
     def test_items_of_other_datasets_are_none_of_ours(self) -> None:
         elsewhere = there().model_copy(update={"dataset": "D"})
@@ -206,14 +234,18 @@ class TestConflicts:
         assert list(plan([read(source("b"))], [elsewhere], DELETE).deletes) == []
 
 
-class TestDoubles:
+class TestDuplicates:
     @pytest.mark.parametrize(
         ("listed", "action"),
         [
             pytest.param([there(), there(data_id=2), there(data_id=3)], "unchanged", id="all the same"),
-            pytest.param([there(), unfinished().model_copy(update={"id": 2})], "unchanged", id="one is unfinished"),
+            pytest.param([there(), unfinished(data_id=2)], "unchanged", id="the other is unfinished"),
+            pytest.param([unfinished(), there(data_id=2)], "repair", id="the oldest is unfinished"),
             pytest.param([there(version="2"), there(version="3", data_id=2)], "renew", id="touched"),
-            pytest.param([unfinished(), unfinished().model_copy(update={"id": 2})], "repair", id="all unfinished"),
+            pytest.param([unfinished(), unfinished(data_id=2)], "repair", id="all unfinished"),
+            pytest.param(
+                [there(files={"x.csv": b""}, version="2"), there(data_id=2)], "update", id="the oldest is not right"
+            ),
             pytest.param(
                 [there(files={"x.csv": b""}, version="2"), there(files={}, version="2", data_id=2)],
                 "update",
@@ -221,12 +253,21 @@ class TestDoubles:
             ),
         ],
     )
-    def test_all_but_one_go(self, listed: list[DataItem], action: str) -> None:
-        planned = only(read(source()), listed)
-        assert planned.doubles == len(listed) - 1
-        assert planned.changes
-        assert planned.action == action
-        assert planned.problem is None
+    def test_the_oldest_is_kept_and_the_others_may_go(self, listed: list[DataItem], action: str) -> None:
+        for order in (listed, listed[::-1]):
+            planned = only(read(source()), order)
+            assert planned.duplicates == len(listed) - 1
+            assert planned.changes
+            assert planned.action == action
+            assert planned.problem is None
+
+    @pytest.mark.parametrize("rules", [RULES, DELETE], ids=["never", "extra"])
+    def test_more_than_repeated_requests_can_leave_are_an_error(self, rules: SyncRules) -> None:
+        assert only(read(source()), [there(data_id=n) for n in range(1, 5)], rules).duplicates == 3
+        for count in (5, 20):
+            planned = only(read(source()), [there(data_id=n) for n in range(1, count + 1)], rules)
+            assert (planned.action, planned.changes, planned.duplicates) == ("fail", False, 0)
+            assert ", ".join(map(str, range(1, count + 1))) in str(planned.problem)
 
 
 class TestDeletes:
@@ -244,11 +285,24 @@ class TestDeletes:
             there("b", sync="hourly"),
             there("c", sync=None),
             foreign("e"),
-            changed(foreign("f"), **{SYNC_MARK: "nightly"}),
+            changed(foreign("f"), airflow_ei='{"sync": "nightly"}'),
+            restated(there("g"), version=2),
         ]
         whole = plan([source()], [there(), *others], DELETE)
         assert list(whole.deletes) == []
-        assert whole.foreign == 4
+        assert whole.foreign == len(others)
+
+    @pytest.mark.parametrize("place", [{"name": "b good"}, {"name": "B"}, {"name": "b "}, {"dataset": "D"}], ids=str)
+    def test_not_what_was_renamed_or_moved_or_has_copied_metadata(self, place: dict[str, str]) -> None:
+        """Not even to another spelling: whoever has done that may want to keep it."""
+        whole = plan([source()], [there(), placed(there("b", data_id=2), **place)], DELETE)
+        assert list(whole.deletes) == []
+        assert whole.foreign == 1
+
+    def test_what_the_service_spells_in_its_own_way_goes_by_the_name_that_was_asked_for(self) -> None:
+        item = placed(restated(there("e\u0301", data_id=2), stored_name="é"), name="é")
+        assert list(plan([source(), source("e\u0301")], [there(), item], DELETE).deletes) == []
+        assert list(plan([source()], [there(), item], DELETE).deletes) == [item]
 
     def test_an_unfinished_one_too(self) -> None:
         assert [item.id for item in plan([source("b")], [unfinished()], DELETE).deletes] == [1]
@@ -265,7 +319,7 @@ class TestDeletes:
     def test_not_what_is_in_another_shard(self, number: int) -> None:
         names = [f"item {n}" for n in range(20)]
         rules = replace(DELETE, shard=Shard(number, 4))
-        whole = plan([source(name) for name in names], [there(name, data_id=n) for n, name in enumerate(names)], rules)
+        whole = plan([source(name) for name in names], [there(name, data_id=n) for n, name in enumerate(names, 1)], rules)
         assert list(whole.deletes) == []
         assert 0 < len(whole.items) < 20
 
@@ -276,7 +330,7 @@ class TestLimits:
     def check(self, kept: int, deletes: int, rules: SyncRules = DELETE, *, fresh: int = 0) -> None:
         """So many items of the source are there, so many are no longer in it, and so many are new."""
         items = [source(f"kept {n}") for n in range(kept)] + [source(f"new {n}") for n in range(fresh)]
-        listed = [there(f"kept {n}", data_id=n) for n in range(kept)]
+        listed = [there(f"kept {n}", data_id=n + 1) for n in range(kept)]
         listed += [there(f"gone {n}", data_id=1000 + n) for n in range(deletes)]
         whole = plan(items, listed, rules)
         assert len(whole.deletes) == deletes
@@ -348,3 +402,35 @@ def test_what_is_said_of_a_plan() -> None:
     assert str(whole) == "1 create, 1 delete, 1 fail, 1 unchanged"
     assert whole.names("create") == ["new"]
     assert str(plan([], [])) == "nothing to do"
+
+
+class TestObjections:
+    """What is seen right before a delete, compared with what the plan saw."""
+
+    def test_what_is_as_it_was_may_be_deleted(self) -> None:
+        for item in (there(), unfinished(), restated(placed(there("e\u0301"), name="é"), stored_name="é")):
+            assert objection(item, item.model_copy(deep=True), "d", DELETE) is None
+
+    @pytest.mark.parametrize(
+        ("now", "words"),
+        [
+            pytest.param(
+                placed(there(), name="a good"), "it was renamed or moved since, and is 'a good'", id="renamed"
+            ),
+            pytest.param(placed(there(), dataset="D"), "in dataset 'D' now", id="moved"),
+            pytest.param(foreign(), "no longer belongs to this sync", id="its state is gone"),
+            pytest.param(restated(there(), version=2), "no longer belongs to this sync", id="a later version"),
+            pytest.param(there(sync="hourly"), "no longer belongs to this sync", id="taken by another sync"),
+            pytest.param(there(sync=None), "no longer belongs to this sync", id="taken by a single upload"),
+            pytest.param(placed(there("b"), name="a"), "no longer belongs to this sync", id="metadata of another item"),
+            pytest.param(changed(there(), label="good"), "it was changed since", id="a key was added"),
+            pytest.param(changed(there(), subject="s18"), "it was changed since", id="a value was changed"),
+            pytest.param(restated(there(), state="pending"), "it was changed since", id="it is being uploaded"),
+            pytest.param(restated(there(), run="another"), "it was changed since", id="another run was there"),
+            pytest.param(with_files({"x.csv": b"1"}), "it was changed since", id="a file is gone"),
+            pytest.param(with_files(A | {"z": b""}), "it was changed since", id="a file has come"),
+            pytest.param(with_files(A | {"x.csv": b"123"}), "it was changed since", id="a file has another size"),
+        ],
+    )
+    def test_what_has_changed_is_kept(self, now: DataItem, words: str) -> None:
+        assert words in (objection(there(), now, "d", DELETE) or "")

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from airflow_provider_ei.emulator import Fault
-from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError
+from airflow_provider_ei.emulator import Fault, RequestRecord, StoredItem
+from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError, EdgeImpulseSyncError
 from airflow_provider_ei.sync import plan as plan_module
-from airflow_provider_ei.sync.metadata import OWNER_MARK, STATE_MARK, SYNC_MARK, Marks
+from airflow_provider_ei.sync.apply import ItemUpload
+from airflow_provider_ei.sync.dataset.run import MAX_DUPLICATES_PER_RUN
+from airflow_provider_ei.sync.dataset.summary import SyncSummary
+from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.metadata import STATE_KEY
 
-from .lab import CREATE, DELETE, LIST, METADATA, UPDATE, Lab
-from .support import ORGANIZATION, contents, made_up, users_metadata
+from .lab import ADD, CREATE, DELETE, LIST, METADATA, UPDATE, Lab
+from .support import ORGANIZATION, changed_state, complete, contents, made_up, state_of, users_metadata
+
+GET = "getOrganizationDataItem"
 
 NAMES = [f"s{number:02}" for number in range(6)]
 FILES = {f"{name}/{file}": f"{name} {file}" for name in NAMES for file in ("motion.csv", "photos/1.jpg")}
+S03 = {file: f"s03 {file}" for file in ("motion.csv", "photos/1.jpg")}
 
 
 @pytest.fixture
@@ -34,6 +42,12 @@ def set_metadata(lab: Lab, **changes: str | None) -> None:
     item = lab.items()["s03"]
     metadata = {key: value for key, value in {**item.metadata, **changes}.items() if value is not None}
     lab.someone.update_data_item(ORGANIZATION, item.id, metadata=metadata)
+
+
+def set_state(lab: Lab, **facts: Any) -> None:
+    """Change facts in the state that we keep in s03."""
+    item = lab.items()["s03"]
+    lab.server.edit_item(item.id, metadata=changed_state(item.metadata, **facts))
 
 
 class TestChangedInStudio:
@@ -65,12 +79,33 @@ class TestChangedInStudio:
             pytest.param({"study": "nap"}, id="a value"),
             pytest.param({"study": None}, id="a key is gone"),
             pytest.param({"study": ""}, id="a blank value"),
-            pytest.param({STATE_MARK: None}, id="no state"),
-            pytest.param({STATE_MARK: "0" * 64}, id="another state"),
+            pytest.param({"study": "nap", "by": "hand"}, id="a value, and a key of theirs"),
         ],
     )
     def test_metadata_are_repaired(self, synced: Lab, changed: dict[str, str | None]) -> None:
         set_metadata(synced, **changed)
+        summary = synced.sync()
+        assert (summary["unchanged"], summary["updated"]) == (5, 1)
+        assert UPDATE in synced.operations()
+        assert {path.partition("/")[0] for path in synced.opened} <= {"s03"}
+        theirs = {"by": "hand"} if "by" in changed else {}
+        (item,) = (item for item in synced.server.items("d") if item.name == "s03")
+        assert users_metadata(item.metadata) == {**METADATA, **theirs}
+        synced.assert_at_rest()
+
+    @pytest.mark.parametrize(
+        "facts",
+        [
+            {"digest": "0" * 64},
+            {"fingerprint": None},
+            {"fingerprint": "x"},
+            {"state": "pending"},
+            {"stored_files": "0" * 16},
+        ],
+        ids=str,
+    )
+    def test_a_state_that_was_edited_is_repaired(self, synced: Lab, facts: dict[str, Any]) -> None:
+        set_state(synced, **facts)
         summary = synced.sync()
         assert summary["unchanged"] >= 5
         assert UPDATE in synced.operations()
@@ -97,10 +132,26 @@ class TestChangedInStudio:
         synced.assert_in_step()
 
     def test_an_item_that_is_taken_from_us_is_left_alone(self, synced: Lab) -> None:
-        set_metadata(synced, **{OWNER_MARK: None})
+        for text in (None, "", "no json", '{"version": 2}'):
+            set_metadata(synced, **{STATE_KEY: text})
+            before = synced.items()["s03"]
+            assert "was not uploaded by this package" in str(synced.fails(delete="extra"))
+            assert synced.items()["s03"] == before
+
+    @pytest.mark.parametrize("facts", [{"name": "s04"}, {"dataset": "archive"}, {"version": 2}], ids=str)
+    def test_an_item_with_a_state_of_another_one_is_left_alone(self, synced: Lab, facts: dict[str, Any]) -> None:
+        set_state(synced, **facts)
         before = synced.items()["s03"]
         assert "was not uploaded by this package" in str(synced.fails(delete="extra"))
         assert synced.items()["s03"] == before
+
+    def test_an_item_that_a_person_has_renamed_is_left_alone_and_made_anew(self, synced: Lab) -> None:
+        renamed = synced.items()["s03"]
+        synced.server.edit_item(renamed.id, name="s03 good")
+        for changed in (["s03"], []):
+            assert synced.sync(delete="extra")["changed"] == changed
+            assert synced.items()["s03 good"].metadata == renamed.metadata
+            synced.assert_in_step(besides={"s03 good"})
 
     def test_an_item_that_is_deleted_while_it_is_changed(self, synced: Lab) -> None:
         gone = synced.items()["s03"].id
@@ -137,10 +188,10 @@ class TestKilled:
     @pytest.mark.parametrize("workers", [1, 4])
     def test_at_first(self, large: Lab, workers: int) -> None:
         self.kill(large, "s03/photos/1.jpg", workers=workers)
-        states = {name: Marks.of(item.metadata) for name, item in large.items().items()}
-        assert not states["s03"].complete
-        assert all(marks.sync == "nightly" for marks in states.values())
-        done = [name for name, marks in states.items() if marks.complete]
+        states = {name: state_of(item) for name, item in large.items().items()}
+        done = [name for name, state in states.items() if state is not None and state.complete]
+        assert "s03" not in done
+        assert {state and state.sync for state in states.values()} == {"nightly"}
         if workers == 1:
             assert done == NAMES[:3]
         summary = large.sync()
@@ -155,7 +206,9 @@ class TestKilled:
         large.sync()
         large.write({"s03/photos/1.jpg": "other", "s03/motion.csv": "another", "s04/motion.csv": "longer than before"})
         self.kill(large, "s03/photos/1.jpg", workers=1)
-        assert not Marks.of(large.items()["s03"].metadata).complete
+        state = state_of(large.items()["s03"])
+        assert state is not None
+        assert not state.complete
         summary = large.sync()
         assert (summary["repaired"], summary["updated"], summary["unchanged"]) == (1, 1, 4)
         large.assert_in_step()
@@ -189,7 +242,7 @@ class TestSomeoneElses:
                     "name": "s02",
                     "reason": "Data item 's02' is in dataset 'd' already and was not uploaded by this package "
                     f"(id {before.id}). A sync does not touch it. Delete or rename it in Studio, or take it over once "
-                    "with EdgeImpulseAddDataOperator.",
+                    "with EdgeImpulseAddDataOperator, with the same files and metadata.",
                 }
             ]
             assert lab.items()["s02"] == before
@@ -198,19 +251,51 @@ class TestSomeoneElses:
     def test_items_of_other_names_are_left_alone(self, lab: Lab) -> None:
         lab.write(FILES)
         lab.by_hand("mine", {"x.csv": b"1"})
-        lab.by_hand("other sync", {"x.csv": b"1"}, {OWNER_MARK: "airflow-provider-ei", SYNC_MARK: "hourly"})
+        lab.by_hand("other sync", {"x.csv": b"1"}, complete({"x.csv": b"1"}, name="other sync", sync="hourly"))
         before = lab.server.items("d")
         lab.sync(delete="extra", max_delete="100%")
         lab.assert_in_step(besides={"mine", "other sync"})
         assert lab.server.items("d")[:2] == before
 
-    def test_what_the_operator_for_one_item_has_made_is_taken_over(self, synced: Lab) -> None:
-        metadata = {key: value for key, value in synced.items()["s03"].metadata.items() if key != SYNC_MARK}
-        synced.someone.update_data_item(ORGANIZATION, synced.items()["s03"].id, metadata=metadata)
+    def test_what_a_single_upload_has_made_is_taken_over_when_it_is_equal(self, synced: Lab) -> None:
+        self.upload(synced, {name: data.encode() for name, data in S03.items()}, METADATA)
+        state = state_of(synced.items()["s03"])
+        assert state is not None
+        assert state.sync is None  # which takes it out of the sync, although nothing else has changed
         summary = synced.sync()
         assert (summary["unchanged"], synced.operations()) == (6, [UPDATE])
         synced.assert_in_step()
         synced.assert_at_rest()
+
+    @pytest.mark.parametrize(
+        ("files", "metadata"),
+        [
+            ({"motion.csv": b"theirs"}, METADATA),
+            ({"motion.csv": b"S03 MOTION.CSV", "photos/1.jpg": b"s03 photos/1.jpg"}, METADATA),
+            ({name: data.encode() for name, data in S03.items()}, {"study": "nap"}),
+        ],
+        ids=["files", "bytes of the same sizes", "metadata"],
+    )
+    @pytest.mark.parametrize("first", ["sync", "single upload"])
+    def test_what_a_single_upload_has_made_otherwise_is_left_alone(
+        self, lab: Lab, files: dict[str, bytes], metadata: dict[str, str], first: str
+    ) -> None:
+        lab.write(FILES)
+        if first == "sync":
+            lab.sync()
+        self.upload(lab, files, metadata)
+        before = lab.items()["s03"]
+        for delete in ("never", "extra"):
+            error = lab.fails(delete=delete, max_delete="100%")
+            assert error.permanent
+            ((name, reason),) = [(failure["name"], failure["reason"]) for failure in error.summary["failures"]]
+            assert name == "s03"
+            assert f"(id {before.id}) in Studio if this sync is to have it" in reason
+            assert lab.items()["s03"] == before
+        assert contents(lab.server, before.id) == files
+
+    def upload(self, lab: Lab, files: dict[str, bytes], metadata: dict[str, str]) -> None:
+        ItemUpload(lab.someone, ORGANIZATION, WantedItem("s03", "d", made_up(files), metadata)).run()
 
     def test_two_syncs_of_the_same_names(self, synced: Lab) -> None:
         before = synced.server.items("d")
@@ -235,35 +320,69 @@ class TestSomeoneElses:
         """Neither deletes what is the other's."""
         item = synced.items()["s03"]
         files = {name: data[::-1] for name, data in contents(synced.server, item.id).items()}
-        synced.by_hand("s03", files, {**item.metadata, SYNC_MARK: "hourly", STATE_MARK: "f" * 64})
+        synced.by_hand("s03", files, changed_state(item.metadata, sync="hourly", digest="f" * 64))
         before = synced.server.state()
         for sync_id in ("nightly", "hourly"):
             assert "belongs to the sync" in str(synced.fails(sync_id=sync_id))
             assert synced.server.state() == before
 
 
-class TestDoubles:
-    """Two items of one name, both of this sync, as two runs at once or a late answer can leave them."""
+class TestDuplicates:
+    """Several items of one name, all of this sync, as two runs at once or a late answer can leave them."""
 
-    @pytest.mark.parametrize("state", ["complete", "pending", "other bytes"])
-    @pytest.mark.parametrize("times", [1, 2])
-    def test_one_is_left_the_right_one(self, synced: Lab, state: str, times: int) -> None:
+    @pytest.mark.parametrize("state", ["complete", "pending"])
+    @pytest.mark.parametrize("times", [1, 2, 3])
+    def test_copies_are_removed_and_the_oldest_is_kept(self, synced: Lab, state: str, times: int) -> None:
         item = synced.items()["s03"]
         files, metadata = contents(synced.server, item.id), dict(item.metadata)
         if state == "pending":
-            files, metadata[STATE_MARK] = {"motion.csv": b""}, "pending"
-        elif state == "other bytes":
-            files = {name: data[::-1] for name, data in files.items()}
-            metadata = {**metadata, STATE_MARK: "f" * 64, "airflow_ei_files": "e" * 64}
+            files, metadata = {"motion.csv": files["motion.csv"]}, changed_state(metadata, state="pending")
         for _ in range(times):
             synced.by_hand("s03", files, metadata)
         summary = synced.sync()
         assert (summary["deduplicated"], summary["failed"], summary["listed"]) == (times, 0, 6 + times)
         assert synced.operations().count(DELETE) == times
+        assert synced.items()["s03"].id == item.id
         synced.assert_in_step()
         synced.assert_at_rest()
 
-    def test_of_what_the_source_no_longer_has_all_go(self, synced: Lab) -> None:
+    @pytest.mark.parametrize("delete", ["never", "extra"])
+    @pytest.mark.parametrize("what", ["other bytes", "other files", "a person's metadata", "too many"])
+    def test_what_may_be_somebodys_is_never_removed_and_the_ids_are_told(
+        self, synced: Lab, what: str, delete: str
+    ) -> None:
+        item = synced.items()["s03"]
+        files, metadata = contents(synced.server, item.id), dict(item.metadata)
+        if what == "other bytes":
+            files = {name: data[::-1] for name, data in files.items()}
+        elif what == "other files":
+            files, metadata = {"motion.csv": b""}, changed_state(metadata, state="pending")
+        elif what == "a person's metadata":
+            metadata |= {"label": "good"}
+        ids = [synced.by_hand("s03", files, metadata) for _ in range(19 if what == "too many" else 1)]
+        before = synced.server.state()
+        error = synced.fails(delete=delete)
+        assert error.permanent
+        (failure,) = error.summary["failures"]
+        assert "Delete or rename all but one of the data items" in failure["reason"]
+        assert all(str(data_id) in failure["reason"] for data_id in [item.id, *ids])
+        assert synced.operations() == []
+        assert synced.server.state() == before
+
+    @pytest.mark.parametrize("workers", [1, 4])
+    def test_one_run_removes_only_so_many(self, lab: Lab, workers: int) -> None:
+        """More of them did not come from answers that were lost."""
+        names = [f"{number:02}" for number in range(MAX_DUPLICATES_PER_RUN + 2)]
+        lab.write({f"{name}/x.csv": name for name in names})
+        lab.sync()
+        for name, item in lab.items().items():
+            lab.by_hand(name, {"x.csv": name.encode()}, item.metadata)
+        error = lab.fails(workers=workers)
+        assert (error.summary["deduplicated"], error.summary["failed"]) == (MAX_DUPLICATES_PER_RUN, 2)
+        assert lab.operations().count(DELETE) == MAX_DUPLICATES_PER_RUN
+        assert len(lab.server.items("d")) == len(names) + 2
+
+    def test_of_what_the_source_no_longer_has_all_are_deleted(self, synced: Lab) -> None:
         item = synced.items()["s03"]
         synced.by_hand("s03", contents(synced.server, item.id), item.metadata)
         synced.remove("s03/photos/1.jpg", "s03/motion.csv")
@@ -298,7 +417,7 @@ def test_two_runs_at_once(lab: Lab, duplicates: Any, update: Any, second: str) -
         thread.start()
     for thread in threads:
         thread.join()
-    # A listing can be incomplete while the other one deletes doubles, and a name be taken; that passes.
+    # A listing can be incomplete while the other one deletes duplicates, and a name be taken; that passes.
     assert duplicates == "reject" or not any(error.permanent for error in errors)
     if not errors:
         lab.assert_in_step()
@@ -326,20 +445,70 @@ def test_an_item_made_by_hand_while_the_sync_runs(lab: Lab) -> None:
     assert [users_metadata(item.metadata) for item in ours] == [METADATA]
 
 
-def test_metadata_that_someone_adds_while_the_sync_runs_are_kept(synced: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_ei.sync.dataset.run.FRESH_SECONDS", -1.0)  # it runs for long
-    for name in ("s02", "s03", "s04"):
-        synced.write({f"{name}/motion.csv": "other"})
-    labelled: list[str] = []
+class TestChangedWhileTheSyncRuns:
+    """Each item is looked at right before its first change, however new the listing is."""
 
-    def label(path: str) -> None:
-        if path.startswith("s02/") and not labelled:
-            labelled.append(path)
-            set_metadata(synced, label="good")
+    def while_it_runs(self, lab: Lab, edit: Callable[[StoredItem], object], moment: str) -> SyncSummary:
+        """Change s02 and s03; a person edits s03 while s02 is sent, or right before the look at s03."""
+        for name in ("s02", "s03"):
+            lab.write({f"{name}/motion.csv": "other"})
+        item = lab.items()["s03"]
 
-    synced.on_open = label
-    synced.sync(workers=1)
-    assert users_metadata(synced.items()["s03"].metadata) == {**METADATA, "label": "good"}
+        def look(request: RequestRecord) -> None:
+            if (moment == "s02" and request.operation == ADD) or request.path.endswith(f"/{item.id}"):
+                lab.server.before_request(None)
+                edit(item)
+
+        lab.server.before_request(look)
+        try:
+            return lab.sync(workers=1)
+        finally:
+            lab.server.before_request(None)
+
+    @pytest.mark.parametrize("moment", ["s02", "s03"])
+    def test_metadata_that_a_person_adds_are_kept(self, synced: Lab, moment: str) -> None:
+        def label(item: StoredItem) -> None:
+            synced.server.edit_item(item.id, metadata=item.metadata | {"label": "good"})
+
+        assert self.while_it_runs(synced, label, moment)["updated"] == 2
+        assert users_metadata(synced.items()["s03"].metadata) == {**METADATA, "label": "good"}
+        assert contents(synced.server, synced.items()["s03"].id)["motion.csv"] == b"other"
+
+    @pytest.mark.parametrize("moment", ["s02", "s03"])
+    @pytest.mark.parametrize("place", [{"name": "s03 good"}, {"dataset": "archive"}], ids=str)
+    def test_an_item_that_a_person_renames_or_moves_is_left_alone(
+        self, synced: Lab, place: dict[str, str], moment: str
+    ) -> None:
+        before = synced.items()["s03"]
+        files = contents(synced.server, before.id)
+        self.while_it_runs(synced, lambda item: synced.server.edit_item(item.id, **place), moment)
+        (theirs,) = [item for item in synced.server.items() if item.id == before.id]
+        assert (theirs.metadata, contents(synced.server, before.id)) == (before.metadata, files)
+        assert contents(synced.server, synced.items()["s03"].id)["motion.csv"] == b"other"
+        synced.assert_in_step(besides={theirs.name} if theirs.dataset == "d" else None)
+
+    @pytest.mark.parametrize("moment", ["s02", "s03"])
+    @pytest.mark.parametrize("text", ["", "hand", "hourly", "single upload"])
+    def test_an_item_that_somebody_takes_is_left_alone(self, synced: Lab, text: str, moment: str) -> None:
+        facts = {"hourly": {"sync": "hourly"}, "single upload": {"sync": None}}.get(text)
+        taken = {}
+
+        def take(item: StoredItem) -> None:
+            taken.update(changed_state(item.metadata, **facts) if facts else item.metadata | {STATE_KEY: text})
+            synced.server.edit_item(item.id, metadata=taken)
+
+        files = contents(synced.server, synced.items()["s03"].id)
+        with pytest.raises(EdgeImpulseSyncError) as caught:
+            self.while_it_runs(synced, take, moment)
+        assert (caught.value.summary["failed"], caught.value.summary["updated"]) == (1, 1)
+        after = synced.items()["s03"]
+        assert (after.metadata, contents(synced.server, after.id)) == (taken, files)
+
+    def test_a_changed_item_costs_one_look_more(self, synced: Lab) -> None:
+        synced.write({"s03/motion.csv": "other"})
+        synced.sync()
+        asked = [request.operation for request in synced.server.requests()]
+        assert asked == [LIST, GET, UPDATE, ADD, LIST, UPDATE, LIST]
 
 
 @pytest.mark.parametrize("operation", [CREATE, LIST])

@@ -47,10 +47,6 @@ class TestExclude:
     def test_for_one_who_goes_through_the_folders(self, exclude: list[str], gone: set[str]) -> None:
         assert set(PATHS) - walked(Filter(exclude=exclude)) == gone
 
-    def test_for_one_who_gets_a_list_of_all_paths(self, exclude: list[str], gone: set[str]) -> None:
-        takes = Filter(exclude=exclude)
-        assert {path for path in PATHS if not takes.reaches(path)} == gone
-
     def test_as_lines_of_a_text(self, exclude: list[str], gone: set[str]) -> None:
         assert set(PATHS) - walked(Filter(exclude="\n".join(exclude))) == gone
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,46 +13,48 @@ from airflow_provider_ei.exceptions import EdgeImpulseConflictError
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.item import WantedItem
-from airflow_provider_ei.sync.metadata import complete_metadata, pending_metadata
+from airflow_provider_ei.sync.item_state import ItemState, complete_metadata, pending_metadata
+from airflow_provider_ei.sync.metadata import STATE_KEY
 from airflow_provider_ei.sync.plan import (
     AddFiles,
+    BatchLimits,
     Create,
-    DeleteDouble,
+    DeleteDuplicates,
     Done,
     IfExists,
-    Limits,
-    LookAgain,
     MarkPending,
     Outcome,
-    Progress,
     ReadFiles,
+    RecheckListing,
     RemoveFile,
+    RunState,
     Step,
     WriteDigest,
     batches,
     plan_item,
 )
+from airflow_provider_ei.sync.stored_names import names_digest
 
-from .support import RUN, MadeUpFile, complete, listed_item, pending, wanted_item
+from .support import RUN, MadeUpFile, changed_state, complete, listed_item, pending, wanted_item
 
-ROOM = Limits(10_000, 1_000_000)
+ROOM = BatchLimits(10_000, 1_000_000)
 FILES = {"1.csv": b"one", "2.csv": b"second"}
 DIGEST = wanted_item(FILES, read=True).files_digest
 IF_EXISTS: list[Any] = ["update", "skip", "fail", "overwrite"]
 
 
-def this_run(outcome: Outcome = "unchanged", **facts: Any) -> Progress:
-    return Progress(outcome, run=RUN, **facts)
+def this_run(outcome: Outcome = "unchanged", **facts: Any) -> RunState:
+    return RunState(outcome, run=RUN, **facts)
 
 
 def plan(
     wanted: WantedItem,
     *listed: DataItem,
-    progress: Progress | None = None,
+    run: RunState | None = None,
     if_exists: IfExists = "update",
-    limits: Limits = ROOM,
+    limits: BatchLimits = ROOM,
 ) -> list[Step]:
-    return plan_item(wanted, listed, progress or this_run(), if_exists, limits)
+    return plan_item(wanted, listed, run or this_run(), if_exists, limits)
 
 
 def names(files: Sequence[Any]) -> list[str]:
@@ -81,17 +85,17 @@ class TestNothingIsThere:
         assert names(step.files) == ["1.csv", "2.csv"]
 
     def test_item_of_several_requests_is_created_pending_with_the_first(self) -> None:
-        (step,) = plan(wanted_item(FILES, read=True), limits=Limits(1, 1000))
+        (step,) = plan(wanted_item(FILES, read=True), limits=BatchLimits(1, 1000))
         assert isinstance(step, Create)
         assert not step.complete
         assert names(step.files) == ["1.csv"]
 
     def test_what_this_run_has_created_is_looked_for_again(self) -> None:
-        (step,) = plan(wanted_item(FILES), progress=this_run(data_id=1))
-        assert isinstance(step, LookAgain)
+        (step,) = plan(wanted_item(FILES), run=this_run(data_id=1))
+        assert isinstance(step, RecheckListing)
 
     def test_an_attempt_without_answer_that_has_not_arrived_is_repeated(self) -> None:
-        (step,) = plan(wanted_item(FILES, read=True), progress=this_run(unanswered=1))
+        (step,) = plan(wanted_item(FILES, read=True), run=this_run(unanswered=1))
         assert isinstance(step, Create)
 
 
@@ -110,7 +114,7 @@ class TestItemOfSomeoneElse:
         [
             pytest.param({"1.csv": 3}, "'2.csv' is not there", id="file missing"),
             pytest.param({"1.csv": 3, "2.csv": 7}, "'2.csv' has 7 bytes there, 6 here", id="another size"),
-            pytest.param({"1.csv": 3, "2.csv": 6, "3.csv": 1}, "'3.csv' is there and not given", id="one more"),
+            pytest.param({"1.csv": 3, "2.csv": 6, "3.csv": 1}, "'3.csv' is there and was not given", id="one more"),
             pytest.param({}, "'1.csv' is not there", id="empty"),
         ],
     )
@@ -153,10 +157,25 @@ class TestItemOfSomeoneElse:
         foreign = listed_item({"x": b"y"}, self.FOREIGN, data_id=1)
         assert plan(wanted_item(FILES, read=True), foreign, ours) == [Done(ours, "unchanged")]
 
-    def test_marks_of_another_package_are_not_ours(self) -> None:
-        item = listed_item({"3.csv": 1}, complete(FILES) | {"airflow_ei_owner": "someone"})
-        with pytest.raises(EdgeImpulseConflictError):
+    @pytest.mark.parametrize("text", ["", "hand", "[]", '{"version": 2}', '{"owner": "someone"}'])
+    def test_a_state_that_this_package_has_not_written_does_not_make_it_ours(self, text: str) -> None:
+        item = listed_item({"3.csv": 1}, complete(FILES) | {STATE_KEY: text})
+        with pytest.raises(EdgeImpulseConflictError, match="was not uploaded by this package"):
             plan(wanted_item(FILES), item)
+
+    @pytest.mark.parametrize("of", [{"name": "run 2"}, {"dataset": "archive"}], ids=str)
+    def test_a_copied_state_does_not_make_it_ours(self, of: dict[str, str]) -> None:
+        """Somebody has given their item the metadata of another one, or ours to their item."""
+        item = listed_item({"3.csv": 1}, complete(FILES, **of), data_id=42)
+        with pytest.raises(EdgeImpulseConflictError, match=r"was not uploaded by this package \(id 42\)"):
+            plan(wanted_item(FILES), item)
+
+    def test_one_that_is_spelled_in_another_way_is_adopted_only_when_asked_for(self) -> None:
+        """Its files correspond one to one, and whether the service or a person has named them is unknown."""
+        item = listed_item({"x.csv": b"1"}, self.FOREIGN)
+        with pytest.raises(EdgeImpulseConflictError, match=r"it has 'x\.csv'"):
+            plan(wanted_item({"a/x.csv": b"1"}), item)
+        assert plan(wanted_item({"a/x.csv": b"1"}), item, if_exists="overwrite")[0] == MarkPending(item)
 
 
 class TestCompleteItemOfOurs:
@@ -214,23 +233,99 @@ class TestCompleteItemOfOurs:
             plan(wanted_item(FILES), listed_item(FILES, complete(FILES), data_id=42), if_exists="fail")
 
     @pytest.mark.parametrize("if_exists", ["skip", "fail"])
-    @pytest.mark.parametrize("progress", [this_run("created", data_id=1), this_run("created", unanswered=1)], ids=str)
-    def test_skip_and_fail_do_not_stop_what_this_run_has_begun(self, if_exists: IfExists, progress: Progress) -> None:
+    @pytest.mark.parametrize("run", [this_run("created", data_id=1), this_run("created", unanswered=1)], ids=str)
+    def test_skip_and_fail_do_not_stop_what_this_run_has_begun(self, if_exists: IfExists, run: RunState) -> None:
         item = listed_item(FILES, complete(FILES))
-        steps = plan(wanted_item(FILES, read=True), item, if_exists=if_exists, progress=progress)
+        steps = plan(wanted_item(FILES, read=True), item, if_exists=if_exists, run=run)
         assert steps == [Done(item, "created")]
 
     def test_the_outcome_is_what_this_run_has_done(self) -> None:
         item = listed_item(FILES, complete(FILES))
         for outcome in ("created", "updated"):
-            progress = this_run(outcome=outcome, data_id=1)  # type: ignore[arg-type]
-            assert plan(wanted_item(FILES, read=True), item, progress=progress) == [Done(item, outcome)]  # type: ignore[arg-type]
+            run = this_run(outcome=outcome, data_id=1)  # type: ignore[arg-type]
+            assert plan(wanted_item(FILES, read=True), item, run=run) == [Done(item, outcome)]  # type: ignore[arg-type]
 
-    @pytest.mark.parametrize("name", ["é.csv", 'a"b.csv', 'é "x".csv'])
-    def test_names_as_the_server_may_list_them(self, name: str) -> None:
-        for form in (name, name.replace('"', "%22"), name.encode().decode("latin-1")):
-            item = listed_item({form: b"1"}, complete({name: b"1"}))
-            assert plan(wanted_item({name: b"1"}, read=True), item) == [Done(item, "unchanged")]
+    SPELLINGS = [
+        ("é.csv", "Ã©.csv"),
+        ("e\u0301.csv", "é.csv"),
+        ('a"b.csv', "a%22b.csv"),
+        ("a%22b.csv", 'a"b.csv'),
+        ("left/x.csv", "x.csv"),
+        ("a  b.csv ", "a b.csv"),
+        ('é/"x".csv', "%22x%22.csv"),
+    ]
+
+    @pytest.mark.parametrize(("name", "form"), SPELLINGS)
+    def test_names_as_the_service_has_stored_them_are_no_difference(self, name: str, form: str) -> None:
+        item = listed_item({form: b"1"}, complete({name: b"1"}, stored_files=names_digest([form])))
+        assert plan(wanted_item({name: b"1"}, read=True), item) == [Done(item, "unchanged")]
+
+    @pytest.mark.parametrize(("name", "form"), SPELLINGS)
+    def test_names_that_were_changed_since_are_a_difference(self, name: str, form: str) -> None:
+        """The state says that the files had the names as given, or others: a person has renamed them."""
+        for stored_files in (None, names_digest(["another form"])):
+            item = listed_item({form: b"1"}, complete({name: b"1"}, stored_files=stored_files))
+            assert plan(wanted_item({name: b"1"}, read=True), item)[0] == MarkPending(item)
+
+    def test_names_that_the_service_keeps_as_given_now_are_written_into_the_state(self) -> None:
+        item = listed_item({"a/x": b"1"}, complete({"a/x": b"1"}, stored_files=names_digest(["x"])))
+        wanted = wanted_item({"a/x": b"1"}, read=True)
+        assert plan(wanted, item) == [WriteDigest(item, wanted.files_digest, renews=True)]
+
+    def test_an_item_that_was_renamed_or_moved_is_nobodys(self) -> None:
+        """Its state is of another name: whoever has done that wants to keep it, and a new one is made."""
+        for elsewhere in ({"name": "run 1 good"}, {"dataset": "archive"}):
+            item = listed_item(FILES, complete(FILES)).model_copy(update=elsewhere)
+            (step,) = plan(wanted_item(FILES, read=True), item)
+            assert isinstance(step, Create)
+
+
+class TestSyncAndSingleUpload:
+    """To whom an item belongs, when both want it."""
+
+    def wanted_by_sync(
+        self, files: Mapping[str, bytes] = FILES, metadata: Mapping[str, str] | None = None
+    ) -> WantedItem:
+        return replace(wanted_item(files, metadata, read=True), sync_id="nightly")
+
+    def test_a_single_upload_takes_an_unchanged_item_out_of_its_sync(self) -> None:
+        item = listed_item(FILES, complete(FILES, sync="nightly"))
+        assert plan(wanted_item(FILES, read=True), item) == [WriteDigest(item, DIGEST, renews=True)]
+
+    def test_a_single_upload_replaces_what_a_sync_has_made(self) -> None:
+        item = listed_item({"x": 1}, complete({"x": b"y"}, sync="nightly"))
+        assert plan(wanted_item(FILES, read=True), item)[0] == MarkPending(item)
+
+    def test_a_sync_takes_over_an_equal_item_of_a_single_upload(self) -> None:
+        item = listed_item(FILES, complete(FILES, {"a": "1"}))
+        assert plan(self.wanted_by_sync(metadata={"a": "1"}), item) == [WriteDigest(item, DIGEST, renews=True)]
+
+    @pytest.mark.parametrize(
+        "item",
+        [
+            pytest.param(listed_item({"x": 1}, complete({"x": b"y"}), data_id=42), id="other files"),
+            pytest.param(
+                listed_item(FILES, complete(FILES | {"2.csv": b"SECOND"}), data_id=42),
+                id="other bytes of the same sizes",
+            ),
+            pytest.param(listed_item(FILES, complete(FILES, {"a": "1"}), data_id=42), id="other metadata"),
+            pytest.param(listed_item(FILES, pending(), data_id=42), id="unfinished"),
+            pytest.param(listed_item({"1.csv": 3}, complete(FILES), data_id=42), id="a file is gone"),
+        ],
+    )
+    def test_a_sync_leaves_another_item_of_a_single_upload_alone(self, item: DataItem) -> None:
+        with pytest.raises(EdgeImpulseConflictError, match=r"\(id 42\) in Studio if this sync is to have it") as caught:
+            plan(self.wanted_by_sync(), item)
+        assert caught.value.permanent
+
+    @pytest.mark.parametrize("if_exists", IF_EXISTS)
+    def test_a_sync_never_touches_an_item_of_another_sync(self, if_exists: IfExists) -> None:
+        item = listed_item(FILES, complete(FILES, sync="hourly"))
+        if if_exists == "skip":
+            assert plan(self.wanted_by_sync(), item, if_exists=if_exists) == [Done(item, "skipped")]
+            return
+        with pytest.raises(EdgeImpulseConflictError):
+            plan(self.wanted_by_sync(), item, if_exists=if_exists)
 
 
 class TestPendingItemOfOurs:
@@ -245,39 +340,39 @@ class TestPendingItemOfOurs:
 
     def test_only_what_this_run_has_not_sent_yet(self) -> None:
         item = listed_item({"1.csv": 3}, pending())
-        (step,) = plan(wanted_item(FILES), item, progress=this_run("created", data_id=1, sent={"1.csv"}))
+        (step,) = plan(wanted_item(FILES), item, run=this_run("created", data_id=1, sent={"1.csv"}))
         assert isinstance(step, AddFiles)
         assert names(step.files) == ["2.csv"]
 
     @pytest.mark.parametrize(
-        "marks",
-        [pending() | {"airflow_ei_run": "another run"}, complete({"1.csv": b"two"}, {"of": "another run"})],
+        "metadata",
+        [changed_state(pending(), run="another run"), complete({"1.csv": b"two"}, {"of": "another run"})],
         ids=["pending", "complete"],
     )
-    def test_all_files_are_sent_again_once_another_run_was_there(self, marks: Mapping[str, str]) -> None:
-        item = listed_item({"1.csv": 3, "2.csv": 6}, marks)
-        mark, step = plan(wanted_item(FILES, read=True), item, progress=self.sent())
+    def test_all_files_are_sent_again_once_another_run_was_there(self, metadata: Mapping[str, str]) -> None:
+        item = listed_item({"1.csv": 3, "2.csv": 6}, metadata)
+        mark, step = plan(wanted_item(FILES, read=True), item, run=self.sent())
         assert mark == MarkPending(item)
         assert isinstance(step, AddFiles)
         assert names(step.files) == ["1.csv", "2.csv"]
 
     def test_what_was_sent_to_another_item_does_not_count(self) -> None:
         item = listed_item({"1.csv": 3}, pending(), data_id=2)
-        _, step = plan(wanted_item(FILES), item, progress=this_run("created", data_id=1, sent={"1.csv", "2.csv"}))
+        _, step = plan(wanted_item(FILES), item, run=this_run("created", data_id=1, sent={"1.csv", "2.csv"}))
         assert isinstance(step, AddFiles)
         assert names(step.files) == ["1.csv", "2.csv"]
 
-    def sent(self) -> Progress:
+    def sent(self) -> RunState:
         return this_run("created", data_id=1, sent=set(FILES))
 
-    def test_superfluous_files_are_removed_once_all_is_sent(self) -> None:
+    def test_strangers_are_removed_once_all_is_sent(self) -> None:
         item = listed_item(FILES | {"old.csv": b"x", "é".encode().decode("latin-1"): b"y"}, pending())
-        steps = plan(wanted_item(FILES), item, progress=self.sent())
+        steps = plan(wanted_item(FILES), item, run=self.sent())
         assert steps == [RemoveFile(item, "old.csv"), RemoveFile(item, "Ã©")]
 
     def test_the_digest_is_written_once_the_listing_shows_all(self) -> None:
         item = listed_item(FILES, pending())
-        assert plan(wanted_item(FILES, read=True), item, progress=self.sent()) == [WriteDigest(item, DIGEST)]
+        assert plan(wanted_item(FILES, read=True), item, run=self.sent()) == [WriteDigest(item, DIGEST)]
 
     @pytest.mark.parametrize(
         ("there", "words"),
@@ -285,63 +380,133 @@ class TestPendingItemOfOurs:
         ids=["missing", "size"],
     )
     def test_no_digest_while_the_listing_shows_less(self, there: Mapping[str, int], words: str) -> None:
-        (step,) = plan(wanted_item(FILES, read=True), listed_item(there, pending()), progress=self.sent())
-        assert isinstance(step, LookAgain)
+        (step,) = plan(wanted_item(FILES, read=True), listed_item(there, pending()), run=self.sent())
+        assert isinstance(step, RecheckListing)
         assert words in step.difference
 
-    def test_file_listed_twice_is_no_match(self) -> None:
+    def test_a_file_that_is_listed_in_two_spellings_is_not_taken_for_two_files(self) -> None:
+        """What is left of an older spelling is a stranger: the file as it is named here is there."""
         item = listed_item({"é": 1, "Ã©": 1}, pending())
-        progress = this_run("created", data_id=1, sent={"é"})
-        (step,) = plan(wanted_item({"é": b"1"}, read=True), item, progress=progress)
-        assert isinstance(step, LookAgain)
-        assert "twice" in step.difference
+        run = this_run("created", data_id=1, sent={"é"})
+        assert plan(wanted_item({"é": b"1"}, read=True), item, run=run) == [RemoveFile(item, "Ã©")]
 
-    def test_state_that_is_missing_is_no_complete_one(self) -> None:
-        marks = {key: value for key, value in complete(FILES).items() if key != "airflow_ei_state"}
-        item = listed_item(FILES, marks)
-        steps = plan(wanted_item(FILES, read=True), item, if_exists="skip")
-        assert steps[0] == MarkPending(item)
+    def test_names_of_the_services_own_are_remembered(self) -> None:
+        item = listed_item({"x": b"1", "y": b"22"}, pending())
+        wanted = wanted_item({"a/x": b"1", "b/y": b"22"}, read=True)
+        steps = plan(wanted, item, run=this_run("created", data_id=1, sent={"a/x", "b/y"}))
+        assert steps == [WriteDigest(item, wanted.files_digest, names_digest(["x", "y"]))]
+
+    @pytest.mark.parametrize(
+        ("given", "there", "words"),
+        [
+            ({"a/x": b"1", "b/x": b"22"}, {"x": 2}, "'a/x' and 'b/x' as one file, 'x'"),
+            ({"x": b"1", "b/x": b"22"}, {"x": 2}, "'x' and 'b/x' as one file, 'x'"),
+            ({"x ": b"1", "x": b"1", "y": b"1"}, {"x": 1, "y": 1}, "'x' and 'x ' as one file, 'x'"),
+            ({"x": b"1", "back\\": b"1"}, {"x": 1}, "drops a file whose name ends with a backslash"),
+        ],
+        ids=["folders", "folder and none", "trimmed", "backslash"],
+    )
+    def test_names_that_became_one_are_named_and_nothing_is_removed(
+        self, given: Mapping[str, bytes], there: Mapping[str, int], words: str
+    ) -> None:
+        run = this_run("created", data_id=1, sent=set(given))
+        (step,) = plan(wanted_item(given, read=True), listed_item(there, pending()), run=run)
+        assert isinstance(step, RecheckListing)
+        assert step.lost is not None
+        assert words in step.lost
+
+    def test_an_unreadable_state_is_no_state_and_only_equal_files_are_adopted(self) -> None:
+        item = listed_item(FILES, changed_state(complete(FILES), state=None))
+        assert plan(wanted_item(FILES, read=True), item)[0] == MarkPending(item)
+        assert plan(wanted_item(FILES, read=True), item, if_exists="skip") == [Done(item, "skipped")]
+        other = listed_item({"x": 1}, item.metadata)
+        with pytest.raises(EdgeImpulseConflictError, match="was not uploaded by this package"):
+            plan(wanted_item(FILES, read=True), other)
+
+    def test_a_new_item_whose_name_the_service_normalized_is_recognized_by_its_id(self) -> None:
+        """It is this run's own, by the answer to its creation; the next run recognizes it by the same rule."""
+        wanted = replace(wanted_item(FILES, read=True), name="cafe\u0301  1")
+        metadata = changed_state(complete(FILES, name="cafe\u0301  1"), run=RUN)
+        item = listed_item(FILES, metadata).model_copy(update={"name": "café 1"})
+        (step,) = plan(wanted, item, run=this_run("created", data_id=1))
+        assert step == WriteDigest(item, DIGEST, renews=True)
+
+    def test_a_new_item_whose_name_the_service_replaced_is_refused_with_the_name_to_use(self) -> None:
+        item = listed_item(FILES, changed_state(complete(FILES), run=RUN)).model_copy(update={"name": "run_1"})
+        with pytest.raises(EdgeImpulseConflictError, match=r"^Name the data item 'run_1'"):
+            plan(wanted_item(FILES, read=True), item, run=this_run("created", data_id=1))
+
+    def test_once_seen_under_its_name_another_name_is_a_persons_doing(self) -> None:
+        item = listed_item(FILES, changed_state(complete(FILES), run=RUN)).model_copy(update={"name": "run_1"})
+        (step,) = plan(wanted_item(FILES, read=True), item, run=this_run("created", data_id=1, seen=True))
+        assert isinstance(step, RecheckListing)
 
 
-class TestDoubles:
-    def test_all_but_the_one_with_this_content_are_deleted(self) -> None:
-        right = listed_item(FILES, complete(FILES), data_id=2)
+class TestDuplicates:
+    @pytest.mark.parametrize("read", [False, True])
+    def test_the_oldest_is_kept_whatever_the_others_are(self, read: bool) -> None:
+        kept = listed_item({"x": 1}, complete({"x": b"y"}), data_id=1)
         others = [
-            listed_item({"x": 1}, complete({"x": b"y"}), data_id=1),
+            listed_item(FILES, complete(FILES), data_id=2),
             listed_item({}, pending(), data_id=3),
             listed_item(FILES, complete(FILES), data_id=4),
         ]
-        steps = plan(wanted_item(FILES, read=True), *others, right)
-        assert steps == [DeleteDouble(item) for item in others]
+        steps = plan(wanted_item(FILES, read=read), *others, kept)
+        assert steps == [DeleteDuplicates(others, kept)]
 
-    def test_before_the_files_are_read_the_newest_complete_one_stays(self) -> None:
-        items = [
-            listed_item(FILES, complete(FILES), data_id=1),
-            listed_item(FILES, complete(FILES), data_id=2),
-            listed_item(FILES, pending(), data_id=3),
-        ]
-        assert plan(wanted_item(FILES), *items) == [DeleteDouble(items[0]), DeleteDouble(items[2])]
-
-    def test_of_pending_ones_the_newest_stays(self) -> None:
-        items = [listed_item(FILES, pending(), data_id=n) for n in (5, 7, 6)]
-        assert plan(wanted_item(FILES), *items) == [DeleteDouble(items[0]), DeleteDouble(items[2])]
+    def test_the_oldest_is_so_by_its_date_and_then_by_its_id(self) -> None:
+        items = [listed_item(FILES, complete(FILES), data_id=n) for n in (5, 6, 7)]
+        assert plan(wanted_item(FILES), *items) == [DeleteDuplicates(list(items[1:]), items[0])]
+        older = items[2].model_copy(update={"created": items[2].created - timedelta(seconds=1)})
+        assert plan(wanted_item(FILES), *items[:2], older) == [DeleteDuplicates(list(items[:2]), older)]
 
     @pytest.mark.parametrize("read", [False, True])
     def test_everyone_who_looks_keeps_the_same_one(self, read: bool) -> None:
         items = [listed_item(FILES, complete(FILES), data_id=n) for n in (1, 2, 3)]
         deleted = plan(wanted_item(FILES, read=read), *items)
-        assert plan(wanted_item(FILES, read=read), *reversed(items)) == deleted[::-1]
+        assert plan(wanted_item(FILES, read=read), *reversed(items)) == deleted
 
-    def test_an_item_of_someone_else_is_never_deleted(self) -> None:
-        foreign = listed_item(FILES, {"by": "hand"}, data_id=1)
+    @pytest.mark.parametrize("id_of_foreign", [1, 9])
+    def test_an_item_of_someone_else_is_never_deleted(self, id_of_foreign: int) -> None:
+        foreign = listed_item(FILES, {"by": "hand"}, data_id=id_of_foreign)
         ours = [listed_item(FILES, pending(), data_id=n) for n in (2, 3)]
-        assert plan(wanted_item(FILES), foreign, *ours) == [DeleteDouble(ours[0])]
+        assert plan(wanted_item(FILES), foreign, *ours) == [DeleteDuplicates([ours[1]], ours[0])]
+
+    @pytest.mark.parametrize("copies", [4, 20])
+    def test_more_than_repeated_requests_can_leave_are_left_to_a_person(self, copies: int) -> None:
+        items = [listed_item(FILES, complete(FILES), data_id=n) for n in range(1, copies + 2)]
+        with pytest.raises(EdgeImpulseConflictError, match=", ".join(str(item.id) for item in items)) as caught:
+            plan(wanted_item(FILES, read=True), *items)
+        assert "Nothing was changed" in str(caught.value)
+        assert caught.value.permanent
+
+    def test_as_many_as_repeated_requests_can_leave_are_removed(self) -> None:
+        items = [listed_item(FILES, complete(FILES), data_id=n) for n in (1, 2, 3, 4)]
+        assert plan(wanted_item(FILES), *items) == [DeleteDuplicates(list(items[1:]), items[0])]
+
+    def test_one_of_a_single_upload_is_not_removed_by_a_sync_beside_another_ones(self) -> None:
+        wanted = replace(wanted_item(FILES, read=True), sync_id="nightly")
+        ours = listed_item(FILES, complete(FILES, sync="nightly"), data_id=1)
+        theirs = listed_item(FILES, complete(FILES, sync="hourly"), data_id=2)
+        with pytest.raises(EdgeImpulseConflictError, match=r"\(id 2\) belongs to the sync 'hourly'"):
+            plan(wanted, ours, theirs)
 
     @pytest.mark.parametrize("if_exists", ["skip", "fail"])
-    def test_pending_one_does_not_let_skip_or_fail_touch_the_complete_one(self, if_exists: IfExists) -> None:
+    def test_a_duplicate_does_not_let_skip_or_fail_touch_the_complete_one(self, if_exists: IfExists) -> None:
         items = listed_item(FILES, complete(FILES), data_id=1), listed_item(FILES, pending(), data_id=2)
         if if_exists == "skip":
             assert plan(wanted_item(FILES), *items, if_exists=if_exists) == [Done(items[0], "skipped")]
+        else:
+            with pytest.raises(EdgeImpulseConflictError):
+                plan(wanted_item(FILES), *items, if_exists=if_exists)
+
+    @pytest.mark.parametrize("if_exists", ["skip", "fail"])
+    def test_skip_and_fail_do_not_touch_a_complete_one_beside_an_older_unfinished_one(
+        self, if_exists: IfExists
+    ) -> None:
+        items = listed_item(FILES, pending(), data_id=1), listed_item(FILES, complete(FILES), data_id=2)
+        if if_exists == "skip":
+            assert plan(wanted_item(FILES), *items, if_exists=if_exists) == [Done(items[1], "skipped")]
         else:
             with pytest.raises(EdgeImpulseConflictError):
                 plan(wanted_item(FILES), *items, if_exists=if_exists)
@@ -350,7 +515,7 @@ class TestDoubles:
 class TestBatches:
     def split(self, sizes: Sequence[int], files: int, size: int) -> list[list[int]]:
         sources = [MadeUpFile(f"{n}", stated_size=each) for n, each in enumerate(sizes)]
-        found = list(batches(sources, Limits(files, size)))
+        found = list(batches(sources, BatchLimits(files, size)))
         assert [file for batch in found for file in batch] == sources
         return [[file.size for file in batch] for batch in found]
 
@@ -375,25 +540,25 @@ class TestBatches:
 
     def test_12000_files(self) -> None:
         item = wanted_item([MadeUpFile(f"{n:05}", stated_size=1) for n in range(12_000)])
-        (create,) = plan(item, limits=Limits(10_000, 10**9))
+        (create,) = plan(item, limits=BatchLimits(10_000, 10**9))
         assert isinstance(create, Create)
         assert not create.complete
         assert len(create.files) == 10_000
         there = {file.name: 1 for file in create.files}
-        progress = this_run("created", data_id=1, sent=set(there))
-        (adding,) = plan(item, listed_item(there, pending()), progress=progress, limits=Limits(10_000, 10**9))
+        run = this_run("created", data_id=1, sent=set(there))
+        (adding,) = plan(item, listed_item(there, pending()), run=run, limits=BatchLimits(10_000, 10**9))
         assert isinstance(adding, AddFiles)
         assert names(adding.files) == [f"{n:05}" for n in range(10_000, 12_000)]
 
     def test_exactly_10000_files_are_one_request(self) -> None:
         item = wanted_item([MadeUpFile(f"{n:05}", b"") for n in range(10_000)], read=True)
-        (create,) = plan(item, limits=Limits(10_000, 10**9))
+        (create,) = plan(item, limits=BatchLimits(10_000, 10**9))
         assert isinstance(create, Create)
         assert create.complete
 
     def test_an_update_is_marked_once_and_sent_in_batches(self) -> None:
         item = listed_item({"x": 1}, complete({"x": b"y"}))
-        mark, *adding = plan(wanted_item({f"{n}": b"1" for n in range(5)}), item, limits=Limits(2, 1000))
+        mark, *adding = plan(wanted_item({f"{n}": b"1" for n in range(5)}), item, limits=BatchLimits(2, 1000))
         assert mark == MarkPending(item)
         assert [names(step.files) for step in adding if isinstance(step, AddFiles)] == [["0", "1"], ["2", "3"], ["4"]]
 
@@ -408,33 +573,38 @@ class TestPlanningToTheEnd:
         "other content": [listed_item(OTHER, complete(OTHER, {"b": "1"}), data_id=1)],
         "pending": [listed_item(OTHER, pending({"b": "1"}), data_id=1)],
         "pending, empty": [listed_item({}, pending(), data_id=1)],
-        "doubles": [
+        "duplicates": [
             listed_item(OTHER, complete(OTHER), data_id=1),
             listed_item(FILES, pending(), data_id=2),
             listed_item(FILES, complete(FILES), data_id=3),
+        ],
+        "of a sync": [listed_item(FILES, complete(FILES, {"a": "1"}, sync="nightly"), data_id=1)],
+        "renamed by a person": [
+            listed_item(FILES, complete(FILES, {"a": "1"}), data_id=1).model_copy(update={"name": "run 1 good"})
         ],
         "someone's": [listed_item(OTHER, {"by": "hand"}, data_id=1)],
     }
 
     @pytest.mark.parametrize("state", STATES)
-    @pytest.mark.parametrize("limits", [ROOM, Limits(1, 1)], ids=["one request", "several requests"])
+    @pytest.mark.parametrize("limits", [ROOM, BatchLimits(1, 1)], ids=["one request", "several requests"])
     @pytest.mark.parametrize("merges", [False, True], ids=["replace", "merge"])
-    def test_ends_at_what_is_wanted(self, state: str, limits: Limits, merges: bool) -> None:
+    def test_ends_at_what_is_wanted(self, state: str, limits: BatchLimits, merges: bool) -> None:
         wanted = wanted_item(FILES, {"a": "1"})
         there = {item.id: item for item in self.STATES[state]}
-        progress = this_run()
+        run = this_run()
         for _ in range(12):
-            for step in plan(wanted, *there.values(), progress=progress, if_exists="overwrite", limits=limits):
+            for step in plan(wanted, *there.values(), run=run, if_exists="overwrite", limits=limits):
                 if isinstance(step, Done):
-                    (item,) = there.values()
-                    assert wanted.difference(item) is None
+                    (item,) = (item for item in there.values() if item.name == wanted.name)
+                    assert wanted.difference(item, wanted.correspondence(item)) is None
+                    assert ItemState.of(item).sync is None  # type: ignore[union-attr]
                     assert {key: v for key, v in item.metadata.items() if key in "ab" and v} == {"a": "1"}
                     return
-                self.carry_out(step, wanted, there, progress, merges)
+                self.carry_out(step, wanted, there, run, merges)
         pytest.fail("the plan has no end")
 
     def carry_out(
-        self, step: Step, wanted: WantedItem, there: dict[int, DataItem], progress: Progress, merges: bool
+        self, step: Step, wanted: WantedItem, there: dict[int, DataItem], run: RunState, merges: bool
     ) -> None:
         hashes = wanted_item(FILES, read=True).hashes
         match step:
@@ -443,39 +613,41 @@ class TestPlanningToTheEnd:
             case Create(files, whole):
                 marks = complete(FILES, wanted.metadata) if whole else pending(wanted.metadata)
                 there[9] = listed_item({file.name: file.size for file in files}, marks, data_id=9)
-                progress.outcome, progress.data_id = "created", 9
-                self.sent(files, wanted, progress)
-            case DeleteDouble(item):
-                del there[item.id]
+                run.outcome, run.data_id = "created", 9
+                self.sent(files, wanted, run)
+            case DeleteDuplicates(items):
+                for item in items:
+                    del there[item.id]
             case AddFiles(item, files):
                 old = {file.name: file.size for file in there[item.id].files or ()}
                 there[item.id] = listed_item(
                     old | {file.name: file.size for file in files}, there[item.id].metadata, data_id=item.id
                 )
-                self.begun(item, progress)
-                self.sent(files, wanted, progress)
+                self.begun(item, run)
+                self.sent(files, wanted, run)
             case RemoveFile(item, name):
                 left = {file.name: file.size for file in there[item.id].files or () if file.name != name}
                 there[item.id] = listed_item(left, there[item.id].metadata, data_id=item.id)
             case MarkPending(item) | WriteDigest(item):
                 if isinstance(step, MarkPending):
-                    new = pending_metadata(item.metadata, wanted.metadata, run=RUN)
+                    state = ItemState(wanted.name, wanted.dataset, "pending", RUN)
+                    new = pending_metadata(item, wanted.metadata, state)
                 else:
-                    new = complete_metadata(
-                        item.metadata, wanted.metadata, state=wanted.digest, files=wanted.files_digest
-                    )
-                self.begun(item, progress)
+                    digests = {"digest": wanted.digest, "files": wanted.files_digest}
+                    state = ItemState(wanted.name, wanted.dataset, "complete", RUN, **digests)
+                    new = complete_metadata(item, wanted.metadata, state)
+                self.begun(item, run)
                 sizes = {file.name: file.size for file in there[item.id].files or ()}
                 new = {**there[item.id].metadata, **new} if merges else new
                 there[item.id] = listed_item(sizes, new, data_id=item.id)
 
     @staticmethod
-    def begun(item: DataItem, progress: Progress) -> None:
-        if progress.data_id != item.id:
-            progress.data_id, progress.sent = item.id, set()
+    def begun(item: DataItem, run: RunState) -> None:
+        if run.data_id != item.id:
+            run.data_id, run.sent = item.id, set()
 
     @staticmethod
-    def sent(files: Sequence[Any], wanted: WantedItem, progress: Progress) -> None:
-        progress.sent.update(file.name for file in files)
+    def sent(files: Sequence[Any], wanted: WantedItem, run: RunState) -> None:
+        run.sent.update(file.name for file in files)
         hashes = wanted_item(FILES, read=True).hashes
         wanted.hashes.update({file.name: hashes[file.name] for file in files})

@@ -36,6 +36,17 @@ class TestWhatItSays:
         read({"version": 1, "action": "add", "metadata": {"subject": "s17"}})
         assert GIVEN == {"study": "sleep", "subject": "?"}
 
+    def test_replaces_the_checks_of_an_earlier_file(self) -> None:
+        """What the sync gives stays; a check that it wrote from an earlier file is one that it has no longer."""
+        own = {"version": 1, "action": "replace-checks", "metadata": {"subject": "s17", "ei_check_files": 1}}
+        assert read(own) == {"study": "sleep", "subject": "s17", "ei_check_files": "1"}
+
+    @pytest.mark.parametrize("action", ["add", "replace", "replace-checks"])
+    @pytest.mark.parametrize("key", ["ei_check", "ei_check_files", "ei_check_Ünits 1"])
+    @pytest.mark.parametrize(("value", "text"), [(0, "0"), (1, "1"), ("0", "0"), ("1", "1"), (1.0, "1")])
+    def test_checks_as_edge_impulse_writes_them(self, action: str, key: str, value: object, text: str) -> None:
+        assert read({"version": 1, "action": action, "metadata": {key: value}})[key] == text
+
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
     def test_any_unicode(self, encoding: str) -> None:
         text = json.dumps({"version": 1, "action": "replace", "metadata": {"größe": "5 µm"}}, ensure_ascii=False)
@@ -47,7 +58,7 @@ class TestWhatIsRefused:
         "data", [b"", b"{", b"subject=s17", b"\xff\xfe\xfd", b"[" * 100_000], ids=lambda data: repr(data[:12])
     )
     def test_no_json(self, data: bytes) -> None:
-        with pytest.raises(EdgeImpulseInputError, match=r"^made-up/ei-metadata.json is no JSON: "):
+        with pytest.raises(EdgeImpulseInputError, match=r"^made-up/ei-metadata.json is not valid JSON: "):
             read(data)
 
     @pytest.mark.parametrize(
@@ -63,6 +74,7 @@ class TestWhatIsRefused:
             {"action": "add", "metadata": {}},
             {"version": 1, "metadata": {}},
             {"version": 1, "action": "merge", "metadata": {}},
+            {"version": 1, "action": "Replace-Checks", "metadata": {}},
             {"version": 1, "action": ["add"], "metadata": {}},
             {"version": 1, "action": "add"},
             {"version": 1, "action": "add", "metadata": [["a", "b"]]},
@@ -79,18 +91,42 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize(
         ("metadata", "words"),
         [
-            ({"a": {"b": 1}}, "metadata['a'] is no scalar"),
+            ({"a": {"b": 1}}, "metadata['a'] must be a scalar, not dict"),
             ({"a": None}, "metadata['a'] is None"),
-            ({"": "x"}, "is no text or is empty"),
+            ({"": "x"}, "must be a non-empty string"),
+            ({"airflow_ei": "x"}, "'airflow_ei' is reserved"),
             ({"airflow_ei_state": "x"}, "'airflow_ei_state' is reserved"),
-            ({"a": float("nan")}, "metadata['a'] is no scalar"),
-            ({"a": "\ud800"}, "no UTF-8"),
+            ({"ei_checks": 1}, "'ei_checks' is reserved"),
+            ({"ei_check_": 1}, "'ei_check_' is reserved"),
+            ({"ei_check": 2}, "metadata['ei_check'] must be 0 or 1"),
+            ({"ei_check": True}, "metadata['ei_check'] must be 0 or 1"),
+            ({"ei_check_x": "yes"}, "metadata['ei_check_x'] must be 0 or 1"),
+            ({"ei_check_x": ""}, "metadata['ei_check_x'] must be 0 or 1"),
+            ({"ei_check_x": [1]}, "metadata['ei_check_x'] must be 0 or 1"),
+            ({"dataItemInfo": "{}"}, "'dataItemInfo' is reserved"),
+            ({"a": "\ud800"}, "metadata['a'] contains bytes that are not UTF-8"),
         ],
     )
     def test_metadata_that_cannot_be(self, metadata: dict[str, object], words: str) -> None:
         with pytest.raises(EdgeImpulseInputError) as caught:
             read({"version": 1, "action": "add", "metadata": metadata})
         assert str(caught.value).startswith("made-up/ei-metadata.json: metadata")
+        assert words in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ('{"a": NaN}', "NaN is not a number"),
+            ('{"a": -Infinity}', "-Infinity is not a number"),
+            ('{"a": 1, "b": 2, "a": 3}', "the key 'a' is there twice"),
+            ('{"a": ' + "9" * 5000 + "}", "a number has 5000 digits"),
+        ],
+        ids=lambda text: text[:12],
+    )
+    def test_what_json_readers_disagree_on(self, text: str, words: str) -> None:
+        with pytest.raises(EdgeImpulseInputError) as caught:
+            read(f'{{"version": 1, "action": "add", "metadata": {text}}}'.encode())
+        assert str(caught.value).startswith("made-up/ei-metadata.json is not valid JSON: ")
         assert words in str(caught.value)
 
     def test_more_than_metadata_can_be_and_not_opened(self) -> None:

@@ -12,17 +12,11 @@ from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.studio.answers import DataFile, DataItem
 from airflow_provider_ei.sync.dataset.rules import Shard, SyncRules
 from airflow_provider_ei.sync.dataset.source import SourceItem
-from airflow_provider_ei.sync.metadata import (
-    FILES_MARK,
-    FINGERPRINT_MARK,
-    KEYS_MARK,
-    OWNER_MARK,
-    RUN_MARK,
-    STATE_MARK,
-    complete_metadata,
-)
+from airflow_provider_ei.sync.item_state import ItemState, complete_metadata
+from airflow_provider_ei.sync.metadata import STATE_KEY
+from airflow_provider_ei.sync.stored_names import names_digest
 
-from .support import LookedAt, listed_item, wanted_item
+from .support import LookedAt, changed_state, complete, listed_item
 
 RULES = SyncRules("nightly")
 
@@ -107,10 +101,7 @@ class TestFingerprint:
 
 def listing(texts: Mapping[str, str] = TEXTS) -> DataItem:
     """The item as the service lists it after a sync, with the metadata of others beside ours."""
-    wanted, fingerprint = wanted_item(FILES, texts, read=True), item(texts).fingerprint()
-    made = complete_metadata(
-        {}, texts, state=wanted.digest, files=wanted.files_digest, sync="nightly", fingerprint=fingerprint
-    )
+    made = complete(FILES, texts, sync="nightly", fingerprint=item(texts).fingerprint())
     return listed_item(FILES, {**made, "by hand": "x"})
 
 
@@ -125,6 +116,19 @@ def changed_metadata(**changed: str | None) -> DataItem:
     return made.model_copy(update={"metadata": {key: value for key, value in metadata.items() if value is not None}})
 
 
+def changed_facts(**changed: Any) -> DataItem:
+    """The listing with other facts in the state that we keep there."""
+    made = listing()
+    return made.model_copy(update={"metadata": changed_state(made.metadata, **changed)})
+
+
+def spelled(forms: Mapping[str, str], **changed: Any) -> DataItem:
+    """The listing of a service that has given the files names of its own, which the state knows."""
+    made = changed_facts(**({"stored_files": names_digest(forms.values())} | changed))
+    files = [DataFile(name=forms[file.name], size=file.size) for file in made.files or ()]
+    return made.model_copy(update={"files": tuple(files)})
+
+
 class TestAsListed:
     def is_as_listed(self, listed: DataItem, texts: Mapping[str, str] = TEXTS) -> bool:
         source = item(texts)
@@ -135,10 +139,11 @@ class TestAsListed:
         assert self.is_as_listed(listing(texts), texts)
 
     def test_after_a_sync_that_could_only_blank_a_key(self) -> None:
-        before = listing().metadata | {"gone": "x", KEYS_MARK: '["gone","n","subject"]'}
-        blanked = complete_metadata(
-            before, TEXTS, state=before[STATE_MARK], files=before[FILES_MARK], fingerprint=item().fingerprint()
-        )
+        before = changed_facts(keys=["gone", "n", "subject"])
+        before = before.model_copy(update={"metadata": {**before.metadata, "gone": "x"}})
+        state = ItemState.of(before)
+        assert state is not None
+        blanked = complete_metadata(before, TEXTS, state)
         assert blanked["gone"] == ""
         assert self.is_as_listed(listed_item(FILES, blanked))
 
@@ -170,28 +175,75 @@ class TestAsListed:
             pytest.param({"n": None}, id="a key of ours is gone"),
             pytest.param({"n": ""}, id="a value of ours is blank"),
             pytest.param({"n": "", "subject": ""}, id="all values of ours are blank"),
-            pytest.param({KEYS_MARK: '["n"]'}, id="fewer keys are ours"),
-            pytest.param({KEYS_MARK: '["n"]', "subject": None}, id="a key is gone and is ours no longer"),
-            pytest.param({KEYS_MARK: '["n","subject","by hand"]'}, id="more keys are ours"),
-            pytest.param({KEYS_MARK: "no json"}, id="our keys cannot be read"),
-            pytest.param({KEYS_MARK: None}, id="our keys are gone"),
-            pytest.param({OWNER_MARK: None}, id="it is not ours"),
-            pytest.param({STATE_MARK: None}, id="no state"),
-            pytest.param({STATE_MARK: "pending", RUN_MARK: "r"}, id="pending"),
-            pytest.param({STATE_MARK: "0" * 64}, id="another state"),
-            pytest.param({FILES_MARK: None}, id="no digest of the files"),
-            pytest.param({FILES_MARK: "0" * 64}, id="another digest of the files"),
-            pytest.param({FINGERPRINT_MARK: None}, id="no fingerprint"),
-            pytest.param({FINGERPRINT_MARK: ":"}, id="an empty fingerprint"),
+            pytest.param({STATE_KEY: None}, id="it is not ours"),
+            pytest.param({STATE_KEY: ""}, id="the state is blank"),
+            pytest.param({STATE_KEY: "no json"}, id="the state cannot be read"),
         ],
     )
     def test_metadata_that_were_changed_there(self, changed: dict[str, str | None]) -> None:
         assert not self.is_as_listed(changed_metadata(**changed))
 
-    def test_a_fingerprint_that_was_written_for_another_state(self) -> None:
-        """A service that merges metadata keeps it beside a later state."""
-        fingerprint = listing().metadata[FINGERPRINT_MARK].partition(":")[0]
-        assert not self.is_as_listed(changed_metadata(**{FINGERPRINT_MARK: f"{fingerprint}:{'0' * 64}"}))
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            pytest.param({"keys": ["n"]}, id="fewer keys are ours"),
+            pytest.param({"keys": ["n", "subject", "by hand"]}, id="more keys are ours"),
+            pytest.param({"keys": []}, id="no keys are ours"),
+            pytest.param({"keys": None}, id="our keys are gone"),
+            pytest.param({"version": 2}, id="another version"),
+            pytest.param({"name": "run 2"}, id="it was written for another name"),
+            pytest.param({"dataset": "archive"}, id="it was written for another dataset"),
+            pytest.param({"state": None}, id="no state"),
+            pytest.param({"state": "pending", "run": "r"}, id="pending"),
+            pytest.param({"digest": "0" * 64}, id="another digest"),
+            pytest.param({"digest": None}, id="no digest"),
+            pytest.param({"files": None}, id="no digest of the files"),
+            pytest.param({"files": "0" * 64}, id="another digest of the files"),
+            pytest.param({"fingerprint": None}, id="no fingerprint"),
+            pytest.param({"fingerprint": ""}, id="an empty fingerprint"),
+            pytest.param({"fingerprint": f"{'0' * 32}-{'0' * 32}"}, id="another fingerprint"),
+            pytest.param({"stored_files": names_digest(["X.csv", "y.csv"])}, id="the files had other names there"),
+            pytest.param({"stored_name": "run_1"}, id="the item had another name there"),
+            pytest.param({"stored_dataset": "D"}, id="the dataset had another name there"),
+        ],
+    )
+    def test_a_state_that_was_changed_there(self, changed: dict[str, Any]) -> None:
+        assert not self.is_as_listed(changed_facts(**changed))
+
+    def test_a_key_of_ours_that_was_removed_with_its_name(self) -> None:
+        made = changed_facts(keys=["n"])
+        metadata = {key: value for key, value in made.metadata.items() if key != "subject"}
+        assert not self.is_as_listed(made.model_copy(update={"metadata": metadata}))
+
+    @pytest.mark.parametrize("place", [{"name": "run 1 good"}, {"dataset": "archive"}], ids=str)
+    def test_an_item_that_was_renamed_or_moved(self, place: dict[str, str]) -> None:
+        assert not self.is_as_listed(listing().model_copy(update=place))
+
+    def test_an_item_whose_name_the_service_spells_in_another_way_is_read_once_to_remember_it(self) -> None:
+        source = replace(item(), name="cafe\u0301")
+        for known in (False, True):
+            made = changed_facts(name="cafe\u0301", stored_name="café" if known else None)
+            made = made.model_copy(update={"name": "café"})
+            assert source.is_as_listed(made, source.fingerprint()) == known
+
+    FORMS: Mapping[str, str] = {"x.csv": "x.csv", "sub/y.csv": "y.csv"}
+
+    def test_names_that_the_service_has_made_of_theirs(self) -> None:
+        assert self.is_as_listed(spelled(self.FORMS))
+
+    @pytest.mark.parametrize(
+        ("forms", "changed"),
+        [
+            pytest.param(FORMS, {"stored_files": None}, id="not known"),
+            pytest.param(FORMS, {"stored_files": names_digest(["x.csv", "z.csv"])}, id="others were known"),
+            pytest.param({"x.csv": "y.csv", "sub/y.csv": "x.csv"}, {}, id="swapped, so that sizes differ"),
+            pytest.param({"x.csv": "X.csv", "sub/y.csv": "y.csv"}, {}, id="one is no form of a name"),
+        ],
+    )
+    def test_names_that_the_service_has_not_made_of_theirs(
+        self, forms: dict[str, str], changed: dict[str, Any]
+    ) -> None:
+        assert not self.is_as_listed(spelled(forms, **changed))
 
     @pytest.mark.parametrize(
         "changed", [{"name": "z.csv"}, {"stated_size": 3}, {"version": "2"}, {"version": None}], ids=str

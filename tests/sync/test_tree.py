@@ -167,7 +167,9 @@ class TestSymbolicLinks:
         (top / "a/y.csv").symlink_to("/nowhere/y.csv")
         error = problem(read(top), "a")
         assert error.permanent
-        assert str(error) == f"'{top}/a/y.csv' is a symbolic link to '/nowhere/y.csv', which does not exist."
+        assert str(error) == (
+            f"Exclude or remove '{top}/a/y.csv': it is a symbolic link to '/nowhere/y.csv', which does not exist."
+        )
 
     def test_of_an_item_that_lead_nowhere(self, sync_tree: Write) -> None:
         """An item whose disk is not mounted must not look like one that was removed."""
@@ -175,13 +177,15 @@ class TestSymbolicLinks:
         (top / "a").symlink_to("/mnt/not/mounted")
         tree = read(top)
         assert "is a symbolic link to '/mnt/not/mounted', which does not exist" in str(problem(tree, "a"))
-        assert tree.strays == []
+        assert (tree.strays, tree.replaced) == ([], {"a": "a broken link"})
 
     def test_above_the_items_that_lead_nowhere(self, sync_tree: Write) -> None:
         top = sync_tree({"b/c/x.csv": b""})
         (top / "a").symlink_to("/mnt/not/mounted")
-        with pytest.raises(EdgeImpulseInputError, match=r"^source: .*/a' is a symbolic link to '/mnt/not/mounted'"):
-            read(top, depth=2)
+        tree = read(top, depth=2)
+        assert "is a symbolic link to '/mnt/not/mounted', which does not exist" in str(problem(tree, "a"))
+        assert found(tree) == {"a": [], "b/c": ["x.csv"]}
+        assert tree.replaced == {"a": "a broken link"}
 
     @pytest.mark.parametrize(
         ("link", "target"),
@@ -222,35 +226,80 @@ class TestSymbolicLinks:
         assert found(read(top))["a"] == ["one/y.csv", "two/y.csv", "x.csv"]
 
 
+class TestLoopsAndDepth:
+    @pytest.mark.parametrize("depth", [1, 2, 3])
+    def test_a_folder_990_levels_deep(self, sync_tree: Write, sync_deep: Callable[[str], str], depth: int) -> None:
+        top = sync_tree({"a/b/x.csv": b"", "b/c/d/x.csv": b""})
+        sync_deep("tree/a/b")
+        deepest = max((file.name for item in read(top, depth=depth).items for file in item.files), key=len)
+        assert deepest.count("/") == 992 - depth
+
+    def test_items_990_levels_deep(self, sync_tree: Write, sync_deep: Callable[[str], str]) -> None:
+        top = sync_tree({})
+        sync_deep("tree")
+        name = "/".join("d" * 990)
+        tree = read(top, depth=990)
+        assert list(found(tree)) == [name]
+        assert tree.look(name).presence == "present"
+
+    @pytest.mark.parametrize("target", [".", "..", "loop"])
+    @pytest.mark.parametrize("depth", [1, 2])
+    def test_a_link_at_the_top_that_loops(self, sync_tree: Write, target: str, depth: int) -> None:
+        top = sync_tree({"a/b/x.csv": b""})
+        (top / "loop").symlink_to(target)
+        tree = read(top, depth=depth)
+        problems = {item.name: item.problem for item in tree.items}
+        assert problems.pop("a" if depth == 1 else "a/b") is None
+        assert list(problems) == ["loop" if depth == 1 or target != ".." else "loop/tree"]
+        assert None not in problems.values()
+        assert tree.look("loop").presence in ("present", "unknown")
+
+    @pytest.mark.parametrize("target", [".", "..", "loop", "/mnt/not/mounted"])
+    @pytest.mark.parametrize("depth", [1, 2])
+    @pytest.mark.parametrize("pattern", ["loop", "loop/", "/l*"])
+    def test_that_is_excluded(self, sync_tree: Write, target: str, depth: int, pattern: str) -> None:
+        top = sync_tree({"a/b/x.csv": b""})
+        (top / "loop").symlink_to(target)
+        (top / "a/b/loop").symlink_to(target)
+        tree = read(top, depth=depth, exclude=[pattern, "a/b/loop"])
+        assert [item.problem for item in tree.items] == [None]
+
+    def test_a_dead_link_that_may_have_led_to_files_that_are_included(self, sync_tree: Write) -> None:
+        """A pattern for files says nothing about a folder; the item must not lose what was in it."""
+        top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
+        (top / "a/more").symlink_to("/mnt/not/mounted")
+        problem(read(top, include=["*.csv"]), "a")
+        assert [item.problem for item in read(top, include=["*.csv"], exclude=["more"]).items] == [None, None]
+
+
 class TestWhatIsNoFile:
     def test_a_pipe(self, sync_tree: Write) -> None:
         top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
         os.mkfifo(top / "a" / "pipe")
-        assert str(problem(read(top), "a")) == (
-            f"'{top}/a/pipe' is no regular file but a pipe. Exclude it, or remove it."
-        )
+        assert str(problem(read(top), "a")) == f"Exclude or remove '{top}/a/pipe': it is a pipe, not a regular file."
 
     def test_a_socket(self, sync_tree: Write, monkeypatch: pytest.MonkeyPatch) -> None:
         top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
         monkeypatch.chdir(top / "a")  # a socket's path is short
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind("s")
-            assert "is no regular file but a socket" in str(problem(read(top), "a"))
+            assert "it is a socket, not a regular file" in str(problem(read(top), "a"))
 
     def test_a_device(self, sync_tree: Write) -> None:
         top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
         (top / "a/null").symlink_to("/dev/null")
-        assert "is no regular file but a device" in str(problem(read(top), "a"))
+        assert "it is a device, not a regular file" in str(problem(read(top), "a"))
 
     def test_a_pipe_in_the_place_of_the_sidecar(self, sync_tree: Write) -> None:
         top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
         os.mkfifo(top / "a" / "ei-metadata.json")
-        assert "ei-metadata.json' is no regular file but a pipe" in str(problem(read(top), "a"))
+        assert "ei-metadata.json': it is a pipe, not a regular file" in str(problem(read(top), "a"))
 
     def test_a_pipe_above_the_items_is_a_stray(self, sync_tree: Write) -> None:
         top = sync_tree({"a/x.csv": b""})
         os.mkfifo(top / "pipe")
-        assert read(top).strays == ["pipe"]
+        tree = read(top)
+        assert (tree.strays, tree.replaced) == (["pipe"], {"pipe": "a pipe"})
 
 
 @pytest.fixture
@@ -278,23 +327,38 @@ class TestUnreadable:
         assert not error.permanent
         assert str(error) == f"'{top}/{folder}' cannot be read: Permission denied."
 
-    @pytest.mark.parametrize("folder", [".", "a"])
-    def test_a_folder_above_the_items_ends_all(self, sync_tree: Write, closed: set[str], folder: str) -> None:
+    def test_the_source_ends_all(self, sync_tree: Write, closed: set[str]) -> None:
         top = sync_tree({"a/b/x.csv": b"", "c/d/x.csv": b""})
-        closed.add(str(top / folder))
+        closed.add(str(top))
         with pytest.raises(EdgeImpulseInputError) as caught:
             read(top, depth=2)
-        assert str(caught.value) == f"source: '{top / folder}' cannot be read: Permission denied."
+        assert str(caught.value) == f"source: '{top}' cannot be read: Permission denied."
+
+    def test_a_folder_above_the_items_is_a_problem_of_all_below_it(self, sync_tree: Write, closed: set[str]) -> None:
+        top = sync_tree({"a/b/x.csv": b"", "c/d/x.csv": b""})
+        closed.add(str(top / "a"))
+        tree = read(top, depth=2)
+        assert str(problem(tree, "a")) == f"'{top}/a' cannot be read: Permission denied."
+        assert found(tree) == {"a": [], "c/d": ["x.csv"]}
+        assert tree.replaced == {"a": "a directory that cannot be read"}
+
+    def test_an_excluded_folder_above_the_items_stands_for_all_below_it(
+        self, sync_tree: Write, closed: set[str]
+    ) -> None:
+        top = sync_tree({"a/b/x.csv": b"", "c/d/x.csv": b""})
+        closed.add(str(top / "a"))
+        tree = read(top, depth=2, exclude=["a/"])
+        assert (found(tree), tree.excluded, tree.replaced) == ({"c/d": ["x.csv"]}, ["a"], {})
 
     @pytest.mark.parametrize(
         ("name", "words"),
-        [("missing", "does not exist on the machine that runs this task"), ("a/x.csv", "is no folder")],
+        [("missing", "does not exist on the machine that runs this task"), ("a/x.csv", "is not a directory")],
     )
     def test_a_source_that_is_none(self, sync_tree: Write, name: str, words: str) -> None:
         place = str(sync_tree({"a/x.csv": b""}) / name)
         with pytest.raises(EdgeImpulseInputError) as caught:
             read(place)
-        assert str(caught.value) == f"source: {place!r} {words}."
+        assert str(caught.value).startswith(f"source: {place!r} {words}.")
 
 
 @pytest.mark.parametrize(
@@ -369,7 +433,12 @@ class TestStore:
         assert (list(found(tree)), tree.empty) == (["a"], ["b"])
 
     @pytest.mark.parametrize(
-        ("place", "words"), [("data/a/x.csv", "is no folder"), ("nothing", "does not exist"), ("d[ef]*", "no object")]
+        ("place", "words"),
+        [
+            ("data/a/x.csv", "is an object, not a directory"),
+            ("nothing", "does not exist"),
+            ("d[ef]*", "does not exist"),
+        ],
     )
     def test_a_source_that_is_none(self, put: Callable[..., None], place: str, words: str) -> None:
         put(self.FILES)
@@ -379,10 +448,13 @@ class TestStore:
     def test_an_object_of_unknown_size_is_its_items_problem(self, put: Callable[..., None]) -> None:
         put({"data/a/x.csv": b"", "data/b/x.csv": b""})
         store = MemoryFileSystem()
-        listing = store.find("/bucket/data", detail=True)
-        listing["/bucket/data/a/x.csv"]["size"] = None
-        store.find = lambda *_, **__: listing  # type: ignore[method-assign]
+        list_folder = store.ls
+
+        def ls(path: str, **kwargs: Any) -> Any:
+            return [info | {"size": info["size"] if "/b" in path[8:] else None} for info in list_folder(path, **kwargs)]
+
+        store.ls = ls  # type: ignore[method-assign]
         try:
             assert "does not say how many bytes" in str(problem(self.read(), "a"))
         finally:
-            del store.find
+            del store.ls

@@ -24,7 +24,6 @@ class Filter:
         self._exclude = _spec("exclude", excluded)
         # Of folders themselves: that a pattern is for folders only (``raw/``, ``!*/``) makes no difference there.
         self._excluded_folders = _spec("exclude", [line.rstrip().rstrip("/") or line for line in excluded])
-        self._entered: dict[str, bool] = {}
 
     def takes(self, path: str) -> bool:
         """Whether a file takes part, in a folder that is entered."""
@@ -35,16 +34,6 @@ class Filter:
     def enters(self, folder: str) -> bool:
         """Whether anything below a folder can take part; as in git, nothing can below an excluded one."""
         return self._excluded_folders is None or not self._excluded_folders.match_file(folder)
-
-    def reaches(self, path: str) -> bool:
-        """Whether a file takes part, for one who does not go through the folders that it is in."""
-        return self._enters_all(path.rpartition("/")[0]) and self.takes(path)
-
-    def _enters_all(self, folder: str) -> bool:
-        if folder not in self._entered:
-            above = folder.rpartition("/")[0]
-            self._entered[folder] = not folder or (self._enters_all(above) and self.enters(folder))
-        return self._entered[folder]
 
 
 def _lines(field: str, patterns: object) -> Sequence[str]:

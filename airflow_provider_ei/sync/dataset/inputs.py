@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
+from airflow_provider_ei.studio.names import canonical_name
 from airflow_provider_ei.sync.dataset.ignore import Filter
 from airflow_provider_ei.sync.dataset.rules import Shard, SyncRules
 from airflow_provider_ei.sync.dataset.source import GivenMetadata, SourceItem
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 
 #: Threads of one sync, and so connections to the service.
 MOST_WORKERS = 64
+
+#: What may be deleted: nothing; items that the source no longer has; or also those that the patterns leave out.
+DELETE_MODES = ("never", "extra", "extra-and-excluded")
 
 _ITEM_KEYS = {"name", "files", "metadata"}
 
@@ -38,7 +42,7 @@ def check_rules(
 
     :raises EdgeImpulseInputError: naming the argument and its value.
     """
-    for field, value, known in (("delete", delete, ("never", "extra")), ("comparison", comparison, ("digest", "size"))):
+    for field, value, known in (("delete", delete, DELETE_MODES), ("comparison", comparison, ("digest", "size"))):
         if value not in known:
             raise EdgeImpulseInputError(f"{field} must be {' or '.join(map(repr, known))}, not {value!r}.")
     if bucket_id not in (None, "") and bucket_name not in (None, ""):
@@ -49,7 +53,8 @@ def check_rules(
     return SyncRules(
         sync_id=check_text("sync_id", sync_id),
         sizes_only=comparison == "size",
-        delete=delete == "extra",
+        delete=delete != "never",
+        delete_excluded=delete == "extra-and-excluded",
         most_deletes=most,
         largest_part=part,
         bucket_name=None if bucket_name in (None, "") else check_text("bucket_name", bucket_name),
@@ -86,11 +91,13 @@ def read_source(
     :raises EdgeImpulseInputError: naming what is wrong with which of them.
     """
     if (source in (None, "")) == (items is None):
-        raise EdgeImpulseInputError("Give source (a folder or a URI) or items (a list), and not both.")
+        hint = " If it comes from an upstream task, that task returned nothing or was skipped." if items is None else ""
+        raise EdgeImpulseInputError(f"Give source (a folder or a URI) or items (a list), and not both.{hint}")
     if items is not None:
         if include or exclude:
             raise EdgeImpulseInputError("include and exclude go with source. Leave the files out of items instead.")
         tree = Tree(_upstream_items(items, open_store))
+        _refuse_names_of_one_form(tree.items)
         _add_metadata(tree.items, metadata)
         return tree
     levels = whole_number("depth", depth)
@@ -98,8 +105,9 @@ def read_source(
         raise EdgeImpulseInputError(f"depth must be a number from 1 on, not {depth!r}.")
     place = check_text("source", source if isinstance(source, str) else str(source))
     tree = read_tree(place, depth=levels, takes=Filter(include, exclude), open_store=open_store)
+    _refuse_names_of_one_form(tree.items)
     _add_metadata(tree.items, metadata)
-    if tree.strays and not tree.items and not tree.empty:
+    if tree.strays and not (tree.items or tree.empty or tree.excluded):
         raise EdgeImpulseInputError(
             f"source: {place!r} has no data items. They are the folders {levels} deep in it, with files in them; found "
             f"were only {_some(tree.strays)}. Give the folder above, or another depth."
@@ -110,6 +118,8 @@ def read_source(
         )
     if tree.empty:
         log.warning("%s has no files. Nothing is sent or deleted for it.", _some(tree.empty))
+    if tree.excluded:
+        log.info("%s is not sent: include and exclude leave nothing of it.", _some(tree.excluded))
     if not tree.items:
         log.warning("%r has no data items: no folder %d deep with files in it.", place, levels)
     return tree
@@ -119,8 +129,12 @@ def _upstream_items(items: object, open_store: OpenStore) -> list[SourceItem]:
     if isinstance(items, str):
         items = parse_literal(items)
     if not isinstance(items, Sequence) or isinstance(items, str | bytes):
+        hint = (
+            " If it comes from an upstream task, that task returned nothing or was skipped." if items == "None" else ""
+        )
         raise EdgeImpulseInputError(
             f"items must be a list of {{'name', 'files', 'metadata'}}, not {type(items).__name__}: {str(items)[:80]!r}."
+            + hint
         )
     made: dict[str, SourceItem] = {}
     for number, item in enumerate(items):
@@ -143,6 +157,21 @@ def _upstream_item(name: str, item: Mapping[str, object], open_store: OpenStore)
         return SourceItem(name, resolve_files(item["files"], open_store), texts)
     except EdgeImpulseError as error:
         return SourceItem(name, (), problem=error)
+
+
+def _refuse_names_of_one_form(items: Sequence[SourceItem]) -> None:
+    """Make it a problem of two items when a service may take their names for one."""
+    by_form: dict[str, list[SourceItem]] = {}
+    for item in items:
+        by_form.setdefault(canonical_name(item.name), []).append(item)
+    for same in by_form.values():
+        if len(same) > 1:
+            names = ", ".join(ascii(item.name) for item in same)
+            for item in same:
+                item.problem = EdgeImpulseInputError(
+                    f"Rename one of {names}: they differ in white space or in the form of their Unicode characters "
+                    "alone, and the service may take them for one data item."
+                )
 
 
 def _add_metadata(items: Sequence[SourceItem], given: GivenMetadata) -> None:

@@ -11,18 +11,22 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseConflictError,
     EdgeImpulseDeleteLimitError,
     EdgeImpulseError,
+    EdgeImpulseInputError,
 )
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.sync.dataset.rules import SyncRules
 from airflow_provider_ei.sync.dataset.source import SourceItem
-from airflow_provider_ei.sync.metadata import Marks
+from airflow_provider_ei.sync.dataset.tree import Tree
+from airflow_provider_ei.sync.duplicates import same
+from airflow_provider_ei.sync.item_state import ItemState
 from airflow_provider_ei.sync.plan import (
-    DeleteDouble,
+    BatchLimits,
+    Create,
+    DeleteDuplicates,
     Done,
-    Limits,
     MarkPending,
-    Progress,
     ReadFiles,
+    RunState,
     Step,
     WriteDigest,
     plan_item,
@@ -33,7 +37,7 @@ from airflow_provider_ei.sync.plan import (
 #: written. ``fail``: nothing can be done.
 Action = Literal["create", "update", "metadata", "repair", "renew", "unchanged", "look", "fail"]
 
-_NO_LIMITS = Limits(files=10**9, bytes=10**18)
+_NO_LIMITS = BatchLimits(files=10**9, bytes=10**18)
 
 
 @dataclass(frozen=True)
@@ -41,20 +45,20 @@ class PlannedItem:
     """What is to be done with one item of the source.
 
     :ivar listed: all items of its name in the dataset.
-    :ivar doubles: how many of them are ours and one too many.
+    :ivar duplicates: how many of them are ours and one too many; they are removed if they prove to be copies.
     :ivar problem: why it fails.
     """
 
     source: SourceItem
     action: Action
     listed: Sequence[DataItem] = ()
-    doubles: int = 0
+    duplicates: int = 0
     problem: EdgeImpulseError | None = None
 
     @property
     def changes(self) -> bool:
         """Whether a request has to be sent."""
-        return self.action in ("create", "update", "metadata", "repair", "renew") or self.doubles > 0
+        return self.action in ("create", "update", "metadata", "repair", "renew") or self.duplicates > 0
 
 
 @dataclass(frozen=True)
@@ -84,26 +88,76 @@ class DatasetPlan:
         return Counter(item.action for item in self.items)
 
 
-def plan_dataset(
-    source: Sequence[SourceItem], empty: Iterable[str], listed: Sequence[DataItem], dataset: str, rules: SyncRules
-) -> DatasetPlan:
+def plan_dataset(tree: Tree, listed: Sequence[DataItem], dataset: str, rules: SyncRules) -> DatasetPlan:
     """Compare the source with the dataset.
 
-    :param source: items by look; those that were read (``item.wanted``) are planned to the end.
-    :param empty: names of items that have no files now; they are not deleted.
+    :param tree: the source, with items by look; those that were read (``item.wanted``) are planned to the end.
     :param listed: all items of the dataset, with their files.
     """
-    by_name: dict[str, list[DataItem]] = {}
-    for item in listed:
-        if item.dataset == dataset:
-            by_name.setdefault(item.name, []).append(item)
+    by_name = group_by_name(listed, dataset)
     shard = rules.shard
-    names = {item.name for item in source}.union(empty)
-    mine = [item for item in source if shard is None or shard.has(item.name)]
+    mine = [item for item in tree.items if shard is None or shard.has(item.name)]
     planned = [plan_source_item(item, by_name.get(item.name, ()), rules) for item in mine]
-    own = [item for item in listed if item.dataset == dataset and Marks.of(item.metadata).sync == rules.sync_id]
-    extra = sorted((item for item in own if item.name not in names), key=lambda item: (item.name, item.id))
+    own = [(state.name, item) for item in listed if (state := own_state(item, dataset, rules))]
+    here = {item.name for item in tree.items}.union(tree.empty, () if rules.delete_excluded else tree.excluded)
+    extra = []
+    for name, item in sorted(own, key=lambda pair: (pair[0], pair[1].id)):
+        places = _places(name)
+        if not here.isdisjoint(places):
+            continue
+        replaced = next((place for place in places if place in tree.replaced), None)
+        if replaced is None:
+            extra.append(item)
+        elif shard is None or shard.has(name):
+            planned.append(_not_a_folder(name, item, f"{replaced!r} is {tree.replaced[replaced]} now"))
+    planned.sort(key=lambda item: item.source.name)
     return DatasetPlan(planned, extra if rules.delete else (), len(listed) - len(own))
+
+
+def group_by_name(listed: Iterable[DataItem], dataset: str) -> Mapping[str, list[DataItem]]:
+    """Return the items of a dataset by the name that they were given, and that the service has made of it."""
+    groups: dict[str, list[DataItem]] = {}
+    for item in listed:
+        state = ItemState.of(item)
+        asked = state.name if state is not None and state.dataset == dataset else item.name
+        for name in {asked, item.name}:
+            groups.setdefault(name, []).append(item)
+    return groups
+
+
+def own_state(item: DataItem, dataset: str, rules: SyncRules) -> ItemState | None:
+    """Return the state of an item that certainly belongs to this sync; None for all others."""
+    state = ItemState.certain(item)
+    return state if state is not None and (state.dataset, state.sync) == (dataset, rules.sync_id) else None
+
+
+def objection(planned: DataItem, now: DataItem, dataset: str, rules: SyncRules) -> str | None:
+    """Say why an item must not be deleted although it was to be; None when nothing speaks against it.
+
+    :param planned: the item when the deletion was planned.
+    :param now: the same, looked at just now.
+    """
+    if (now.name, now.dataset) != (planned.name, planned.dataset):
+        return f"it was renamed or moved since, and is {now.name!r} in dataset {now.dataset!r} now."
+    if own_state(now, dataset, rules) is None:
+        return "it no longer belongs to this sync."
+    if not same(now, planned):
+        return "it was changed since."
+    return None
+
+
+def _places(name: str) -> list[str]:
+    """Return an item's place in the source, and those of the folders above it."""
+    steps = name.split("/")
+    return ["/".join(steps[:end]) for end in range(1, len(steps) + 1)]
+
+
+def _not_a_folder(name: str, item: DataItem, what: str) -> PlannedItem:
+    problem = EdgeImpulseInputError(
+        f"Data item {name!r}: {what}, and was a folder with this item's files. Put the folder back, or delete data item "
+        f"{item.id} in Studio."
+    )
+    return PlannedItem(SourceItem(name, (), problem=problem), "fail", [item], problem=problem)
 
 
 def check_deletes(plan: DatasetPlan, rules: SyncRules) -> None:
@@ -133,7 +187,8 @@ def check_deletes(plan: DatasetPlan, rules: SyncRules) -> None:
 
 
 def _in_sync(item: DataItem, rules: SyncRules) -> bool:
-    return Marks.of(item.metadata).sync == rules.sync_id
+    state = ItemState.of(item)
+    return state is not None and state.sync == rules.sync_id
 
 
 def plan_source_item(item: SourceItem, listed: Sequence[DataItem], rules: SyncRules) -> PlannedItem:
@@ -144,19 +199,15 @@ def plan_source_item(item: SourceItem, listed: Sequence[DataItem], rules: SyncRu
         return PlannedItem(item, _by_looks(item, listed, rules), listed)
     if not listed:
         return PlannedItem(item, "create")
-    ours = [other for other in listed if Marks.of(other.metadata).ours]
+    duplicates = 0
     try:
-        steps = plan_item(item.wanted, listed, Progress(), "update", _NO_LIMITS)
-        doubles = 0
-        if len(ours) > 1:
-            doubles = len(steps)
-            deleted = {step.item.id for step in steps if isinstance(step, DeleteDouble)}
-            steps = plan_item(
-                item.wanted, [other for other in ours if other.id not in deleted], Progress(), "update", _NO_LIMITS
-            )
+        (first, *_) = plan_item(item.wanted, listed, RunState(), "update", _NO_LIMITS)
+        if isinstance(first, DeleteDuplicates):
+            duplicates = len(first.items)
+            (first, *_) = plan_item(item.wanted, [first.kept], RunState(), "update", _NO_LIMITS)
     except EdgeImpulseConflictError as error:
         return PlannedItem(item, "fail", listed, problem=error)
-    return PlannedItem(item, _action(item, steps[0]), listed, doubles)
+    return PlannedItem(item, _action(item, first), listed, duplicates)
 
 
 def _by_looks(item: SourceItem, listed: Sequence[DataItem], rules: SyncRules) -> Action:
@@ -171,12 +222,15 @@ def _action(item: SourceItem, step: Step) -> Action:
             return "unchanged"
         case ReadFiles():
             return "look"
+        case Create():
+            return "create"
         case WriteDigest(renews=renews):
             return "renew" if renews else "metadata"
         case MarkPending(listed):
             # What is there is not what was completed there: it was left unfinished, or files have gone or come since.
-            marks = Marks.of(listed.metadata)
-            same = item.wanted is not None and item.wanted.looks_like(marks.fingerprint)
-            return "repair" if not marks.complete or same else "update"
+            state = ItemState.of(listed)
+            if state is None or item.wanted is None:
+                return "update"
+            return "repair" if not state.complete or item.wanted.looks_like(state.fingerprint) else "update"
         case _:
             return "update"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -12,6 +14,10 @@ class Shard:
 
     number: int
     of: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.number, int) or not isinstance(self.of, int) or not 0 <= self.number < self.of:
+            raise EdgeImpulseInputError(f"Give a shard as number and count, 0 <= number < count, not {self}.")
 
     @classmethod
     def all(cls, count: int) -> list[Shard]:
@@ -30,6 +36,7 @@ class SyncRules:
     :ivar sync_id: tells its items from those of other syncs.
     :ivar sizes_only: take files of the same names and sizes for the same, without reading them.
     :ivar delete: remove items of this sync that the source no longer has.
+    :ivar delete_excluded: remove also those that it has, and of which the patterns leave nothing.
     :ivar most_deletes: of them, at most so many; None for no limit in numbers.
     :ivar largest_part: of them, at most this part of all items of this sync.
     :ivar bucket_name: where new items go, or
@@ -40,6 +47,7 @@ class SyncRules:
     sync_id: str
     sizes_only: bool = False
     delete: bool = False
+    delete_excluded: bool = False
     most_deletes: int | None = None
     largest_part: float = 0.5
     bucket_name: str | None = None

@@ -18,12 +18,16 @@ from airflow_provider_ei.exceptions import (
 )
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.client import PAGE_ITEMS, StudioClient
+from airflow_provider_ei.studio.names import canonical_name
 from airflow_provider_ei.sync.apply import Effort, ItemUpload
 from airflow_provider_ei.sync.dataset.crew import share
 from airflow_provider_ei.sync.dataset.plan import (
     DatasetPlan,
     PlannedItem,
     check_deletes,
+    group_by_name,
+    objection,
+    own_state,
     plan_dataset,
     plan_source_item,
 )
@@ -32,6 +36,7 @@ from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.dataset.summary import MOST_NAMES, SyncSummary, failures_in_words, in_words, would_do
 from airflow_provider_ei.sync.dataset.tally import Tally
 from airflow_provider_ei.sync.dataset.tree import Tree
+from airflow_provider_ei.sync.duplicates import Allowance
 from airflow_provider_ei.sync.files import LocalFile
 from airflow_provider_ei.sync.item import hash_files
 
@@ -39,8 +44,8 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-#: Seconds for which a listing of the dataset is good enough to change an item that is in it.
-FRESH_SECONDS = 10.0
+#: Duplicates of its items that one run removes. More of them did not come from answers that were lost.
+MAX_DUPLICATES_PER_RUN = 20
 
 #: Errors that are those of all items.
 _ENDS_ALL = (EdgeImpulseCancelledError, EdgeImpulseAuthError)
@@ -80,8 +85,8 @@ class DatasetSync:
         self._workers = workers
         self._tally = Tally(most_in_a_row=max(8, 2 * workers))
         self._listed: Sequence[DataItem] = ()
-        self._listed_at = 0.0
         self._there = 0
+        self._duplicates = Allowance(MAX_DUPLICATES_PER_RUN)
         self._begun = time.monotonic()
         self._before = (client.requests, client.retries)
 
@@ -146,9 +151,9 @@ class DatasetSync:
     # --- plan ---------------------------------------------------------------------------------------------
 
     def _list(self) -> Sequence[DataItem]:
-        self._listed_at = time.monotonic()
         listed = self._client.list_data_items(self._organization_id, self._dataset, with_files=True)
-        return [item for item in listed if item.dataset == self._dataset]
+        wanted = canonical_name(self._dataset)
+        return [item for item in listed if canonical_name(item.dataset) == wanted]
 
     def _at_first_sight(self) -> DatasetPlan:
         self._listed = self._list()
@@ -156,7 +161,7 @@ class DatasetSync:
         return self._compare()
 
     def _compare(self) -> DatasetPlan:
-        return plan_dataset(self._source.items, self._source.empty, self._listed, self._dataset, self._rules)
+        return plan_dataset(self._source, self._listed, self._dataset, self._rules)
 
     def _look(self, planned: PlannedItem) -> None:
         item = planned.source
@@ -196,9 +201,9 @@ class DatasetSync:
                 self._tally.not_tried(name)
                 return
             wanted = planned.source.look(self._dataset, self._rules)
-            sent = _Sent(planned, ItemUpload(self._client, self._organization_id, wanted))
-            old = planned.listed and time.monotonic() - self._listed_at > FRESH_SECONDS
-            if not self._advance(sent, None if old else planned.listed, looks=each):
+            upload = ItemUpload(self._client, self._organization_id, wanted, duplicates=self._duplicates)
+            sent = _Sent(planned, upload)
+            if not self._advance(sent, planned.listed, looks=each):
                 unseen[name] = sent
                 self._tally.answered()
             self._tally.sent()
@@ -207,24 +212,25 @@ class DatasetSync:
         self._share(changing, send)
         if unseen:
             self._listed = self._list()
-            there: dict[str, list[DataItem]] = {name: [] for name in sorted(unseen)}
-            for item in self._listed:
-                if item.name in there:
-                    there[item.name].append(item)
-            self._share(there.items(), lambda seen: self._advance(unseen[seen[0]], seen[1], looks=True))
+            by_name, by_id = group_by_name(self._listed, self._dataset), {item.id: item for item in self._listed}
 
-    def _advance(self, sent: _Sent, listed: Sequence[DataItem] | None, *, looks: bool) -> bool:
+            def see(sent: _Sent) -> None:
+                listed = by_name.get(sent.planned.source.name, [])
+                created = by_id.get(sent.upload.data_id or 0)
+                extra = [created] if created is not None and created not in listed else []
+                self._advance(sent, [*listed, *extra], looks=True)
+
+            self._share([unseen[name] for name in sorted(unseen)], see)
+
+    def _advance(self, sent: _Sent, listed: Sequence[DataItem], *, looks: bool) -> bool:
         """Do what is left to do for an item.
 
-        :param listed: the items of its name; None to list them anew, so that metadata which somebody has added since
-            the beginning are kept.
+        :param listed: the items that may be it.
         :param looks: look at it in the end, on its own.
         :return: False when it is still to be seen.
         """
         upload, name = sent.upload, sent.planned.source.name
         try:
-            if listed is None:
-                listed = self._client.find_data_items(self._organization_id, self._dataset, name)
             outcome: str | None = upload.advance(listed)
             if outcome is None and looks:
                 outcome = upload.run()["outcome"]
@@ -248,24 +254,58 @@ class DatasetSync:
         if self._tally.failed:
             log.warning("Nothing is deleted, since data items have failed.")
             return
-        still = {item.id for item in self._compare().deletes}  # by the newest listing: some may be another sync's now
-        self._share([item for item in deletes if item.id in still], self._delete_one)
+        self._share(deletes, self._delete_one)
 
-    def _delete_one(self, item: DataItem) -> None:
-        log.info("Deleting data item %r (id %d), which the source no longer has.", item.name, item.id)
+    def _delete_one(self, planned: DataItem) -> None:
+        """Delete an item that the source no longer has, after a last look at both sides.
+
+        The plan is as old as the run: since then, somebody may have renamed, moved, marked or changed the item, another
+        sync may have taken it, and its folder may have come back.
+        """
+        client, organization_id = self._client, self._organization_id
+        state = own_state(planned, self._dataset, self._rules)
+        assert state is not None
         try:
+            now = self._look_at(planned)
+            if now is None:
+                log.info("Data item %r (id %d) is gone already.", planned.name, planned.id)
+                return
+            reason = objection(planned, now, self._dataset, self._rules) or self._in_source(state.name)
+            if reason is not None:
+                self._tally.keep(planned.name, reason)
+                return
+            log.info("Deleting data item %r (id %d), which the source no longer has.", planned.name, planned.id)
             try:
-                self._client.delete_data_item(self._organization_id, item.id)
+                client.delete_data_item(organization_id, planned.id)
             except EdgeImpulseRefusedError:
-                there = self._client.find_data_items(self._organization_id, self._dataset, item.name)
-                if any(other.id == item.id for other in there):
+                if self._look_at(planned) is not None:
                     raise
         except _ENDS_ALL:
             raise
         except EdgeImpulseError as error:
-            self._tally.fail(item.name, error)
+            self._tally.fail(planned.name, error)
         else:
-            self._tally.done(item.name, "deleted")
+            self._tally.done(planned.name, "deleted")
+
+    def _look_at(self, planned: DataItem) -> DataItem | None:
+        """Look at an item by its id; None when it is gone, by the word of a listing, too."""
+        client, organization_id = self._client, self._organization_id
+        try:
+            return client.get_data_item(organization_id, planned.id)
+        except EdgeImpulseRefusedError:
+            there = client.find_data_items(organization_id, planned.dataset, planned.name)
+            if any(other.id == planned.id for other in there):
+                raise
+            return None
+
+    def _in_source(self, name: str) -> str | None:
+        """Say why an item's place in the source speaks against deleting it; None when nothing does."""
+        look = self._source.look(name)
+        if look.presence == "absent" or (look.presence == "excluded" and self._rules.delete_excluded):
+            return None
+        if look.presence == "unknown":
+            return f"whether the source has it cannot be told now: {look.reason}"
+        return "the source has it again."
 
     # --- all along ----------------------------------------------------------------------------------------
 
@@ -285,8 +325,9 @@ class DatasetSync:
             updated=outcomes["updated"],
             unchanged=outcomes["unchanged"],
             repaired=outcomes["repaired"],
-            deduplicated=tally.effort.doubles,
+            deduplicated=tally.effort.duplicates,
             deleted=outcomes["deleted"],
+            kept=tally.kept,
             failed=tally.failed,
             files_sent=tally.effort.files_sent,
             bytes_sent=tally.effort.bytes_sent,
@@ -296,6 +337,7 @@ class DatasetSync:
             ambiguous_reconciled=tally.effort.unanswered,
             seconds=round(time.monotonic() - self._begun, 3),
             changed=sorted(tally.changed)[:MOST_NAMES],
+            kept_items=tally.kept_items,
             failures=tally.failures,
             url=client.settings.data_url(self._organization_id),
         )

@@ -16,8 +16,9 @@ from airflow_provider_ei.sync.dataset.rules import SyncRules
 from airflow_provider_ei.sync.digest import canonical, item_digest
 from airflow_provider_ei.sync.files import SourceFile
 from airflow_provider_ei.sync.item import WantedItem
-from airflow_provider_ei.sync.metadata import Marks
+from airflow_provider_ei.sync.item_state import ItemState, certifies
 from airflow_provider_ei.sync.names import check_collisions, check_file_name, check_text
+from airflow_provider_ei.sync.stored_names import correspond, names_digest
 
 #: Goes into every fingerprint, so that a later way to make it cannot be mistaken for this one.
 SCHEME = 1
@@ -81,19 +82,28 @@ class SourceItem:
 
         False says only that it takes a closer look.
         """
-        marks = Marks.of(listed.metadata)
-        if fingerprint is None or marks.fingerprint != fingerprint or marks.files is None:
+        state = ItemState.of(listed)
+        if state is None or not state.complete or fingerprint is None or state.fingerprint != fingerprint:
             return False
+        if state.stored_as(listed, state.stored_files) != state or not self._lists_all(listed, state):
+            return False
+        return certifies(listed, state)
+
+    def _lists_all(self, listed: DataItem, state: ItemState) -> bool:
+        """Whether the listed files are those of the source, by names and sizes."""
         there = {file.name: file.size for file in listed.files or ()}
-        if len(there) != len(self.files) or any(there.get(file.name) != file.size for file in self.files):
+        if len(there) != len(self.files) or len(there) != len(listed.files or ()):
             return False
-        ours = {key: listed.metadata[key] for key in marks.keys if key in listed.metadata}
-        # An empty text is one that was given, or it stands for what a merging service cannot remove.
-        given = {key: value for key, value in ours.items() if value}
-        as_written = marks.state == item_digest(marks.files, ours) or (
-            given != ours and marks.state == item_digest(marks.files, given)
-        )
-        return as_written and len(listed.files or ()) == len(there)
+        if state.stored_files is None:
+            return all(there.get(file.name) == file.size for file in self.files)
+        if names_digest(there) != state.stored_files:
+            return False
+        found = correspond({file.name: file.size for file in self.files}, listed.files or ())
+        return found.one_to_one and all(there[form] == size for form, size in self._sizes_of(found.names))
+
+    def _sizes_of(self, names: Mapping[str, str]) -> list[tuple[str, int]]:
+        sizes = {file.name: file.size for file in self.files}
+        return [(form, sizes[name]) for form, name in names.items()]
 
     def look(self, dataset: str, rules: SyncRules) -> WantedItem:
         """Read its metadata, check its names, and return the item as it should be.
@@ -111,7 +121,8 @@ class SourceItem:
     def _want(self, dataset: str, rules: SyncRules) -> WantedItem:
         for file in self.files:
             check_file_name(file.name, file.source)
-        check_collisions((file.name, file.source) for file in self.files)
+        files = ((file.name, file.source) for file in self.files)
+        check_collisions(files, remedy="Rename one of them in the source, or exclude it.")
         return WantedItem(
             name=check_text("name", self.name),
             dataset=dataset,

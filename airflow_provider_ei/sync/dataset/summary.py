@@ -17,7 +17,7 @@ REASON_LENGTH = 300
 
 
 class Failure(TypedDict):
-    """A data item that is not in step, and why."""
+    """A data item that is not in step, or was not deleted, and why."""
 
     name: str
     reason: str
@@ -30,6 +30,8 @@ class SyncSummary(TypedDict):
     - ``created``, ``updated``, ``unchanged``, ``repaired`` (left unfinished earlier, or files changed in Studio),
       ``failed``: data items of the source;
     - ``deduplicated``, ``deleted``: data items that were removed;
+    - ``kept``: data items that were to be deleted and were not, since they, or their place in the source, had changed by then;
+      ``kept_items``: the first 20 with the reasons;
     - ``files_sent``, ``bytes_sent``: of acknowledged files; ``bytes_hashed``: read only to compare;
     - ``ambiguous_reconciled``: requests whose answer was lost, after which the item was looked at;
     - ``seconds``: how long it took;
@@ -49,6 +51,7 @@ class SyncSummary(TypedDict):
     repaired: int
     deduplicated: int
     deleted: int
+    kept: int
     failed: int
     files_sent: int
     bytes_sent: int
@@ -58,6 +61,7 @@ class SyncSummary(TypedDict):
     ambiguous_reconciled: int
     seconds: float
     changed: list[str]
+    kept_items: list[Failure]
     failures: list[Failure]
     url: str
     plan: NotRequired[PlanNames]
@@ -92,7 +96,7 @@ def would_do(plan: DatasetPlan, summary: SyncSummary) -> SyncSummary:
         "updated": len(updates),
         "unchanged": plan.counts["unchanged"] + plan.counts["renew"],
         "repaired": plan.counts["repair"],
-        "deduplicated": sum(item.doubles for item in plan.items),
+        "deduplicated": sum(item.duplicates for item in plan.items),
         "deleted": len(plan.deletes),
         "files_sent": sum(facts.file_count for facts in sent),
         "bytes_sent": sum(facts.total_bytes for facts in sent),
@@ -108,7 +112,7 @@ def changes(summary: SyncSummary) -> int:
 
 def in_words(summary: SyncSummary) -> str:
     """Say what was done."""
-    counts = ("created", "updated", "repaired", "unchanged", "deduplicated", "deleted", "failed")
+    counts = ("created", "updated", "repaired", "unchanged", "deduplicated", "deleted", "kept", "failed")
     done = ", ".join(f"{summary[what]:,} {what}" for what in counts if summary[what])  # type: ignore[literal-required]
     return (
         f"Dataset {summary['dataset']!r}: {done or 'no data items'}; {summary['files_sent']:,} files, "

@@ -28,6 +28,7 @@ class Tally:
     :ivar outcomes: number of items by what was done with them.
     :ivar effort: the sum of what they took.
     :ivar changed: names of the items that were changed.
+    :ivar kept_items: the first items that were to be deleted and were not; ``kept`` counts all.
     :ivar failures: the first ones; ``failed`` counts all, ``permanent`` whether no new try can mend any of them.
     """
 
@@ -36,6 +37,8 @@ class Tally:
         self.effort = Effort()
         self.changed: list[str] = []
         self.failures: list[Failure] = []
+        self.kept_items: list[Failure] = []
+        self.kept = 0
         self.failed = 0
         self.permanent = True
         self._expected = self._sent = 0
@@ -92,6 +95,13 @@ class Tally:
             self.permanent = self.permanent and error.permanent
             self._fail(name, str(error))
 
+    def keep(self, name: str, reason: str) -> None:
+        """Count an item that was to be deleted, and was not."""
+        log.warning("Data item %r is not deleted: %s", name, reason)
+        with self._lock:
+            self.kept += 1
+            _note(self.kept_items, name, reason)
+
     def not_tried(self, name: str) -> None:
         """Count an item that was left, since the service is down."""
         with self._lock:
@@ -100,10 +110,7 @@ class Tally:
 
     def _fail(self, name: str, reason: str) -> None:
         self.failed += 1
-        reason = reason.removeprefix(f"Data item {name!r}: ")
-        if len(self.failures) < MOST_FAILURES:
-            short = reason if len(reason) <= REASON_LENGTH else reason[: REASON_LENGTH - 1] + "…"
-            self.failures.append(Failure(name=_unicode(name), reason=_unicode(short)))
+        _note(self.failures, name, reason.removeprefix(f"Data item {name!r}: "))
 
     def _line(self, seconds: float) -> str:
         done, effort = self._sent, self.effort
@@ -112,6 +119,13 @@ class Tally:
             f"{bytes_in_words(effort.bytes_sent)}, {bytes_in_words(effort.bytes_sent / seconds)}/s, about "
             f"{seconds_in_words((self._expected - done) * seconds / done)} left."
         )
+
+
+def _note(notes: list[Failure], name: str, reason: str) -> None:
+    """Add one more, as long as there are few, and not longer than an XCom should be."""
+    if len(notes) < MOST_FAILURES:
+        short = reason if len(reason) <= REASON_LENGTH else reason[: REASON_LENGTH - 1] + "…"
+        notes.append(Failure(name=_unicode(name), reason=_unicode(short)))
 
 
 def _unicode(text: str) -> str:

@@ -1,0 +1,67 @@
+"""What the author of a DAG file may give an operator, checked and converted when the operator is made."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Set
+from enum import Enum
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+
+
+class EdgeImpulseArgumentError(AirflowFailException, EdgeImpulseInputError):
+    """An operator cannot work with an argument. In a DAG file it is an import error; a task fails without retries."""
+
+
+def plain(where: str, value: Any) -> Any:
+    """Return an argument in types that Airflow can serialize.
+
+    Scalars of numpy and pandas become Python's own, members of ``class Color(str, Enum)`` their values. Everything else
+    stays as it is, templates and XComArgs included.
+
+    :param where: name of the argument, for the message.
+    :raises EdgeImpulseArgumentError: for NaN and infinity, which neither JSON nor Edge Impulse knows.
+    """
+    if isinstance(value, dict):
+        pairs = {plain(where, key): plain(f"{where}[{key!r}]", one) for key, one in value.items()}
+        unchanged = all(a is c and b is d for (a, b), (c, d) in zip(pairs.items(), value.items(), strict=False))
+        return value if unchanged and len(pairs) == len(value) else pairs
+    if type(value) in (list, tuple):
+        ones = [plain(f"{where}[{number}]", one) for number, one in enumerate(value)]
+        return value if all(a is b for a, b in zip(ones, value, strict=True)) else type(value)(ones)
+    if isinstance(value, Enum) and isinstance(value, str):
+        return value.value
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise EdgeImpulseArgumentError(
+            f"{where}: NaN and infinity are not allowed. Give a finite number or a string, or leave it out."
+        )
+    return value
+
+
+def check_names(operator: type, names: Set[str], defaults: Set[str]) -> None:
+    """Check the names of a mapped task's arguments, some of which may come from upstream.
+
+    :param defaults: names of what ``default_args`` give.
+    :raises EdgeImpulseArgumentError: naming those that the operator does not know, and those that it lacks.
+    """
+    own = _parameters(operator.__init__)  # type: ignore[misc]
+    known = {name for each in operator.__mro__ if "__init__" in vars(each) for name in _parameters(each.__init__)}  # type: ignore[misc]
+    required = {name for name, parameter in own.items() if parameter.default is parameter.empty} - {"self"}
+    problems = [f"there is no {name!r}" for name in sorted(names - known)]
+    problems += [f"{name!r} is missing" for name in sorted(required - names - defaults)]
+    if problems:
+        raise EdgeImpulseArgumentError(
+            f"Correct what .expand() or .expand_kwargs() is given: {', '.join(problems)}. The arguments of "
+            f"{operator.__name__} are {', '.join(operator.template_fields)}."  # type: ignore[attr-defined]
+        )
+
+
+def _parameters(function: Any) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(function).parameters
+    return {name: one for name, one in parameters.items() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}

@@ -1,0 +1,233 @@
+"""Renders what the author of a DAG file wrote, and nothing else.
+
+What comes from upstream is data: a name or a metadata value that looks like a template is stored as it is, and never
+gets to see connections or variables. Airflow itself renders some of it: lists and dicts that ``.expand_kwargs()`` takes
+from upstream.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence, Set
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_ei.operators.arguments import EdgeImpulseArgumentError, plain
+
+if TYPE_CHECKING:
+    import jinja2
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
+
+    _Base = BaseOperator
+else:
+    _Base = object
+
+#: How Airflow 2 writes the results of a mapped task when a template makes a string of them.
+_LAZY_TEXT = re.compile(r"\bLazy\w*Sequence\((\[\d+ items?\]|<unevaluated length>)\)")
+
+
+class AuthoredTemplates(_Base):
+    """Mixin for operators, before ``BaseOperator``: renders their template fields.
+
+    Text stays text, also with ``render_template_as_native_obj``; there, a template that stands for a whole list or dict
+    gives that list or dict.
+
+    :cvar collection_fields: template fields that may be lists or dicts.
+    :cvar item_fields: those of them whose templates may use ``item``, and are then rendered for each data item.
+    """
+
+    collection_fields: Set[str] = frozenset()
+    item_fields: Set[str] = frozenset()
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        if parent is not self:
+            super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+            return
+        upstream, call_upstream = _from_upstream(self, context)
+        for field in template_fields:
+            value = getattr(self, field)
+            try:
+                if field in ("op_args", "op_kwargs"):  # of a function: as Airflow renders them for every @task
+                    rendered = self._render_call(value, call_upstream, context, jinja_env)
+                elif field in upstream:
+                    rendered = evaluated(field, value)
+                elif callable(value):
+                    rendered = value(context=context, jinja_env=jinja_env)
+                else:
+                    rendered = self._render_authored(field, value, context, jinja_env)
+            except Exception as error:
+                self.log.error("Argument %r could not be rendered: %s", field, type(error).__name__)
+                raise
+            setattr(self, field, rendered)
+
+    def _render_call(self, value: Any, upstream: Collection[str], context: Context, env: jinja2.Environment) -> Any:
+        if not isinstance(value, Mapping):
+            return self.render_template(value, context, env, set())
+        return {k: v if k in upstream else self.render_template(v, context, env, set()) for k, v in value.items()}
+
+    def _render_authored(self, field: str, value: Any, context: Context, env: jinja2.Environment) -> Any:
+        if isinstance(value, str):
+            return self._render_text(field, value, context, env)
+        if isinstance(value, dict):
+            pairs = [
+                (self._render_authored(field, key, context, env), self._render_authored(field, one, context, env))
+                for key, one in value.items()
+            ]
+            return _as_dict(field, pairs)
+        if isinstance(value, list | tuple | set):
+            rendered = [self._render_authored(field, one, context, env) for one in value]
+            return rendered if isinstance(value, list) else tuple(rendered)
+        return evaluated(field, self.render_template(value, context, env, set()))
+
+    def _render_text(self, field: str, source: str, context: Context, env: jinja2.Environment) -> Any:
+        if self.template_ext and source.endswith(tuple(self.template_ext)):
+            template = env.get_template(source)
+        else:
+            template = env.from_string(source)
+            if field in self.item_fields and _uses_item(source, env):
+                return ItemTemplate(field, source, template)
+        return _render(field, source, template, context, collections=field in self.collection_fields)
+
+
+class ItemTemplate:
+    """A template that is rendered once for each data item, with the item's facts as ``item``."""
+
+    def __init__(self, field: str, source: str, template: jinja2.Template) -> None:
+        self._field = field
+        self._source = source
+        self._template = template
+
+    def __repr__(self) -> str:
+        return self._source  # which Airflow shows as the rendered value
+
+    def render(self, context: Mapping[str, Any]) -> Any:
+        """Render it with a context that has the ``item``.
+
+        :raises AirflowFailException: when it asks for what an item does not have.
+        """
+        from airflow.providers.common.compat.sdk import AirflowFailException
+        from jinja2 import UndefinedError
+
+        try:
+            return _render(self._field, self._source, self._template, context, collections=True)
+        except UndefinedError as error:
+            known = ", ".join(f"item.{name}" for name in vars(context["item"]))
+            raise AirflowFailException(
+                f"Use {known} in {self._field}; {self._source!r} cannot be rendered: {error}."
+            ) from None
+
+
+def has_item_templates(value: Any) -> bool:
+    """Whether anything in a rendered value waits for its data item."""
+    if isinstance(value, dict):
+        return any(has_item_templates(one) for pair in value.items() for one in pair)
+    if isinstance(value, list | tuple):
+        return any(map(has_item_templates, value))
+    return isinstance(value, ItemTemplate)
+
+
+def render_for_item(field: str, value: Any, context: Context, item: object) -> Any:
+    """Return a rendered value with its item templates rendered for one data item."""
+    with_item = copy.copy(context)
+    with_item["item"] = item  # type: ignore[typeddict-unknown-key]
+
+    def fill(one: Any) -> Any:
+        if isinstance(one, ItemTemplate):
+            return one.render(with_item)
+        if isinstance(one, dict):
+            return _as_dict(field, [(fill(key), fill(each)) for key, each in one.items()])
+        return [fill(each) for each in one] if isinstance(one, list | tuple) else one
+
+    return fill(value)
+
+
+def _render(
+    field: str, source: str, template: jinja2.Template, context: Mapping[str, Any], *, collections: bool
+) -> Any:
+    """Render a template to a string, or to the list or dict that it stands for where that is wanted."""
+    env = template.environment
+    values: Any = copy.copy(context)  # not a dict of it: that would evaluate what Airflow keeps lazy
+    values.update((name, value) for name, value in template.globals.items() if name not in values)
+    nodes = list(template.root_render_func(env.context_class(env, values, template.name, template.blocks)))
+    if collections and len(nodes) == 1 and _is_collection(nodes[0]):
+        return evaluated(field, nodes[0])
+    text = "".join(map(str, nodes))
+    if _LAZY_TEXT.search(text) and not _LAZY_TEXT.search(source):
+        raise EdgeImpulseArgumentError(
+            f"Give {field} the task's output ({field}=task.output), or add '| list' in the template: {source!r} is the "
+            f"results of a mapped task, and its text is only {text[:80]!r}."
+        )
+    return text
+
+
+def _uses_item(source: str, env: jinja2.Environment) -> bool:
+    from jinja2.meta import find_undeclared_variables
+
+    return "item" in source and "item" in find_undeclared_variables(env.parse(source))
+
+
+def _is_collection(value: object) -> bool:
+    return isinstance(value, Mapping | Sequence | Set) and not isinstance(value, str | bytes | bytearray)
+
+
+def evaluated(field: str, value: Any) -> Any:
+    """Return what an upstream task gave; the results of a mapped task as a list, for metadata as one dict."""
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | list | tuple):
+        value = list(value)
+        if field == "metadata" and value and all(isinstance(one, Mapping) for one in value):
+            value = _as_dict(field, [pair for one in value for pair in one.items()])
+    return value
+
+
+def _as_dict(field: str, pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    made: dict[Any, Any] = {}
+    for key, value in pairs:
+        key = key if isinstance(key, Hashable) else str(key)
+        if key in made and made[key] != value:
+            raise EdgeImpulseArgumentError(f"Give each key of {field} once: there are two values for {key!r}.")
+        made[key] = value
+    return made
+
+
+def _from_upstream(operator: BaseOperator, context: Mapping[str, Any]) -> tuple[set[str], set[str]]:
+    """Return which arguments of a mapped task came from upstream, by ``.expand()`` or ``.expand_kwargs()``.
+
+    :return: names of the operator's arguments, and of those of the function that a decorator was put on.
+    """
+    mapped: Any = operator.dag.task_dict.get(operator.task_id) if operator.has_dag() else None  # type: ignore[no-untyped-call]
+    if not hasattr(mapped, "expand_input"):
+        return set(), set()
+    if hasattr(mapped, "op_kwargs_expand_input"):
+        calls = getattr(operator, "op_kwargs", None) or {}
+        written = mapped.partial_kwargs.get("op_kwargs") or {}
+        return set(), _expanded(mapped.op_kwargs_expand_input.value, calls, written, context)
+    arguments = {field: getattr(operator, field) for field in operator.template_fields}
+    return _expanded(mapped.expand_input.value, arguments, mapped.partial_kwargs, context), set()
+
+
+def _expanded(given: Any, arguments: Mapping[str, Any], written: Mapping[str, Any], context: Any) -> set[str]:
+    """Return the names of the arguments that were expanded from upstream.
+
+    :param given: what ``.expand()`` or ``.expand_kwargs()`` was given.
+    :param written: what ``.partial()`` was given.
+    """
+    if isinstance(given, dict):
+        return {name for name, value in given.items() if hasattr(value, "iter_references")}
+    if isinstance(given, list | tuple):
+        given = given[context["ti"].map_index]  # a dict that stands in the DAG file, or an XComArg
+    if isinstance(given, Mapping):
+        return set()
+    return {name for name in arguments if name not in written or not _is_same(arguments[name], written[name])}
+
+
+def _is_same(value: Any, written: Any) -> bool:
+    """Whether a value is the author's: with ``strict=False``, upstream may have replaced it."""
+    written = plain("", written)
+    return value is written or (type(value) is type(written) and value == written)

@@ -1,0 +1,114 @@
+"""Keeps secrets and control characters out of every message, log line and error text of this package.
+
+Whoever learns a secret calls :func:`know_secret`; from then on :func:`safe_text` replaces it, in the texts of all
+errors and, through :func:`guard_logs`, in the log lines of this package and of the HTTP library below it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import re
+import threading
+import unicodedata
+from urllib.parse import quote, unquote, urlsplit
+from urllib.request import getproxies
+
+MASK = "***"
+
+#: A shorter text is not taken for a secret of its own: to replace each "pw" would garble every message.
+MIN_SECRET_LENGTH = 6
+
+# Both are linear: what they repeat ends where the next match could begin.
+_USER_INFO = re.compile(r"://[^\s/]*@")
+_LOOKS_LIKE_KEY = re.compile(r"ei_[0-9a-fA-F]{32,}")
+
+#: Unicode categories that a terminal or a browser acts upon instead of showing: controls, direction overrides,
+#: line separators, and what is no character at all.
+_ACTING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+_lock = threading.Lock()
+_secrets: set[str] = set()
+_pattern: re.Pattern[str] | None = None
+
+
+def know_secret(text: str | None) -> None:
+    """Replace a text by ``***`` from now on, also percent-encoded and within JSON."""
+    global _pattern
+    if not text or len(text) < MIN_SECRET_LENGTH or text in _secrets:
+        return
+    with _lock:
+        _secrets.update({text, quote(text, safe=""), json.dumps(text)[1:-1], repr(text)[1:-1]})
+        longest_first = sorted(_secrets, key=len, reverse=True)
+        _pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+
+def know_proxies() -> None:
+    """Take note of the passwords in the proxies that the environment names."""
+    for url in getproxies().values():
+        user_info = urlsplit(url if "://" in url else f"//{url}").netloc.rpartition("@")[0] if "@" in url else ""
+        user, _, password = map(unquote, user_info.partition(":"))
+        know_secret(user_info)
+        know_secret(password)
+        if user_info:
+            know_secret(base64.b64encode(f"{user}:{password}".encode()).decode())
+
+
+def longest_secret() -> int:
+    """Length of the longest text that is replaced; whoever cuts a text has to mind the half of one."""
+    return max(map(len, _secrets), default=0)
+
+
+def redact(text: str) -> str:
+    """Replace every secret that is known, what looks like an API key, and the user in any URL."""
+    if _pattern is not None:
+        text = _pattern.sub(MASK, text)
+    text = _LOOKS_LIKE_KEY.sub(MASK, text)
+    return _USER_INFO.sub(f"://{MASK}@", text)
+
+
+def printable(text: str) -> str:
+    """Spell out characters that a terminal or a browser would act upon, except line breaks and tabs."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character in "\n\t" or unicodedata.category(character) not in _ACTING else _spelled(character)
+        for character in text
+    )
+
+
+def safe_text(text: str) -> str:
+    """Return a text as a message may show it: without secrets, and without control characters."""
+    return printable(redact(text))
+
+
+def _spelled(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+class _Guard(logging.Handler):
+    """Changes records on their way up, before the handlers of the loggers above see them."""
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Change the record if its text is not safe."""
+        try:
+            message = record.getMessage()
+        except Exception:  # whoever formats the record reports it
+            return True
+        if (clean := safe_text(message)) != message:
+            record.msg, record.args = clean, None
+        if record.exc_info:
+            traceback = logging.Formatter().formatException(record.exc_info)
+            if (clean := safe_text(traceback)) != traceback:
+                record.exc_info, record.exc_text = None, clean
+        return True
+
+
+_guard = _Guard()
+
+
+def guard_logs() -> None:
+    """Make the log lines of this package and of the HTTP library safe; calling it again changes nothing."""
+    for name in ("airflow_provider_ei", "urllib3"):
+        logging.getLogger(name).addHandler(_guard)

@@ -1,0 +1,177 @@
+"""A whole listing, from pages that are counted by an offset while others change the dataset.
+
+What comes or goes at the front of the list between two pages shifts all that follows, and a page that is asked for by
+its offset then misses items or has them twice. So pages overlap by one item: a page counts only if it has an item of
+the page before it, unchanged. The items behind that one are then all those that follow it in the list, wherever the
+list has shifted to. That holds for every order that goes by what does not change (the id, the time of creation, the
+name of whoever was not renamed). If a page has no such item, because items before it were deleted, the page is asked
+for again from where the one before it began. If that does not help either, the listing begins anew.
+
+In an order by name, an item that is renamed from what is still to come to what was listed already would be missed. It
+leaves one item less to come, and such a listing begins anew, too. Where deletions keep doing the same, the last attempt
+accepts it if the ids are in order: then the list goes by them, not by names.
+
+Where no total is told, a page that has nothing new, and fewer items than were asked for, is the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from airflow_provider_ei.studio.answers import DataItem
+
+#: How often a listing is begun, at most.
+ATTEMPTS = 4
+#: How long it waits before it begins the second time; each further wait is twice as long.
+FIRST_WAIT_SECONDS = 0.5
+#: Pages of a listing whose total nobody tells, at most.
+MAX_PAGES_WITHOUT_TOTAL = 1_000
+_LEFT = "Data items left the part of the list that was still to come."
+#: Pages that a listing may take beyond twice those that its total calls for.
+_MORE_PAGES = 10
+
+
+@dataclass(frozen=True)
+class Page:
+    """One answer: its items begin at ``offset`` of a list of ``total``, if that is told.
+
+    :ivar is_full: whether it has as many items as were asked for.
+    """
+
+    offset: int
+    items: tuple[DataItem, ...]
+    total: int | None
+    is_full: bool
+
+    @property
+    def end(self) -> int:
+        """The place after its last item."""
+        return self.offset + len(self.items)
+
+    def to_come(self, place: int) -> int | None:
+        """How many items there are from a place on."""
+        return None if self.total is None else self.total - place
+
+
+class ListingMovedError(Exception):
+    """The list was changed, or the service counts in a way of its own; the text says what was seen."""
+
+
+class Listing:
+    """Takes a whole listing, anew when it has moved.
+
+    :param fetch: gets the page that begins at an offset.
+    :param sleep: waits for so many seconds.
+    """
+
+    def __init__(self, fetch: Callable[[int], Page], sleep: Callable[[float], None]) -> None:
+        self._fetch = fetch
+        self._sleep = sleep
+        self._items: dict[int, DataItem] = {}
+        self._pages = self._most_pages = 0
+        self._steps: set[bool] = set()  # whether the id rises from an item of a page to the next one
+        self.total: int | None = None
+
+    @property
+    def items(self) -> list[DataItem]:
+        """What the attempt that was made last has seen."""
+        return list(self._items.values())
+
+    def take(self) -> list[DataItem]:
+        """Return all data items, each once.
+
+        :raises ListingMovedError: if it has moved in each attempt.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._attempt(is_last=attempt == ATTEMPTS)
+            except ListingMovedError:
+                if attempt == ATTEMPTS:
+                    raise
+            else:
+                break
+            self._sleep(FIRST_WAIT_SECONDS * 2 ** (attempt - 1))
+        return self.items
+
+    def _attempt(self, *, is_last: bool) -> None:
+        self._items, self._steps, self._pages, self._most_pages = {}, set(), 0, MAX_PAGES_WITHOUT_TOTAL
+        page = self._get(0)
+        self._keep(page)
+        if page.total is not None:
+            step = max(1, len(page.items) - 1)
+            self._most_pages = 2 * -(-page.total // step) + _MORE_PAGES
+        is_disturbed = False
+        while not _is_end(page):
+            before, page, old_place, place = page, *self._next(page)
+            to_come, were_to_come = page.to_come(place), before.to_come(old_place)
+            if to_come is not None and were_to_come is not None and to_come < were_to_come:
+                is_disturbed = True
+            behind = page.items[place + 1 - page.offset :]
+            is_repeated = any(item.id in self._items for item in behind)
+            has_new = self._keep(page)
+            if not has_new and page.total is None and not page.is_full:
+                return
+            if is_repeated:
+                raise ListingMovedError("A data item is listed in two places.")
+            if not has_new and not _is_end(page):
+                raise ListingMovedError("A page has no data item that was not listed before.")
+            if is_disturbed and not (is_last and len(self._steps) < 2):
+                raise ListingMovedError(_LEFT)
+        # A service that takes no notice of the offset looks as if items were leaving.
+        if is_disturbed and self._get(2 * page.end).items:
+            raise ListingMovedError(_LEFT)
+
+    def _next(self, before: Page) -> tuple[Page, int, int]:
+        """Get the page after another one.
+
+        :return: the page, and the place of an item that both have: in the list as it was, and as it is.
+        """
+        if len(before.items) < 2:  # two such pages cannot overlap and make progress
+            page = self._get(before.end)
+            return page, before.end - 1, page.offset - 1
+        for offset in (before.end - 1, before.offset):
+            page = self._get(offset)
+            shared = _shared(before, page)
+            if shared is not None:
+                return page, *shared
+        raise ListingMovedError("A page has no data item of the page before it.")
+
+    def _get(self, offset: int) -> Page:
+        if self._pages >= self._most_pages:
+            raise ListingMovedError(f"It does not end: it has more than {self._most_pages} pages.")
+        self._pages += 1
+        page = self._fetch(offset)
+        self.total = page.total
+        if page.total is not None and page.items and page.end > page.total:
+            raise ListingMovedError("A page has more data items than the total says.")
+        return page
+
+    def _keep(self, page: Page) -> bool:
+        """Keep the items of a page; return whether any of them is new."""
+        ids = [item.id for item in page.items]
+        if len(set(ids)) < len(ids):
+            raise ListingMovedError("A page has a data item twice.")
+        self._steps.update(one < other for one, other in pairwise(ids))
+        known = len(self._items)
+        self._items.update(zip(ids, page.items, strict=True))
+        return len(self._items) > known
+
+
+def _is_end(page: Page) -> bool:
+    return not page.items if page.total is None else page.end >= page.total
+
+
+def _shared(before: Page, page: Page) -> tuple[int, int] | None:
+    """Find the last item of a page that the next one has, too, and return its place in the list, then and now."""
+    places = {_facts(item): place for place, item in enumerate(page.items, page.offset)}
+    for old_place, item in reversed(list(enumerate(before.items, before.offset))):
+        if _facts(item) in places:
+            return old_place, places[_facts(item)]
+    return None
+
+
+def _facts(item: DataItem) -> tuple[int, str, str]:
+    # What a list may be ordered by. An item that was renamed may have moved, and says nothing about the others.
+    return item.id, item.name, item.dataset

@@ -1,0 +1,227 @@
+"""Reads an answer within bounds: so many bytes, until so many seconds have passed, whatever the server sends."""
+
+from __future__ import annotations
+
+import io
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
+from typing import Any, cast
+from weakref import WeakMethod
+
+import requests
+from urllib3.exceptions import HTTPError
+
+#: Bytes of an answer that has no list in it.
+ANSWER_BYTES = 1024 * 1024
+
+#: Bytes of an answer with a list. A page of 1,000 data items with 100 files each takes half of it; of items with more
+#: files, fewer fit into a page, and one item of 10,000 files with long names fits at any rate.
+LISTING_BYTES = 32 * 1024 * 1024
+
+#: Bytes of an answer's head, together with the ``1xx`` answers before it.
+MAX_HEAD_BYTES = 64 * 1024
+
+#: Bytes that are read from the socket at once.
+READ_BYTES = 128 * 1024
+
+
+class AnswerTooLargeError(HTTPException):
+    """The answer goes on beyond what it may have."""
+
+
+class UnfitAnswerError(HTTPException):
+    """What arrived is not an answer to the request."""
+
+
+class Allowance:
+    """What an answer may take, on the wire.
+
+    :param seconds: until it is complete; :meth:`renew` begins them anew.
+    :param most_bytes: of its body; None when the body may be of any length.
+    """
+
+    def __init__(self, seconds: float, most_bytes: int | None) -> None:
+        self._seconds = seconds
+        self._most_bytes = most_bytes
+        self._in_head = True
+        self._bytes_left: float = MAX_HEAD_BYTES
+        self._end = time.monotonic() + seconds
+
+    def renew(self) -> None:
+        """Begin the seconds anew."""
+        self._end = time.monotonic() + self._seconds
+
+    def begin_body(self) -> None:
+        """Count no longer the head's bytes, but the body's."""
+        self._in_head = False
+        self._bytes_left = float("inf") if self._most_bytes is None else MAX_HEAD_BYTES + self._most_bytes
+
+    def seconds_left(self) -> float:
+        """Return the time for the next bytes.
+
+        :raises TimeoutError: when none is left.
+        """
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer was not complete in time")
+        return left
+
+    def take(self, count: int) -> None:
+        """Count bytes that have arrived.
+
+        :raises AnswerTooLargeError: when they are too many.
+        """
+        self._bytes_left -= count
+        if self._bytes_left < 0:
+            raise UnfitAnswerError("its head is too large") if self._in_head else AnswerTooLargeError
+
+
+class _Source(io.RawIOBase):
+    """The socket's bytes, within an allowance."""
+
+    def __init__(self, sock: Any, allowance: Allowance) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self._allowance = allowance
+        self._stopped = False
+        self.ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._stopped:
+            return 0
+        self._sock.settimeout(self._allowance.seconds_left())
+        count = self._raw.readinto(buffer) or 0
+        self.ended = count == 0
+        self._allowance.take(count)
+        return count
+
+    def stop(self) -> None:
+        """Read no more from the socket."""
+        self._stopped = True
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Stream(io.BufferedReader):
+    """Ends the connection when more has arrived than belongs to the answer: the next one would be mistaken."""
+
+    def __init__(self, source: _Source, end_connection: WeakMethod[Any]) -> None:
+        super().__init__(source)
+        self._source = source
+        self._end_connection = end_connection
+
+    def close(self) -> None:
+        if not self.closed:
+            self._source.stop()
+            if self.peek(1) and (end := self._end_connection()):
+                end()
+        super().close()
+
+
+class BoundedResponse(HTTPResponse):
+    """An answer that keeps within its allowance, and skips all ``1xx`` answers before it.
+
+    :param allowance: what it may take.
+    :param end_connection: closes the connection that it arrives through.
+    """
+
+    def __init__(
+        self, sock: Any, *args: Any, allowance: Allowance, end_connection: WeakMethod[Any], **kwargs: Any
+    ) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self._source = _Source(sock, allowance)
+        self.fp = _Stream(self._source, end_connection)
+        self.allowance = allowance
+
+    def begin(self) -> None:
+        """Read the head.
+
+        :raises UnfitAnswerError: when it is not one.
+        """
+        super().begin()
+        while 100 <= self.status < 200 and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            self.headers = self.msg = None  # type: ignore[assignment]
+            super().begin()
+        if self._source.ended:
+            raise UnfitAnswerError("the connection was closed within the head of the answer")
+        if self.status < 200 or self.headers.defects or self.headers.get_payload():  # type: ignore[attr-defined]
+            raise UnfitAnswerError("what arrived is not an answer to the request")
+        self.allowance.begin_body()
+
+
+def allowance_of(response: requests.Response) -> Allowance:
+    """Return the allowance that an answer is read under."""
+    return cast(BoundedResponse, response.raw._original_response).allowance
+
+
+def read_body(response: requests.Response, most_bytes: int) -> bytearray:
+    """Return the body, decompressed.
+
+    :raises AnswerTooLargeError: when it is larger than that.
+    :raises HTTPError: when it breaks off.
+    """
+    body = bytearray()
+    for block in _decoded(response, most_bytes + 1):
+        body += block
+        if len(body) > most_bytes:
+            raise AnswerTooLargeError
+    return body
+
+
+def read_beginning(response: requests.Response, most_bytes: int) -> bytes:
+    """Return the first bytes of the body, or what there is of them when it breaks off."""
+    beginning = bytearray()
+    with suppress(HTTPError, HTTPException, OSError):
+        for block in _decoded(response, most_bytes):
+            beginning += block
+            if len(beginning) >= most_bytes:
+                break
+    return bytes(beginning[:most_bytes])
+
+
+def raw_blocks(response: requests.Response, size: int = READ_BYTES) -> Iterator[bytes]:
+    """Yield the body as it is on the wire.
+
+    :raises HTTPError: when it breaks off.
+    """
+    while block := response.raw.read(size, decode_content=False):
+        yield block
+
+
+def _decoded(response: requests.Response, most_bytes: int) -> Iterator[bytes]:
+    """Yield the body; each block has at most ``most_bytes``, however well it was compressed."""
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        yield from raw_blocks(response)
+        return
+    if encoding not in ("gzip", "x-gzip"):
+        raise UnfitAnswerError("the answer is compressed in a way that was not asked for")
+    inflater, begun = _gzip(), False
+    for block in raw_blocks(response):
+        while block:
+            begun = True
+            try:
+                yield inflater.decompress(block, most_bytes)
+            except zlib.error as error:
+                raise UnfitAnswerError(f"the answer cannot be decompressed: {error}") from None
+            if inflater.eof:
+                block = inflater.unused_data  # another one may follow
+                inflater, begun = _gzip(), False
+            else:
+                block = inflater.unconsumed_tail
+    if begun:
+        raise UnfitAnswerError("the answer breaks off within its compression")
+
+
+def _gzip() -> Any:
+    return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)

@@ -1,0 +1,63 @@
+"""Looks at the files in the folder of one item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_provider_ei.sync import content_types
+from airflow_provider_ei.sync.dataset import sidecar
+from airflow_provider_ei.sync.dataset.ignore import Filter
+from airflow_provider_ei.sync.files import SourceFile
+from airflow_provider_ei.sync.folders import Entry, Folder, walk
+
+
+@dataclass(frozen=True)
+class ItemRules:
+    """Which folders are items.
+
+    :ivar depth: how many folders deep they are.
+    :ivar takes: which files take part.
+    """
+
+    depth: int
+    takes: Filter
+
+
+class ItemFolder:
+    """What is in the folder of an item.
+
+    :ivar seen: whether there is anything visible beside the metadata.
+    """
+
+    def __init__(self, folder: Folder, name: str, takes: Filter) -> None:
+        self._folder = folder
+        self._name = name
+        self._takes = takes
+        self.files: list[SourceFile] = []
+        self.sidecar: SourceFile | None = None
+        self.seen = False
+
+    def read(self, *, only_first: bool = False) -> None:
+        """Look at every file.
+
+        :param only_first: one that takes part is enough.
+        :raises EdgeImpulseError: for what cannot be listed, looked at or uploaded.
+        """
+        for name, entry in walk(self._folder, lambda folder: self._takes.enters(f"{self._name}/{folder}")):
+            is_sidecar = name == sidecar.NAME and not entry.is_folder
+            self.seen = self.seen or not is_sidecar
+            if is_sidecar or self._is_taken(f"{self._name}/{name}", entry):
+                file = self._folder.place.pin(entry, name, content_types.guess(name))
+                if is_sidecar:
+                    self.sidecar = file
+                else:
+                    self.files.append(file)
+                    if only_first:
+                        return
+
+    def _is_taken(self, path: str, entry: Entry) -> bool:
+        if entry.is_folder:
+            return False
+        if entry.error is not None and not self._takes.enters(path):
+            return False  # what it is cannot be told: it is excluded when a folder of its name would be
+        return entry.error is not None or self._takes.takes(path)

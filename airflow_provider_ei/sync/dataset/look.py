@@ -1,0 +1,137 @@
+"""Looks at one item's place in the source, without anything that was seen before."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from threading import Lock
+from typing import Literal
+
+from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
+from airflow_provider_ei.sync.dataset.item_folder import ItemFolder, ItemRules
+from airflow_provider_ei.sync.disk import Disk
+from airflow_provider_ei.sync.files import missing
+from airflow_provider_ei.sync.folders import Entry, Folder
+from airflow_provider_ei.studio.names import canonical_name
+from airflow_provider_ei.sync.places import OpenStore, store_folder
+
+#: ``absent``: nothing is in its place. ``excluded``: its folder is there, and the patterns leave nothing of it.
+#: ``empty``: its folder is there without a visible file. ``present``: there is something to send, or something else in
+#: its place. ``unknown``: it cannot be told.
+Presence = Literal["absent", "excluded", "empty", "present", "unknown"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is at one item's place in the source.
+
+    :ivar reason: what is there instead of a folder of files, or why it cannot be told.
+    """
+
+    presence: Presence
+    reason: str = ""
+
+
+class DiskLook:
+    """Looks at single items of a folder on this machine."""
+
+    def __init__(self, path: str, identity: tuple[int, int], rules: ItemRules) -> None:
+        self._path = path
+        self._read_then = identity
+        self._rules = rules
+
+    def __call__(self, name: str) -> Look:
+        """Look at the place of one item."""
+        look = self._if_same() or _look(Folder(Disk(), self._path), name, self._rules, self._path)
+        return (self._if_same() or look) if look.presence == "absent" else look
+
+    def _if_same(self) -> Look | None:
+        try:
+            if identity_of(self._path) == self._read_then:
+                return None
+        except EdgeImpulseError as error:
+            return Look("unknown", str(error))
+        return Look("unknown", f"source: {self._path!r} is another directory than the one that was read")
+
+
+class StoreLook:
+    """Looks at single items of a prefix in an object store, with listings that no cache has kept."""
+
+    def __init__(self, uri: str, open_store: OpenStore, rules: ItemRules) -> None:
+        self._uri = uri
+        self._open_store = open_store
+        self._rules = rules
+        # Without it, a listing that another thread began earlier could end in the store's cache after it was emptied.
+        self._lock = Lock()
+
+    def __call__(self, name: str) -> Look:
+        """Look at the place of one item."""
+        with self._lock:
+            try:
+                top = open_prefix(self._uri, self._open_store, flat=False)
+            except Exception as error:  # opening a store fails in ways of Airflow's, too
+                return Look("unknown", str(error) or type(error).__name__)
+            return _look(top, name, self._rules, self._uri)
+
+
+def _look(top: Folder, name: str, rules: ItemRules, source: str) -> Look:
+    """Look for one item, step by step, by the rules by which the tree was read."""
+    steps = name.split("/")
+    folder, excluded, own = top, False, ""
+    try:
+        if all(entry.is_hidden for entry in top.entries):
+            return Look("unknown", f"source: {source!r} has nothing at all any more")
+        for number, step in enumerate(steps):
+            entry = _find_entry(folder, step)
+            if entry is None:
+                if number and not excluded and all(entry.is_hidden for entry in folder.entries):
+                    return Look("empty", f"{own!r} has nothing in it, as when a disk is not mounted there")
+                return Look("absent")
+            own = f"{own}/{entry.name}" if own else entry.name
+            if not entry.is_folder:
+                if entry.error is not None and isinstance(entry.error, EdgeImpulseFileError):
+                    return Look("unknown", str(entry.error))
+                return Look("present", f"{own!r} is {entry.kind} now")
+            excluded = excluded or entry.is_hidden or not rules.takes.enters(own)
+            folder = folder.below(entry)
+        if len(steps) != rules.depth:
+            return Look("unknown", f"{own!r} is there, but the items are folders {rules.depth} deep")
+        if excluded:
+            return Look("excluded")
+        item = ItemFolder(folder, own, rules.takes)
+        item.read(only_first=True)
+    except EdgeImpulseInputError as error:
+        return Look("present", str(error))
+    except EdgeImpulseError as error:
+        return Look("unknown", str(error))
+    if item.files:
+        return Look("present")
+    return Look("excluded" if item.seen else "empty")
+
+
+def _find_entry(folder: Folder, name: str) -> Entry | None:
+    """Return the entry of a name; or of one that the service may have taken for the same."""
+    same = [entry for entry in folder.entries if entry.name == name]
+    same = same or [entry for entry in folder.entries if canonical_name(entry.name) == canonical_name(name)]
+    return min(same, key=lambda entry: not entry.is_folder, default=None)
+
+
+def identity_of(path: str) -> tuple[int, int]:
+    """Return what tells a directory from others that may take its place."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        raise EdgeImpulseInputError(f"source: {missing(path)}") from None
+    except OSError as error:
+        raise EdgeImpulseInputError(f"source: {path!r} cannot be read: {error.strerror}.") from None
+    if not os.path.isdir(path):
+        raise EdgeImpulseInputError(f"source: {path!r} is not a directory. Give the folder that has the data items.")
+    return found.st_dev, found.st_ino
+
+
+def open_prefix(uri: str, open_store: OpenStore, *, flat: bool) -> Folder:
+    """Open the folder of a source in a store; see :func:`store_folder`."""
+    folder = store_folder(uri, open_store, field="source", flat=flat)
+    if folder is None:
+        raise EdgeImpulseInputError(f"source: {uri!r} is an object, not a directory. Give the prefix that it is in.")
+    return folder

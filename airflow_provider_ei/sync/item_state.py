@@ -1,0 +1,222 @@
+"""What this package keeps in a data item's own metadata, so that any worker can go on where another one stopped.
+
+It is one key, ``airflow_ei``, whose value is a JSON object: a person in Studio sees one line, and a service that merges
+metadata cannot mix two generations of it. It counts only on the item for which it was written: it names that item and its
+dataset, so an item that somebody renamed, moved, or gave a copy of these metadata is not taken for ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Literal
+
+from airflow_provider_ei.studio.answers import DataItem
+from airflow_provider_ei.studio.names import canonical_name
+from airflow_provider_ei.sync.digest import canonical, item_digest
+from airflow_provider_ei.sync.metadata import INJECTED_KEY, STATE_KEY
+
+#: Of the JSON object. A value of another version is not read, so the item counts as somebody else's.
+VERSION = 1
+
+_TEXTS = ("run", "digest", "files", "sync", "fingerprint", "origin", "created_with", "stored_name", "stored_dataset", "stored_files")
+
+
+@dataclass(frozen=True)
+class ItemState:
+    """What is known of an item's upload.
+
+    :ivar name: the data item's name, as it was asked for.
+    :ivar dataset: the dataset's name, as it was asked for.
+    :ivar state: ``pending`` until everything is there and was seen in a listing, then ``complete``.
+    :ivar run: the run that wrote this.
+    :ivar keys: the metadata keys that we wrote; all others are somebody else's and stay.
+    :ivar digest: of files and metadata, when complete.
+    :ivar files: digest of the files alone, when complete.
+    :ivar sync: the dataset sync that the item belongs to, if any.
+    :ivar fingerprint: what the source's files looked like, without reading them, when they had this content.
+    :ivar origin: the task of which DAG run wrote it, for mapped uploads.
+    :ivar created_with: digest of what the request that created the item brought, as long as it is pending.
+    :ivar stored_name: the name that the service made of ``name``, where it is another one.
+    :ivar stored_dataset: the same of ``dataset``.
+    :ivar stored_files: digest of the names that the service made of the files' names, where they are other ones.
+    """
+
+    name: str
+    dataset: str
+    state: Literal["pending", "complete"]
+    run: str | None = None
+    keys: frozenset[str] = frozenset()
+    digest: str | None = None
+    files: str | None = None
+    sync: str | None = None
+    fingerprint: str | None = None
+    origin: str | None = None
+    created_with: str | None = None
+    stored_name: str | None = None
+    stored_dataset: str | None = None
+    stored_files: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """True when an upload by this package has ended and none has begun since."""
+        return self.state == "complete"
+
+    @classmethod
+    def of(cls, item: DataItem) -> ItemState | None:
+        """Read the state of a listed item; None when this package has written none for it.
+
+        An item whose name differs only in what services normalize counts, unless it is known how the service spells it.
+        """
+        state = _parse(item.metadata.get(STATE_KEY, ""))
+        if state is None:
+            return None
+        if state._is_certainly(item):
+            return state
+        told = state.stored_name is not None or state.stored_dataset is not None
+        alike = _may_be(item.name, state.name) and _may_be(item.dataset, state.dataset)
+        return state if alike and not told else None
+
+    @classmethod
+    def certain(cls, item: DataItem) -> ItemState | None:
+        """Read the state of a listed item that has exactly the name and dataset for which it was written.
+
+        What cannot be undone asks for this: nobody has renamed the item, not even to another spelling.
+        """
+        state = cls.of(item)
+        return state if state is not None and state._is_certainly(item) else None
+
+    @classmethod
+    def written_by(cls, item: DataItem, run: str) -> ItemState | None:
+        """Read the state of an item that this run has made, whatever the service has made of its name."""
+        state = _parse(item.metadata.get(STATE_KEY, ""))
+        return state if state is not None and state.run == run else None
+
+    def stored_as(self, item: DataItem, stored_files: str | None) -> ItemState:
+        """Return the state that remembers how the service spells the names of this item."""
+        return replace(
+            self,
+            stored_name=None if item.name == self.name else item.name,
+            stored_dataset=None if item.dataset == self.dataset else item.dataset,
+            stored_files=stored_files,
+        )
+
+    def text(self) -> str:
+        """Return the value of the metadata key: canonical JSON, without what is not known."""
+        facts: dict[str, Any] = {key: value for key in _TEXTS if (value := getattr(self, key)) is not None}
+        known = {"version": VERSION, "name": self.name, "dataset": self.dataset, "state": self.state}
+        return canonical(known | facts | {"keys": sorted(self.keys)})
+
+    def _is_certainly(self, item: DataItem) -> bool:
+        spelled = (self.stored_name or self.name, self.stored_dataset or self.dataset)
+        return (item.name, item.dataset) == spelled
+
+
+def _may_be(stored: str, asked: str) -> bool:
+    """Whether a service that normalizes may have made this of a name. It leaves alone what is normal already."""
+    return stored == asked or (canonical_name(asked) != asked and canonical_name(stored) == canonical_name(asked))
+
+
+def pending_metadata(
+    item: DataItem | None,
+    wanted: Mapping[str, str],
+    state: ItemState,
+) -> dict[str, str]:
+    """Return the whole map that says: ours, and being uploaded by this run.
+
+    A new item (``item`` is None) gets the user's metadata at once; on one that is there, they change last.
+
+    :param state: names, run, sync and origin of the upload.
+    """
+    if item is None:
+        pending = replace(state, keys=frozenset(wanted))
+        return {**wanted, STATE_KEY: pending.text()}
+    before = ItemState.of(item)
+    pending = replace(state, keys=frozenset() if before is None else before.keys)
+    return {**without_injected(item.metadata), STATE_KEY: pending.text()}
+
+
+def complete_metadata(item: DataItem | None, wanted: Mapping[str, str], state: ItemState) -> dict[str, str]:
+    """Return the whole map that says: ours, and complete with this content.
+
+    Keys of others stay. Keys that we wrote earlier and that are no longer wanted are left out; if the service merges
+    metadata, they are there again in the next listing, and then are sent as empty strings, since nothing removes them.
+
+    :param state: digests, names, run, sync, fingerprint and origin of the upload.
+    """
+    listed = {} if item is None else item.metadata
+    before = None if item is None else ItemState.of(item)
+    keys = frozenset() if before is None else before.keys
+    stale = frozenset() if item is None else stale_keys(item, wanted)
+    foreign = {key: value for key, value in without_injected(listed).items() if key not in keys and key != STATE_KEY}
+    blank = dict.fromkeys(stale, "") if before is not None and before.digest == state.digest else {}
+    complete = replace(state, keys=stale.union(wanted))
+    return {**foreign, **blank, **wanted, STATE_KEY: complete.text()}
+
+
+def without_injected(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return metadata without what the service adds to them on its own."""
+    return {key: value for key, value in metadata.items() if key != INJECTED_KEY}
+
+
+def stale_keys(item: DataItem, wanted: Mapping[str, str]) -> frozenset[str]:
+    """Return the keys that we wrote, that are no longer wanted, and that still carry a value."""
+    state = ItemState.of(item)
+    keys = frozenset() if state is None else state.keys
+    return frozenset(key for key in keys - wanted.keys() if item.metadata.get(key))
+
+
+def carries(item: DataItem, wanted: Mapping[str, str]) -> bool:
+    """Whether a listed item has every wanted value, and none of ours that is no longer wanted."""
+    return all(item.metadata.get(key) == value for key, value in wanted.items()) and not stale_keys(item, wanted)
+
+
+def certifies(item: DataItem, state: ItemState) -> bool:
+    """Whether a complete item still has the metadata that were written with its digest.
+
+    An empty string is one that was given, or it stands for what a merging service cannot remove.
+    """
+    ours = {key: item.metadata[key] for key in state.keys if key in item.metadata}
+    given = {key: value for key, value in ours.items() if value}
+    files = state.files or ""
+    return state.digest == item_digest(files, ours) or (given != ours and state.digest == item_digest(files, given))
+
+
+def creation_digest(files: Iterable[tuple[str, int]], metadata: Mapping[str, str]) -> str:
+    """Return a digest of what a request that creates an item brings.
+
+    :param files: pairs of name and size in bytes.
+    :param metadata: without our own key and what the service adds.
+    """
+    user = {key: value for key, value in without_injected(metadata).items() if key != STATE_KEY}
+    return hashlib.sha256(canonical([sorted(map(list, files)), user]).encode(errors="surrogatepass")).hexdigest()
+
+
+@lru_cache(maxsize=256)  # a plan reads the state of one item several times in a row
+def _parse(text: str) -> ItemState | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None  # there is none, or somebody has edited it
+    if not isinstance(value, dict) or value.get("version") != VERSION or value.get("state") not in ("pending", "complete"):
+        return None
+    texts = {key: value.get(key) for key in _TEXTS}
+    keys = value.get("keys")
+    required = (value.get("name"), value.get("dataset"))
+    if not all(isinstance(one, str) for one in required) or not isinstance(keys, list):
+        return None
+    if not all(one is None or isinstance(one, str) for one in texts.values()):
+        return None
+    complete = value["state"] == "complete"
+    if complete and None in (texts["digest"], texts["files"]):
+        return None
+    return ItemState(
+        name=value["name"],
+        dataset=value["dataset"],
+        state=value["state"],
+        keys=frozenset(key for key in keys if isinstance(key, str)),
+        **texts,
+    )

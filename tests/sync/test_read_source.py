@@ -1,0 +1,104 @@
+"""What a user gives as the source of a sync, up to the items and what is said about the rest."""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.sync.dataset.inputs import read_source
+from airflow_provider_ei.sync.dataset.rules import SyncRules
+from airflow_provider_ei.sync.dataset.tree import Tree
+
+from .support import no_store
+
+Write = Callable[..., Path]
+
+
+def read(**given: Any) -> Tree:
+    arguments: dict[str, Any] = {"source": None, "items": None, "include": None, "exclude": None, "depth": 1}
+    return read_source(**{**arguments, "metadata": None, **given}, open_store=no_store)
+
+
+PAIRS = [
+    (unicodedata.normalize("NFC", "é"), unicodedata.normalize("NFD", "é")),
+    ("run 1", "run  1"),
+    ("run 1", "run\N{NO-BREAK SPACE}1"),
+    ("run 1", "run 1 "),
+    ("\N{KELVIN SIGN}1", "K1"),
+]
+
+
+class TestNamesOfOneForm:
+    @pytest.mark.parametrize("names", PAIRS, ids=ascii)
+    def test_two_folders(self, sync_tree: Write, names: tuple[str, str]) -> None:
+        tree = read(source=str(sync_tree({f"{name}/x.csv": b"" for name in (*names, "other")})))
+        problems = {item.name: str(item.problem) for item in tree.items if item.problem}
+        assert set(problems) == set(names)
+        assert all(ascii(name) in text for text in problems.values() for name in names)
+        assert all(text.startswith("Rename one of ") for text in problems.values())
+
+    @pytest.mark.parametrize("names", [pair for pair in PAIRS if not pair[1].endswith(" ")], ids=ascii)
+    def test_two_items_of_a_list(self, sync_tree: Write, names: tuple[str, str]) -> None:
+        top = sync_tree({"x.csv": b""})
+        items = [{"name": name, "files": str(top / "x.csv")} for name in (*names, "other")]
+        assert [item.name for item in read(items=items).items if item.problem] == sorted(names)
+
+    def test_upper_and_lower_case_are_different_items(self, sync_tree: Write) -> None:
+        tree = read(source=str(sync_tree({"a/x.csv": b"", "A/x.csv": b""})))
+        assert [item.problem for item in tree.items] == [None, None]
+
+
+class TestFilesThatCollide:
+    def test_in_a_folder_are_to_be_renamed_there(self, sync_tree: Write) -> None:
+        top = sync_tree({"a/x.csv": b"1", "a/X.csv": b"2"})
+        (item,) = read(source=str(top)).items
+        with pytest.raises(EdgeImpulseInputError) as caught:
+            item.look("d", SyncRules("nightly"))
+        assert str(caught.value).endswith("Rename one of them in the source, or exclude it.")
+        assert "{" not in str(caught.value)
+
+    def test_of_a_list_can_be_given_another_name(self, sync_tree: Write) -> None:
+        top = sync_tree({"a/x.csv": b"1", "a/X.csv": b"2"})
+        (item,) = read(items=[{"name": "a", "files": str(top / "a")}]).items
+        assert 'with {"path": …, "name": …}' in str(item.problem)
+
+
+class TestNothing:
+    @pytest.mark.parametrize("given", [{}, {"source": ""}, {"source": None, "items": None}, {"items": "None"}], ids=str)
+    def test_from_a_task_that_was_skipped(self, given: dict[str, Any]) -> None:
+        with pytest.raises(EdgeImpulseInputError, match="returned nothing or was skipped"):
+            read(**given)
+
+    @pytest.mark.parametrize("source", ["~/study", "$HOME/study", "/data/${DAY}"])
+    def test_what_a_shell_would_expand(self, source: str) -> None:
+        with pytest.raises(EdgeImpulseInputError, match=r"^source: .* are not expanded"):
+            read(source=source)
+
+    def test_a_relative_path_is_shown_whole(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(EdgeImpulseInputError, match=f"source: 'no', that is '{tmp_path}/no', does not exist"):
+            read(source="no")
+
+    @pytest.mark.parametrize("form", ["file://localhost{}/a%20b", "FILE://{}/a%20b/", "file://{}/a b"])
+    def test_file_uris(self, sync_tree: Write, form: str) -> None:
+        top = sync_tree({"a b/s0/x.csv": b""})
+        assert [item.name for item in read(source=form.format(top)).items] == ["s0"]
+
+    def test_only_strays_are_refused_and_only_excluded_items_are_not(self, sync_tree: Write) -> None:
+        top = sync_tree({"x.csv": b"", "s0/x.csv": b""})
+        with pytest.raises(EdgeImpulseInputError, match="has no data items"):
+            read(source=str(top / "s0"))
+        assert read(source=str(top), exclude=["s0/"]).excluded == ["s0"]
+
+    def test_what_is_left_out_is_told(self, sync_tree: Write, caplog: pytest.LogCaptureFixture) -> None:
+        (top := sync_tree({"s0/x.csv": b"", "s1/x.csv": b""})).joinpath("empty").mkdir()
+        with caplog.at_level(logging.INFO):
+            read(source=str(top), exclude=["s0"])
+        assert "'s0' is not sent: include and exclude leave nothing of it." in caplog.text
+        assert "'empty' has no files. Nothing is sent or deleted for it." in caplog.text

@@ -132,26 +132,29 @@ def _fill(case: Case) -> None:
         for dag in range(case.dags):
             dag_id = f"dag-{dag}"
             session.add(DagModel(dag_id=dag_id, bundle_name="bench", fileloc="x.py", relative_fileloc="x.py"))
+            session.flush()
+            runs: list[dict[str, Any]] = []
+            instances: list[dict[str, Any]] = []
+            xcoms: list[dict[str, Any]] = []
             for number in range(case.runs):
                 ended = now - timedelta(days=29) * (number + 1) / case.runs - timedelta(minutes=dag)
-                run_id = f"scheduled__{ended.isoformat()}"
-                run = DagRun(dag_id=dag_id, run_id=run_id, run_type=DagRunType.SCHEDULED, run_after=ended)
-                session.add(run)
-                session.flush()
-                instances = [
-                    _instance(case, dag_id, run_id, index, ended, failed=number == 0 and dag % 10 == 0 and index == 0)
-                    for index in range(case.mapped)
-                ]
-                session.execute(insert(TaskInstance.__table__), [one for one, _ in instances])
-                session.execute(
-                    insert(XComModel.__table__),
-                    [{**xcom, "dag_run_id": run.id} for _, xcoms in instances for xcom in xcoms],
-                )
-                fields = {"dataset": f"dataset-{dag}", "name": "item", "files": ["/data/item/motion.csv"]}
-                session.execute(
-                    insert(RenderedTaskInstanceFields.__table__),
-                    [{**_key(one), "rendered_fields": fields} for one, _ in instances],
-                )
+                run = {
+                    "id": dag * case.runs + number + 1,
+                    "dag_id": dag_id,
+                    "run_id": f"scheduled__{ended.isoformat()}",
+                }
+                runs.append({**run, "run_type": DagRunType.SCHEDULED, "run_after": ended, "state": "success"})
+                for index in range(case.mapped):
+                    failed = number == 0 and dag % 10 == 0 and index == 0
+                    instance, values = _instance(case, dag_id, run["run_id"], index, ended, failed=failed)
+                    instances.append(instance)
+                    xcoms += [{**xcom, "dag_run_id": run["id"]} for xcom in values]
+            session.execute(insert(DagRun.__table__), runs)
+            session.execute(insert(TaskInstance.__table__), instances)
+            session.execute(insert(XComModel.__table__), xcoms)
+            fields = {"dataset": f"dataset-{dag}", "name": "item", "files": ["/data/item/motion.csv"]}
+            rendered = [{**_key(one), "rendered_fields": fields} for one in instances]
+            session.execute(insert(RenderedTaskInstanceFields.__table__), rendered)
 
 
 def _instance(

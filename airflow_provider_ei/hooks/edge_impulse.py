@@ -211,6 +211,7 @@ class EdgeImpulseHook(BaseHook):
         bucket_id: int | str | None = None,
         bucket_path: str | None = None,
         if_exists: str = "update",
+        origin: str | None = None,
     ) -> AddDataResult:
         """Make a data item equal to what is given; the same call twice leaves one item and sends nothing twice.
 
@@ -223,6 +224,8 @@ class EdgeImpulseHook(BaseHook):
         :param bucket_id: its number.
         :param bucket_path: where in the bucket a new item's files go.
         :param if_exists: ``update``, ``skip``, ``fail``, or ``overwrite`` (also an item that someone else uploaded).
+        :param origin: names the task and its map index, joined by ``#``: an item that another map index of the same task
+            has written with other content is not replaced.
         :return: id, outcome, counts and digest; see :class:`~airflow_provider_ei.sync.apply.AddDataResult`.
         :raises EdgeImpulseInputError: before anything is sent, when an argument or a file is not fit to be uploaded.
         :raises EdgeImpulseConflictError: when the item is there and ``if_exists`` does not allow to touch it.
@@ -241,6 +244,7 @@ class EdgeImpulseHook(BaseHook):
             bucket_name=bucket_name,
             bucket_id=bucket_id,
             bucket_path=bucket_path,
+            origin=origin,
             open_store=open_store,
         )
         organization_id = self.organization_id
@@ -268,6 +272,7 @@ class EdgeImpulseHook(BaseHook):
         exclude: Sequence[str] | str | None = None,
         depth: int | str = 1,
         metadata: GivenMetadata = None,
+        folder_separator: str | None = None,
         bucket_name: str | None = None,
         bucket_id: int | str | None = None,
         delete: str = "never",
@@ -291,10 +296,12 @@ class EdgeImpulseHook(BaseHook):
         :param metadata: flat dict for all items, or a function from
             :class:`~airflow_provider_ei.sync.dataset.source.Facts` to one. What an item brings itself goes over it:
             ``ei-metadata.json`` beside its files, or ``metadata`` in ``items``.
+        :param folder_separator: stands for ``/`` in the names of the items' files, for instance ``__``: for a service that
+            drops folders, where ``left/x.csv`` and ``right/x.csv`` would become one file.
         :param bucket_name: name of the organization's bucket, for new items; or
         :param bucket_id: its number.
-        :param delete: ``never``, or ``extra``: items of this sync that the source no longer has, after all others are
-            in step and if none has failed.
+        :param delete: ``never``; ``extra``: items of this sync that the source no longer has, after all others are in
+            step and if none has failed; ``extra-and-excluded``: also those that ``include`` and ``exclude`` leave out.
         :param max_delete: of them, at most so many and half of the items, or a percentage such as ``80%``.
         :param dry_run: only tell what would be done, in ``plan`` of the summary.
         :param comparison: ``digest``, or ``size``: take files of the same name and size for the same, unread.
@@ -318,6 +325,7 @@ class EdgeImpulseHook(BaseHook):
             exclude=exclude,
             depth=depth,
             metadata=metadata,
+            folder_separator=folder_separator,
             bucket_name=bucket_name,
             bucket_id=bucket_id,
             delete=delete,

@@ -30,6 +30,7 @@ def prepare_sync(
     exclude: Sequence[str] | str | None = None,
     depth: int | str = 1,
     metadata: GivenMetadata = None,
+    folder_separator: str | None = None,
     bucket_name: str | None = None,
     bucket_id: int | str | None = None,
     delete: str = "never",
@@ -62,6 +63,7 @@ def prepare_sync(
         exclude=exclude,
         depth=depth,
         metadata=metadata,
+        folder_separator=folder_separator,
         open_store=open_store,
     )
     return DatasetSync(hook.client, hook.organization_id, checked_dataset, tree, rules, workers=checked_workers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,7 @@ class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
         label_mapped_task(context, self, self.name)
         with self._working_hook(context) as hook:
             check_files_given(self.name, self.files)
-            self._result = result = hook.add_data(**self._arguments())
+            self._result = result = hook.add_data(**self._arguments(), origin=mapped_origin(context))
         report_result(context, result)
         emit_asset_events(self.outlets, context, result)
         return result
@@ -114,6 +115,15 @@ class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
             "bucket_path": self.bucket_path,
             "if_exists": self.if_exists,
         }
+
+
+def mapped_origin(context: Context) -> str | None:
+    """Name a mapped task and its DAG run, and after a ``#`` the map index; None for a task that is not mapped."""
+    ti: Any = context.get("ti")
+    if getattr(ti, "map_index", -1) < 0:
+        return None
+    task = hashlib.sha256("\0".join((ti.dag_id, ti.task_id, ti.run_id)).encode()).hexdigest()[:16]
+    return f"{task}#{ti.map_index}"
 
 
 def check_files_given(name: Any, files: Any) -> None:
@@ -147,6 +157,7 @@ _SYNC_ARGUMENTS = (
     "include",
     "exclude",
     "depth",
+    "folder_separator",
     "bucket_name",
     "bucket_id",
     "delete",
@@ -173,10 +184,11 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
     :param depth: how many folders deep the data items are.
     :param metadata: flat dict for all items. What an item brings itself goes over it: ``ei-metadata.json`` beside its
         files, or ``metadata`` in ``items``.
+    :param folder_separator: stands for ``/`` in the names of the items' files, for a service that drops folders.
     :param bucket_name: name of the organization's bucket, for new items; or
     :param bucket_id: its number.
-    :param delete: ``never``, or ``extra``: items of this sync that the source no longer has, after all others are in
-        step and if none has failed.
+    :param delete: ``never``; ``extra``: items of this sync that the source no longer has, after all others are in step and
+        if none has failed; ``extra-and-excluded``: also those that ``include`` and ``exclude`` leave out.
     :param max_delete: of them, at most so many and half of the items, or a percentage such as ``80%``.
     :param dry_run: only tell what would be done.
     :param comparison: ``digest``, or ``size``: take files of the same name and size for the same, unread.
@@ -211,6 +223,7 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
         exclude: Sequence[str] | str | None = None,
         depth: int | str = 1,
         metadata: dict[str, Any] | str | None = None,
+        folder_separator: str | None = None,
         bucket_name: str | None = None,
         bucket_id: int | str | None = None,
         delete: str = "never",
@@ -230,6 +243,7 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
         self.exclude = exclude
         self.depth = depth
         self.metadata = metadata
+        self.folder_separator = folder_separator
         self.bucket_name = bucket_name
         self.bucket_id = bucket_id
         self.delete = delete

@@ -25,6 +25,7 @@ def want_item(
     bucket_id: object,
     bucket_path: object,
     open_store: OpenStore,
+    origin: str | None = None,
 ) -> WantedItem:
     """Make the item of the arguments of ``add_data``.
 
@@ -41,6 +42,7 @@ def want_item(
             bucket_name=_optional_text("bucket_name", bucket_name),
             bucket_id=whole_number("bucket_id", bucket_id),
             bucket_path=_optional_text("bucket_path", bucket_path),
+            origin=origin,
             files=resolve_files(files, open_store),
         )
     except EdgeImpulseInputError as error:

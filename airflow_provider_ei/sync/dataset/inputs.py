@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
 from airflow_provider_ei.studio.names import canonical_name
@@ -82,12 +83,14 @@ def read_source(
     exclude: object,
     depth: object,
     metadata: GivenMetadata,
+    folder_separator: object,
     open_store: OpenStore,
 ) -> Tree:
     """Look at everything that the dataset is to hold.
 
     :param source: a path or URI; or
     :param items: a list of ``{"name", "files", "metadata"?}``.
+    :param folder_separator: stands for ``/`` in the names of the files, for a service that drops folders.
     :raises EdgeImpulseInputError: naming what is wrong with which of them.
     """
     if (source in (None, "")) == (items is None):
@@ -99,6 +102,7 @@ def read_source(
         tree = Tree(_upstream_items(items, open_store))
         _refuse_names_of_one_form(tree.items)
         _add_metadata(tree.items, metadata)
+        _join_folders(tree.items, folder_separator)
         return tree
     levels = whole_number("depth", depth)
     if levels is None:
@@ -107,6 +111,7 @@ def read_source(
     tree = read_tree(place, depth=levels, takes=Filter(include, exclude), open_store=open_store)
     _refuse_names_of_one_form(tree.items)
     _add_metadata(tree.items, metadata)
+    _join_folders(tree.items, folder_separator)
     if tree.strays and not (tree.items or tree.empty or tree.excluded):
         raise EdgeImpulseInputError(
             f"source: {place!r} has no data items. They are the folders {levels} deep in it, with files in them; found "
@@ -186,6 +191,17 @@ def _add_metadata(items: Sequence[SourceItem], given: GivenMetadata) -> None:
             item.texts = {**metadata_texts(given(item.facts)), **item.texts}
         except EdgeImpulseInputError as error:
             item.problem = item.problem or error
+
+
+def _join_folders(items: Sequence[SourceItem], separator: object) -> None:
+    """Put something else in the place of the slashes in the files' names."""
+    if separator in (None, ""):
+        return
+    text = check_text("folder_separator", separator)
+    if set(text) & set("/\\"):
+        raise EdgeImpulseInputError(f"folder_separator must not have slashes, such as '__', and is {text!r}.")
+    for item in items:
+        item.files = [replace(file, name=file.name.replace("/", text)) for file in item.files]
 
 
 def _max_delete(value: object) -> tuple[int | None, float]:

@@ -282,10 +282,10 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
 
     def _arguments(self, context: Context) -> dict[str, Any]:
         """Return what the hook is given."""
-        if self.delete == "extra" and not self.sync_id and getattr(context.get("ti"), "map_index", -1) >= 0:
+        if self.delete != "never" and not self.sync_id and getattr(context.get("ti"), "map_index", -1) >= 0:
             raise EdgeImpulseInputError(
-                "delete='extra' in a mapped task needs a sync_id, another one for each source: by default all of them "
-                "have the task's id, and would delete each other's data items."
+                f"delete={self.delete!r} in a mapped task needs a sync_id, another one for each source: by default all "
+                "of them have the task's id, and would delete each other's data items."
             )
         arguments = {name: getattr(self, name) for name in _SYNC_ARGUMENTS}
         return arguments | {

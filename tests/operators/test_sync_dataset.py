@@ -20,6 +20,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpuls
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.data import EdgeImpulseSyncDatasetOperator
+from airflow_provider_ei.sync.dataset.inputs import DELETE_MODES
 from airflow_provider_ei.sync.files import LocalFile
 from airflow_provider_ei.task_groups import _COUNTS, FinishSyncOperator
 from tests.support import HOME, has_asset_state, is_airflow_2
@@ -335,16 +336,17 @@ class TestMapped:
         @dag(schedule=None)
         def mapped_sources():
             EdgeImpulseSyncDatasetOperator.partial(
-                task_id="sync", dataset="d", delete="extra", max_delete="100%", {more}
+                task_id="sync", dataset="d", delete="{delete}", max_delete="100%", {more}
             ).expand({expand})
         mapped_sources()
     """
 
+    @pytest.mark.parametrize("delete", [mode for mode in DELETE_MODES if mode != "never"])
     def test_instances_do_not_delete_what_the_others_have_made(
-        self, studio: EmulatorServer, run: RunDag, source: Path, tmp_path: Path
+        self, studio: EmulatorServer, run: RunDag, source: Path, tmp_path: Path, delete: str
     ) -> None:
         write(tmp_path / "other", "t01")
-        done = run(self.DAG.format(more="", expand=f"source={[str(source), str(tmp_path / 'other')]!r}"))
+        done = run(self.DAG.format(delete=delete, more="", expand=f"source={[str(source), str(tmp_path / 'other')]!r}"))
         assert done.states["sync"] == ["failed", "failed"]
         assert studio.requests() == []
 
@@ -353,7 +355,9 @@ class TestMapped:
     ) -> None:
         write(tmp_path / "other", "t01")
         lines = self.DAG.format(
-            more="sync_id='{{ task.source }}'", expand=f"source={[str(source), str(tmp_path / 'other')]!r}"
+            delete="extra",
+            more="sync_id='{{ task.source }}'",
+            expand=f"source={[str(source), str(tmp_path / 'other')]!r}",
         )
         for _ in range(2):
             assert run(lines).states["sync"] == ["success", "success"]

@@ -17,7 +17,12 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.operators.arguments import plain
-from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, check_files_given, merge_metadata
+from airflow_provider_ei.operators.data import (
+    EdgeImpulseAddDataOperator,
+    check_files_given,
+    mapped_origin,
+    merge_metadata,
+)
 from airflow_provider_ei.operators.labels import label_mapped_task
 from airflow_provider_ei.operators.outlets import emit_asset_events
 from airflow_provider_ei.operators.run_report import report_result
@@ -64,7 +69,7 @@ class _AddDataDecoratedOperator(DecoratedOperator, EdgeImpulseAddDataOperator):
             self._result = results = []  # filled as it goes, so that a failure reports what was done before it
             for upload in uploads:
                 self.name = upload["name"]
-                results.append(hook.add_data(**upload))
+                results.append(hook.add_data(**upload, origin=mapped_origin(context)))
         report_result(context, results)
         for result in results:
             emit_asset_events(self.outlets, context, result)

@@ -224,8 +224,8 @@ class EdgeImpulseHook(BaseHook):
         :param bucket_id: its number.
         :param bucket_path: where in the bucket a new item's files go.
         :param if_exists: ``update``, ``skip``, ``fail``, or ``overwrite`` (also an item that someone else uploaded).
-        :param origin: names the task and its map index, joined by ``#``: an item that another map index of the same task
-            has written with other content is not replaced.
+        :param origin: names the task and its map index, joined by ``#``: an item that another map index of the same
+            task has written with other content is not replaced.
         :return: id, outcome, counts and digest; see :class:`~airflow_provider_ei.sync.apply.AddDataResult`.
         :raises EdgeImpulseInputError: before anything is sent, when an argument or a file is not fit to be uploaded.
         :raises EdgeImpulseConflictError: when the item is there and ``if_exists`` does not allow to touch it.
@@ -296,8 +296,8 @@ class EdgeImpulseHook(BaseHook):
         :param metadata: flat dict for all items, or a function from
             :class:`~airflow_provider_ei.sync.dataset.source.Facts` to one. What an item brings itself goes over it:
             ``ei-metadata.json`` beside its files, or ``metadata`` in ``items``.
-        :param folder_separator: stands for ``/`` in the names of the items' files, for instance ``__``: for a service that
-            drops folders, where ``left/x.csv`` and ``right/x.csv`` would become one file.
+        :param folder_separator: stands for ``/`` in the names of the items' files, for instance ``__``: for a service
+            that drops folders, where ``left/x.csv`` and ``right/x.csv`` would become one file.
         :param bucket_name: name of the organization's bucket, for new items; or
         :param bucket_id: its number.
         :param delete: ``never``; ``extra``: items of this sync that the source no longer has, after all others are in

@@ -187,8 +187,8 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
     :param folder_separator: stands for ``/`` in the names of the items' files, for a service that drops folders.
     :param bucket_name: name of the organization's bucket, for new items; or
     :param bucket_id: its number.
-    :param delete: ``never``; ``extra``: items of this sync that the source no longer has, after all others are in step and
-        if none has failed; ``extra-and-excluded``: also those that ``include`` and ``exclude`` leave out.
+    :param delete: ``never``; ``extra``: items of this sync that the source no longer has, after all others are in
+        step and if none has failed; ``extra-and-excluded``: also those that ``include`` and ``exclude`` leave out.
     :param max_delete: of them, at most so many and half of the items, or a percentage such as ``80%``.
     :param dry_run: only tell what would be done.
     :param comparison: ``digest``, or ``size``: take files of the same name and size for the same, unread.

@@ -1,7 +1,7 @@
 """Carries the plan out: list, plan, do, until nothing is left to do. Safe to stop and to repeat at any point.
 
-Before its first change to an item that is there, a run looks at that very item, however new the listing is: what somebody has
-done to it meanwhile in Studio counts. What remains is one round trip, since the API has no lock.
+Before its first change to an item that is there, a run looks at that very item, however new the listing is: what
+somebody has done to it meanwhile in Studio counts. What remains is one round trip, since the API has no lock.
 """
 
 from __future__ import annotations

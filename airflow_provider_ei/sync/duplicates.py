@@ -1,8 +1,8 @@
 """Decides whether an item that is there twice may be removed once: only what is provably a copy is.
 
-A creation whose answer is lost is repeated when the item is not there, and may turn out to have been carried out after all.
-What it leaves is a copy, or, if a killed run had sent it, an unfinished item that has just what the creation brought.
-Anything else of the same name may be somebody's recording, whatever its metadata say: these can be
+A creation whose answer is lost is repeated when the item is not there, and may turn out to have been carried out
+after all. What it leaves is a copy, or, if a killed run had sent it, an unfinished item that has just what the
+creation brought. Anything else of the same name may be somebody's recording, whatever its metadata say: these can be
 copied, so that the bytes decide.
 """
 
@@ -36,10 +36,12 @@ class Allowance:
 def is_copy(
     client: StudioClient, organization_id: int, duplicate: DataItem, kept: DataItem, wanted: WantedItem
 ) -> bool:
-    """Whether an item came from a repeated creation: it has nothing that neither the kept one has, nor what is uploaded now.
+    """Whether an item came from a repeated creation: it has nothing that neither the kept one has, nor what is
+    uploaded now.
 
-    An unfinished one that has exactly what its creation brought counts as well, since no upload ever called it complete.
-    Metadata and sizes are compared first; the bytes are read from the service (``downloadOrganizationDataFile``).
+    An unfinished one that has exactly what its creation brought counts as well, since no upload ever called it
+    complete. Metadata and sizes are compared first; the bytes are read from the service
+    (``downloadOrganizationDataFile``).
 
     :param wanted: with the hashes of its files.
     :raises EdgeImpulseServiceError: when a file cannot be read.

@@ -19,8 +19,8 @@ class WantedItem:
     :ivar fingerprint: what the files, and after a ``-`` the sources of the metadata, look like without reading them;
         None when that is not to be kept.
     :ivar sizes_only: take files of the same names and sizes as they are listed for the same, without reading them.
-    :ivar origin: names the task that uploads it, for mapped uploads: two of them in one DAG run do not replace each other's
-        items.
+    :ivar origin: names the task that uploads it, for mapped uploads: two of them in one DAG run do not replace each
+        other's items.
     :ivar hashes: SHA-256 in hex by file name, of the files that were read. A file is read when it is sent, so a new
         item of any size is read once.
     """

@@ -1,8 +1,8 @@
 """What this package keeps in a data item's own metadata, so that any worker can go on where another one stopped.
 
 It is one key, ``airflow_ei``, whose value is a JSON object: a person in Studio sees one line, and a service that merges
-metadata cannot mix two generations of it. It counts only on the item for which it was written: it names that item and its
-dataset, so an item that somebody renamed, moved, or gave a copy of these metadata is not taken for ours.
+metadata cannot mix two generations of it. It counts only on the item for which it was written: it names that item and
+its dataset, so an item that somebody renamed, moved, or gave a copy of these metadata is not taken for ours.
 """
 
 from __future__ import annotations
@@ -22,7 +22,18 @@ from airflow_provider_ei.sync.metadata import INJECTED_KEY, STATE_KEY
 #: Of the JSON object. A value of another version is not read, so the item counts as somebody else's.
 VERSION = 1
 
-_TEXTS = ("run", "digest", "files", "sync", "fingerprint", "origin", "created_with", "stored_name", "stored_dataset", "stored_files")
+_TEXTS = (
+    "run",
+    "digest",
+    "files",
+    "sync",
+    "fingerprint",
+    "origin",
+    "created_with",
+    "stored_name",
+    "stored_dataset",
+    "stored_files",
+)
 
 
 @dataclass(frozen=True)
@@ -201,7 +212,11 @@ def _parse(text: str) -> ItemState | None:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return None  # there is none, or somebody has edited it
-    if not isinstance(value, dict) or value.get("version") != VERSION or value.get("state") not in ("pending", "complete"):
+    if (
+        not isinstance(value, dict)
+        or value.get("version") != VERSION
+        or value.get("state") not in ("pending", "complete")
+    ):
         return None
     texts = {key: value.get(key) for key in _TEXTS}
     keys = value.get("keys")

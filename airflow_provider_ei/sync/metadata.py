@@ -27,11 +27,12 @@ _CHECK = re.compile(r"ei_check(_.+)?", re.DOTALL)
 def metadata_texts(metadata: object, *, checks: bool = False) -> dict[str, str]:
     """Return a user's metadata as the service takes them: strings to strings.
 
-    ``True`` becomes ``true``, numbers what JSON writes for them, dates their ISO form, a ``Decimal`` plain digits, and the
-    member of an enumeration its value.
+    ``True`` becomes ``true``, numbers what JSON writes for them, dates their ISO form, a ``Decimal`` plain digits,
+    and the member of an enumeration its value.
 
     :param checks: take Edge Impulse's own keys of checklists, ``ei_check`` and ``ei_check_…``, with 0 or 1.
-    :raises EdgeImpulseInputError: for keys that are not strings, are empty or reserved, and for values that are not scalars.
+    :raises EdgeImpulseInputError: for keys that are not strings, are empty or reserved, and for values that are not
+        scalars.
     """
     if metadata is None:
         return {}
@@ -86,8 +87,8 @@ def _text(key: str, value: object) -> str:
     if value is None:
         raise EdgeImpulseInputError(f"metadata[{key!r}] is None. Leave the key out, or give a string.")
     raise EdgeImpulseInputError(
-        f"metadata[{key!r}] must be a scalar, not {type(value).__name__}: {str(value)[:80]!r}. Metadata are flat: give a "
-        "string, a finite number, a bool or a date, or several keys."
+        f"metadata[{key!r}] must be a scalar, not {type(value).__name__}: {str(value)[:80]!r}. Metadata are "
+        "flat: give a string, a finite number, a bool or a date, or several keys."
     )
 
 

@@ -163,7 +163,8 @@ def plan_item(
 ) -> list[Step]:
     """Return the next steps; after them the item is to be listed and planned again.
 
-    :param listed: all items that may be it, with their files: of that name in the dataset, and what this run has created.
+    :param listed: all items that may be it, with their files: of that name in the dataset, and what this run has
+        created.
     :raises EdgeImpulseConflictError: when an item is there that must not be touched.
     """
     ours, theirs = _divide(wanted, listed, run)
@@ -190,9 +191,7 @@ def plan_item(
     return _plan_ours(wanted, *ours[0], run, limits)
 
 
-def _plan_ours(
-    wanted: WantedItem, item: DataItem, state: ItemState, run: RunState, limits: BatchLimits
-) -> list[Step]:
+def _plan_ours(wanted: WantedItem, item: DataItem, state: ItemState, run: RunState, limits: BatchLimits) -> list[Step]:
     """Plan the one item that this package has made."""
     found = wanted.correspondence(item)
     difference = wanted.difference(item, found)
@@ -239,7 +238,7 @@ def _send_all(wanted: WantedItem, item: DataItem, limits: BatchLimits) -> list[S
 def _divide(
     wanted: WantedItem, listed: Sequence[DataItem], run: RunState
 ) -> tuple[list[tuple[DataItem, ItemState]], list[DataItem]]:
-    """Find the items that this package has made for what is wanted, the oldest first, and those of others of its name."""
+    """Find the items that this package has made for what is wanted, oldest first, and those of others of its name."""
     ours, theirs = [], []
     for item in sorted(listed, key=lambda item: (item.created, item.id)):
         state = ItemState.of(item)
@@ -265,8 +264,8 @@ def too_many_words(wanted: WantedItem, items: Sequence[DataItem]) -> str:
     """Say that an item is there several times, and that it takes a person to choose."""
     ids = ", ".join(str(item.id) for item in items)
     return (
-        f"Delete or rename all but one of the data items {ids} in Studio: they are all named {wanted.name!r} in dataset "
-        f"{wanted.dataset!r}, and which of them may go is not certain. Nothing was changed."
+        f"Delete or rename all but one of the data items {ids} in Studio: they are all named {wanted.name!r} in "
+        f"dataset {wanted.dataset!r}, and which of them may go is not certain. Nothing was changed."
     )
 
 
@@ -302,8 +301,8 @@ def _files_digest(wanted: WantedItem, item: DataItem, state: ItemState) -> str |
 def _lost(found: Correspondence) -> str | None:
     """Say which names the service does not keep apart, and the way out."""
     way_out = (
-        'Give them names that differ, with {"path": …, "name": …}; for a folder of data items, set folder_separator, for '
-        "instance to '__'."
+        'Give them names that differ, with {"path": …, "name": …}; for a folder of data items, set folder_separator, '
+        "for instance to '__'."
     )
     for form, group in found.merged.items():
         return f"{way_out} Edge Impulse stored {' and '.join(map(repr, group))} as one file, {form!r}."
@@ -335,8 +334,9 @@ def _check_taken_over(wanted: WantedItem, item: DataItem, state: ItemState) -> N
     """Refuse to replace, by a sync, what a single upload has put there."""
     if wanted.sync_id is not None and state.sync is None:
         raise EdgeImpulseConflictError(
-            f"Delete or rename data item {wanted.name!r} (id {item.id}) in Studio if this sync is to have it: a single upload "
-            f"has put other content under that name into dataset {wanted.dataset!r}. A sync leaves it alone."
+            f"Delete or rename data item {wanted.name!r} (id {item.id}) in Studio if this sync is to have it: a "
+            f"single upload has put other content under that name into dataset {wanted.dataset!r}. A sync "
+            "leaves it alone."
         )
 
 

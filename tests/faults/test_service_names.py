@@ -1,7 +1,8 @@
-"""Services that make other names of those that they are given: no second item, and an idle second run or a permanent error.
+"""Services that make other names of those that they are given: no second item, and an idle second run or a permanent
+error.
 
-Every way of the emulator's switches for names alone and in pairs, with names that are made for trouble, for single uploads and
-syncs, small items and large ones; and random names under random ways.
+Every way of the emulator's switches for names alone and in pairs, with names that are made for trouble, for single
+uploads and syncs, small items and large ones; and random names under random ways.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """A person edits a data item at any moment of a sync with deletes on: nothing of theirs is lost, changed or deleted.
 
-The edit is made when a request has arrived at the server and before it is carried out, for every request of the sync, every
-item and every kind of edit. What cannot hold, since the API has no lock, is left out by ``in_flight``: the request that is on its
-way is itself a change to that item, which the sync has looked at one round trip ago.
+The edit is made when a request has arrived at the server and before it is carried out, for every request of the sync,
+every item and every kind of edit. What cannot hold, since the API has no lock, is left out by ``in_flight``: the
+request that is on its way is itself a change to that item, which the sync has looked at one round trip ago.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -151,11 +152,11 @@ def there(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> tuple[Lab, State]:
 def run(lab: Lab, workers: int = 1) -> Sequence[RequestRecord]:
     """A sync of B, which may fail as it says; returns its requests."""
     lab.server.clear_requests()
-    with lab.client(connections=workers, batch_files=2, retry_attempts=2) as client:
-        try:
-            sync(client, B, workers)
-        except EdgeImpulseError:
-            pass
+    with (
+        lab.client(connections=workers, batch_files=2, retry_attempts=2) as client,
+        contextlib.suppress(EdgeImpulseError),
+    ):
+        sync(client, B, workers)
     return lab.server.requests()
 
 
@@ -166,7 +167,13 @@ def requests_of_a_run(lab: Lab, state: State) -> int:
 
 
 def try_all(
-    lab: Lab, state: State, edit: Edit, names: Sequence[str], *, workers: int = 1, prepare: Callable[[], Any] = lambda: None
+    lab: Lab,
+    state: State,
+    edit: Edit,
+    names: Sequence[str],
+    *,
+    workers: int = 1,
+    prepare: Callable[[], Any] = lambda: None,
 ) -> list[str]:
     problems = []
     requests = requests_of_a_run(lab, state)

@@ -319,7 +319,9 @@ class TestDeletes:
     def test_not_what_is_in_another_shard(self, number: int) -> None:
         names = [f"item {n}" for n in range(20)]
         rules = replace(DELETE, shard=Shard(number, 4))
-        whole = plan([source(name) for name in names], [there(name, data_id=n) for n, name in enumerate(names, 1)], rules)
+        whole = plan(
+            [source(name) for name in names], [there(name, data_id=n) for n, name in enumerate(names, 1)], rules
+        )
         assert list(whole.deletes) == []
         assert 0 < len(whole.items) < 20
 

@@ -154,8 +154,8 @@ def _places(name: str) -> list[str]:
 
 def _not_a_folder(name: str, item: DataItem, what: str) -> PlannedItem:
     problem = EdgeImpulseInputError(
-        f"Data item {name!r}: {what}, and was a folder with this item's files. Put the folder back, or delete data item "
-        f"{item.id} in Studio."
+        f"Data item {name!r}: {what}, and was a folder with this item's files. Put the folder back, or delete "
+        f"data item {item.id} in Studio."
     )
     return PlannedItem(SourceItem(name, (), problem=problem), "fail", [item], problem=problem)
 

@@ -13,7 +13,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputErr
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.sync.dataset import sidecar
 from airflow_provider_ei.sync.dataset.rules import SyncRules
-from airflow_provider_ei.sync.digest import canonical, item_digest
+from airflow_provider_ei.sync.digest import canonical
 from airflow_provider_ei.sync.files import SourceFile
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.item_state import ItemState, certifies

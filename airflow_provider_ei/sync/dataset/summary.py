@@ -30,8 +30,8 @@ class SyncSummary(TypedDict):
     - ``created``, ``updated``, ``unchanged``, ``repaired`` (left unfinished earlier, or files changed in Studio),
       ``failed``: data items of the source;
     - ``deduplicated``, ``deleted``: data items that were removed;
-    - ``kept``: data items that were to be deleted and were not, since they, or their place in the source, had changed by then;
-      ``kept_items``: the first 20 with the reasons;
+    - ``kept``: data items that were to be deleted and were not, since they, or their place in the source, had changed
+      by then; ``kept_items``: the first 20 with the reasons;
     - ``files_sent``, ``bytes_sent``: of acknowledged files; ``bytes_hashed``: read only to compare;
     - ``ambiguous_reconciled``: requests whose answer was lost, after which the item was looked at;
     - ``seconds``: how long it took;

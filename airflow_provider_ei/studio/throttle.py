@@ -19,7 +19,7 @@ MEMORY_SECONDS = 5.0
 DOUBLING_SECONDS = 5.0
 
 #: What a refusal leaves of the rate, at least.
-LOWERED = 0.8
+LOWERED = 0.9
 
 #: What a refusal leaves of the number of requests at once.
 NARROWED = 0.5
@@ -102,7 +102,8 @@ class Throttle:
         if self._in_a_row == 0:
             self._next = now
         self._in_a_row += 1
-        pause = min(max(asked or 0.0, max(FIRST_PAUSE, 1 / self._rate) * self._in_a_row), self._most_wait)
+        own = max(FIRST_PAUSE, 1 / self._rate) * self._in_a_row
+        pause = min(max(asked, FIRST_PAUSE) if asked else own, self._most_wait)
         self._paused_until = now + pause
         return pause
 

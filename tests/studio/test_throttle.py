@@ -82,8 +82,10 @@ def simulate(bucket: Bucket, asked: float | None, *, items: int = 300, workers: 
                 counts["refused"] += 1
                 throttle.refused(now, begun, asked)
                 send(now)
-            while waiting:
-                waiting.pop()(now)
+            blocked = waiting.copy()
+            waiting.clear()
+            for again in blocked:
+                again(now)
 
         return arrive
 
@@ -277,22 +279,23 @@ class TestPatience:
 def test_cancelling_ends_all_waits() -> None:
     """One thread has been refused, the others wait at the gate."""
     errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            client.list_organizations()
+        except EdgeImpulseCancelledError as error:
+            errors.append(error)
+
     with ScriptedServer(Reply(429, headers={"Retry-After": "60"})) as server:
-        with StudioClient(StudioSettings(api_key=KEY, base_url=server.url), connections=8) as client:
-
-            def work() -> None:
-                try:
-                    client.list_organizations()
-                except EdgeImpulseCancelledError as error:
-                    errors.append(error)
-
-            threads = [threading.Thread(target=work) for _ in range(8)]
-            for thread in threads:
-                thread.start()
-            while not server.received:
-                time.sleep(0.01)
-            time.sleep(0.3)
-            client.cancel()
-            for thread in threads:
-                thread.join(30)
+        client = StudioClient(StudioSettings(api_key=KEY, base_url=server.url), connections=8)
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        while not server.received:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        client.cancel()
+        for thread in threads:
+            thread.join(30)
+        client.close()
     assert len(errors) == 8

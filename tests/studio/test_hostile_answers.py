@@ -103,7 +103,7 @@ class TestBounds:
         with sending(endless(piece, head)) as server:
             tracemalloc.start()
             try:
-                failure(studio_open(server.url), OPERATIONS[operation])
+                failure(studio_open(server.url, read_timeout=5.0), OPERATIONS[operation])
                 peak = tracemalloc.get_traced_memory()[1]
             finally:
                 tracemalloc.stop()
@@ -124,7 +124,7 @@ class TestBounds:
         with sending([head, body]) as server:
             tracemalloc.start()
             try:
-                failure(studio_open(server.url), OPERATIONS[operation])
+                failure(studio_open(server.url, read_timeout=5.0), OPERATIONS[operation])
                 peak = tracemalloc.get_traced_memory()[1]
             finally:
                 tracemalloc.stop()
@@ -191,9 +191,7 @@ class TestAnswersInTheirPlace:
             assert server.connections == 3
 
 
-@pytest.mark.parametrize(
-    "kind", ["text/plain", "application/json; charset=latin-1", "application/json; charset=utf-16"]
-)
+@pytest.mark.parametrize("kind", ["text/plain", "text/json; charset=latin-1", "text/json; charset=utf-16"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
 def test_json_is_utf_8_whatever_a_header_says(studio_open: OpenClient, kind: str, mark: bytes) -> None:
     body = json.dumps({"success": True, "organizations": [{"id": 7, "name": "Prüfung 📈"}]}, ensure_ascii=False)
@@ -242,9 +240,7 @@ def answers(draw: st.DrawFn) -> bytes:
     encoding, frame = draw(ENCODINGS), draw(FRAMES)
     if encoding == "gzip" and draw(st.booleans()):
         body = gzip.compress(body)
-    status = draw(
-        st.sampled_from([200, 200, 200, 201, 204, 206, 302, 304, 400, 401, 404, 413, 416, 429, 500, 503, 599])
-    )
+    status = draw(st.sampled_from([200, 200, 200, 201, 204, 206, 302, 304, 400, 401, 404, 413, 429, 500, 503, 599]))
     reason = draw(WORDS).replace("\x00", "").encode("latin-1", "replace")[:100]
     head = draw(st.sampled_from([b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"]))
     head += b"HTTP/1.1 %d %b\r\n" % (status, reason)

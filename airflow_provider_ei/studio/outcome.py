@@ -149,6 +149,8 @@ def read_failure(error: Exception, operation: str, host: str, *, has_sent: bool)
         return EdgeImpulseConfigError(f"{_CHECK_PROXY}: it cannot be used: {words} {label}")
     if isinstance(cause, requests.exceptions.InvalidURL | LocationValueError | UnicodeError):
         return EdgeImpulseConfigError(f"{_CHECK_HOST}: {host!r} is not a host name: {words}. {label}")
+    if isinstance(error, TypeError | ValueError) and not isinstance(error, requests.RequestException):
+        return EdgeImpulseConfigError(f"{_CHECK_PROXY}: it cannot be used: {words}. {label}")
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
         # requests says so itself when a file that the environment names, such as REQUESTS_CA_BUNDLE, is not there.
         return EdgeImpulseConfigError(f"Check the environment of the worker: {words}. {label}")

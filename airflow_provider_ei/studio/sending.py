@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from requests import RequestException, Response
 from urllib3.exceptions import HTTPError
 
-from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseServiceError
+from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError, EdgeImpulseServiceError
 from airflow_provider_ei.redaction import know_secret
 from airflow_provider_ei.studio.clock import Clock
 from airflow_provider_ei.studio.gate import Gate
@@ -260,7 +260,13 @@ class Sender:
                 **kwargs,
             ) as response:
                 return read(response)
+        except EdgeImpulseError:
+            raise
         except (RequestException, HTTPError, HTTPException, OSError, UnicodeError) as error:
+            failure: Exception = error
+        except (TypeError, ValueError) as error:  # what requests makes of a proxy's address without a host
+            if session.has_sent:
+                raise
             failure = error
         self.check_cancelled()
         # Raised here, not there: the text of the libraries' errors, which Python would keep beside ours, is not safe.

@@ -155,7 +155,7 @@ class TestSingleCalls:
     def test_the_services_own_words_are_kept(self, hook: EdgeImpulseHook, studio: EmulatorServer) -> None:
         studio.order(Fault(operation="getOrganizationDataset", kind="status", status=404, body='{"error": "gone"}'))
         with pytest.raises(
-            EdgeImpulseNotFoundError, match="getOrganizationDataset: HTTP 404 Not Found: gone"
+            EdgeImpulseNotFoundError, match=r"not found: gone\. \(getOrganizationDataset, HTTP 404"
         ) as caught:
             hook.get_dataset("no such dataset")
         assert (caught.value.status, caught.value.server_text) == (404, "gone")

@@ -70,7 +70,6 @@ class TestOneItem:
             pytest.param({"kind": "success_false", "error": "Dataset is archived"}, "archived", True, id="refused"),
             pytest.param({"kind": "status", "status": 400}, "400", True, id="bad request"),
             pytest.param({"kind": "status", "status": 503, "count": 2}, "503", False, id="down"),
-            pytest.param({"kind": "status", "status": 429, "count": 2}, "429", False, id="throttled"),
             pytest.param({"kind": "drop_before", "count": 2}, "", False, id="dropped"),
         ],
     )

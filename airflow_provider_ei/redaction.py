@@ -12,7 +12,7 @@ import logging
 import re
 import threading
 import unicodedata
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 from urllib.request import getproxies
 
 MASK = "***"
@@ -47,7 +47,7 @@ def know_secret(text: str | None) -> None:
 def know_proxies() -> None:
     """Take note of the passwords in the proxies that the environment names."""
     for url in getproxies().values():
-        user_info = urlsplit(url if "://" in url else f"//{url}").netloc.rpartition("@")[0] if "@" in url else ""
+        user_info = url.rpartition("@")[0].rpartition("//")[2]
         user, _, password = map(unquote, user_info.partition(":"))
         know_secret(user_info)
         know_secret(password)
@@ -58,6 +58,11 @@ def know_proxies() -> None:
 def longest_secret() -> int:
     """Length of the longest text that is replaced; whoever cuts a text has to mind the half of one."""
     return max(map(len, _secrets), default=0)
+
+
+def looks_like_key(text: str) -> bool:
+    """Whether there is something like an API key in a text."""
+    return _LOOKS_LIKE_KEY.search(text) is not None
 
 
 def redact(text: str) -> str:

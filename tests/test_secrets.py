@@ -90,7 +90,7 @@ class TestErrors:
     def test_none_of_the_service_shows_it(
         self, emulator: EmulatorServer, connect: Callable[..., None], fault: Fault
     ) -> None:
-        connect(emulator.url, retry_attempts=1)
+        connect(emulator.url, retry_attempts=1, throttle_patience=0.01)
         emulator.order(fault)
         with pytest.raises(EdgeImpulseError) as caught:
             EdgeImpulseHook().list_organizations()

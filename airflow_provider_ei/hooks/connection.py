@@ -51,7 +51,7 @@ EXTRA_FIELDS = {
         "number",
     ),
     "read_timeout": ExtraField(
-        "Read time-out", "Seconds for the answer, once everything is sent. Empty: 300.", "number"
+        "Read time-out", "Seconds until the answer is complete, once everything is sent. Empty: 300.", "number"
     ),
     "retry_attempts": ExtraField("Retry attempts", "Tries of one request in all. Empty: 4.", "integer"),
     "retry_wait": ExtraField("Retry wait", "Seconds, base of the back-off between tries. Empty: 1.", "number"),
@@ -59,6 +59,15 @@ EXTRA_FIELDS = {
         "Settle time",
         "Seconds to wait before looking whether an upload without answer has arrived. Empty: 5.",
         "number",
+    ),
+    "throttle_patience": ExtraField(
+        "Throttle patience",
+        "Seconds for which everything may be refused as too many requests. Empty: 600.",
+        "number",
+    ),
+    "batch_files": ExtraField("Files in a request", "At most; the API takes 10,000. Empty: 10000.", "integer"),
+    "batch_bytes": ExtraField(
+        "Bytes in a request", "After which it is full; a larger file travels alone. Empty: 268435456.", "integer"
     ),
 }
 

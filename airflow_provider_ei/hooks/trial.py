@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
-from airflow_provider_ei.exceptions import EdgeImpulseError
+from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError
+from airflow_provider_ei.redaction import safe_text
+from airflow_provider_ei.studio.answers import Organization
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 
-#: Most seconds that the test waits, whatever the connection's time-outs are.
+#: Most seconds that the test waits, whatever the connection's timeouts are.
 TEST_TIMEOUT = 10.0
 
 
@@ -21,18 +24,49 @@ def try_connection(settings: StudioSettings, wanted: int | None) -> tuple[bool, 
     quick = replace(
         settings,
         retry_attempts=1,
+        throttle_patience=0.0,
         connect_timeout=min(settings.connect_timeout, TEST_TIMEOUT),
+        write_timeout=min(settings.write_timeout, TEST_TIMEOUT),
         read_timeout=min(settings.read_timeout, TEST_TIMEOUT),
     )
     try:
-        with StudioClient(quick) as client:
-            organizations = client.list_organizations()
+        organizations = _list_organizations(quick)
     except EdgeImpulseError as error:
         return False, str(error)
-    names = {organization.id: organization.name for organization in organizations}
-    seen = ", ".join(f"{number} ({name})" for number, name in names.items()) or "none"
-    if wanted is not None and wanted not in names:
+    ids = {organization.id for organization in organizations}
+    names = ", ".join(f"{organization.id} ({organization.name})" for organization in organizations)
+    seen = safe_text(names) or "none"
+    if wanted is not None and wanted not in ids:
         return False, f"The key is right, but it belongs to organization {seen}, not to {wanted}."
-    if wanted is None and len(names) != 1:
+    if wanted is None and len(ids) != 1:
         return False, f"The key is right, but it belongs to organization {seen}. Set Organization ID."
     return True, f"Connected to {settings.base_url}: organization {seen}."
+
+
+def _list_organizations(settings: StudioSettings) -> list[Organization]:
+    """List them in a thread that is left behind when it takes too long: a name server that hangs cannot be ended.
+
+    :raises EdgeImpulseError: when that fails or takes too long.
+    """
+    outcome: list[list[Organization] | EdgeImpulseError] = []
+
+    def ask() -> None:
+        try:
+            outcome.append(client.list_organizations())
+        except EdgeImpulseError as error:
+            outcome.append(error)
+
+    with StudioClient(settings) as client:
+        thread = threading.Thread(target=ask, name="edge-impulse-test", daemon=True)
+        thread.start()
+        thread.join(TEST_TIMEOUT)
+        client.cancel()
+    result = outcome[0] if outcome else None
+    if isinstance(result, list):
+        return result
+    if result is None or isinstance(result, EdgeImpulseCancelledError):
+        raise EdgeImpulseError(
+            f"Try again later, or check Host (Studio base URL) of the connection: no answer from {settings.base_url} "
+            f"within {TEST_TIMEOUT:g} s."
+        )
+    raise result

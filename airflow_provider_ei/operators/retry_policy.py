@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
 
 from airflow_provider_ei.exceptions import EdgeImpulseError
+from airflow_provider_ei.studio.retry import asked_wait
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
 class EdgeImpulseRetryPolicy(RetryPolicy):
-    """Fail at once on a permanent error; after throttling wait as long as the service asked.
+    """Fail at once on a permanent error; after throttling wait as long as the service asked, a minute at most.
 
     Everything else follows the task's own ``retries`` and ``retry_delay``::
 
@@ -34,9 +35,9 @@ class EdgeImpulseRetryPolicy(RetryPolicy):
             return RetryDecision.default()
         if exception.permanent:
             return RetryDecision.fail(reason=str(exception))
-        seconds = getattr(exception, "retry_after", None)
-        if seconds is None:
+        if getattr(exception, "retry_after", None) is None:
             return RetryDecision.default()
+        seconds = asked_wait(exception)
         return RetryDecision.retry(delay=timedelta(seconds=seconds), reason=f"Edge Impulse asked to wait {seconds:g} s")
 
     def serialize(self) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Gate:
     def granted(self) -> None:
         """Take note of an answer that was not a refusal."""
         with self._changed:
-            self._throttle.granted()
+            self._throttle.granted(self._clock.now())
 
     def refused(self, begun: float, asked: float | None) -> None:
         """Take note of a refusal, which stops all requests for a while.
@@ -72,7 +72,11 @@ class Gate:
         with self._changed:
             pause = self._throttle.refused(self._clock.now(), begun, asked)
         if pause is not None:
-            log.info("Edge Impulse is throttling: all requests wait for %.2g s.", pause)
+            log.log(
+                logging.INFO if pause >= 1 else logging.DEBUG,
+                "Edge Impulse is throttling: all requests wait for %.2g s.",
+                pause,
+            )
 
     def refused_for(self) -> float:
         """Return for how long every request was refused, with the pause that has begun, in seconds."""

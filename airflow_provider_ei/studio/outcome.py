@@ -52,8 +52,11 @@ from airflow_provider_ei.studio.retry import parse_retry_after
 #: How much of the service's own words an error carries, in characters.
 SERVER_TEXT_LIMIT = 400
 
-#: How much of an answer is searched for them, in bytes.
-SEARCHED_BYTES = 4096
+#: How much of a text of theirs is looked at, in characters.
+SEARCHED_CHARACTERS = 4096
+
+#: How much of an answer that is an error is read, in bytes.
+ERROR_BYTES = 64 * 1024
 
 #: Bytes of memory that reading one JSON answer may take, about.
 MAX_JSON_MEMORY = 96 * 1024 * 1024
@@ -78,7 +81,7 @@ def read_answer(response: requests.Response, operation: str, most_bytes: int) ->
         if _json_memory(body) > MAX_JSON_MEMORY:
             raise AnswerTooLargeError
     except AnswerTooLargeError:
-        error = _large_answer(operation, status)
+        error: EdgeImpulseServiceError = _large_answer(operation, status)
     else:
         answer = _json_object(body)
         if answer is not None and answer.get("success") is True:
@@ -104,7 +107,7 @@ def read_file(
         raise _refusal(response, operation)
     is_file = kind == "application/octet-stream" or disposition == "attachment"
     if response.status_code != HTTPStatus.OK or not is_file:
-        body = read_beginning(response, SEARCHED_BYTES)
+        body = read_beginning(response, ERROR_BYTES)
         raise _no_success(response, operation, _json_object(body), body)
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     transfer = response.headers.get("Transfer-Encoding", "chunked").strip().lower()
@@ -146,6 +149,8 @@ def read_failure(error: Exception, operation: str, host: str, *, has_sent: bool)
         return EdgeImpulseConfigError(f"{_CHECK_PROXY}: it cannot be used: {words} {label}")
     if isinstance(cause, requests.exceptions.InvalidURL | LocationValueError | UnicodeError):
         return EdgeImpulseConfigError(f"{_CHECK_HOST}: {host!r} is not a host name: {words}. {label}")
+    if isinstance(error, TypeError | ValueError) and not isinstance(error, requests.RequestException):
+        return EdgeImpulseConfigError(f"{_CHECK_PROXY}: it cannot be used: {words}. {label}")
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
         # requests says so itself when a file that the environment names, such as REQUESTS_CA_BUNDLE, is not there.
         return EdgeImpulseConfigError(f"Check the environment of the worker: {words}. {label}")
@@ -200,8 +205,8 @@ def wants_new_try(error: BaseException, *, idempotent: bool) -> bool:
 
 def shown(text: str) -> str:
     """Return words of a server as an error may show them: on one line, shortened, without secrets and controls."""
-    words = " ".join(safe_text(text[:SEARCHED_BYTES]).split())
-    if len(text) > SEARCHED_BYTES:
+    words = " ".join(safe_text(text[:SEARCHED_CHARACTERS]).split())
+    if len(text) > SEARCHED_CHARACTERS:
         words = words[: -max(1, longest_secret())]  # the half of a secret at the cut
     return words if len(words) <= SERVER_TEXT_LIMIT else words[:SERVER_TEXT_LIMIT] + "…"
 
@@ -209,7 +214,7 @@ def shown(text: str) -> str:
 def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceError:
     """Return the error for a status other than 2xx."""
     status = response.status_code
-    body = read_beginning(response, SEARCHED_BYTES + 1)
+    body = read_beginning(response, ERROR_BYTES)
     words = _server_text(_json_object(body), body)
     said = f": {words}" if words else ""
     label = _label(operation, status)
@@ -327,7 +332,8 @@ def _json_object(body: bytes | bytearray) -> dict[str, Any] | None:
 def _server_text(answer: dict[str, Any] | None, body: bytes | bytearray) -> str:
     if answer is not None:
         return shown(str(answer.get("error") or answer.get("message") or ""))
-    return shown(_page_text(body[: SEARCHED_BYTES + 1].decode("utf-8-sig", errors="replace")))
+    beginning = body[: 4 * SEARCHED_CHARACTERS].decode("utf-8-sig", errors="replace")
+    return shown(_page_text(beginning[:SEARCHED_CHARACTERS]))
 
 
 def _page_text(text: str) -> str:

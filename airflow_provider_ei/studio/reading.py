@@ -154,7 +154,7 @@ class BoundedResponse(HTTPResponse):
             super().begin()
         if self._source.ended:
             raise UnfitAnswerError("the connection was closed within the head of the answer")
-        if self.status < 200 or self.headers.defects or self.headers.get_payload():  # type: ignore[attr-defined]
+        if self.status < 200 or self.headers.defects or self.headers.get_payload():
             raise UnfitAnswerError("what arrived is not an answer to the request")
         self.allowance.begin_body()
 

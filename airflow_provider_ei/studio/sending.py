@@ -10,10 +10,10 @@ from http.client import HTTPException
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-import requests
+from requests import RequestException, Response
 from urllib3.exceptions import HTTPError
 
-from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseServiceError
+from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError, EdgeImpulseServiceError
 from airflow_provider_ei.redaction import know_secret
 from airflow_provider_ei.studio.clock import Clock
 from airflow_provider_ei.studio.gate import Gate
@@ -132,7 +132,7 @@ class Sender:
         :param most_bytes: of the answer; a longer one is an error.
         """
 
-        def read(response: requests.Response) -> dict[str, Any]:
+        def read(response: Response) -> dict[str, Any]:
             return read_answer(response, operation, most_bytes)
 
         return self._tries(
@@ -152,7 +152,7 @@ class Sender:
         *,
         idempotent: bool,
     ) -> tuple[dict[str, Any], dict[str, str]]:
-        def read(response: requests.Response) -> dict[str, Any]:
+        def read(response: Response) -> dict[str, Any]:
             return read_answer(response, operation, ANSWER_BYTES)
 
         def attempt() -> tuple[dict[str, Any], dict[str, str]]:
@@ -172,7 +172,7 @@ class Sender:
         :return: the file's length in bytes.
         """
 
-        def read(response: requests.Response) -> int:
+        def read(response: Response) -> int:
             return read_file(response, operation, begin(), self.check_cancelled)
 
         # The file's own bytes, not those of a compression on the way.
@@ -216,7 +216,7 @@ class Sender:
         operation: str,
         method: str,
         path: str,
-        read: Callable[[requests.Response], _T],
+        read: Callable[[Response], _T],
         *,
         most_bytes: int | None = ANSWER_BYTES,
         **kwargs: Any,
@@ -242,7 +242,7 @@ class Sender:
         operation: str,
         method: str,
         path: str,
-        read: Callable[[requests.Response], _T],
+        read: Callable[[Response], _T],
         most_bytes: int | None,
         **kwargs: Any,
     ) -> _T:
@@ -260,7 +260,13 @@ class Sender:
                 **kwargs,
             ) as response:
                 return read(response)
-        except (requests.RequestException, HTTPError, HTTPException, OSError, UnicodeError) as error:
+        except EdgeImpulseError:
+            raise
+        except (RequestException, HTTPError, HTTPException, OSError, UnicodeError) as error:
+            failure: Exception = error
+        except (TypeError, ValueError) as error:  # what requests makes of a proxy's address without a host
+            if session.has_sent:
+                raise
             failure = error
         self.check_cancelled()
         # Raised here, not there: the text of the libraries' errors, which Python would keep beside ours, is not safe.

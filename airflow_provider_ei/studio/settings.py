@@ -1,4 +1,4 @@
-"""How to reach Studio: base URL, key, time-outs, retries."""
+"""How to reach Studio: base URL, key, timeouts, retries."""
 
 from __future__ import annotations
 
@@ -6,8 +6,25 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from airflow_provider_ei.exceptions import EdgeImpulseConfigError
+from airflow_provider_ei.redaction import know_secret, looks_like_key
 
 DEFAULT_BASE_URL = "https://studio.edgeimpulse.com/v1"
+
+#: Longest time that a setting may be, in seconds: a day. The operating system's own limits are not far above.
+MAX_SECONDS = 86_400.0
+
+#: Smallest and largest value of each number.
+_LIMITS: dict[str, tuple[float, float]] = {
+    "connect_timeout": (0.001, MAX_SECONDS),
+    "write_timeout": (0.001, MAX_SECONDS),
+    "read_timeout": (0.001, MAX_SECONDS),
+    "retry_attempts": (1, 1000),
+    "retry_wait": (0, MAX_SECONDS),
+    "settle_seconds": (0, MAX_SECONDS),
+    "throttle_patience": (0, MAX_SECONDS),
+    "batch_files": (1, 10_000),
+    "batch_bytes": (1, 2**40),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +35,13 @@ class StudioSettings:
     :param base_url: Studio's base URL, for white-label customers their own; see :func:`parse_base_url`.
     :param connect_timeout: for the TCP and TLS handshakes.
     :param write_timeout: how long one block of 128 KiB may take to leave; not the whole upload.
-    :param read_timeout: how long the answer may take once the request is sent, between two bytes of it.
+    :param read_timeout: seconds from the end of sending until the answer is complete; for a download, until each
+        128 KiB of it have arrived.
     :param retry_attempts: how often a request is tried in all.
     :param retry_wait: base of the exponential back-off between tries.
     :param settle_seconds: how long to wait before looking whether an upload without an answer has arrived.
+    :param throttle_patience: how long the service may refuse everything for being asked too often, before that is an
+        error. A limit that is counted by the minute is over by then, and so is one of five minutes.
     :param batch_files: most files in one request; the API takes 10,000.
     :param batch_bytes: bytes of files after which a request is full; a larger file travels alone.
     """
@@ -45,6 +65,11 @@ class StudioSettings:
                 "The API key is empty or has characters that no Edge Impulse key has (spaces, line breaks, "
                 "non-ASCII letters). Copy it again from Studio: organization, API keys."
             )
+        know_secret(self.api_key)
+        for name, (least, most) in _LIMITS.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+                raise EdgeImpulseConfigError(f"{name} must be a number from {least:g} to {most:g}, not {value!r}.")
 
     @property
     def web_url(self) -> str:
@@ -80,6 +105,10 @@ def parse_base_url(text: str | None, *, port: int | None = None) -> str:
     if "@" in parts.netloc:
         # Not shown: what stands before the @ is probably a secret.
         raise EdgeImpulseConfigError(f"Host (Studio base URL) of the connection carries a user or password. {advice}")
+    if looks_like_key(url):
+        raise EdgeImpulseConfigError(
+            f"Put the API key into Password (API key) of the connection: it stands in Host (Studio base URL). {advice}"
+        )
     if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in url):
         raise EdgeImpulseConfigError(f"Host (Studio base URL) of the connection, {text!r}, is no http(s) URL. {advice}")
     if parts.query or parts.fragment:

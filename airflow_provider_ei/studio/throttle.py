@@ -1,21 +1,28 @@
-"""How many requests may go, and when: what a service that throttles makes of it.
+"""How many requests may go, and when: what a client makes of a service that throttles.
 
-A refusal (429, or 503 with ``Retry-After``) stops all requests for a while and lowers how many go at once and how many
-a second; requests that are granted raise both again, slowly.
+A refusal (429, or 503 with ``Retry-After``) stops all requests for a while, and lowers how many go at once and how many
+a second, to what the service has granted of late. Both rise again while requests are granted. Simulated services show
+what comes of it: see ``tests/studio/test_throttle.py``.
 """
 
 from __future__ import annotations
 
 import math
 
-#: Seconds without a request after a refusal that names none; twice that after each further one in a row.
+#: Seconds without a request after a refusal that names none; twice, three times that after the next ones in a row.
 FIRST_PAUSE = 0.05
 
-#: By how much a refusal lowers the rate below that at which requests were granted.
-BACK_OFF = 0.95
+#: Seconds after which the service's grants count for 1/e.
+MEMORY_SECONDS = 5.0
 
-#: Seconds after a refusal in which the rate returns to where it was; after them it rises faster and faster.
-RECOVERY_SECONDS = 15.0
+#: Seconds without a refusal after which the rate is twice what it was.
+DOUBLING_SECONDS = 5.0
+
+#: What a refusal leaves of the rate, at least.
+LOWERED = 0.9
+
+#: What a refusal leaves of the number of requests at once.
+NARROWED = 0.5
 
 
 class Throttle:
@@ -28,12 +35,16 @@ class Throttle:
         self._most_wait = most_wait
         self._in_flight = 0
         self._width = math.inf  # requests at once
-        self._base = math.inf  # requests a second when they were lowered last
-        self._lowered_at = -math.inf
+        self._rate = math.inf  # requests a second, after the last refusal
+        self._burst = math.inf  # requests that it has granted in one go
+        self._stint = 0  # requests granted since the last pause
+        self._grants = 0.0  # that the service has granted since the first refusal, the older the less
+        self._seconds = 0.0  # in which it has done so
+        self._counted_at = 0.0
+        self._refused_at = -math.inf
         self._next = -math.inf  # when the next request may go
         self._paused_until = -math.inf
         self._in_a_row = 0  # refusals since the last request that was granted
-        self._granted = 0  # since the last refusal
         self._refused_since: float | None = None
 
     def delay(self, now: float) -> float | None:
@@ -46,20 +57,24 @@ class Throttle:
     def begin(self, now: float) -> None:
         """Take note of a request that goes."""
         self._in_flight += 1
-        rate = self._rate(now)
-        if rate < math.inf:
-            self._next = max(now, self._next) + 1 / rate
+        if self._rate < math.inf:
+            rate = self._rate_at(now)
+            # What was not sent during a pause may follow at once, as far as the service is known to bear it.
+            self._next = max(self._next, now - (self._burst - 1) / rate) + 1 / rate
 
     def end(self) -> None:
         """Take note of an answer, or of the lack of one."""
         self._in_flight -= 1
 
-    def granted(self) -> None:
+    def granted(self, now: float) -> None:
         """Take note of an answer that was not a refusal."""
         self._in_a_row = 0
-        self._granted += 1
         self._refused_since = None
+        self._stint += 1
         self._width += 1 / self._width
+        if self._refused_at > -math.inf:
+            self._count(now)
+            self._grants += 1
 
     def refused(self, now: float, begun: float, asked: float | None) -> float | None:
         """Take note of a refusal.
@@ -70,35 +85,37 @@ class Throttle:
         """
         if self._refused_since is None:
             self._refused_since = now
-        old = begun < self._lowered_at  # it went before the last refusal, and tells nothing new
-        if not old:
-            self._lower(now)
-            self._in_a_row += 1
-        elif asked is None:
+        if begun < self._refused_at:  # it went before the last refusal, and tells nothing new
+            self._paused_until = max(self._paused_until, now + min(asked or 0.0, self._most_wait))
             return None
-        pause = asked if asked is not None else FIRST_PAUSE * 2.0 ** min(self._in_a_row - 1, 30)
-        pause = min(pause, self._most_wait)
-        until = now + pause
-        if until <= self._paused_until:
-            return None
-        self._paused_until = until
-        return None if old else pause
+        if self._refused_at == -math.inf:
+            self._counted_at = now
+        self._count(now)
+        if self._grants:
+            # Not far below what it was: a burst may have been refused, not the rate.
+            before = self._rate_at(now) if self._rate < math.inf else 0.0
+            self._rate = max(self._grants / self._seconds, LOWERED * before)
+        if self._stint:
+            self._burst, self._stint = min(self._burst, self._stint), 0
+        self._width = max(1.0, min(self._width, self._in_flight) * NARROWED)
+        self._refused_at = now
+        if self._in_a_row == 0:
+            self._next = now
+        self._in_a_row += 1
+        own = max(FIRST_PAUSE, 1 / self._rate) * self._in_a_row
+        pause = min(max(asked, FIRST_PAUSE) if asked else own, self._most_wait)
+        self._paused_until = now + pause
+        return pause
 
     def refused_for(self, now: float) -> float:
         """Return for how long every request was refused, with the pause that has begun."""
         return 0.0 if self._refused_since is None else max(now, self._paused_until) - self._refused_since
 
-    def _lower(self, now: float) -> None:
-        # Between two refusals the service has granted what it grants: that is its rate.
-        elapsed = now - self._lowered_at
-        rate = self._rate(now)
-        if self._granted and elapsed < math.inf:
-            self._base = min(rate, self._granted / elapsed)
-        self._width = max(1.0, min(self._width, self._in_flight) / 2)
-        self._lowered_at, self._granted = now, 0
+    def _rate_at(self, now: float) -> float:
+        return self._rate * 2 ** min((now - self._refused_at) / DOUBLING_SECONDS, 60.0)
 
-    def _rate(self, now: float) -> float:
-        if self._base == math.inf:
-            return math.inf
-        after = (now - self._lowered_at) / RECOVERY_SECONDS - 1
-        return self._base * (1 + (1 - BACK_OFF) * after**3)
+    def _count(self, now: float) -> None:
+        elapsed, self._counted_at = now - self._counted_at, now
+        kept = math.exp(-elapsed / MEMORY_SECONDS)
+        self._grants *= kept
+        self._seconds = self._seconds * kept + elapsed

@@ -148,13 +148,13 @@ class UploadAdapter(HTTPAdapter):
                 about_to_send(self)
                 super().send(data)
 
-            def getresponse(self) -> HTTPResponse:
+            def getresponse(self) -> HTTPResponse:  # type: ignore[override]
                 _bound(self, session.new_allowance())
                 return super().getresponse()
 
         class SecureConnection(HTTPSConnection):
             def connect(self) -> None:
-                _bound(self, Allowance(float(self.timeout), 0))  # for the answer of a proxy
+                _bound(self, Allowance(self.timeout or 0.0, 0))  # for the answer of a proxy
                 try:
                     super().connect()
                 finally:
@@ -164,7 +164,7 @@ class UploadAdapter(HTTPAdapter):
                 about_to_send(self)
                 super().send(data)
 
-            def getresponse(self) -> HTTPResponse:
+            def getresponse(self) -> HTTPResponse:  # type: ignore[override]
                 _bound(self, session.new_allowance())
                 return super().getresponse()
 

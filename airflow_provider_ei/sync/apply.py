@@ -24,7 +24,7 @@ from airflow_provider_ei.exceptions import (
 )
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.client import StudioClient
-from airflow_provider_ei.studio.outcome import may_be_done
+from airflow_provider_ei.studio.outcome import is_throttling, may_be_done
 from airflow_provider_ei.studio.retry import asked_wait
 from airflow_provider_ei.sync.digest import item_digest
 from airflow_provider_ei.sync.duplicates import Allowance, is_copy, same
@@ -381,6 +381,8 @@ class ItemUpload:
         :raises EdgeImpulseServiceError: the error, when it has happened as often as a request is tried.
         """
         settings = self._client.settings
+        if is_throttling(error):  # no failure; the client makes the next request wait, or ends this with an error
+            raise _PlanAnew(f"{error} Looking whether it has arrived.") from error
         self._failures += 1
         self._effort.unanswered += may_be_done(error)
         if self._failures >= settings.retry_attempts:

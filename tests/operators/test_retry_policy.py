@@ -32,7 +32,10 @@ from .conftest import RunDag
     [
         pytest.param(EdgeImpulseAuthError("wrong key"), RetryAction.FAIL, None, id="wrong key"),
         pytest.param(EdgeImpulseInputError("no file"), RetryAction.FAIL, None, id="input"),
-        pytest.param(EdgeImpulseThrottledError("slow down", retry_after=90.5), RetryAction.RETRY, 90.5, id="asked"),
+        pytest.param(EdgeImpulseThrottledError("slow down", retry_after=9.5), RetryAction.RETRY, 9.5, id="asked"),
+        pytest.param(EdgeImpulseThrottledError("slow", retry_after=90.5), RetryAction.RETRY, 60, id="asked for long"),
+        pytest.param(EdgeImpulseThrottledError("slow", retry_after=1e9), RetryAction.RETRY, 60, id="for 31 years"),
+        pytest.param(EdgeImpulseThrottledError("slow", retry_after=1e300), RetryAction.RETRY, 60, id="for ever"),
         pytest.param(EdgeImpulseThrottledError("slow down"), RetryAction.DEFAULT, None, id="not asked"),
         pytest.param(EdgeImpulseUnavailableError("503", retry_after=7), RetryAction.RETRY, 7, id="503 asked"),
         pytest.param(EdgeImpulseFileError("changed"), RetryAction.DEFAULT, None, id="file"),

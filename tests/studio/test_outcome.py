@@ -23,6 +23,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseRefusedError,
     EdgeImpulseServiceError,
     EdgeImpulseThrottledError,
+    EdgeImpulseTooLargeError,
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.studio.retry import parse_retry_after
@@ -42,7 +43,7 @@ PAGE = (
 
 def error_of(studio_open: OpenClient, *replies: Reply, upload: bool = False, **settings: object) -> EdgeImpulseError:
     with ScriptedServer(*replies) as server, pytest.raises(EdgeImpulseError) as caught:
-        client = studio_open(server.url, **settings)
+        client = studio_open(server.url, **{"throttle_patience": 0.0, **settings})
         if upload:
             client.add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
         else:
@@ -79,7 +80,7 @@ class TestStatus:
             pytest.param(405, NO, EdgeImpulseRefusedError, True, id="405"),
             pytest.param(408, NO, EdgeImpulseUnavailableError, False, id="408"),
             pytest.param(409, NO, EdgeImpulseRefusedError, True, id="409"),
-            pytest.param(413, PAGE, EdgeImpulseRefusedError, True, id="413"),
+            pytest.param(413, PAGE, EdgeImpulseTooLargeError, True, id="413"),
             pytest.param(422, NO, EdgeImpulseRefusedError, True, id="422"),
             pytest.param(425, NO, EdgeImpulseUnavailableError, False, id="425"),
             pytest.param(429, NO, EdgeImpulseThrottledError, False, id="429"),
@@ -279,7 +280,7 @@ class TestNoConnection:
         assert isinstance(error, EdgeImpulseUnavailableError)
         assert not error.ambiguous
         assert f"127.0.0.1:{port}" in str(error)
-        assert "connect time-out" in str(error)
+        assert "connect timeout" in str(error)
         assert "Host (Studio base URL) of the connection" in str(error)
 
     @pytest.mark.parametrize(
@@ -379,7 +380,7 @@ class TestTls:
                 ended.set()
         assert isinstance(error, EdgeImpulseUnavailableError)
         assert not error.ambiguous
-        assert "read time-out" not in str(error)
+        assert "did not answer" not in str(error)
 
 
 class TestLostAnswers:

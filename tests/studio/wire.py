@@ -123,12 +123,15 @@ class ScriptedServer(SocketServer):
         self._lock = threading.Lock()
         super().__init__(self._talk)
 
+    def next_reply(self) -> Reply:
+        return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+
     def _talk(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as stream:
             while (request := read_request(stream)) is not None:
                 with self._lock:
                     self.received.append(request)
-                    reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+                    reply = self.next_reply()
                 if reply.drop:
                     connection.shutdown(socket.SHUT_RDWR)
                     return

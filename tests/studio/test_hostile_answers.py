@@ -1,0 +1,335 @@
+"""A server that answers anything: a typed error or a right result, in bounded memory and time, the key nowhere."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import socket
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_ei.exceptions import EdgeImpulseAuthError, EdgeImpulseError, EdgeImpulseServiceError
+from airflow_provider_ei.hooks import trial
+from airflow_provider_ei.hooks.trial import try_connection
+from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.outcome import shown
+from airflow_provider_ei.studio.settings import StudioSettings
+
+from .conftest import KEY, OpenClient
+from .stubs import MadeUpFile
+from .wire import SUCCESS, Reply, SocketServer, read_request
+
+Pieces = list[bytes]
+
+OPERATIONS: dict[str, Callable[[StudioClient], object]] = {
+    "list organizations": lambda client: client.list_organizations(),
+    "dataset": lambda client: client.get_dataset(7, "d"),
+    "buckets": lambda client: client.list_buckets(7),
+    "list": lambda client: client.list_data_items(7, "d", with_files=True),
+    "find": lambda client: client.find_data_items(7, "d", "n"),
+    "item": lambda client: client.get_data_item(7, 3),
+    "add": lambda client: client.add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")]),
+    "add files": lambda client: client.add_files(7, 3, [MadeUpFile("1.csv")]),
+    "update": lambda client: client.update_data_item(7, 3, name="x"),
+    "delete file": lambda client: client.delete_file(7, 3, "1.csv"),
+    "delete": lambda client: client.delete_data_item(7, 3),
+    "download": lambda client: client.file_sha256(7, 3, "1.csv"),
+}
+
+
+@contextmanager
+def sending(pieces: Iterator[bytes] | Pieces, *, pause: float = 0.0) -> Iterator[SocketServer]:
+    """Answer each request with these bytes, piece by piece, and close the connection."""
+    ended = threading.Event()
+
+    def talk(connection: socket.socket) -> None:
+        with connection.makefile("rb") as stream:
+            if read_request(stream) is None:
+                return
+            for piece in pieces:
+                connection.sendall(piece)
+                if pause and ended.wait(pause):
+                    return
+
+    with SocketServer(talk) as server:
+        try:
+            yield server
+        finally:
+            ended.set()
+
+
+def failure(client: StudioClient, call: Callable[[StudioClient], object]) -> EdgeImpulseServiceError:
+    with pytest.raises(EdgeImpulseServiceError) as caught:
+        call(client)
+    return caught.value
+
+
+def endless(piece: bytes, head: bytes) -> Iterator[bytes]:
+    yield head
+    while True:
+        yield piece * (65536 // len(piece))
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+BOMB = gzip.compress(gzip.compress(bytes(256 * 1024 * 1024)))
+
+
+class TestBounds:
+    @pytest.mark.parametrize(
+        ("head", "piece"),
+        [
+            pytest.param(HEAD + b"\r\n", b"[", id="body"),
+            pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n[\r\n", id="chunks"),
+            pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"a: b\r\n", id="trailers"),
+            pytest.param(HEAD + b"Content-Length: 99999999999\r\n\r\n", b'"', id="length"),
+            pytest.param(b"HTTP/1.1 500 No\r\n\r\n", b"<", id="error page"),
+            pytest.param(b"", b"HTTP/1.1 100 Continue\r\n\r\n", id="100"),
+            pytest.param(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", id="103"),
+            pytest.param(HEAD, b"a: b\r\n", id="headers"),
+            pytest.param(HEAD, b"x", id="a header"),
+            pytest.param(b"HTTP/1.1 200 ", b"x", id="status line"),
+        ],
+    )
+    @pytest.mark.parametrize("operation", ["list organizations", "list", "add"])
+    def test_endless_answer(self, studio_open: OpenClient, operation: str, head: bytes, piece: bytes) -> None:
+        with sending(endless(piece, head)) as server:
+            tracemalloc.start()
+            try:
+                failure(studio_open(server.url, read_timeout=5.0), OPERATIONS[operation])
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+        assert peak < 100 * 1024 * 1024
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            pytest.param(gzip.compress(bytes(300 * 1024 * 1024)), id="zeros"),
+            pytest.param(gzip.compress(b'{"data": [' + b"[]," * 50_000_000), id="lists"),
+            pytest.param(BOMB, id="twice"),
+            pytest.param(gzip.compress(b"") * 50_000, id="many empty ones"),
+        ],
+    )
+    @pytest.mark.parametrize("operation", ["list organizations", "list"])
+    def test_compressed_answer(self, studio_open: OpenClient, operation: str, body: bytes) -> None:
+        head = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+        with sending([head, body]) as server:
+            tracemalloc.start()
+            try:
+                failure(studio_open(server.url, read_timeout=5.0), OPERATIONS[operation])
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+        assert peak < 100 * 1024 * 1024
+
+    @pytest.mark.parametrize(
+        "whole",
+        [
+            pytest.param(HEAD + b"a: " + b"x" * 1000, id="head"),
+            pytest.param(HEAD + b"\r\n" + b"[" * 1000, id="body"),
+            pytest.param(b"HTTP/1.1 503 No\r\n\r\n" + b"[" * 1000, id="error"),
+            pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" * 50, id="100"),
+        ],
+    )
+    def test_dripping_answer_ends_with_the_read_timeout(self, studio_open: OpenClient, whole: bytes) -> None:
+        pieces = [whole[at : at + 1] for at in range(len(whole))]
+        with sending(pieces, pause=0.05) as server:
+            client = studio_open(server.url, read_timeout=0.5)
+            failure(client, OPERATIONS["list organizations"])
+
+    def test_connection_test_ends_at_its_own_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(trial, "TEST_TIMEOUT", 0.5)
+        with sending([b"x"] * 1000, pause=0.05) as server:
+            works, text = try_connection(StudioSettings(api_key=KEY, base_url=server.url), None)
+        assert not works
+        assert text.startswith(("Try again later", "Check Host"))
+
+    def test_page_of_angle_brackets_costs_no_time(self) -> None:
+        begun = time.process_time()
+        for text in ("<" * 100_000, "<script" * 20_000, "<a " * 30_000, "<script>" + "x<" * 50_000):
+            shown(text)
+        assert time.process_time() - begun < 5
+
+
+class TestAnswersInTheirPlace:
+    """No request reads the answer to another one."""
+
+    @pytest.mark.parametrize("status", [b"100 Continue", b"102 Processing", b"103 Early Hints"])
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_interim_answers_are_skipped(self, studio_open: OpenClient, status: bytes, count: int) -> None:
+        interim = b"HTTP/1.1 %b\r\nLink: </x>\r\n\r\n" % status
+        with sending([interim * count + Reply(200, SUCCESS | {"id": 5}).raw()]) as server:
+            data_id, _ = OPERATIONS["add"](studio_open(server.url))  # type: ignore[misc]
+        assert data_id == 5
+
+    @pytest.mark.parametrize(
+        "surplus",
+        [
+            pytest.param(Reply(200, SUCCESS | {"id": 666}).raw(), id="a whole answer"),
+            pytest.param(b"\r\n", id="a line"),
+            pytest.param(b"x", id="a byte"),
+        ],
+    )
+    def test_connection_with_more_than_the_answer_is_closed(self, studio_open: OpenClient, surplus: bytes) -> None:
+        def talk(connection: socket.socket) -> None:
+            with connection.makefile("rb") as stream:
+                while read_request(stream) is not None:
+                    connection.sendall(Reply(200, SUCCESS | {"id": 1}).raw() + surplus)
+
+        with SocketServer(talk) as server:
+            client = studio_open(server.url)
+            for _ in range(3):
+                assert OPERATIONS["add"](client)[0] == 1  # type: ignore[index]
+            assert server.connections == 3
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "text/json; charset=latin-1", "text/json; charset=utf-16"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
+def test_json_is_utf_8_whatever_a_header_says(studio_open: OpenClient, kind: str, mark: bytes) -> None:
+    body = json.dumps({"success": True, "organizations": [{"id": 7, "name": "Prüfung 📈"}]}, ensure_ascii=False)
+    reply = Reply(200, mark + body.encode(), {"Content-Type": kind})
+    with sending([reply.raw()]) as server:
+        (organization,) = studio_open(server.url).list_organizations()
+    assert organization.name == "Prüfung 📈"
+
+
+def test_cookies_are_not_sent_back(studio_open: OpenClient) -> None:
+    seen: list[dict[str, str]] = []
+
+    def talk(connection: socket.socket) -> None:
+        with connection.makefile("rb") as stream:
+            while (request := read_request(stream)) is not None:
+                seen.append(dict(request.headers))
+                connection.sendall(Reply(headers={"Set-Cookie": "session=1; Path=/"}).raw())
+
+    with SocketServer(talk) as server:
+        client = studio_open(server.url)
+        client.list_organizations()
+        client.list_organizations()
+    assert ["cookie" in headers for headers in seen] == [False, False]
+
+
+WORDS = st.sampled_from(
+    [KEY, f"key {KEY}!", "\x1b[31mred\x1b[0m", "a\u202eb", "x" * 5000 + KEY, "Invalid API key", "no", "", "\x00", "ü📈"]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | WORDS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["success", "error", "data", "id", "organizations", KEY]), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+BODIES = JSON.map(lambda value: json.dumps(value).encode()) | WORDS.map(str.encode) | st.binary(max_size=200)
+ENCODINGS = st.sampled_from(["", "gzip", "br", "deflate", KEY])
+FRAMES = st.sampled_from(["length", "chunks", "none", "short", "long", "bad chunk", "two lengths"])
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> bytes:
+    """Draw the bytes of an answer."""
+    body = draw(BODIES)
+    encoding, frame = draw(ENCODINGS), draw(FRAMES)
+    if encoding == "gzip" and draw(st.booleans()):
+        body = gzip.compress(body)
+    status = draw(st.sampled_from([200, 200, 200, 201, 204, 206, 302, 304, 400, 401, 404, 413, 429, 500, 503, 599]))
+    reason = draw(WORDS).replace("\x00", "").encode("latin-1", "replace")[:100]
+    head = draw(st.sampled_from([b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"]))
+    head += b"HTTP/1.1 %d %b\r\n" % (status, reason)
+    for name in draw(st.lists(st.sampled_from(["Location", "Retry-After", "Content-Type", "X", "broken"]), max_size=3)):
+        value = draw(WORDS).encode("latin-1", "replace")[:6000].replace(b"\x00", b"")
+        head += value + b"\r\n" if name == "broken" else name.encode() + b": " + value + b"\r\n"
+    if encoding:
+        head += b"Content-Encoding: " + encoding.encode() + b"\r\n"
+    match frame:
+        case "chunks":
+            return head + b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        case "bad chunk":
+            return head + b"Transfer-Encoding: chunked\r\n\r\n" + KEY.encode() + b"\r\n" + body
+        case "none":
+            return head + b"\r\n" + body
+        case "two lengths":
+            return head + b"Content-Length: 1\r\nContent-Length: " + KEY.encode() + b"\r\n\r\n" + body
+    length = len(body) + {"length": 0, "short": -1, "long": 5}[frame]
+    return head + b"Content-Length: %d\r\n\r\n" % max(0, length) + body
+
+
+class Generated:
+    """A server whose next answer is set from outside."""
+
+    def __init__(self) -> None:
+        self.answer = b""
+        self.server = SocketServer(self._talk)
+
+    def _talk(self, connection: socket.socket) -> None:
+        with connection.makefile("rb") as stream:
+            if read_request(stream) is not None:
+                connection.sendall(self.answer)
+
+
+@pytest.fixture(scope="module")
+def generated() -> Iterator[Generated]:
+    one = Generated()
+    with one.server:
+        yield one
+
+
+def check(generated: Generated, caplog: pytest.LogCaptureFixture, operation: str, answer: bytes) -> None:
+    generated.answer = answer
+    given = StudioSettings(
+        api_key=KEY, base_url=generated.server.url, read_timeout=5, retry_attempts=1, throttle_patience=0
+    )
+    caplog.clear()
+    texts: list[str] = []
+    with StudioClient(given, sleep=lambda seconds: None) as client:
+        try:
+            OPERATIONS[operation](client)
+        except EdgeImpulseError as error:
+            one: BaseException | None = error
+            while one is not None:
+                texts += [str(one), repr(one), str(vars(one))]
+                one = one.__cause__ or one.__context__
+    texts += [record.getMessage() for record in caplog.records]
+    for text in texts:
+        assert KEY not in text
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@settings(
+    max_examples=40,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(answer=answers())
+def test_any_answer(generated: Generated, caplog: pytest.LogCaptureFixture, operation: str, answer: bytes) -> None:
+    with caplog.at_level(logging.DEBUG):
+        check(generated, caplog, operation, answer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("operation", OPERATIONS)
+@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(answer=answers())
+def test_any_of_many_answers(
+    generated: Generated, caplog: pytest.LogCaptureFixture, operation: str, answer: bytes
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        check(generated, caplog, operation, answer)
+
+
+def test_wrong_key_is_understood_in_a_page(studio_open: OpenClient) -> None:
+    with sending([Reply(502, "<html><p>Invalid API key</p>" + "<" * 100_000).raw()]) as server:
+        assert isinstance(failure(studio_open(server.url), OPERATIONS["list"]), EdgeImpulseAuthError)

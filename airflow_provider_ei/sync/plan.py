@@ -41,12 +41,20 @@ SMALL_ITEM_BYTES = 8 * 1024 * 1024
 MAX_DUPLICATES = 3
 
 
-@dataclass(frozen=True)
+@dataclass
 class BatchLimits:
-    """How much fits into one request: files, and their bytes unless a single file has more."""
+    """How much fits into one request: files, and their bytes unless a single file has more.
+
+    A sync's items share one: what the service, or a proxy before it, has refused once is not tried with the next item.
+    """
 
     files: int
     bytes: int
+
+    def shrink_below(self, files: Sequence[UploadFile]) -> None:
+        """Make it half of a request that was too large."""
+        self.files = min(self.files, max(1, len(files) // 2))
+        self.bytes = min(self.bytes, sum(file.size for file in files) // 2)
 
 
 @dataclass

@@ -104,7 +104,9 @@ class Person:
         if not changes:
             return False
         looks = [at for at in range(changes[0]) if self._is_look(log[at])]
-        return bool(looks) and looks[-1] < self._at and (self._workers > 1 or changes[0] == self._at)
+        if not looks or looks[-1] >= self._at:
+            return False
+        return self._workers > 1 or (looks[-1], changes[0]) == (self._at - 1, self._at)
 
     def had_begun(self, log: Sequence[RequestRecord]) -> bool:
         """Whether the sync had changed the item before the edit."""

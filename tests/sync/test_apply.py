@@ -1334,7 +1334,7 @@ class TestItemDeletedInMidRun:
 
         sync_studio.order(Fault(operation=operation, kind="status", status=503, skip=skip))
         client = sync_open(sleep=delete)
-        if (operation, skip) in (("listOrganizationFiles", 1), (UPDATE, 1)):
+        if (operation, skip) == ("listOrganizationFiles", 1):
             # After the last file was sent, a listing that lags behind looks the same: it is left to the next run.
             with pytest.raises(EdgeImpulseAnswerError) as caught:
                 sync_upload(B, B_METADATA, client=client)

@@ -17,6 +17,7 @@ Whatever is done to an item that is there already follows a look at that very it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -315,8 +316,8 @@ def _lost(found: Correspondence) -> str | None:
     for form, group in found.merged.items():
         return f"{way_out} Edge Impulse stored {' and '.join(map(repr, group))} as one file, {form!r}."
     for name in found.missing:
-        if name.endswith("\\") or not name.rpartition("/")[2].strip():
-            return f"Rename {name!r}: Edge Impulse drops a file whose name ends with a backslash, or is blank."
+        if re.split(r"[/\\]", name)[-1].strip() in ("", ".", ".."):
+            return f"Rename {name!r}: Edge Impulse drops a file if nothing, or only dots, follow its name's last slash."
     return None
 
 

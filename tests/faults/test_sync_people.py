@@ -104,9 +104,11 @@ class Person:
         if not changes:
             return False
         looks = [at for at in range(changes[0]) if self._is_look(log[at])]
-        if not looks or looks[-1] >= self._at:
+        if not looks:
             return False
-        return self._workers > 1 or (looks[-1], changes[0]) == (self._at - 1, self._at)
+        if self._workers > 1:  # requests of several workers may be carried out in another order than they arrive
+            return looks[-1] < self._at + self._workers
+        return (looks[-1], changes[0]) == (self._at - 1, self._at)
 
     def had_begun(self, log: Sequence[RequestRecord]) -> bool:
         """Whether the sync had changed the item before the edit."""

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from airflow_provider_ei.studio.answers import Bucket, DataItem, Dataset, Organization
     from airflow_provider_ei.studio.client import StudioClient
     from airflow_provider_ei.studio.settings import StudioSettings
-    from airflow_provider_ei.sync.apply import AddDataResult
     from airflow_provider_ei.sync.dataset.rules import Shard
     from airflow_provider_ei.sync.dataset.source import GivenMetadata
     from airflow_provider_ei.sync.dataset.summary import SyncSummary
+    from airflow_provider_ei.sync.transfer import AddDataResult
 
 log = logging.getLogger(__name__)
 
@@ -226,7 +226,7 @@ class EdgeImpulseHook(BaseHook):
         :param if_exists: ``update``, ``skip``, ``fail``, or ``overwrite`` (also an item that someone else uploaded).
         :param origin: names the task and its map index, joined by ``#``: an item that another map index of the same
             task has written with other content is not replaced.
-        :return: id, outcome, counts and digest; see :class:`~airflow_provider_ei.sync.apply.AddDataResult`.
+        :return: id, outcome, counts and digest; see :class:`~airflow_provider_ei.sync.transfer.AddDataResult`.
         :raises EdgeImpulseInputError: before anything is sent, when an argument or a file is not fit to be uploaded.
         :raises EdgeImpulseConflictError: when the item is there and ``if_exists`` does not allow to touch it.
         :raises EdgeImpulseFileError: when a file changes while it is being sent.

@@ -278,7 +278,11 @@ class ItemUpload:
         """
         client, organization_id, kept = self._client, self._organization_id, step.kept
         self._stats.bytes_hashed += hash_files(self._wanted, client.check_cancelled)
-        if not all(is_copy(client, organization_id, item, kept, self._wanted) for item in step.items):
+        try:
+            proven = all(is_copy(client, organization_id, item, kept, self._wanted) for item in step.items)
+        except EdgeImpulseRefusedError as error:
+            raise _PlanAnew(f"{error} One of the data items named {kept.name!r} is gone; looking again.") from error
+        if not proven:
             if not self._run.rechecks:  # another run may be about to put it right
                 self._run.rechecks += 1
                 client.sleep(client.settings.settle_seconds)

@@ -44,7 +44,7 @@ class EdgeImpulseHook(BaseHook):
     new try can help.
 
     :param edge_impulse_conn_id: the connection: password is the API key, host the base URL of Studio (empty for Edge
-        Impulse's own), extra may carry ``organization_id``, time-outs and retries.
+        Impulse's own), extra may carry ``organization_id``, timeouts and retries.
     :param organization_id: overrides that of the connection. Without either, the key's own organization is asked for.
     """
 
@@ -107,7 +107,7 @@ class EdgeImpulseHook(BaseHook):
 
     @property
     def settings(self) -> StudioSettings:
-        """Base URL, key and time-outs, as the connection has them.
+        """Base URL, key and timeouts, as the connection has them.
 
         :raises EdgeImpulseConfigError: when the connection is incomplete.
         """

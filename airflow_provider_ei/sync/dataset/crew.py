@@ -16,7 +16,7 @@ def share(pieces: Iterable[_T], work: Callable[[_T], object], *, workers: int, i
     When it raises, no further piece is begun; what is under way is waited for, and the first error is raised.
 
     :param workers: how many threads at most.
-    :param interrupt: ends what is under way, when the waiting itself is ended: by a time-out, a kill.
+    :param interrupt: ends what is under way, when the waiting itself is ended: by a timeout, a kill.
     """
     todo = iter(pieces)
     lock = threading.Lock()

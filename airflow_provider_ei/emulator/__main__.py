@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--organization-id", type=int, default=defaults.organization_id, help="of the key")
     parser.add_argument("--certfile", help="PEM file with a certificate, to speak TLS")
     parser.add_argument("--keyfile", help="PEM file with the certificate's private key")
+    parser.add_argument("--max-request-bytes", type=int, default=0, help="answer 413 to larger requests; 0: no limit")
     parser.add_argument("--latency-seconds", type=float, default=0.0, help="added to every API request")
     for name, help_text in (
         ("duplicate_names", "what adding an item does when the dataset has one of its name"),

@@ -201,6 +201,9 @@ class Api:
         return await self._act(request, call)
 
     def _refusal(self, request: _Request) -> Response | None:
+        length, most = request.headers.get("content-length", ""), self._settings.max_request_bytes
+        if most and length.isdecimal() and int(length) > most:
+            return error_response("Request Entity Too Large", 413)
         if not request.key_ok:
             return error_response("Invalid API key", self._settings.wrong_key_status)
         if request.operation is None:

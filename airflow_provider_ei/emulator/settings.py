@@ -62,6 +62,7 @@ class EmulatorSettings:
     :param listing_totals: whether a listing tells how many items and files there are.
     :param archive: what the download of a whole item is: a ZIP, as the contract says, or a tar with the files below
         the item's bucket path, as the newest official command line expects.
+    :param max_request_bytes: larger requests are answered with 413, as by a proxy before the service; 0 for no limit.
     :param latency_seconds: added to every API request.
     :raises ValueError: for a value that is none of a switch's ways, also on later assignment.
     """
@@ -80,6 +81,7 @@ class EmulatorSettings:
     listing_offset: ListingOffset = "honored"
     listing_totals: bool = True
     archive: Archive = "zip"
+    max_request_bytes: int = 0
     latency_seconds: float = 0.0
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -112,6 +114,9 @@ def _check(name: str, value: Any) -> None:
     elif name == "latency_seconds":
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e9:
             raise ValueError("latency_seconds must be a number of seconds, from 0 to 1e9")
+    elif name == "max_request_bytes":
+        if type(value) is not int or value < 0:
+            raise ValueError("max_request_bytes must be a number of bytes, or 0")
     elif name == "listing_totals":
         if not isinstance(value, bool):
             raise ValueError("listing_totals must be true or false")

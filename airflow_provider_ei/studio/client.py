@@ -30,7 +30,7 @@ from airflow_provider_ei.studio.multipart import OnRead, UploadFile
 from airflow_provider_ei.studio.names import canonical_name, spellings
 from airflow_provider_ei.studio.outcome import shown
 from airflow_provider_ei.studio.reading import LISTING_BYTES
-from airflow_provider_ei.studio.sending import Sender
+from airflow_provider_ei.studio.sending import BeforeRetry, Sender
 
 #: Data items a listing asks for at once.
 PAGE_ITEMS = 1000
@@ -234,16 +234,28 @@ class StudioClient(Sender):
         )
         return parse(Created, answer, operation).id, digests
 
+    # A change to an item may be repeated as it is, since it sets a state and adds nothing to it. But between two tries
+    # lie seconds, in which somebody else may have changed the item: a caller that minds looks at it in before_retry.
+
     def add_files(
-        self, organization_id: int, data_id: int, files: Sequence[UploadFile], on_read: OnRead | None = None
+        self,
+        organization_id: int,
+        data_id: int,
+        files: Sequence[UploadFile],
+        on_read: OnRead | None = None,
+        *,
+        before_retry: BeforeRetry | None = None,
     ) -> dict[str, str]:
         """Add up to 10,000 files to a data item; one of the same name is replaced (``addOrganizationDataFile``).
 
         :param on_read: told of each block of a file, when it is about to leave; again when it is tried again.
+        :param before_retry: called before it is tried again.
         :return: the SHA-256 of what was sent by file name.
         """
         path = f"/api/organizations/{organization_id}/data/{data_id}/add"
-        return self._upload("addOrganizationDataFile", path, [], files, on_read, idempotent=True)[1]
+        return self._upload(
+            "addOrganizationDataFile", path, [], files, on_read, idempotent=True, before_retry=before_retry
+        )[1]
 
     def update_data_item(
         self,
@@ -253,13 +265,13 @@ class StudioClient(Sender):
         metadata: Mapping[str, str] | None = None,
         name: str | None = None,
         dataset: str | None = None,
-        once: bool = False,
+        before_retry: BeforeRetry | None = None,
     ) -> None:
         """Change a data item's metadata, name or dataset (``updateOrganizationDataItem``).
 
         Whether ``metadata`` is merged or replaces what is there is not documented: send the whole map.
 
-        :param once: leave trying again to the caller, who has to look at the item before that.
+        :param before_retry: called before it is tried again.
         """
         wanted = {"name": name, "dataset": dataset, "metadata": None if metadata is None else dict(metadata)}
         self._call(
@@ -267,18 +279,21 @@ class StudioClient(Sender):
             "POST",
             f"/api/organizations/{organization_id}/data/{data_id}",
             body={key: value for key, value in wanted.items() if value is not None},
-            once=once,
+            before_retry=before_retry,
         )
 
-    def delete_file(self, organization_id: int, data_id: int, file_name: str) -> None:
+    def delete_file(
+        self, organization_id: int, data_id: int, file_name: str, *, before_retry: BeforeRetry | None = None
+    ) -> None:
         """Remove one file from a data item (``deleteOrganizationDataFile``)."""
         path = f"/api/organizations/{organization_id}/data/{data_id}/download"
-        self._call("deleteOrganizationDataFile", "DELETE", path, query={"fileName": file_name})
+        query = {"fileName": file_name}
+        self._call("deleteOrganizationDataFile", "DELETE", path, query=query, before_retry=before_retry)
 
-    def delete_data_item(self, organization_id: int, data_id: int) -> None:
+    def delete_data_item(self, organization_id: int, data_id: int, *, before_retry: BeforeRetry | None = None) -> None:
         """Delete a data item together with its objects in the bucket (``deleteOrganizationDataItem``)."""
         path = f"/api/organizations/{organization_id}/data/{data_id}"
-        self._call("deleteOrganizationDataItem", "DELETE", path)
+        self._call("deleteOrganizationDataItem", "DELETE", path, before_retry=before_retry)
 
 
 def _each(kind: type[AnswerT], answer: Mapping[str, Any], field: str, operation: str) -> list[AnswerT]:

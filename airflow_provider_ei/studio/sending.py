@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
+#: Called with the failure before a request is tried again; what it raises ends the tries.
+BeforeRetry = Callable[[EdgeImpulseServiceError], None]
+
 
 class Traffic:
     """Counts requests, of several threads.
@@ -123,12 +126,12 @@ class Sender:
         *,
         query: Mapping[str, object] | None = None,
         body: Mapping[str, object] | None = None,
-        once: bool = False,
+        before_retry: BeforeRetry | None = None,
         most_bytes: int = ANSWER_BYTES,
     ) -> dict[str, Any]:
         """Send a request that may be repeated, and return its answer.
 
-        :param once: leave trying again to the caller, also after a refusal for too many requests.
+        :param before_retry: called before it is tried again.
         :param most_bytes: of the answer; a longer one is an error.
         """
 
@@ -139,7 +142,7 @@ class Sender:
             lambda: self._send(operation, method, path, read, most_bytes=most_bytes, params=query, json=body),
             changes=method != "GET",
             idempotent=True,
-            once=once,
+            before_retry=before_retry,
         )
 
     def _upload(
@@ -151,6 +154,7 @@ class Sender:
         on_read: OnRead | None,
         *,
         idempotent: bool,
+        before_retry: BeforeRetry | None = None,
     ) -> tuple[dict[str, Any], dict[str, str]]:
         def read(response: Response) -> dict[str, Any]:
             return read_answer(response, operation, ANSWER_BYTES)
@@ -161,7 +165,7 @@ class Sender:
                 answer = self._send(operation, "POST", path, read, data=body.encoder, headers=headers)
                 return answer, body.sha256_by_name()
 
-        return self._tries(attempt, changes=True, idempotent=idempotent)
+        return self._tries(attempt, changes=True, idempotent=idempotent, before_retry=before_retry)
 
     def _download(
         self, operation: str, path: str, query: Mapping[str, object], begin: Callable[[], Callable[[bytes], object]]
@@ -183,13 +187,22 @@ class Sender:
             idempotent=True,
         )
 
-    def _tries(self, attempt: Callable[[], _T], *, changes: bool, idempotent: bool, once: bool = False) -> _T:
+    def _tries(
+        self,
+        attempt: Callable[[], _T],
+        *,
+        changes: bool,
+        idempotent: bool,
+        before_retry: BeforeRetry | None = None,
+    ) -> _T:
         settings = self.settings
-        attempts = 1 if once else settings.retry_attempts
-        retries = Retries(attempts=attempts, wait=settings.retry_wait, budget=self._budget)
+        retries = Retries(attempts=settings.retry_attempts, wait=settings.retry_wait, budget=self._budget)
         self._traffic.add(firsts=1)
+        failure: EdgeImpulseServiceError | None = None
         while True:
             try:
+                if failure is not None and before_retry is not None:
+                    before_retry(failure)
                 return attempt()
             except EdgeImpulseServiceError as error:
                 failure = error
@@ -199,7 +212,7 @@ class Sender:
                 pass
             elif is_throttling(failure):
                 # The gate makes the next try wait; it is not the request that failed.
-                wait = None if once or self._gate.refused_for() > settings.throttle_patience else settling
+                wait = None if self._gate.refused_for() > settings.throttle_patience else settling
             elif (drawn := retries.wait_after_failure(self._clock.now())) is not None:
                 wait = max(drawn, asked_wait(failure), settling)
                 log.warning("%s Trying again in %.1f s (%d of %d).", failure, wait, retries.failures, retries.attempts)

@@ -19,13 +19,14 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseFileError,
     EdgeImpulseRefusedError,
     EdgeImpulseServiceError,
-    EdgeImpulseThrottledError,
+    EdgeImpulseTooLargeError,
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.multipart import UploadFile
 from airflow_provider_ei.studio.outcome import is_throttling, may_be_done
-from airflow_provider_ei.studio.retry import asked_wait
+from airflow_provider_ei.studio.sending import BeforeRetry
 from airflow_provider_ei.sync.digest import item_digest
 from airflow_provider_ei.sync.duplicates import Allowance, is_copy, same
 from airflow_provider_ei.sync.item import WantedItem, hash_files
@@ -104,6 +105,7 @@ class ItemUpload:
     :param wanted: the item as it should be.
     :param if_exists: what may be done to an item of that name that is there already.
     :param duplicates: how many copies that repeated requests have left may be removed, shared by the items of a sync.
+    :param limits: what fits into one request, shared in the same way.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class ItemUpload:
         wanted: WantedItem,
         if_exists: IfExists = "update",
         duplicates: Allowance | None = None,
+        limits: BatchLimits | None = None,
     ) -> None:
         self._effort = Effort()
         self._client = client
@@ -120,7 +123,7 @@ class ItemUpload:
         self._wanted = wanted
         self._if_exists = if_exists
         self._duplicates = duplicates or Allowance(MAX_DUPLICATES)
-        self._limits = BatchLimits(client.settings.batch_files, client.settings.batch_bytes)
+        self._limits = limits or BatchLimits(client.settings.batch_files, client.settings.batch_bytes)
         self._run = RunState()
         self._log_progress = ProgressLog(wanted)
         self._failures = 0
@@ -238,14 +241,18 @@ class ItemUpload:
                 self._begin(item)
                 self._run.sent = set()
                 metadata = pending_metadata(item, wanted.metadata, self._state().stored_as(item, None))
+                before_retry = self._if_unchanged(item)
                 with self._unless_gone(item):
-                    client.update_data_item(organization_id, item.id, metadata=metadata)
+                    client.update_data_item(organization_id, item.id, metadata=metadata, before_retry=before_retry)
             case AddFiles(item, files):
-                with self._unless_gone(item):
-                    self._sent(client.add_files(organization_id, item.id, files, self._log_progress))
+                before_retry = self._if_ours(item)
+                with self._unless_gone(item), self._in_smaller_batches(files):
+                    add = client.add_files
+                    self._sent(add(organization_id, item.id, files, self._log_progress, before_retry=before_retry))
             case RemoveFile(item, name):
+                before_retry = self._if_ours(item)
                 with self._unless_gone(item), self._unless(lambda listed: _lacks(listed.get(item.id), name)):
-                    client.delete_file(organization_id, item.id, name)
+                    client.delete_file(organization_id, item.id, name, before_retry=before_retry)
             case WriteDigest():
                 self._write_digest(step)
             case RecheckListing():
@@ -275,17 +282,18 @@ class ItemUpload:
             metadata = pending_metadata(None, wanted.metadata, replace(self._state(), created_with=created_with))
         run.outcome = "created"
         try:
-            run.data_id, hashes = client.add_data_item(
-                self._organization_id,
-                name=wanted.name,
-                dataset=wanted.dataset,
-                metadata=metadata,
-                files=step.files,
-                bucket_name=wanted.bucket_name,
-                bucket_id=wanted.bucket_id,
-                bucket_path=wanted.bucket_path,
-                on_read=self._log_progress,
-            )
+            with self._in_smaller_batches(step.files):
+                run.data_id, hashes = client.add_data_item(
+                    self._organization_id,
+                    name=wanted.name,
+                    dataset=wanted.dataset,
+                    metadata=metadata,
+                    files=step.files,
+                    bucket_name=wanted.bucket_name,
+                    bucket_id=wanted.bucket_id,
+                    bucket_path=wanted.bucket_path,
+                    on_read=self._log_progress,
+                )
         except (EdgeImpulseUnavailableError, EdgeImpulseAnswerError) as error:
             if not may_be_done(error):
                 raise
@@ -319,20 +327,17 @@ class ItemUpload:
                 raise _PlanAnew(f"Data item {item.id} was changed meanwhile; looking again.")
             log.warning("Deleting data item %d, a copy of data item %d, %r.", item.id, kept.id, kept.name)
             with self._unless(lambda listed, gone=item.id: gone not in listed):  # type: ignore[misc]
-                client.delete_data_item(organization_id, item.id)
+                client.delete_data_item(organization_id, item.id, before_retry=self._if_unchanged(item))
             self._effort.duplicates += 1
 
     def _write_digest(self, step: WriteDigest) -> None:
-        """Write it once: before a second try the item has to be looked at, since another run may have changed it."""
         item = step.item
         self._begin(item, changes=not step.renews)
         state = self._state(files_digest=step.files_digest).stored_as(item, step.stored_files)
         metadata = complete_metadata(item, self._wanted.metadata, state)
-        try:
-            with self._unless_gone(item):
-                self._client.update_data_item(self._organization_id, item.id, metadata=metadata, once=True)
-        except (EdgeImpulseUnavailableError, EdgeImpulseThrottledError, EdgeImpulseAnswerError) as error:
-            self._wait_and_look(error)
+        update, before_retry = self._client.update_data_item, self._if_unchanged(item)
+        with self._unless_gone(item):
+            update(self._organization_id, item.id, metadata=metadata, before_retry=before_retry)
 
     def _let_earlier_run_settle(self, item: DataItem) -> None:
         """Wait once before taking over an item that a run left pending: what it sent last may still be on its way."""
@@ -376,20 +381,51 @@ class ItemUpload:
         self._run.sent.update(hashes)
 
     def _wait_and_look(self, error: EdgeImpulseServiceError) -> NoReturn:
-        """After a request that must not be repeated blindly: wait, and plan anew.
+        """Plan anew after a creation that may have been carried out. The client has waited until it would be listed.
 
         :raises EdgeImpulseServiceError: the error, when it has happened as often as a request is tried.
         """
-        settings = self._client.settings
-        if is_throttling(error):  # no failure; the client makes the next request wait, or ends this with an error
-            raise _PlanAnew(f"{error} Looking whether it has arrived.") from error
-        self._failures += 1
-        self._effort.unanswered += may_be_done(error)
-        if self._failures >= settings.retry_attempts:
-            raise error
-        if not may_be_done(error):  # else the client has waited
-            self._client.sleep(max(asked_wait(error), random.uniform(0, settings.retry_wait * 2**self._failures)))
+        self._effort.unanswered += 1
+        if not is_throttling(error):  # which is no failure; the client makes the next request wait, or gives up
+            self._failures += 1
+            if self._failures >= self._client.settings.retry_attempts:
+                raise error
         raise _PlanAnew(f"{error} Looking whether it has arrived.") from error
+
+    def _if_unchanged(self, item: DataItem) -> BeforeRetry:
+        """Return what looks, before a change is tried again, whether the item is still as it was: else plan anew."""
+        return self._before_retry(item, lambda now: same(now, item))
+
+    def _if_ours(self, item: DataItem) -> BeforeRetry:
+        """The same for changes that come after others: the item must still be this run's."""
+
+        def is_ours(now: DataItem) -> bool:
+            state = ItemState.of(now)
+            return state is not None and state.run == self._run.run
+
+        return self._before_retry(item, is_ours)
+
+    def _before_retry(self, item: DataItem, may_repeat: Callable[[DataItem], bool]) -> BeforeRetry:
+        def look(failure: EdgeImpulseServiceError) -> None:
+            self._effort.unanswered += may_be_done(failure)
+            now = self._item(item.id)
+            if now is None and all(listed.id != item.id for listed in self._listed()):
+                self._begin_anew()
+            if now is None or not may_repeat(now):
+                raise _PlanAnew(f"{failure} Data item {item.id} has changed meanwhile; looking again.")
+
+        return look
+
+    @contextmanager
+    def _in_smaller_batches(self, files: Sequence[UploadFile]) -> Iterator[None]:
+        """Send less at once when a request was too large, down to a single file."""
+        try:
+            yield
+        except EdgeImpulseTooLargeError as error:
+            if len(files) < 2:
+                raise
+            self._limits.shrink_below(files)
+            raise _PlanAnew(f"{error} Sending at most {self._limits.files} files at once.") from error
 
     @contextmanager
     def _unless(self, done: Callable[[Mapping[int, DataItem]], bool]) -> Iterator[None]:

@@ -38,18 +38,18 @@ def run_in_threads(
     :param check: called every moment while waiting; raises to end it.
     :param interrupt: ends what is under way, as far as it can be ended.
     """
-    crew = _Workers(pieces, work)
+    pool = _Pool(pieces, work)
     check()
     try:
-        crew.start(workers)
-        while not crew.ended.wait(CHECK_SECONDS):
+        pool.start(workers)
+        while not pool.ended.wait(CHECK_SECONDS):
             check()
     except BaseException:
-        crew.stopped = True
+        pool.stopped = True
         interrupt()
-        crew.ended.wait(GRACE_SECONDS)
+        pool.ended.wait(GRACE_SECONDS)
         raise
-    crew.join()
+    pool.join()
 
 
 def run_interruptibly(call: Callable[[], _T], *, check: Callable[[], None], interrupt: Callable[[], None]) -> _T:
@@ -63,7 +63,7 @@ def run_interruptibly(call: Callable[[], _T], *, check: Callable[[], None], inte
     return results[0]
 
 
-class _Workers:
+class _Pool:
     """Threads that take one piece after the other.
 
     :ivar stopped: set to let no further piece begin.

@@ -17,6 +17,7 @@ Whatever is done to an item that is there already follows a look at that very it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -41,12 +42,20 @@ SMALL_ITEM_BYTES = 8 * 1024 * 1024
 MAX_DUPLICATES = 3
 
 
-@dataclass(frozen=True)
+@dataclass
 class BatchLimits:
-    """How much fits into one request: files, and their bytes unless a single file has more."""
+    """How much fits into one request: files, and their bytes unless a single file has more.
+
+    A sync's items share one: what the service, or a proxy before it, has refused once is not tried with the next item.
+    """
 
     files: int
     bytes: int
+
+    def shrink_below(self, files: Sequence[UploadFile]) -> None:
+        """Make it half of a request that was too large."""
+        self.files = min(self.files, max(1, len(files) // 2))
+        self.bytes = min(self.bytes, sum(file.size for file in files) // 2)
 
 
 @dataclass
@@ -307,8 +316,8 @@ def _lost(found: Correspondence) -> str | None:
     for form, group in found.merged.items():
         return f"{way_out} Edge Impulse stored {' and '.join(map(repr, group))} as one file, {form!r}."
     for name in found.missing:
-        if name.endswith("\\") or not name.rpartition("/")[2].strip():
-            return f"Rename {name!r}: Edge Impulse drops a file whose name ends with a backslash, or is blank."
+        if re.split(r"[/\\]", name)[-1].strip() in ("", ".", ".."):
+            return f"Rename {name!r}: Edge Impulse drops a file if nothing, or only dots, follow its name's last slash."
     return None
 
 

@@ -99,7 +99,11 @@ def _as_one_way(wanted: Mapping[str, int], sizes: Mapping[str, int]) -> Correspo
             groups.setdefault(way(name), []).append(name)
             names[way(name)] = name
         if len(names) == len(sizes):
-            merged = {form: sorted(group) for form, group in groups.items() if len(group) > 1}
+            merged = {
+                form: sorted(group, key=lambda name: (name not in groups, name))
+                for form, group in groups.items()
+                if len(group) > 1
+            }
             return Correspondence(names, exact=False, merged=merged)
     return None
 

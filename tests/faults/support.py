@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 import requests
 
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings, Fault, RequestRecord, StoredItem
+from airflow_provider_ei.emulator.names import stored_file_name
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.apply import AddDataResult, ItemUpload
@@ -102,13 +102,12 @@ class Lab:
     @property
     def is_late(self) -> bool:
         """Whether something that ``store_late`` faults have put off has not happened yet."""
-        return bool(self.server._live._server._api._late)
+        return self.server.late > 0
 
     def land(self) -> None:
         """Carry out, now, what ``store_late`` faults have put off."""
         if self.is_late:
-            running = self.server._live._server
-            asyncio.run_coroutine_threadsafe(_land(running._api), running._loop).result(30)
+            self.server.flush_late()
 
     def sleep(self, seconds: float) -> None:
         """Stand in for ``time.sleep``: in a settle time, what is late arrives."""
@@ -132,11 +131,10 @@ class Lab:
 
     def edit(self, item: StoredItem, metadata: Mapping[str, str] | None = None, without: str | None = None) -> None:
         """Do what somebody does in Studio meanwhile; no request of the product, so that no fault hits it."""
-        store = self.server._live.store
         if metadata is not None:
-            store.update_item(item.id, name=None, dataset=None, metadata=metadata, metadata_update="replace")
+            self.server.edit_item(item.id, metadata=metadata)
         if without is not None:
-            store.delete_file(item.id, without)
+            self.server.remove_file(item.id, without)
 
     def state(self) -> State:
         """What the server has; runs are told apart by nothing but their name, so that is left out."""
@@ -149,15 +147,8 @@ class Lab:
 
     def put(self, state: State) -> None:
         """Let the server have these items as well; no request, and no switch matters."""
-        store = self.server._live.store
         for item in state:
-            upload = store.new_upload()
-            for name, data in item.files:
-                upload.begin_file()
-                upload.write(memoryview(data))
-                upload.end_file(name, "text/csv")
-            upload.close()
-            store.add_item(item.name, item.dataset, dict(item.metadata), upload, duplicate_names="new_id")
+            self.server.put_item(item.name, item.dataset, dict(item.metadata), dict(item.files))
 
     def find(self, name: str) -> StoredItem:
         """The one item of that name."""
@@ -176,8 +167,10 @@ class Lab:
 
         :param items: of all data, those that may be the item.
         """
-        decoding = "latin-1" if self.server.settings.file_names == "latin1" else "utf-8"
-        files = {name.encode().decode(decoding): data for name, data in content.files.items()}
+        settings = self.server.settings
+        files = {
+            stored_file_name(name.replace('"', "%22").encode(), settings): data for name, data in content.files.items()
+        }
         items = self.server.items() if items is None else items
         if not items:
             return "lost"
@@ -191,14 +184,6 @@ class Lab:
         if state is None or state.digest != content.digest:
             return f"wrong state: {state}"
         return None
-
-
-async def _land(api: Any) -> None:
-    # What the timers of the event loop would do an hour later.
-    for handle in list(api._late):
-        handle._callback(*handle._args)
-        handle.cancel()
-    await asyncio.gather(*api._late_tasks, return_exceptions=True)
 
 
 def upload(client: StudioClient, content: Content, if_exists: Any = "update") -> AddDataResult:

@@ -38,6 +38,9 @@ ALIKE_B = Content({"1.csv": b"FIRST, B\n", "2.csv": b"SECOND, B\n", "3.csv": b"T
 LATIN_A = Content({"é.csv": b"t,x\n0,1\n1,1\n", "測定.csv": b"only in a\n", "e.csv": b""}, {"größe": "5"})
 LATIN_B = Content({"é.csv": b"T,X\n9,8\n", "ß.csv": b"only in b\n", "e.csv": b""}, {"größe": "6", "ort": "Ü"})
 
+FOLDERS_A = Content({"l/e\u0301.csv": b"t,x\n0,1\n", 'r/"a"  b.csv': b"only in a\n", "e.csv": b""}, {"site": "a"})
+FOLDERS_B = Content({"l/e\u0301.csv": b"T,X\n9,8\n", "s/b  c.csv": b"only in b, longer\n", "e.csv": b""}, {"site": "b"})
+
 SEQUENCES = ("ABA", "ABB", "BAB")
 
 
@@ -82,6 +85,20 @@ SINGLES = [
         )
         for size, duplicate_names, metadata_update in product(
             ("small", "large"), ("new_id", "reject", "merge"), ("replace", "merge")
+        )
+    ),
+    *(
+        Variant(f"{size}, {next(iter(switches.values()))}", FOLDERS_A, FOLDERS_B, size == "large", 2, 1, switches)
+        for size, switches in product(
+            ("small", "large"),
+            (
+                {"file_folders": "drop"},
+                {"file_quotes": "keep"},
+                {"name_form": "nfc"},
+                {"name_form": "collapse"},
+                {"listing_totals": False},
+                {"listing_order": "newest"},
+            ),
         )
     ),
     *(

@@ -62,6 +62,7 @@ class Variant:
 
 MERGES = {"duplicate_names": "merge", "metadata_update": "merge"}
 REJECTS = {"duplicate_names": "reject", "metadata_update": "merge"}
+NO_TOTALS = {"listing_order": "name", "listing_totals": False}
 SINGLES = [
     Variant("two tries"),
     Variant("one try, metadata merge", attempts=1, switches={"metadata_update": "merge"}),
@@ -70,6 +71,8 @@ SINGLES = [
     Variant("one try, names merge", attempts=1, switches={"duplicate_names": "merge"}),
     Variant("two tries, names and metadata merge", switches=MERGES),
     Variant("no versions", versions=False),
+    Variant("newest first, in pages", page_items=4, switches={"listing_order": "newest"}),
+    Variant("by name, in pages, without totals", page_items=4, switches=NO_TOTALS),
 ]
 WORKERS = [
     Variant("two tries, names and metadata merge", workers=4, switches=MERGES),

@@ -104,7 +104,11 @@ class Person:
         if not changes:
             return False
         looks = [at for at in range(changes[0]) if self._is_look(log[at])]
-        return bool(looks) and looks[-1] < self._at and (self._workers > 1 or changes[0] == self._at)
+        if not looks:
+            return False
+        if self._workers > 1:  # requests of several workers may be carried out in another order than they arrive
+            return looks[-1] < self._at + self._workers
+        return (looks[-1], changes[0]) == (self._at - 1, self._at)
 
     def had_begun(self, log: Sequence[RequestRecord]) -> bool:
         """Whether the sync had changed the item before the edit."""

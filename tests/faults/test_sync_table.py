@@ -185,7 +185,7 @@ class TestOthersAreAtIt:
             sync_with(client, MeddlingVersion("1.csv", b"FIRST, B\n", meddle=meddle))
 
     def test_what_is_to_be_deleted_is_gone(self, there: Lab) -> None:
-        self.meddle(there, lambda: there.server._live.store.delete_item(there.find("run gone").id))
+        self.meddle(there, lambda: there.server.remove_item(there.find("run gone").id))
         assert there.received(DELETE) == []
         assert trees.problem(there, B) is None
 
@@ -197,7 +197,7 @@ class TestOthersAreAtIt:
 
     @pytest.mark.parametrize("name", ["run changed", "run metadata", "run touched"])
     def test_what_is_to_be_changed_is_gone(self, there: Lab, name: str) -> None:
-        self.meddle(there, lambda: there.server._live.store.delete_item(there.find(name).id))
+        self.meddle(there, lambda: there.server.remove_item(there.find(name).id))
         assert trees.problem(there, B) is None
         assert_at_rest(there, B)
 

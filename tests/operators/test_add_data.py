@@ -116,6 +116,42 @@ class TestUpstreamResults:
             "item-2": ["3.csv"],
         }
 
+    def test_two_mapped_uploads_with_one_name_do_not_replace_each_other(
+        self, studio: EmulatorServer, run: RunDag, tmp_path: Path
+    ) -> None:
+        """The first one stays; the other one fails, is not retried, and says which it would have replaced."""
+        for number in (1, 2):
+            (tmp_path / f"{number}.csv").write_text(str(number))
+        done = run(f"""
+            from datetime import timedelta
+            @dag(schedule=None, default_args={{"retries": 2, "retry_delay": timedelta(0)}})
+            def mapped():
+                EdgeImpulseAddDataOperator.partial(task_id="add", dataset="gestures", name="run").expand(
+                    files=[{str(tmp_path / "1.csv")!r}, {str(tmp_path / "2.csv")!r}]
+                )
+            mapped()
+        """)
+        assert sorted(done.states["add"]) == ["failed", "success"]
+        (item,) = studio.items("gestures")
+        assert len(item.files) == 1
+
+    def test_a_later_run_of_mapped_uploads_replaces_what_an_earlier_one_has_written(
+        self, studio: EmulatorServer, run: RunDag, tmp_path: Path
+    ) -> None:
+        for text in ("a", "b"):
+            (tmp_path / "1.csv").write_text(text)
+            done = run(f"""
+                @dag(schedule=None)
+                def mapped():
+                    EdgeImpulseAddDataOperator.partial(task_id="add", dataset="gestures", name="run").expand(
+                        files=[{str(tmp_path / "1.csv")!r}]
+                    )
+                mapped()
+            """)
+            assert done.states["add"] == ["success"]
+        (item,) = studio.items("gestures")
+        assert studio.read_file(item.id, "1.csv") == b"b"
+
     def test_what_is_returned_reaches_the_next_task(self, studio: EmulatorServer, run: RunDag, recording: Path) -> None:
         done = run(f"""
             @dag(schedule=None)

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import pytest
 
@@ -18,6 +18,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseError,
     EdgeImpulseFileError,
     EdgeImpulseRefusedError,
+    EdgeImpulseTooLargeError,
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.studio.client import StudioClient
@@ -851,7 +852,7 @@ class TestSwitches:
             ({"file_folders": "drop"}, {"x.csv": b"1", "b/x.csv": b"1", "y": b"3"}, "'b/x.csv'"),
             ({"name_form": "trim"}, {"x.csv": b"1", "x.csv ": b"22"}, "'x.csv '"),
             ({"name_form": "collapse"}, {"a b": b"1", "a  b": b"22"}, "'a  b'"),
-            ({"trailing_backslash": "drop_file"}, {"x.csv": b"1", "x\\": b"22"}, "ends with a backslash"),
+            ({"trailing_backslash": "drop_file"}, {"x.csv": b"1", "x\\": b"22"}, "drops a file if nothing"),
         ],
         ids=str,
     )
@@ -1334,7 +1335,7 @@ class TestItemDeletedInMidRun:
 
         sync_studio.order(Fault(operation=operation, kind="status", status=503, skip=skip))
         client = sync_open(sleep=delete)
-        if (operation, skip) in (("listOrganizationFiles", 1), (UPDATE, 1)):
+        if (operation, skip) == ("listOrganizationFiles", 1):
             # After the last file was sent, a listing that lags behind looks the same: it is left to the next run.
             with pytest.raises(EdgeImpulseAnswerError) as caught:
                 sync_upload(B, B_METADATA, client=client)
@@ -1355,3 +1356,37 @@ class TestItemDeletedInMidRun:
         result = sync_upload(sources, A_METADATA, client=sync_open(**large | {"batch_files": 2}))
         assert result["outcome"] == "created"
         assert_at_rest(sync_studio, sync_upload, files, A_METADATA, other)
+
+
+class TestRequestsThatAreTooLarge:
+    """A proxy before the service takes less at once than the service does."""
+
+    FILES: ClassVar = {f"{number:02}.bin": bytes([number]) * 20_000 for number in range(20)}
+
+    @pytest.mark.parametrize("most", [25_000, 100_000, 300_000])
+    def test_are_halved_until_they_are_taken(
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, most: int
+    ) -> None:
+        sync_studio.settings.max_request_bytes = most
+        assert sync_upload(self.FILES, A_METADATA)["outcome"] == "created"
+        assert_at_rest(sync_studio, sync_upload, self.FILES, A_METADATA, sync_client)
+
+    @pytest.mark.parametrize("most", [25_000, 100_000])
+    def test_are_halved_in_an_update(
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, most: int
+    ) -> None:
+        sync_upload({"old.bin": b"old"}, A_METADATA)
+        sync_studio.settings.max_request_bytes = most
+        assert sync_upload(self.FILES, B_METADATA)["outcome"] == "updated"
+        assert_at_rest(sync_studio, sync_upload, self.FILES, B_METADATA, sync_client)
+
+    def test_end_the_upload_when_a_single_file_is_too_large(
+        self, sync_studio: EmulatorServer, sync_upload: Upload
+    ) -> None:
+        sync_studio.settings.max_request_bytes = 10_000
+        with pytest.raises(EdgeImpulseTooLargeError) as caught:
+            sync_upload(self.FILES, A_METADATA)
+        assert caught.value.permanent
+        assert sync_studio.items() == []
+        sent = [len(request.files) for request in sync_studio.requests() if request.operation == CREATE]
+        assert len(sent) <= 6  # 20, 10, 5, 2, 1

@@ -253,7 +253,9 @@ class TestInAStore:
     def test_a_store_that_cannot_be_opened_any_more(self, store: StoreSource, monkeypatch: pytest.MonkeyPatch) -> None:
         tree = store.read()
         monkeypatch.setattr(store.fs, "invalidate_cache", lambda *_: 1 / 0)
-        assert tree.look("s0") == Look("unknown", "division by zero")
+        look = tree.look("s0")
+        assert look.presence == "unknown"
+        assert "division by zero" in look.reason
 
     def test_a_listing_that_the_store_has_kept_is_not_believed(
         self, store: StoreSource, monkeypatch: pytest.MonkeyPatch

@@ -402,7 +402,7 @@ class TestPendingItemOfOurs:
             ({"a/x": b"1", "b/x": b"22"}, {"x": 2}, "'a/x' and 'b/x' as one file, 'x'"),
             ({"x": b"1", "b/x": b"22"}, {"x": 2}, "'x' and 'b/x' as one file, 'x'"),
             ({"x ": b"1", "x": b"1", "y": b"1"}, {"x": 1, "y": 1}, "'x' and 'x ' as one file, 'x'"),
-            ({"x": b"1", "back\\": b"1"}, {"x": 1}, "drops a file whose name ends with a backslash"),
+            ({"x": b"1", "back\\": b"1"}, {"x": 1}, "drops a file if nothing"),
         ],
         ids=["folders", "folder and none", "trimmed", "backslash"],
     )

@@ -102,3 +102,35 @@ class TestNothing:
             read(source=str(top), exclude=["s0"])
         assert "'s0' is not sent: include and exclude leave nothing of it." in caplog.text
         assert "'empty' has no files. Nothing is sent or deleted for it." in caplog.text
+
+
+class TestFolderSeparator:
+    """For a service that keeps no folders in the names of files."""
+
+    def read(self, top: Path, separator: object) -> list[list[str]]:
+        for name in ("a/left/x.csv", "a/right/x.csv", "a/y.csv"):
+            (top / name).parent.mkdir(parents=True, exist_ok=True)
+            (top / name).write_text("1")
+        tree = read_source(
+            source=str(top),
+            items=None,
+            include=["**/left/*.csv", "**/right/*.csv", "y.csv"],
+            exclude=None,
+            depth=1,
+            metadata=None,
+            folder_separator=separator,
+            open_store=no_store,
+        )
+        return [sorted(file.name for file in item.files) for item in tree.items]
+
+    def test_takes_the_place_of_the_slashes_and_patterns_see_folders(self, tmp_path: Path) -> None:
+        assert self.read(tmp_path, "__") == [["left__x.csv", "right__x.csv", "y.csv"]]
+
+    @pytest.mark.parametrize("separator", [None, ""])
+    def test_is_optional(self, tmp_path: Path, separator: object) -> None:
+        assert self.read(tmp_path, separator) == [["left/x.csv", "right/x.csv", "y.csv"]]
+
+    @pytest.mark.parametrize("separator", ["/", "a/b", "\\", "\n", " ", ["_"]])
+    def test_that_is_none_is_refused(self, tmp_path: Path, separator: object) -> None:
+        with pytest.raises(EdgeImpulseInputError, match="folder_separator"):
+            self.read(tmp_path, separator)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any, cast
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
 from airflow_provider_ei.studio.names import canonical_name
@@ -83,7 +84,7 @@ def read_source(
     exclude: object,
     depth: object,
     metadata: GivenMetadata,
-    folder_separator: object,
+    folder_separator: object = None,
     open_store: OpenStore,
 ) -> Tree:
     """Look at everything that the dataset is to hold.
@@ -201,7 +202,7 @@ def _join_folders(items: Sequence[SourceItem], separator: object) -> None:
     if set(text) & set("/\\"):
         raise EdgeImpulseInputError(f"folder_separator must not have slashes, such as '__', and is {text!r}.")
     for item in items:
-        item.files = [replace(file, name=file.name.replace("/", text)) for file in item.files]
+        item.files = [replace(cast(Any, file), name=file.name.replace("/", text)) for file in item.files]
 
 
 def _max_delete(value: object) -> tuple[int | None, float]:

@@ -9,25 +9,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from airflow_provider_ei.exceptions import (
-    EdgeImpulseAuthError,
-    EdgeImpulseCancelledError,
-    EdgeImpulseError,
-    EdgeImpulseRefusedError,
-    EdgeImpulseSyncError,
-)
+from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.client import PAGE_ITEMS, StudioClient
 from airflow_provider_ei.studio.names import canonical_name
 from airflow_provider_ei.sync.apply import Effort, ItemUpload
 from airflow_provider_ei.sync.concurrency import run_in_threads
+from airflow_provider_ei.sync.dataset.deletes import ENDS_ALL, ExtraItemRemover
 from airflow_provider_ei.sync.dataset.plan import (
     DatasetPlan,
     PlannedItem,
     check_deletes,
     group_by_name,
-    objection,
-    own_state,
     plan_dataset,
     plan_source_item,
 )
@@ -39,6 +32,7 @@ from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.duplicates import Allowance
 from airflow_provider_ei.sync.files import LocalFile
 from airflow_provider_ei.sync.item import hash_files
+from airflow_provider_ei.sync.plan import BatchLimits
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +40,6 @@ _T = TypeVar("_T")
 
 #: Duplicates of its items that one run removes. More of them did not come from answers that were lost.
 MAX_DUPLICATES_PER_RUN = 20
-
-#: Errors that are those of all items.
-_ENDS_ALL = (EdgeImpulseCancelledError, EdgeImpulseAuthError)
 
 
 @dataclass(frozen=True)
@@ -87,6 +78,7 @@ class DatasetSync:
         self._listed: Sequence[DataItem] = ()
         self._there = 0
         self._duplicates = Allowance(MAX_DUPLICATES_PER_RUN)
+        self._limits = BatchLimits(client.settings.batch_files, client.settings.batch_bytes)
         self._begun = time.monotonic()
         self._before = (client.requests, client.retries)
 
@@ -169,7 +161,7 @@ class DatasetSync:
             wanted = item.look(self._dataset, self._rules)
             if plan_source_item(item, planned.listed, self._rules).action == "look":
                 self._tally.spent(Effort(bytes_hashed=hash_files(wanted, self._client.check_cancelled)))
-        except _ENDS_ALL:
+        except ENDS_ALL:
             raise
         except EdgeImpulseError as error:
             item.problem = error
@@ -201,7 +193,9 @@ class DatasetSync:
                 self._tally.not_tried(name)
                 return
             wanted = planned.source.look(self._dataset, self._rules)
-            upload = ItemUpload(self._client, self._organization_id, wanted, duplicates=self._duplicates)
+            upload = ItemUpload(
+                self._client, self._organization_id, wanted, duplicates=self._duplicates, limits=self._limits
+            )
             sent = _Sent(planned, upload)
             if not self._advance(sent, planned.listed, looks=each):
                 unseen[name] = sent
@@ -234,7 +228,7 @@ class DatasetSync:
             outcome: str | None = upload.advance(listed)
             if outcome is None and looks:
                 outcome = upload.run()["outcome"]
-        except _ENDS_ALL:
+        except ENDS_ALL:
             raise
         except EdgeImpulseError as error:
             self._tally.fail(name, error)
@@ -254,58 +248,10 @@ class DatasetSync:
         if self._tally.failed:
             log.warning("Nothing is deleted, since data items have failed.")
             return
-        self._share(deletes, self._delete_one)
-
-    def _delete_one(self, planned: DataItem) -> None:
-        """Delete an item that the source no longer has, after a last look at both sides.
-
-        The plan is as old as the run: since then, somebody may have renamed, moved, marked or changed the item, another
-        sync may have taken it, and its folder may have come back.
-        """
-        client, organization_id = self._client, self._organization_id
-        state = own_state(planned, self._dataset, self._rules)
-        assert state is not None
-        try:
-            now = self._look_at(planned)
-            if now is None:
-                log.info("Data item %r (id %d) is gone already.", planned.name, planned.id)
-                return
-            reason = objection(planned, now, self._dataset, self._rules) or self._in_source(state.name)
-            if reason is not None:
-                self._tally.keep(planned.name, reason)
-                return
-            log.info("Deleting data item %r (id %d), which the source no longer has.", planned.name, planned.id)
-            try:
-                client.delete_data_item(organization_id, planned.id)
-            except EdgeImpulseRefusedError:
-                if self._look_at(planned) is not None:
-                    raise
-        except _ENDS_ALL:
-            raise
-        except EdgeImpulseError as error:
-            self._tally.fail(planned.name, error)
-        else:
-            self._tally.done(planned.name, "deleted")
-
-    def _look_at(self, planned: DataItem) -> DataItem | None:
-        """Look at an item by its id; None when it is gone, by the word of a listing, too."""
-        client, organization_id = self._client, self._organization_id
-        try:
-            return client.get_data_item(organization_id, planned.id)
-        except EdgeImpulseRefusedError:
-            there = client.find_data_items(organization_id, planned.dataset, planned.name)
-            if any(other.id == planned.id for other in there):
-                raise
-            return None
-
-    def _in_source(self, name: str) -> str | None:
-        """Say why an item's place in the source speaks against deleting it; None when nothing does."""
-        look = self._source.look(name)
-        if look.presence == "absent" or (look.presence == "excluded" and self._rules.delete_excluded):
-            return None
-        if look.presence == "unknown":
-            return f"whether the source has it cannot be told now: {look.reason}"
-        return "the source has it again."
+        remover = ExtraItemRemover(
+            self._client, self._organization_id, self._dataset, self._source, self._rules, self._tally
+        )
+        self._share(deletes, remover.remove)
 
     # --- all along ----------------------------------------------------------------------------------------
 

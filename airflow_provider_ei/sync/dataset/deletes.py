@@ -1,0 +1,129 @@
+"""Deletes data items that the source no longer has, each after a last look at both sides."""
+
+from __future__ import annotations
+
+import logging
+
+from airflow_provider_ei.exceptions import (
+    EdgeImpulseAuthError,
+    EdgeImpulseCancelledError,
+    EdgeImpulseError,
+    EdgeImpulseRefusedError,
+    EdgeImpulseServiceError,
+)
+from airflow_provider_ei.studio.answers import DataItem
+from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.sync.dataset.plan import objection, own_state
+from airflow_provider_ei.sync.dataset.rules import SyncRules
+from airflow_provider_ei.sync.dataset.tally import Tally
+from airflow_provider_ei.sync.dataset.tree import Tree
+
+log = logging.getLogger(__name__)
+
+#: Errors that are those of all items.
+ENDS_ALL = (EdgeImpulseCancelledError, EdgeImpulseAuthError)
+
+
+class ExtraItemRemover:
+    """Removes items of a sync that its source no longer has.
+
+    A plan is as old as its run. Since then somebody may have renamed, moved, marked or changed the item, another sync
+    may have taken it, and its folder may have come back. So right before each delete, and before it is tried again,
+    the item is looked at by its id, and at its place in the source. Anything but "ours, unchanged since the plan,
+    still absent" leaves it.
+
+    :param tally: counts what is deleted, kept and failed.
+    """
+
+    def __init__(
+        self,
+        client: StudioClient,
+        organization_id: int,
+        dataset: str,
+        source: Tree,
+        rules: SyncRules,
+        tally: Tally,
+    ) -> None:
+        self._client = client
+        self._organization_id = organization_id
+        self._dataset = dataset
+        self._source = source
+        self._rules = rules
+        self._tally = tally
+
+    def remove(self, planned: DataItem) -> None:
+        """Delete an item, unless something speaks against it.
+
+        :param planned: the item as it was when the deletion was planned.
+        :raises EdgeImpulseError: only what ends the whole sync; other errors are counted.
+        """
+
+        def before_retry(failure: EdgeImpulseServiceError) -> None:
+            if not self._may_be_deleted(planned):
+                raise _Deleted
+
+        name = planned.name
+        try:
+            if not self._may_be_deleted(planned):
+                log.info("Data item %r (id %d) is gone already.", name, planned.id)
+                return
+            log.info("Deleting data item %r (id %d), which the source no longer has.", name, planned.id)
+            try:
+                self._client.delete_data_item(self._organization_id, planned.id, before_retry=before_retry)
+            except _Deleted:
+                pass  # by a try whose answer was lost
+            except EdgeImpulseRefusedError:
+                if self._look_at(planned) is not None:
+                    raise
+        except _Kept as reason:
+            self._tally.keep(name, str(reason))
+        except ENDS_ALL:
+            raise
+        except EdgeImpulseError as error:
+            self._tally.fail(name, error)
+        else:
+            self._tally.done(name, "deleted")
+
+    def _may_be_deleted(self, planned: DataItem) -> bool:
+        """Look at both sides; False when the item is gone.
+
+        :raises _Kept: when something speaks against deleting it.
+        """
+        now = self._look_at(planned)
+        if now is None:
+            return False
+        state = own_state(planned, self._dataset, self._rules)
+        reason = objection(planned, now, self._dataset, self._rules)
+        if reason is None and state is not None:
+            reason = self._objection_of_source(state.name)
+        if reason is not None:
+            raise _Kept(reason)
+        return True
+
+    def _look_at(self, planned: DataItem) -> DataItem | None:
+        """Look at an item by its id; None when it is gone, by the word of a listing, too."""
+        client, organization_id = self._client, self._organization_id
+        try:
+            return client.get_data_item(organization_id, planned.id)
+        except EdgeImpulseRefusedError:
+            there = client.find_data_items(organization_id, planned.dataset, planned.name)
+            if any(other.id == planned.id for other in there):
+                raise
+            return None
+
+    def _objection_of_source(self, name: str) -> str | None:
+        """Say why an item's place in the source speaks against deleting it; None when nothing does."""
+        look = self._source.look(name)
+        if look.presence == "absent" or (look.presence == "excluded" and self._rules.delete_excluded):
+            return None
+        if look.presence == "unknown":
+            return f"whether the source has it cannot be told now: {look.reason}"
+        return "the source has it again."
+
+
+class _Kept(Exception):
+    """Why an item is not deleted."""
+
+
+class _Deleted(Exception):
+    """An item is gone between two tries to delete it."""

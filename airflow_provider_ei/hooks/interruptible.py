@@ -6,8 +6,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
-from airflow_provider_ei.sync.concurrency import run_interruptibly
-
 
 class Cancellable(Protocol):
     """What the methods belong to."""
@@ -32,6 +30,8 @@ def interruptible(method: _Method) -> _Method:
 
     @wraps(method)
     def run(hook: Cancellable, /, *args: Any, **kwargs: Any) -> Any:
+        from airflow_provider_ei.sync.concurrency import run_interruptibly
+
         return run_interruptibly(
             lambda: method(hook, *args, **kwargs), check=hook.check_cancelled, interrupt=hook.cancel
         )

@@ -89,7 +89,9 @@ class _Pool:
         for number in range(count):
             # In the caller's context, so that log lines go to the task's log.
             target = copy_context().run
-            thread = threading.Thread(target=target, args=(self._run,), name=f"edge-impulse-{number}", daemon=True)
+            thread = threading.Thread(
+                target=target, args=(self._run,), name=f"edge-impulse-worker-{number}", daemon=True
+            )
             self._threads.append(thread)
             thread.start()
 

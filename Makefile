@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 AIRFLOW ?= 3.3
 PY := $(VENV)/bin/python
+SECONDS ?= 300
 PYTHONS_TESTS := tests/hooks tests/operators tests/plugins tests/sensors tests/test_*.py
 
-.PHONY: help setup demo test test-slow test-pythons test-celery test-e2e screenshots lint docs bench lock clean
+.PHONY: help setup demo test test-slow soak test-pythons test-celery test-e2e screenshots lint docs bench lock clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +25,9 @@ test: setup  ## all tests that take a moment
 
 test-slow: setup  ## the tests that take longer: gigabytes, kills, every fault at every request
 	@"$(PY)" -m pytest -m slow -n 2 tests/slow tests/faults $(ARGS)
+
+soak: setup  ## minutes of syncs, uploads and kills in bad weather; what must not grow is measured (SECONDS=300)
+	@"$(PY)" -m tests.soak $(SECONDS)
 
 test-pythons:  ## what meets Airflow, on the other Pythons that this machine has
 	@for version in 3.12 3.13; do \

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_ei.exceptions import EdgeImpulseConfigError, EdgeImpulseError, EdgeImpulseInputError
+from airflow_provider_ei.exceptions import (
+    EdgeImpulseCancelledError,
+    EdgeImpulseConfigError,
+    EdgeImpulseError,
+    EdgeImpulseInputError,
+)
 from airflow_provider_ei.hooks.connection import (
     CONN_TYPE,
     HOOK_NAME,
@@ -17,6 +22,7 @@ from airflow_provider_ei.hooks.connection import (
     is_loopback,
     read_connection,
 )
+from airflow_provider_ei.hooks.interruptible import interruptible
 from airflow_provider_ei.hooks.lineage import report_lineage, source_uris, sync_source_uris
 from airflow_provider_ei.hooks.stores import open_store
 
@@ -120,6 +126,7 @@ class EdgeImpulseHook(BaseHook):
         from airflow_provider_ei.sync.dataset.inputs import MOST_WORKERS
 
         client = StudioClient(self.settings, connections=MOST_WORKERS)
+        self.__dict__["client"] = client  # before the look, so that whoever cancels in between finds it
         if self._cancelled:
             client.cancel()
         return client
@@ -155,6 +162,14 @@ class EdgeImpulseHook(BaseHook):
         client = self.__dict__.get("client")
         if client is not None:
             client.cancel()
+
+    def check_cancelled(self) -> None:
+        """Do nothing, unless the hook was cancelled.
+
+        :raises EdgeImpulseCancelledError: if it was.
+        """
+        if self._cancelled:
+            raise EdgeImpulseCancelledError("The task was told to stop; the upload is not complete.")
 
     @cached_property
     def given_organization_id(self) -> int | None:
@@ -200,6 +215,7 @@ class EdgeImpulseHook(BaseHook):
 
     # --- uploading ----------------------------------------------------------------------------------------
 
+    @interruptible
     def add_data(
         self,
         *,
@@ -262,6 +278,7 @@ class EdgeImpulseHook(BaseHook):
         report_lineage(self, source_uris(files), organization_id, wanted.dataset)
         return result
 
+    @interruptible
     def sync_dataset(
         self,
         *,
@@ -340,6 +357,7 @@ class EdgeImpulseHook(BaseHook):
             report_lineage(self, sync_source_uris(source, items), summary["organization_id"], summary["dataset"])
         return summary
 
+    @interruptible
     def plan_shards(self, shards: int | str, **arguments: Any) -> list[Shard]:
         """Divide a sync among several tasks, each of which calls :meth:`sync_dataset` with one of the shards.
 

@@ -145,7 +145,9 @@ def merge_metadata(shared: Any, own: Any) -> Any:
     """Return metadata for all items with those of one item over them, key by key."""
     from airflow_provider_ei.sync.file_specs import parse_literal
 
-    shared, own = (parse_literal(one) if isinstance(one, str) else evaluated("metadata", one) for one in (shared, own))
+    shared, own = (
+        parse_literal(one, "metadata") if isinstance(one, str) else evaluated("metadata", one) for one in (shared, own)
+    )
     return {**shared, **own} if isinstance(shared, Mapping) and isinstance(own, Mapping) else own or shared
 
 
@@ -308,11 +310,11 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
 
         def for_item(item: Facts) -> Any:
             rendered = render_for_item("metadata", self.metadata, context, item)
-            return parse_literal(rendered) if isinstance(rendered, str) else rendered
+            return parse_literal(rendered, "metadata") if isinstance(rendered, str) else rendered
 
         if has_item_templates(self.metadata):
             return for_item
-        return parse_literal(self.metadata) if isinstance(self.metadata, str) else self.metadata  # type: ignore[return-value]
+        return parse_literal(self.metadata, "metadata") if isinstance(self.metadata, str) else self.metadata  # type: ignore[return-value]
 
 
 def _flag(name: str, value: object) -> bool:

@@ -14,6 +14,10 @@ from airflow_provider_ei.sync.names import check_characters, check_collisions, c
 from airflow_provider_ei.sync.places import OpenStore, find
 
 _NOTHING_CAME = "If it comes from an upstream task, that task returned nothing or was skipped."
+
+#: Characters of a text with a list or dict. As Python, each of them can take 500 bytes of memory, as JSON 30.
+MAX_JSON, MAX_PYTHON = 16 * 1024 * 1024, 1024 * 1024
+
 _SPEC_KEYS = {"path", "name", "content_type"}
 
 
@@ -31,22 +35,34 @@ def resolve_files(files: object, open_store: OpenStore) -> list[SourceFile]:
     return sorted(found, key=lambda file: file.name)
 
 
-def parse_literal(text: str) -> object:
-    """Read a text that a template rendered: a list or dict in JSON or in Python. Any other text stays as it is."""
-    if text.lstrip()[:1] in ("[", "{"):
-        for read in (json.loads, ast.literal_eval):
-            try:
-                value: object = read(text.strip())
-            except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-                continue  # not a literal; ast names its refusals in all these ways
-            if isinstance(value, list | dict):
-                return value
+def parse_literal(text: str, field: str = "a list or dict") -> object:
+    """Read a text that a template rendered: a list or dict in JSON or in Python. Any other text stays as it is.
+
+    :param field: where the text stands, for messages.
+    :raises EdgeImpulseInputError: when it is too long to be read with little memory.
+    """
+    if text.lstrip()[:1] not in ("[", "{"):
+        return text
+    for read, notation, longest in ((json.loads, "JSON", MAX_JSON), (ast.literal_eval, "Python", MAX_PYTHON)):
+        if len(text) > longest:
+            raise EdgeImpulseInputError(
+                f"Pass {field} as the upstream task's output itself (an XComArg), or shorten it"
+                f"{'' if notation == 'JSON' else ', or render it as JSON with the filter tojson'}: it is a text of "
+                f"{len(text):,} characters, beginning with {text.lstrip()[:40]!r}, and {notation} is read up to "
+                f"{longest:,}."
+            )
+        try:
+            value: object = read(text.strip())
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue  # not a literal; ast names its refusals in all these ways
+        if isinstance(value, list | dict):
+            return value
     return text
 
 
 def _flatten(files: object) -> Iterator[str | Mapping[str, object]]:
     if isinstance(files, str):
-        files = parse_literal(files)
+        files = parse_literal(files, "files")
     if isinstance(files, str | Mapping):
         yield files
     elif _is_path(files):

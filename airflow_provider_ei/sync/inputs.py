@@ -38,7 +38,7 @@ def want_item(
         return WantedItem(
             name=name,
             dataset=check_text("dataset", dataset),
-            metadata=metadata_texts(parse_literal(metadata) if isinstance(metadata, str) else metadata),
+            metadata=metadata_texts(parse_literal(metadata, "metadata") if isinstance(metadata, str) else metadata),
             bucket_name=_optional_text("bucket_name", bucket_name),
             bucket_id=whole_number("bucket_id", bucket_id),
             bucket_path=_optional_text("bucket_path", bucket_path),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -401,6 +403,30 @@ class TestLists:
         gc.collect()  # what is collected at the deepest point of a recursion cannot be finalized
         assert parse_literal(text) == text
         refusal(text)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            pytest.param("[" + "1," * 600_000 + "]", id="Python"),
+            pytest.param("[" + "'a'," * 300_000 + "]", id="Python's strings"),
+            pytest.param("[" + "1," * 9_000_000 + "1]", id="JSON"),
+            pytest.param("[" + "x" * 1_100_000, id="neither"),
+        ],
+    )
+    def test_a_text_that_would_take_gigabytes_is_refused_unread(self, text: str) -> None:
+        tracemalloc.start()
+        try:
+            said = refusal(text)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert said.startswith("Pass files as the upstream task's output itself")
+        assert f"{len(text):,} characters" in said
+        assert peak < 50_000_000
+
+    def test_a_long_text_of_json_is_read(self) -> None:
+        names = [f"/data/{number:07}.csv" for number in range(100_000)]
+        assert parse_literal(json.dumps(names)) == names
 
     @pytest.mark.parametrize(
         ("files", "words"),

@@ -133,7 +133,7 @@ def read_source(
 
 def _upstream_items(items: object, open_store: OpenStore) -> list[SourceItem]:
     if isinstance(items, str):
-        items = parse_literal(items)
+        items = parse_literal(items, "items")
     if not isinstance(items, Sequence) or isinstance(items, str | bytes):
         hint = (
             " If it comes from an upstream task, that task returned nothing or was skipped." if items == "None" else ""
@@ -159,7 +159,7 @@ def _upstream_items(items: object, open_store: OpenStore) -> list[SourceItem]:
 def _upstream_item(name: str, item: Mapping[str, object], open_store: OpenStore) -> SourceItem:
     try:
         own = item.get("metadata")
-        texts = metadata_texts(parse_literal(own) if isinstance(own, str) else own)
+        texts = metadata_texts(parse_literal(own, "metadata") if isinstance(own, str) else own)
         return SourceItem(name, resolve_files(item["files"], open_store), texts)
     except EdgeImpulseError as error:
         return SourceItem(name, (), problem=error)

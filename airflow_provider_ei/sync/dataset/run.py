@@ -14,7 +14,7 @@ from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.client import PAGE_ITEMS, StudioClient
 from airflow_provider_ei.studio.names import canonical_name
 from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.dataset.crew import share
+from airflow_provider_ei.sync.concurrency import run_in_threads
 from airflow_provider_ei.sync.dataset.deletes import ENDS_ALL, ExtraItemRemover
 from airflow_provider_ei.sync.dataset.plan import (
     DatasetPlan,
@@ -257,7 +257,8 @@ class DatasetSync:
     # --- all along ----------------------------------------------------------------------------------------
 
     def _share(self, pieces: Iterable[_T], work: Callable[[_T], object]) -> None:
-        share(pieces, work, workers=self._workers, interrupt=self._client.cancel)
+        client = self._client
+        run_in_threads(pieces, work, workers=self._workers, check=client.check_cancelled, interrupt=client.cancel)
 
     def _summary(self) -> SyncSummary:
         tally, client, outcomes = self._tally, self._client, self._tally.outcomes

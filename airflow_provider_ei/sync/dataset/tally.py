@@ -8,11 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from airflow_provider_ei.exceptions import (
-    EdgeImpulseError,
-    EdgeImpulseThrottledError,
-    EdgeImpulseUnavailableError,
-)
+from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseServiceError, EdgeImpulseUnavailableError
+from airflow_provider_ei.studio.outcome import is_throttling
 from airflow_provider_ei.sync.dataset.summary import MOST_FAILURES, REASON_LENGTH, Failure
 from airflow_provider_ei.sync.progress import EVERY, bytes_in_words, seconds_in_words
 from airflow_provider_ei.sync.transfer import TransferStats
@@ -44,6 +41,7 @@ class Tally:
         self._expected = self._sent = 0
         self._most_in_a_row = most_in_a_row
         self._in_a_row = 0
+        self._throttled = False
         self._clock = clock
         self._begun = self._told = clock()
         self._lock = threading.Lock()
@@ -55,14 +53,14 @@ class Tally:
 
     @property
     def hopeless(self) -> bool:
-        """Whether to go on makes no sense, since the service is down."""
-        return self._in_a_row >= self._most_in_a_row
+        """Whether to stop early: the service is down, or has throttled for longer than ``throttle_patience``."""
+        return self._throttled or self._in_a_row >= self._most_in_a_row
 
     def done(self, name: str, outcome: str) -> None:
         """Count an item that is in step."""
         with self._lock:
             self.outcomes[outcome] += 1
-            self._in_a_row = 0
+            self._service_answers()
             if outcome != "unchanged":
                 self.changed.append(name)
 
@@ -84,14 +82,20 @@ class Tally:
     def answered(self) -> None:
         """Take note that the service has taken an item, which is still to be seen in a listing."""
         with self._lock:
-            self._in_a_row = 0
+            self._service_answers()
 
     def fail(self, name: str, error: EdgeImpulseError) -> None:
         """Count an item that is not in step."""
         log.error("%s", f"Data item {name!r}: {error}" if repr(name) not in str(error) else error)
         with self._lock:
-            down = isinstance(error, EdgeImpulseUnavailableError | EdgeImpulseThrottledError)
-            self._in_a_row = self._in_a_row + 1 if down else 0
+            if isinstance(error, EdgeImpulseServiceError) and is_throttling(error):
+                # The client raises this only when every request has been refused for as long as the connection allows;
+                # until then it waits. So the other items would fare no better. It is not an outage.
+                self._throttled = True
+            elif isinstance(error, EdgeImpulseUnavailableError):
+                self._in_a_row += 1
+            else:
+                self._service_answers()
             self.permanent = self.permanent and error.permanent
             self._fail(name, str(error))
 
@@ -103,10 +107,16 @@ class Tally:
             _note(self.kept_items, name, reason)
 
     def not_tried(self, name: str) -> None:
-        """Count an item that was left, since the service is down."""
+        """Count an item that was left, since the service is down or throttles everything."""
         with self._lock:
             self.permanent = False
-            self._fail(name, f"Not tried: the {self._in_a_row} data items before it had no usable answer.")
+            if self._throttled:
+                self._fail(name, "Not tried: the service has throttled all requests for longer than throttle_patience.")
+            else:
+                self._fail(name, f"Not tried: the {self._in_a_row} data items before it had no usable answer.")
+
+    def _service_answers(self) -> None:
+        self._in_a_row, self._throttled = 0, False
 
     def _fail(self, name: str, reason: str) -> None:
         self.failed += 1

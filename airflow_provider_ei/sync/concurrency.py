@@ -1,0 +1,121 @@
+"""Threads for work that a hanging source must not keep from being stopped.
+
+No call of Python ends a thread that hangs in a system call or in an object store. So whoever waits looks every moment
+whether to go on, and abandons threads that do not end. They are daemon threads: those of ``concurrent.futures`` are
+joined at the interpreter's exit, and would keep the process alive for as long as they hang.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from contextvars import copy_context
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+#: Seconds after which the waiting thread looks whether it was told to stop.
+CHECK_SECONDS = 0.1
+
+#: Seconds that threads have to end by themselves once they are told to stop.
+GRACE_SECONDS = 0.5
+
+
+def run_in_threads(
+    pieces: Iterable[_T],
+    work: Callable[[_T], object],
+    *,
+    workers: int,
+    check: Callable[[], None],
+    interrupt: Callable[[], None],
+) -> None:
+    """Do the work on each piece, in several threads, begun in their order.
+
+    When the work on a piece raises, no further piece is begun; what is under way is waited for, and the first error is
+    raised. When the waiting itself ends, by ``check``, a timeout or a kill, threads that hang are abandoned.
+
+    :param workers: how many threads at most.
+    :param check: called every moment while waiting; raises to end it.
+    :param interrupt: ends what is under way, as far as it can be ended.
+    """
+    pool = _Pool(pieces, work)
+    check()
+    try:
+        pool.start(workers)
+        while not pool.ended.wait(CHECK_SECONDS):
+            check()
+    except BaseException:
+        pool.stopped = True
+        interrupt()
+        pool.ended.wait(GRACE_SECONDS)
+        raise
+    pool.join()
+
+
+def run_interruptibly(call: Callable[[], _T], *, check: Callable[[], None], interrupt: Callable[[], None]) -> _T:
+    """Return what a call returns; it runs in a thread that is abandoned when the waiting ends first.
+
+    :param check: called every moment while waiting; raises to end it.
+    :param interrupt: ends what is under way, as far as it can be ended.
+    """
+    results: list[_T] = []
+    run_in_threads([call], lambda call: results.append(call()), workers=1, check=check, interrupt=interrupt)
+    return results[0]
+
+
+class _Pool:
+    """Threads that take one piece after the other.
+
+    :ivar stopped: set to let no further piece begin.
+    :ivar ended: set once no thread is at work any more.
+    """
+
+    def __init__(self, pieces: Iterable[_T], work: Callable[[_T], object]) -> None:
+        self.stopped = False
+        self.ended = threading.Event()
+        self._pieces = list(pieces)
+        self._todo = iter(self._pieces)
+        self._work = work
+        self._lock = threading.Lock()
+        self._errors: list[BaseException] = []
+        self._threads: list[threading.Thread] = []
+        self._at_work = 0
+
+    def start(self, workers: int) -> None:
+        """Start the threads, no more than there are pieces."""
+        count = self._at_work = min(workers, len(self._pieces))
+        if not count:
+            self.ended.set()
+        for number in range(count):
+            # In the caller's context, so that log lines go to the task's log.
+            target = copy_context().run
+            thread = threading.Thread(
+                target=target, args=(self._run,), name=f"edge-impulse-worker-{number}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def join(self) -> None:
+        """Wait for the threads, which have all done their work, and raise the first error."""
+        for thread in self._threads:
+            thread.join()
+        if self._errors:
+            raise self._errors[0]
+
+    def _run(self) -> None:
+        try:
+            while not self.stopped:
+                with self._lock:
+                    try:
+                        piece = next(self._todo)
+                    except StopIteration:
+                        return
+                self._work(piece)
+        except BaseException as error:
+            self.stopped = True
+            self._errors.append(error)
+        finally:
+            with self._lock:
+                self._at_work -= 1
+                if not self._at_work:
+                    self.ended.set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
@@ -15,6 +15,14 @@ class Cancellable(Protocol):
 
     def cancel(self) -> None:
         """End what is under way."""
+
+
+def _pulled(value: Any) -> Any:
+    """Return a list in the place of a sequence of mapped tasks' results, which is pulled when it is read."""
+    if isinstance(value, list):
+        return [_pulled(one) for one in value]
+    is_lazy = isinstance(value, Sequence) and type(value).__name__.startswith("Lazy")
+    return list(value) if is_lazy else value
 
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -32,8 +40,10 @@ def interruptible(method: _Method) -> _Method:
     def run(hook: Cancellable, /, *args: Any, **kwargs: Any) -> Any:
         from airflow_provider_ei.sync.concurrency import run_interruptibly
 
+        # Before the thread begins: what pulls its values from Airflow's database does so in the thread that made it.
+        given = {name: _pulled(value) for name, value in kwargs.items()}
         return run_interruptibly(
-            lambda: method(hook, *args, **kwargs), check=hook.check_cancelled, interrupt=hook.cancel
+            lambda: method(hook, *args, **given), check=hook.check_cancelled, interrupt=hook.cancel
         )
 
     return cast("_Method", run)

@@ -15,6 +15,7 @@ from airflow_provider_ei.task_groups import edge_impulse_sync
 """
 
 RunDag = Callable[[str], Run]
+Printed = Callable[[], str]
 
 
 @pytest.fixture
@@ -28,6 +29,12 @@ def run(airflow_database: None) -> Iterator[RunDag]:
 
     yield write_and_run
     path.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def printed(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Printed:
+    """Return what was printed or logged: where a task's log goes depends on Airflow, and on what ran before."""
+    return lambda: "".join(capfd.readouterr()) + caplog.text
 
 
 @pytest.fixture

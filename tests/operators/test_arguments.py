@@ -20,7 +20,7 @@ from airflow_provider_ei.hooks.lineage import source_uris, sync_source_uris
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
 from tests.support import is_airflow_2
 
-from .conftest import RunDag
+from .conftest import Printed, RunDag
 from .test_sync_dataset import metadata, query
 from .test_templates import serialized
 
@@ -74,7 +74,7 @@ class TestLiterals:
 
 
 def test_a_wrong_name_from_upstream_is_named_and_not_retried(
-    studio: EmulatorServer, run: RunDag, recording: Path, capfd: pytest.CaptureFixture[str]
+    studio: EmulatorServer, run: RunDag, recording: Path, printed: Printed
 ) -> None:
     done = run(f"""
         @dag(schedule=None, default_args={{"retries": 2, "retry_delay": 0, "dataset": "d"}})
@@ -88,13 +88,12 @@ def test_a_wrong_name_from_upstream_is_named_and_not_retried(
     assert sorted(done.states["add"]) == ["failed", "success"]
     tries = query("select try_number from task_instance where run_id = ? and state = 'failed'", done.run_id)
     assert tries == [(1,)]
-    printed = "".join(capfd.readouterr())
-    assert "there is no 'nam', 'name' is missing. The arguments of EdgeImpulseAddDataOperator are name, " in printed
+    assert "there is no 'nam', 'name' is missing. The arguments of EdgeImpulseAddDataOperator are name, " in printed()
 
 
 @pytest.mark.parametrize("template", ["{{ item.nam }}", "{{ item['nam'] }}", "x{% if item.nam %}{% endif %}"])
 def test_an_unknown_field_of_an_item_is_named_and_not_retried(
-    studio: EmulatorServer, run: RunDag, recording: Path, capfd: pytest.CaptureFixture[str], template: str
+    studio: EmulatorServer, run: RunDag, recording: Path, printed: Printed, template: str
 ) -> None:
     done = run(f"""
         @dag(schedule=None, default_args={{"retries": 2, "retry_delay": 0}})
@@ -106,7 +105,7 @@ def test_an_unknown_field_of_an_item_is_named_and_not_retried(
     """)
     assert done.states["sync"] == ["failed"]
     assert query("select try_number from task_instance where run_id = ?", done.run_id) == [(1,)]
-    assert "Use item.name, item.file_count, item.total_bytes in metadata" in "".join(capfd.readouterr())
+    assert "Use item.name, item.file_count, item.total_bytes in metadata" in printed()
     assert [request for request in studio.requests() if request.changed] == []
 
 
@@ -179,9 +178,7 @@ class TestMappedResults:
         assert done.states["add"] == ["failed"]
         assert studio.requests() == []
 
-    def test_in_a_template(
-        self, studio: EmulatorServer, run: RunDag, top: Path, capfd: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_in_a_template(self, studio: EmulatorServer, run: RunDag, top: Path, printed: Printed) -> None:
         done = run(f"""
             @dag(schedule=None)
             def text():
@@ -201,7 +198,7 @@ class TestMappedResults:
         assert done.states["list"] == ["success"]
         if is_airflow_2():
             assert done.states["text"] == ["failed"]
-            assert "Give files the task's output (files=task.output)" in "".join(capfd.readouterr())
+            assert "Give files the task's output (files=task.output)" in printed()
         else:
             assert done.states["text"] == ["success"]
 
@@ -278,7 +275,7 @@ class TestDecorator:
         studio: EmulatorServer,
         run: RunDag,
         recording: Path,
-        capfd: pytest.CaptureFixture[str],
+        printed: Printed,
         more: str,
         returned: str,
         error: str,
@@ -295,7 +292,7 @@ class TestDecorator:
         """)
         assert done.states["upload"] == ["failed"]
         assert query("select try_number from task_instance where run_id = ?", done.run_id) == [(1,)]
-        assert error in "".join(capfd.readouterr())
+        assert error in printed()
         assert studio.requests() == []
 
     def test_metadata_of_a_template_and_of_the_function_are_put_together(

@@ -352,7 +352,7 @@ class TestUnreadable:
 
     @pytest.mark.parametrize(
         ("name", "words"),
-        [("missing", "does not exist on the machine that runs this task"), ("a/x.csv", "is not a directory")],
+        [("missing", "check the path, which does not exist"), ("a/x.csv", "is not a directory")],
     )
     def test_a_source_that_is_none(self, sync_tree: Write, name: str, words: str) -> None:
         place = str(sync_tree({"a/x.csv": b""}) / name)

@@ -1,8 +1,8 @@
 """Runs the example DAG twice in real Airflow against the emulator, and shows what arrived.
 
-One process does all of it: starting Airflow takes longer than either run. Everything lives in a temporary folder that is
-removed at the end, except for an empty metadata database in ``.demo``, which the next demo copies instead of migrating
-its own. ``--keep`` keeps the emulator until Ctrl-C, so that its page can be looked at.
+One process does all of it: starting Airflow takes longer than either run. Everything lives in a temporary folder that
+is removed at the end, except for an empty metadata database in ``.demo``, which the next demo copies instead of
+migrating its own. ``--keep`` keeps the emulator until Ctrl-C, so that its page can be looked at.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, DAG
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
@@ -91,11 +91,13 @@ MISTAKES = [
     Mistake({"bucket_name": "no-such"}, "Edge Impulse refused: Bucket 'no-such' not found.", sends=True),
     Mistake({"if_exists": "replace"}, "if_exists must be one of update, skip, fail, overwrite, not 'replace'."),
     # The connection
-    Mistake({}, "Put a key of the organization (Studio: organization, API keys) into Password", connection={"password": ""}),
+    Mistake(
+        {}, "Put a key of the organization (Studio: organization, API keys) into Pass", connection={"password": ""}
+    ),
     Mistake({}, "Copy the API key again from Studio (organization, API keys)", connection={"password": "ei_a b"}),
     Mistake({}, "Check Password (API key) of the connection", sends=True, connection={"password": "ei_wrong"}),
     Mistake({}, "Write the base URL of Studio, such as " + EDGE_IMPULSE, connection=host("ftp://studio")),
-    Mistake({}, "Check Host (Studio base URL) of the connection", retried=True, connection=host("http://127.0.0.1:1/v1")),
+    Mistake({}, "Check Host (Studio base URL) of the conn", retried=True, connection=host("http://127.0.0.1:1/v1")),
     Mistake({}, "Check the organization id, and Host (Studio base URL)", connection=host("{url}/v2")),  # not the API
     Mistake({}, "Set extra 'read_timeout' to a positive number of seconds", connection={"read_timeout": "soon"}),
     Mistake({"organization_id": "mine"}, "organization_id must be a positive whole number, not 'mine'."),
@@ -106,7 +108,7 @@ MISTAKES = [
     Mistake({"max_delete": "half"}, "max_delete must be a number of data items, such as 20, or", operator=SYNC),
     Mistake({"workers": 100}, "workers must be a number from 1 to 64, not 100.", operator=SYNC),
     Mistake({"dry_run": "maybe"}, "dry_run must be True or False, not 'maybe'.", operator=SYNC),
-    Mistake({"source": None, "items": [{"nam": "one"}]}, "items[0] must be a dict with 'name' and 'files'", operator=SYNC),
+    Mistake({"source": None, "items": [{"nam": "one"}]}, "items[0] must be a dict with 'name' and", operator=SYNC),
     Mistake({"source": None, "items": [ONE, ONE]}, "items[1]: give each data item a name of its own:", operator=SYNC),
 ]
 
@@ -139,7 +141,8 @@ def test_a_mistake_is_named_with_its_remedy(
 ) -> None:
     defaults = {"host": emulator.url, "password": API_KEY, "organization_id": 7, "retry_attempts": 1}
     connect(**defaults | filled(mistake.connection, places))
-    usual = {"source": places["tmp"]} if mistake.operator is SYNC else {"name": "one", "files": f"{places['tmp']}/a.csv"}
+    one_item = {"name": "one", "files": f"{places['tmp']}/a.csv"}
+    usual = {"source": places["tmp"]} if mistake.operator is SYNC else one_item
     arguments = {"task_id": "task", "dataset": "d"} | usual | filled(mistake.given, places)
     with pytest.raises(Exception) as caught:
         mistake.operator(**arguments).execute({})

@@ -92,7 +92,7 @@ MISTAKES = [
     Mistake({"if_exists": "replace"}, "if_exists must be one of update, skip, fail, overwrite, not 'replace'."),
     # The connection
     Mistake(
-        {}, "Put a key of the organization (Studio: organization, API keys) into Pass", connection={"password": ""}
+        {}, "Put a key of the organization (Studio: organization, API keys) into", connection={"password": ""}
     ),
     Mistake({}, "Copy the API key again from Studio (organization, API keys)", connection={"password": "ei_a b"}),
     Mistake({}, "Check Password (API key) of the connection", sends=True, connection={"password": "ei_wrong"}),

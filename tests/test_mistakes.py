@@ -91,9 +91,7 @@ MISTAKES = [
     Mistake({"bucket_name": "no-such"}, "Edge Impulse refused: Bucket 'no-such' not found.", sends=True),
     Mistake({"if_exists": "replace"}, "if_exists must be one of update, skip, fail, overwrite, not 'replace'."),
     # The connection
-    Mistake(
-        {}, "Put a key of the organization (Studio: organization, API keys) into", connection={"password": ""}
-    ),
+    Mistake({}, "Put a key of the organization (Studio: organization, API keys) into", connection={"password": ""}),
     Mistake({}, "Copy the API key again from Studio (organization, API keys)", connection={"password": "ei_a b"}),
     Mistake({}, "Check Password (API key) of the connection", sends=True, connection={"password": "ei_wrong"}),
     Mistake({}, "Write the base URL of Studio, such as " + EDGE_IMPULSE, connection=host("ftp://studio")),

@@ -91,9 +91,15 @@ class TestArguments:
         ("place", "words"),
         [
             ("None", "Give source a value: it is the string 'None'."),
-            ("/no/such/folder", "source: check the path, which does not exist on the machine that runs this task: '/no/such/folder'."),
+            (
+                "/no/such/folder",
+                "source: check the path, which does not exist on the machine that runs this task: '/no/such/folder'.",
+            ),
             (__file__, "is not a directory."),
-            ("nosuch://bucket/x", "source: correct the scheme nosuch://, or install what reads it on the workers, for 'nosuch://bucket/x'."),
+            (
+                "nosuch://bucket/x",
+                "source: correct the scheme nosuch://, or install what reads it on the workers, for 'nosuch://bucket/x'.",
+            ),
         ],
     )
     def test_a_source_that_is_none(self, studio: EmulatorServer, place: str, words: str) -> None:

@@ -8,7 +8,9 @@ python=$1 venv=$2 lock=$3
     echo "Python 3.11 or newer is needed; '$python' is $("$python" --version 2>&1). Say: make PYTHON=python3.12 ..." >&2
     exit 1
 }
-echo "Setting up $venv from $lock (once, about a minute) ..."
+begun=$(date +%s)
+airflow=$(sed -n 's/^apache-airflow==\([^ ]*\).*/\1/p' "$lock")
+echo "Setting up $venv (once, about a minute): Airflow $airflow and $(grep -c '==' "$lock") packages in all, from $lock ..."
 
 # Bytecode is written now, whatever the environment says: without it each start of Airflow takes seconds longer.
 unset PYTHONDONTWRITEBYTECODE
@@ -23,3 +25,4 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
         "$py" -m uv pip install --quiet --python "$py" --compile-bytecode --require-hashes -r "$lock"
 } || "$py" -m pip install --quiet --require-hashes -r "$lock"
 "$py" -m pip install --quiet --no-deps --no-build-isolation --editable .
+echo "$venv is ready: $(($(date +%s) - begun)) s"

@@ -28,7 +28,9 @@ def open_store(uri: str) -> tuple[AbstractFileSystem, str]:
         scheme = uri.partition("://")[0].lower()
         package = _PACKAGES.get(scheme)
         if package is None:
-            raise
+            raise EdgeImpulseInputError(
+                f"correct the scheme {scheme}://, or install what reads it on the workers, for {uri!r}. ({error})"
+            ) from error
         raise EdgeImpulseInputError(
             f"install {package!r} on the workers, which reads {scheme}:// URIs such as {uri!r}. ({error})"
         ) from error

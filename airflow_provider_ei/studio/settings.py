@@ -62,8 +62,8 @@ class StudioSettings:
         # http.client would put an odd character into its error text, and the key with it.
         if not self.api_key or not all("!" <= character <= "~" for character in self.api_key):
             raise EdgeImpulseConfigError(
-                "The API key is empty or has characters that no Edge Impulse key has (spaces, line breaks, "
-                "non-ASCII letters). Copy it again from Studio: organization, API keys."
+                "Copy the API key again from Studio (organization, API keys): it is empty or has characters that no "
+                "Edge Impulse key has, such as spaces, line breaks or non-ASCII letters."
             )
         know_secret(self.api_key)
         for name, (least, most) in _LIMITS.items():
@@ -87,34 +87,30 @@ def parse_base_url(text: str | None, *, port: int | None = None) -> str:
     Empty means Edge Impulse itself, a missing scheme ``https``, a missing path ``/v1``. ``port`` is used where
     the text names none.
 
-    :raises EdgeImpulseConfigError: when it is no http(s) URL, or carries a user, a query or a fragment.
+    :raises EdgeImpulseConfigError: when it is not an http(s) URL, or carries a user, a query or a fragment.
     """
     text = (text or "").strip()
     if not text:
         return DEFAULT_BASE_URL
     url = text if "://" in text else f"https://{text}"
-    advice = f"Write the base URL of Studio, such as {DEFAULT_BASE_URL}."
+    advice = f"Write the base URL of Studio, such as {DEFAULT_BASE_URL}, into Host of the connection"
     try:
         parts = urlsplit(url)
         host, own_port = parts.hostname, parts.port
     except ValueError as error:
-        shown = "" if "@" in text else f", {text!r},"
-        raise EdgeImpulseConfigError(
-            f"Host (Studio base URL) of the connection{shown} is no URL: {error}. {advice}"
-        ) from None
+        shown = "it" if "@" in text else repr(text)
+        raise EdgeImpulseConfigError(f"{advice}: {shown} is not a URL: {error}.") from None
     if "@" in parts.netloc:
         # Not shown: what stands before the @ is probably a secret.
-        raise EdgeImpulseConfigError(f"Host (Studio base URL) of the connection carries a user or password. {advice}")
+        raise EdgeImpulseConfigError(f"{advice}: it carries a user or password.")
     if looks_like_key(url):
         raise EdgeImpulseConfigError(
-            f"Put the API key into Password (API key) of the connection: it stands in Host (Studio base URL). {advice}"
+            f"Put the API key into Password (API key) of the connection: it stands in Host (Studio base URL). {advice}."
         )
     if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in url):
-        raise EdgeImpulseConfigError(f"Host (Studio base URL) of the connection, {text!r}, is no http(s) URL. {advice}")
+        raise EdgeImpulseConfigError(f"{advice}: {text!r} is not an http(s) URL.")
     if parts.query or parts.fragment:
-        raise EdgeImpulseConfigError(
-            f"Host (Studio base URL) of the connection, {text!r}, has a query or fragment. {advice}"
-        )
+        raise EdgeImpulseConfigError(f"{advice}: {text!r} has a query or fragment.")
     if ":" in host:
         host = f"[{host}]"
     if own_port or port:

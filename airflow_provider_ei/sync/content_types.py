@@ -41,5 +41,5 @@ def check(value: object, source: str) -> str:
     :raises EdgeImpulseInputError: when it is none, for instance because it carries a line break.
     """
     if not isinstance(value, str) or not _MEDIA_TYPE.fullmatch(value):
-        raise EdgeImpulseInputError(f"files: content_type {value!r} of {source!r} is no media type such as 'text/csv'.")
+        raise EdgeImpulseInputError(f"files: give a content_type such as 'text/csv', not {value!r}, for {source!r}.")
     return value

@@ -30,7 +30,7 @@ def resolve_files(files: object, open_store: OpenStore) -> list[SourceFile]:
     """
     found = [file for spec in _flatten(files) for file in _resolve(spec, open_store)]
     if not found:
-        raise EdgeImpulseInputError(f"files is empty. A data item needs at least one file. {_NOTHING_CAME}")
+        raise EdgeImpulseInputError(f"files is empty: give at least one file. {_NOTHING_CAME}")
     check_collisions((file.name, file.source) for file in found)
     return sorted(found, key=lambda file: file.name)
 
@@ -92,7 +92,7 @@ def _resolve(spec: str | Mapping[str, object], open_store: OpenStore) -> Iterato
         raise EdgeImpulseInputError(f"files has None as a path. {_NOTHING_CAME}")
     if set(spec) - _SPEC_KEYS or not (isinstance(path, str) or _is_path(path)):
         raise EdgeImpulseInputError(
-            "files: a dict has 'path', and 'name' and 'content_type' if wanted; this one has "
+            "files: give a dict with 'path', and 'name' and 'content_type' if wanted, not with "
             f"{', '.join(map(repr, spec)) or 'nothing'}."
         )
     path = str(path)
@@ -100,12 +100,12 @@ def _resolve(spec: str | Mapping[str, object], open_store: OpenStore) -> Iterato
         raise EdgeImpulseInputError(
             f"files has {'the text None as a path' if path else 'an empty path'}. {_NOTHING_CAME}"
         )
-    check_characters("files: the path", path)
+    check_characters("the path in files", path)
     found = find(path, open_store)
     name, content_type = spec.get("name"), spec.get("content_type")
     if name is not None and not found.one_file:
         raise EdgeImpulseInputError(
-            f"files: the name {name!r} can be given for one file; {path!r} is a directory or a pattern."
+            f"files: leave out the name {name!r}, which is for one file: {path!r} is a directory or a pattern."
         )
     if content_type is not None:
         content_types.check(content_type, path)

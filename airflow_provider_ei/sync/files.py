@@ -106,15 +106,14 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 def missing(path: str) -> str:
-    """Say that a path does not exist, and what may be wrong with it."""
-    shown = repr(path)
+    """Say what to do about a path that does not exist."""
     if os.path.islink(path):
-        shown += f", a symbolic link to {os.readlink(path)!r},"
-    elif path.startswith("~") or "$" in path:
-        return f"{shown} does not exist: '~' and '$' are not expanded. Write the whole path."
-    elif not os.path.isabs(path):
-        shown += f", that is {os.path.abspath(path)!r},"
-    return f"{shown} does not exist on the machine that runs this task."
+        return f"check the symbolic link {path!r}: {os.readlink(path)!r}, to which it leads, does not exist."
+    if path.startswith("~") or "$" in path:
+        return f"write the whole path, since '~' and '$' are not expanded: {path!r} does not exist."
+    if not os.path.isabs(path):
+        return f"write the absolute path: {path!r} is {os.path.abspath(path)!r} here, which does not exist."
+    return f"check the path, which does not exist on the machine that runs this task: {path!r}."
 
 
 def kind(mode: int) -> str:

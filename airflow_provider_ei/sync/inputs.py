@@ -34,7 +34,7 @@ def want_item(
     name = check_text("name", name)
     try:
         if bucket_id not in (None, "") and bucket_name not in (None, ""):
-            raise EdgeImpulseInputError("bucket_id and bucket_name are both given. Give one of them.")
+            raise EdgeImpulseInputError("Give bucket_id or bucket_name, not both.")
         return WantedItem(
             name=name,
             dataset=check_text("dataset", dataset),
@@ -63,7 +63,7 @@ def check_if_exists(value: Any) -> IfExists:
 def whole_number(field: str, value: object, *, error: type[EdgeImpulseError] = EdgeImpulseInputError) -> int | None:
     """Read an id, which a template may have rendered to a text; None and an empty text mean none.
 
-    :raises EdgeImpulseError: of the given class, when it is no positive whole number.
+    :raises EdgeImpulseError: of the given class, when it is not a positive whole number.
     """
     if value is None or value == "":
         return None

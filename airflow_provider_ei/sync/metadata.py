@@ -44,14 +44,14 @@ def metadata_texts(metadata: object, *, checks: bool = False) -> dict[str, str]:
     for key, value in metadata.items():
         if not isinstance(key, str) or not key.strip():
             raise EdgeImpulseInputError(f"metadata: the key {key!r} must be a non-empty string.")
-        check_characters("metadata: the key", key)
+        check_characters("the metadata key", key)
         if checks and _CHECK.fullmatch(key):
             texts[key] = _check(key, value)
             continue
         if key == INJECTED_KEY or key.startswith((_CHECKLIST_PREFIX, STATE_KEY)):
             raise EdgeImpulseInputError(
-                f"metadata: the key {key!r} is reserved ({INJECTED_KEY}, {_CHECKLIST_PREFIX}… by Edge Impulse, "
-                f"{STATE_KEY}… by this package). Use another one."
+                f"metadata: use another key than {key!r}, which is reserved ({INJECTED_KEY}, {_CHECKLIST_PREFIX}… by "
+                f"Edge Impulse, {STATE_KEY}… by this package)."
             )
         texts[str.__str__(key)] = _text(key, value)
     return texts

@@ -1,4 +1,4 @@
-"""Which names can travel, and which two would collide."""
+"""Validates names, and finds two that would collide."""
 
 from __future__ import annotations
 
@@ -12,34 +12,36 @@ def check_text(field: str, value: object, *, where: str = "") -> str:
     """Return a name as it will be sent: of a data item, a dataset, a bucket.
 
     :param field: the parameter's name, for the message.
-    :raises EdgeImpulseInputError: when it is no text, is empty, has control characters or surrounding spaces.
+    :raises EdgeImpulseInputError: when it is not a string, is empty, has control characters or surrounding spaces.
     """
     label = f"{where}{field}"
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)  # a template rendered to a native number
-    if not isinstance(value, str):
-        raise EdgeImpulseInputError(f"{label} must be a text, not {type(value).__name__}: {value!r}.")
-    if not value or value == "None":
+    if value is None or value in ("", "None"):
+        what = "None" if value is None else "the string 'None'" if value else "empty"
         raise EdgeImpulseInputError(
-            f"{label} is {'empty' if not value else 'the text None'}. If it comes from a template or an upstream "
-            "task, that task returned nothing."
+            f"Give {label} a value: it is {what}. If it comes from a template or an upstream task, that task returned "
+            "nothing or was skipped."
         )
+    if not isinstance(value, str):
+        raise EdgeImpulseInputError(f"{label} must be a string, not {type(value).__name__}: {str(value)[:80]!r}.")
     if value != value.strip():
-        raise EdgeImpulseInputError(f"{label} {value!r} begins or ends with white space. Strip it.")
+        raise EdgeImpulseInputError(f"Strip {label} {value!r}: it begins or ends with white space.")
     return check_characters(label, value)
 
 
 def check_characters(label: str, value: str) -> str:
     """Refuse what would break a header or cannot be encoded.
 
-    :raises EdgeImpulseInputError: for control characters (NUL, CR, LF, …) and for bytes that are no UTF-8.
+    :raises EdgeImpulseInputError: for control characters (NUL, CR, LF, …) and for bytes that are not UTF-8.
     """
     if value.isprintable():
         return value  # the usual case, without looking at each character
     bad = next((c for c in value if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")), None)
     if bad is not None:
-        what = "bytes that are no UTF-8" if unicodedata.category(bad) == "Cs" else f"the control character {bad!r}"
-        raise EdgeImpulseInputError(f"{label} {value!r} contains {what}. Rename it.")
+        surrogate = unicodedata.category(bad) == "Cs"
+        what = "the bytes that are not UTF-8" if surrogate else f"the control character {bad!r}"
+        raise EdgeImpulseInputError(f"Remove {what} from {label} {value!r}.")
     return value
 
 
@@ -48,10 +50,10 @@ def check_file_name(name: str, source: str) -> str:
 
     :raises EdgeImpulseInputError: for control characters, an empty name, an absolute one, ``.`` or ``..`` as a folder.
     """
-    check_characters(f"files: the name for {source!r},", name)
+    check_characters(f"files, the name for {source!r}:", name)
     if not name or any(step in ("", ".", "..") for step in name.split("/")):
         raise EdgeImpulseInputError(
-            f"files: {name!r}, the name for {source!r}, is no relative file name (no empty, '.' or '..' folders)."
+            f"files: give a relative name without empty, '.' or '..' folders, not {name!r}, for {source!r}."
         )
     return name
 
@@ -71,12 +73,12 @@ def wire_forms(name: str) -> frozenset[str]:
 
 
 def check_collisions(
-    files: Iterable[tuple[str, str]], *, remedy: str = 'Give one of them another name with {"path": …, "name": …}.'
+    files: Iterable[tuple[str, str]], *, remedy: str = 'give one of two files another name with {"path": …, "name": …}'
 ) -> None:
     """Refuse two files of one item that the service, or someone who downloads them, could not tell apart.
 
     :param files: pairs of name and source.
-    :param remedy: what to do about it, for the message.
+    :param remedy: what to do about it, for the beginning of the message.
     :raises EdgeImpulseInputError: when two names are equal exactly, in NFC, in upper and lower case, or once ``"``
         is written as ``%22``; names both sources.
     """
@@ -86,5 +88,5 @@ def check_collisions(
         if key in seen:
             other_name, other_source = seen[key]
             same = f"the name {name!r}" if name == other_name else f"names that collide, {other_name!r} and {name!r}"
-            raise EdgeImpulseInputError(f"files: {other_source!r} and {source!r} have {same}. {remedy}")
+            raise EdgeImpulseInputError(f"files: {remedy}: {other_source!r} and {source!r} have {same}.")
         seen[key] = (name, source)

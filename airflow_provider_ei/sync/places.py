@@ -70,7 +70,7 @@ def local_path(field: str, place: str) -> str | None:
         )
     written = uri["path"]
     if not written:
-        raise EdgeImpulseInputError(f"{field}: {place!r} has no path. Write {'file:///…'!r}.")
+        raise EdgeImpulseInputError(f"{field}: write {'file:///…'!r}: {place!r} has no path.")
     if os.path.lexists(written):
         return written  # a "%" of the name; elsewhere it begins an escape
     fixed = _split_at_wildcard(written)[0] if _MAGIC.search(written) else ""
@@ -82,13 +82,13 @@ def _on_disk(place: str) -> Found:
     try:
         if os.path.isdir(place):
             found = walk(Folder(Disk(), place))
-            none = f"files: the directory {place!r} has no files."
+            none = f"files: give a directory with files, hidden ones aside: {place!r} has none."
         elif _MAGIC.search(place) and not os.path.lexists(place):
             base, *steps = _split_at_wildcard(place)
             if not os.path.lexists(base):
                 raise EdgeImpulseInputError(f"files: {missing(base)}")
             found = match(Folder(Disk(), base), steps)
-            none = f"files: no file matches the pattern {place!r}."
+            none = f"files: give a pattern that matches a file: {place!r} matches none."
         else:
             return Found(((os.path.basename(place), partial(LocalFile.pin, place)),), one_file=True)
         named = [(name, partial(LocalFile.pin, entry.path)) for name, entry in _in_order(found)]
@@ -128,13 +128,13 @@ def _in_store(uri: str, open_store: OpenStore) -> Found:
             base, *steps = _split_at_wildcard(key)
             store.fs.info(base)
             found = match(_folder(store, base, flat="**" in steps), steps)
-            none = f"files: no object matches the pattern {uri!r}."
+            none = f"files: give a pattern that matches an object: {uri!r} matches none."
         elif not _is_folder(store, key, uri, sure=False):
             entry = store.entry(key.rstrip("/").rpartition("/")[2], store.fs.info(key))
             return Found(((entry.name, partial(store.pin, entry)),), one_file=True)
         else:
             found = walk(_folder(store, key, flat=True))
-            none = f"files: the directory {uri!r} has no files."
+            none = f"files: give a directory with files, hidden ones aside: {uri!r} has none."
         named = _in_order(found)
         for _, entry in named:
             if entry.kind != FILE:
@@ -195,7 +195,7 @@ def _named(field: str, uri: str) -> Iterator[None]:
             raise EdgeImpulseInputError(f"{field}: {error}") from error.__cause__
         raise type(error)(f"{field}: {error}") from error.__cause__
     except FileNotFoundError:
-        raise EdgeImpulseInputError(f"{field}: {uri!r} does not exist.") from None
+        raise EdgeImpulseInputError(f"{field}: check the URI, which does not exist: {uri!r}.") from None
     except (ImportError, ValueError, PermissionError) as error:
         # The scheme's provider package is missing, the URI is none, or the store says no: a retry changes nothing.
         raise EdgeImpulseInputError(f"{field}: {uri!r} cannot be read: {error}") from error

@@ -184,7 +184,7 @@ def until() -> Until:
     """Waits for something that another thread brings about."""
 
     def wait(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < deadline, "waited in vain"
             time.sleep(0.005)

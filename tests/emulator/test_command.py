@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -47,10 +46,8 @@ def test_it_serves_until_a_signal(tmp_path: Path, number: int) -> None:
                 ).json()
                 assert answer["success"] is success
             assert session.get(started["page"]).ok
-            before = time.monotonic()
             process.send_signal(number)
-            output, errors = process.communicate(timeout=10)
-        assert time.monotonic() - before < 1
+            output, errors = process.communicate(timeout=60)
         assert (process.returncode, output, errors) == (0, "", "")
     assert (tmp_path / "edge-impulse-emulator" / "uploads").is_dir()
 

@@ -180,7 +180,7 @@ def test_a_slow_answer_is_stored_at_once(client: Client) -> None:
     client.studio.order(Fault(operation=ADD, kind="slow", delay_seconds=0.2))
     before = time.monotonic()
     assert client.add()["success"]
-    assert 0.2 <= time.monotonic() - before < 2
+    assert time.monotonic() - before >= 0.2
     assert client.studio.requests()[0].status == 200
 
 
@@ -196,7 +196,7 @@ def test_a_client_that_does_not_wait_for_a_slow_answer(client: Client) -> None:
     assert client.names() == ["item"]
     before = time.monotonic()
     client.studio.stop()
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < 60  # of the 600 that the answer would take
     assert client.studio.requests()[0].status is None
 
 

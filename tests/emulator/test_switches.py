@@ -69,7 +69,7 @@ def test_latency_is_added_to_every_request(client: Client) -> None:
     client.studio.settings.latency_seconds = 0.1
     before = time.monotonic()
     client.get("/data")
-    assert 0.1 <= time.monotonic() - before < 2
+    assert time.monotonic() - before >= 0.1
 
 
 @pytest.mark.parametrize("path", ["/data", "/data/files"])

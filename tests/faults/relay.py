@@ -32,7 +32,7 @@ class Relay:
         while self._clients:
             client, done = self._clients.pop()
             client.shutdown(socket.SHUT_RD)
-            assert done.wait(10)
+            assert done.wait(60)
 
     def reset_when_used(self) -> None:
         """Reset a connection as soon as the client sends something: nothing of that reaches the server."""
@@ -52,7 +52,7 @@ class Relay:
             done.set()
             with suppress(OSError):
                 server.shutdown(socket.SHUT_RDWR)
-            back.join(10)
+            back.join(60)
 
     def __enter__(self) -> Relay:
         return self

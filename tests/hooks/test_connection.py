@@ -57,7 +57,9 @@ class TestHost:
 
     @pytest.mark.parametrize("host", ["ftp://studio.acme.com", "https://", "https://studio.acme.com/v1?x=1", "a b"])
     def test_what_is_no_base_url_is_refused(self, host: str) -> None:
-        with pytest.raises(EdgeImpulseConfigError, match=r"(?s)Host.*https://studio.*'acme'"):
+        with pytest.raises(
+            EdgeImpulseConfigError, match=r"(?s)^Write the base URL of Studio, such as https://studio.*Host.*'acme'"
+        ):
             read_connection(connection(host=host))
 
     def test_a_key_in_the_host_is_not_shown(self) -> None:

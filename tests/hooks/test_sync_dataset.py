@@ -68,19 +68,19 @@ class TestArguments:
             ({"max_delete": "-5%"}, "not '-5%'."),
             ({"max_delete": 0.5}, "not 0.5."),
             ({"max_delete": True}, "not True."),
-            ({"bucket_id": 3, "bucket_name": "b"}, "bucket_id and bucket_name are both given. Give one of them."),
+            ({"bucket_id": 3, "bucket_name": "b"}, "Give bucket_id or bucket_name, not both."),
             ({"bucket_id": "x"}, "bucket_id must be a positive whole number, not 'x'."),
-            ({"bucket_name": " b"}, "bucket_name ' b' begins or ends with white space."),
-            ({"sync_id": "a\nb"}, "sync_id 'a\\nb' contains the control character"),
-            ({"sync_id": "None"}, "sync_id is the text None."),
-            ({"dataset": ""}, "dataset is empty."),
-            ({"dataset": "None"}, "dataset is the text None."),
+            ({"bucket_name": " b"}, "Strip bucket_name ' b': it begins or ends with white space."),
+            ({"sync_id": "a\nb"}, "Remove the control character '\\n' from sync_id 'a\\nb'."),
+            ({"sync_id": "None"}, "Give sync_id a value: it is the string 'None'."),
+            ({"dataset": ""}, "Give dataset a value: it is empty."),
+            ({"dataset": "None"}, "Give dataset a value: it is the string 'None'."),
             ({"include": 7}, "include must be a list of patterns as in .gitignore"),
             ({"exclude": ["!"]}, "exclude: "),
             ({"metadata": ["a"]}, "metadata must be a dict of scalars, not list"),
             ({"metadata": {"a": {"b": 1}}}, "metadata['a'] must be a scalar, not dict"),
-            ({"metadata": {"airflow_ei": "x"}}, "'airflow_ei' is reserved"),
-            ({"metadata": {"airflow_ei_sync": "x"}}, "'airflow_ei_sync' is reserved"),
+            ({"metadata": {"airflow_ei": "x"}}, "metadata: use another key than 'airflow_ei'"),
+            ({"metadata": {"airflow_ei_sync": "x"}}, "metadata: use another key than 'airflow_ei_sync'"),
         ],
         ids=str,
     )
@@ -90,10 +90,16 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("place", "words"),
         [
-            ("None", "source is the text None."),
-            ("/no/such/folder", "source: '/no/such/folder' does not exist on the machine that runs this task."),
+            ("None", "Give source a value: it is the string 'None'."),
+            (
+                "/no/such/folder",
+                "source: check the path, which does not exist on the machine that runs this task: '/no/such/folder'.",
+            ),
             (__file__, "is not a directory."),
-            ("nosuch://bucket/x", "source: 'nosuch://bucket/x' cannot be read:"),
+            (
+                "nosuch://bucket/x",
+                "source: correct the scheme nosuch://, or install what reads it on the workers, for 'nosuch://bucket/x'.",
+            ),
         ],
     )
     def test_a_source_that_is_none(self, studio: EmulatorServer, place: str, words: str) -> None:
@@ -110,9 +116,9 @@ class TestArguments:
             ([*ONE, {"name": "x"}], "items[1] must be a dict with 'name' and 'files'"),
             ([{"files": "x"}], "items[0] must be a dict with 'name' and 'files'"),
             ([{**ONE[0], "dataset": "x"}], "items[0] must be a dict with 'name' and 'files'"),
-            ([{"name": None, "files": "x"}], "items[0]: name must be a text, not NoneType"),
-            ([{"name": "", "files": "x"}], "items[0]: name is empty."),
-            ([*ONE, *ONE], "items[1]: the name 'one' is there twice. Give each data item its own."),
+            ([{"name": None, "files": "x"}], "Give items[0].name a value: it is None."),
+            ([{"name": "", "files": "x"}], "Give items[0].name a value: it is empty."),
+            ([*ONE, *ONE], "items[1]: give each data item a name of its own: 'one' is there twice."),
         ],
         ids=str,
     )
@@ -121,7 +127,7 @@ class TestArguments:
 
     @pytest.mark.parametrize("field", ["include", "exclude"])
     def test_patterns_go_with_a_source(self, studio: EmulatorServer, field: str) -> None:
-        self.refused(studio, "include and exclude go with source.", items=ONE, **{field: ["*.csv"]})
+        self.refused(studio, "Leave include and exclude out: they go with source.", items=ONE, **{field: ["*.csv"]})
 
     @pytest.mark.parametrize("shards", [0, -1, "many", None, "", 1.5, True])
     def test_how_many_shards(self, studio: EmulatorServer, source: Path, shards: Any) -> None:

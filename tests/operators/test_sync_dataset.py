@@ -308,7 +308,7 @@ class TestErrors:
         assert names(studio) == NAMES
 
     def test_what_each_becomes(self, studio: EmulatorServer, source: Path) -> None:
-        with pytest.raises(AirflowFailException, match="source: '/nowhere' does not exist"):
+        with pytest.raises(AirflowFailException, match="source: check the path, which does not exist"):
             sync(source="/nowhere", sync_id="x")
         studio.order(Fault(operation="addOrganizationDataItem", kind="success_false", error="Dataset is archived"))
         with pytest.raises(AirflowFailException, match=r"1 of 3 data items are not in step:\n  's01'.*archived"):

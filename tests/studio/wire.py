@@ -62,7 +62,7 @@ class SocketServer:
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
         for thread in (self._acceptor, *self._threads):
-            thread.join(10)
+            thread.join(60)
 
 
 @dataclass(frozen=True)

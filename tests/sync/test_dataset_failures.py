@@ -148,7 +148,7 @@ class TestOneItem:
     def test_with_a_name_that_cannot_travel(self, synced: Lab) -> None:
         (synced.top / "s 04 ").mkdir()
         synced.write({"s 04 /x.csv": "1"})
-        self.assert_only(synced, "s 04 ", "begins or ends with white space", permanent=True)
+        self.assert_only(synced, "s 04 ", "it begins or ends with white space", permanent=True)
 
 
 def test_a_name_that_is_no_text_is_told_in_plain_characters(lab: Lab) -> None:

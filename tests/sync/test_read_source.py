@@ -60,7 +60,7 @@ class TestFilesThatCollide:
         (item,) = read(source=str(top)).items
         with pytest.raises(EdgeImpulseInputError) as caught:
             item.look("d", SyncRules("nightly"))
-        assert str(caught.value).endswith("Rename one of them in the source, or exclude it.")
+        assert "files: rename or exclude one of two files in the source: " in str(caught.value)
         assert "{" not in str(caught.value)
 
     def test_of_a_list_can_be_given_another_name(self, sync_tree: Write) -> None:
@@ -77,12 +77,12 @@ class TestNothing:
 
     @pytest.mark.parametrize("source", ["~/study", "$HOME/study", "/data/${DAY}"])
     def test_what_a_shell_would_expand(self, source: str) -> None:
-        with pytest.raises(EdgeImpulseInputError, match=r"^source: .* are not expanded"):
+        with pytest.raises(EdgeImpulseInputError, match=r"^source: write the whole path, since .* are not expanded"):
             read(source=source)
 
     def test_a_relative_path_is_shown_whole(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
-        with pytest.raises(EdgeImpulseInputError, match=f"source: 'no', that is '{tmp_path}/no', does not exist"):
+        with pytest.raises(EdgeImpulseInputError, match=f"source: write the absolute path: 'no' is '{tmp_path}/no' here"):
             read(source="no")
 
     @pytest.mark.parametrize("form", ["file://localhost{}/a%20b", "FILE://{}/a%20b/", "file://{}/a b"])

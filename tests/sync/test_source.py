@@ -280,8 +280,8 @@ class TestLook:
         ("name", "words"),
         [
             ("a\nb.csv", "control character"),
-            ("\udcff.csv", "no UTF-8"),
-            ("../x.csv", "no relative file name"),
+            ("\udcff.csv", "Remove the bytes that are not UTF-8"),
+            ("../x.csv", "give a relative name"),
             ("SUB/Y.csv", "names that collide"),
         ],
     )
@@ -291,7 +291,7 @@ class TestLook:
 
     @pytest.mark.parametrize("name", ["", " x", "a\tb", "\udcff"])
     def test_a_name_of_an_item_that_cannot_travel(self, name: str) -> None:
-        with pytest.raises(EdgeImpulseInputError, match=r"^Data item .*: name"):
+        with pytest.raises(EdgeImpulseInputError, match=r"^Data item .*name"):
             replace(item(), name=name).look("d", RULES)
 
 

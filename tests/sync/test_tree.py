@@ -352,13 +352,16 @@ class TestUnreadable:
 
     @pytest.mark.parametrize(
         ("name", "words"),
-        [("missing", "does not exist on the machine that runs this task"), ("a/x.csv", "is not a directory")],
+        [
+            ("missing", "check the path, which does not exist on the machine that runs this task: {}."),
+            ("a/x.csv", "give the folder that has the data items: {} is not a directory."),
+        ],
     )
     def test_a_source_that_is_none(self, sync_tree: Write, name: str, words: str) -> None:
         place = str(sync_tree({"a/x.csv": b""}) / name)
         with pytest.raises(EdgeImpulseInputError) as caught:
             read(place)
-        assert str(caught.value).startswith(f"source: {place!r} {words}.")
+        assert str(caught.value).startswith(f"source: {words.format(repr(place))}")
 
 
 @pytest.mark.parametrize(

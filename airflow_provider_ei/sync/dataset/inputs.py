@@ -48,7 +48,7 @@ def check_rules(
         if value not in known:
             raise EdgeImpulseInputError(f"{field} must be {' or '.join(map(repr, known))}, not {value!r}.")
     if bucket_id not in (None, "") and bucket_name not in (None, ""):
-        raise EdgeImpulseInputError("bucket_id and bucket_name are both given. Give one of them.")
+        raise EdgeImpulseInputError("Give bucket_id or bucket_name, not both.")
     most, part = _max_delete(max_delete)
     if comparison == "size":
         log.warning("comparison='size': a file of the same name and size is taken for the same, whatever is in it.")
@@ -68,7 +68,7 @@ def check_rules(
 def check_workers(value: object) -> int:
     """Return how many data items are sent at once.
 
-    :raises EdgeImpulseInputError: when it is no number from 1 to :data:`MOST_WORKERS`.
+    :raises EdgeImpulseInputError: when it is not a number from 1 to :data:`MOST_WORKERS`.
     """
     workers = whole_number("workers", value)
     if workers is None or workers > MOST_WORKERS:
@@ -99,7 +99,9 @@ def read_source(
         raise EdgeImpulseInputError(f"Give source (a folder or a URI) or items (a list), and not both.{hint}")
     if items is not None:
         if include or exclude:
-            raise EdgeImpulseInputError("include and exclude go with source. Leave the files out of items instead.")
+            raise EdgeImpulseInputError(
+                "Leave include and exclude out: they go with source. Leave the files out of items instead."
+            )
         tree = Tree(_upstream_items(items, open_store))
         _refuse_names_of_one_form(tree.items)
         _add_metadata(tree.items, metadata)
@@ -149,9 +151,9 @@ def _upstream_items(items: object, open_store: OpenStore) -> list[SourceItem]:
             raise EdgeImpulseInputError(
                 f"{where} must be a dict with 'name' and 'files', and 'metadata' if wanted, not {str(item)[:80]}."
             )
-        name = check_text("name", item["name"], where=f"{where}: ")
+        name = check_text("name", item["name"], where=f"{where}.")
         if name in made:
-            raise EdgeImpulseInputError(f"{where}: the name {name!r} is there twice. Give each data item its own.")
+            raise EdgeImpulseInputError(f"{where}: give each data item a name of its own: {name!r} is there twice.")
         made[name] = _upstream_item(name, item, open_store)
     return sorted(made.values(), key=lambda item: item.name)
 

@@ -125,7 +125,7 @@ def identity_of(path: str) -> tuple[int, int]:
     except OSError as error:
         raise EdgeImpulseInputError(f"source: {path!r} cannot be read: {error.strerror}.") from None
     if not os.path.isdir(path):
-        raise EdgeImpulseInputError(f"source: {path!r} is not a directory. Give the folder that has the data items.")
+        raise EdgeImpulseInputError(f"source: give the folder that has the data items: {path!r} is not a directory.")
     return found.st_dev, found.st_ino
 
 

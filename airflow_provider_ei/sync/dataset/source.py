@@ -122,7 +122,7 @@ class SourceItem:
         for file in self.files:
             check_file_name(file.name, file.source)
         files = ((file.name, file.source) for file in self.files)
-        check_collisions(files, remedy="Rename one of them in the source, or exclude it.")
+        check_collisions(files, remedy="rename or exclude one of two files in the source")
         return WantedItem(
             name=check_text("name", self.name),
             dataset=dataset,

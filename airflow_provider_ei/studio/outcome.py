@@ -162,6 +162,8 @@ def read_failure(error: Exception, operation: str, host: str, *, has_sent: bool)
         what = f"{_CHECK_HOST}: no connection to {host} within the connect timeout."
     elif isinstance(cause, NewConnectionError):
         what = f"{_CHECK_HOST}: no connection to {host}: {words.rpartition(': ')[2]}."
+    elif isinstance(cause, ssl.SSLError) and not has_sent:
+        what = f"Is it http://? If so, write that before Host in the connection: {host} does not speak TLS: {words}."
     elif not has_sent:
         what = f"{_CHECK_HOST}: no connection to {host}: {words}."
     elif isinstance(error, requests.exceptions.Timeout | ReadTimeoutError):

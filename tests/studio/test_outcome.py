@@ -259,6 +259,12 @@ class TestNoConnection:
         assert "refused" in str(error).lower()
         assert "Host (Studio base URL) of the connection" in str(error)
 
+    def test_a_host_that_speaks_plain_http_is_asked_for(self, studio_open: OpenClient) -> None:
+        with ScriptedServer(Reply(400)) as server:
+            error = self.failure(studio_open, server.url.replace("http://", "https://"))
+        assert isinstance(error, EdgeImpulseUnavailableError)
+        assert str(error).startswith("Is it http://?")
+
     def test_unknown_host(self, studio_open: OpenClient) -> None:
         error = self.failure(studio_open, "https://no-such-host.invalid/v1")
         assert isinstance(error, EdgeImpulseUnavailableError)

@@ -82,7 +82,9 @@ class TestNothing:
 
     def test_a_relative_path_is_shown_whole(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
-        with pytest.raises(EdgeImpulseInputError, match=f"source: write the absolute path: 'no' is '{tmp_path}/no' here"):
+        with pytest.raises(
+            EdgeImpulseInputError, match=f"source: write the absolute path: 'no' is '{tmp_path}/no' here"
+        ):
             read(source="no")
 
     @pytest.mark.parametrize("form", ["file://localhost{}/a%20b", "FILE://{}/a%20b/", "file://{}/a b"])

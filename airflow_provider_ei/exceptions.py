@@ -159,7 +159,7 @@ class EdgeImpulseThrottledError(EdgeImpulseServiceError):
 
 
 class EdgeImpulseUnavailableError(EdgeImpulseServiceError):
-    """No usable answer: a connection or time-out fault, or a 5xx.
+    """No usable answer: a connection or timeout fault, or a 5xx.
 
     :ivar ambiguous: True when the service may have carried the request out all the same.
     :ivar retry_after: seconds that the service asked to wait, or None.

@@ -21,8 +21,11 @@ MASK = "***"
 MIN_SECRET_LENGTH = 6
 
 # Both are linear: what they repeat ends where the next match could begin.
-_USER_INFO = re.compile(r"://[^\s/]*@")
+_USER_INFO = re.compile(r"://([^\s/]*)@")
 _LOOKS_LIKE_KEY = re.compile(r"ei_[0-9a-fA-F]{32,}")
+
+#: Before the ``@`` of their URIs stands the id of an Airflow connection, which a message has to name.
+_STORES = ("abfs", "abfss", "adl", "az", "gcs", "gs", "s3", "s3a", "wasb", "wasbs")
 
 #: Unicode categories that a terminal or a browser acts upon instead of showing: controls, direction overrides,
 #: line separators, and what is no character at all.
@@ -66,11 +69,17 @@ def looks_like_key(text: str) -> bool:
 
 
 def redact(text: str) -> str:
-    """Replace every secret that is known, what looks like an API key, and the user in any URL."""
+    """Replace every secret that is known, what looks like an API key, and the user in any URL but a store's."""
     if _pattern is not None:
         text = _pattern.sub(MASK, text)
     text = _LOOKS_LIKE_KEY.sub(MASK, text)
-    return _USER_INFO.sub(f"://{MASK}@", text)
+    return _USER_INFO.sub(_without_user, text)
+
+
+def _without_user(found: re.Match[str]) -> str:
+    scheme = re.split(r"[^A-Za-z0-9+.-]", found.string[max(0, found.start() - 8) : found.start()])[-1].lower()
+    is_connection = scheme in _STORES and ":" not in found[1]
+    return found[0] if is_connection else f"://{MASK}@"
 
 
 def printable(text: str) -> str:

@@ -44,14 +44,14 @@ EXTRA_FIELDS = {
         "The number in Studio's address. Empty: the organization of the API key.",
         "integer",
     ),
-    "connect_timeout": ExtraField("Connect time-out", "Seconds for the connection to be made. Empty: 15.", "number"),
+    "connect_timeout": ExtraField("Connect timeout", "Seconds for the connection to be made. Empty: 15.", "number"),
     "write_timeout": ExtraField(
-        "Write time-out",
+        "Write timeout",
         "Seconds for one block of 128 KiB to leave, not for the whole upload. Empty: 60.",
         "number",
     ),
     "read_timeout": ExtraField(
-        "Read time-out", "Seconds until the answer is complete, once everything is sent. Empty: 300.", "number"
+        "Read timeout", "Seconds until the answer is complete, once everything is sent. Empty: 300.", "number"
     ),
     "retry_attempts": ExtraField("Retry attempts", "Tries of one request in all. Empty: 4.", "integer"),
     "retry_wait": ExtraField("Retry wait", "Seconds, base of the back-off between tries. Empty: 1.", "number"),

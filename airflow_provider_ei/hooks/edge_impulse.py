@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from airflow_provider_ei.studio.answers import Bucket, DataItem, Dataset, Organization
     from airflow_provider_ei.studio.client import StudioClient
     from airflow_provider_ei.studio.settings import StudioSettings
-    from airflow_provider_ei.sync.apply import AddDataResult
     from airflow_provider_ei.sync.dataset.rules import Shard
     from airflow_provider_ei.sync.dataset.source import GivenMetadata
     from airflow_provider_ei.sync.dataset.summary import SyncSummary
+    from airflow_provider_ei.sync.transfer import AddDataResult
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class EdgeImpulseHook(BaseHook):
     new try can help.
 
     :param edge_impulse_conn_id: the connection: password is the API key, host the base URL of Studio (empty for Edge
-        Impulse's own), extra may carry ``organization_id``, time-outs and retries.
+        Impulse's own), extra may carry ``organization_id``, timeouts and retries.
     :param organization_id: overrides that of the connection. Without either, the key's own organization is asked for.
     """
 
@@ -113,7 +113,7 @@ class EdgeImpulseHook(BaseHook):
 
     @property
     def settings(self) -> StudioSettings:
-        """Base URL, key and time-outs, as the connection has them.
+        """Base URL, key and timeouts, as the connection has them.
 
         :raises EdgeImpulseConfigError: when the connection is incomplete.
         """
@@ -242,7 +242,7 @@ class EdgeImpulseHook(BaseHook):
         :param if_exists: ``update``, ``skip``, ``fail``, or ``overwrite`` (also an item that someone else uploaded).
         :param origin: names the task and its map index, joined by ``#``: an item that another map index of the same
             task has written with other content is not replaced.
-        :return: id, outcome, counts and digest; see :class:`~airflow_provider_ei.sync.apply.AddDataResult`.
+        :return: id, outcome, counts and digest; see :class:`~airflow_provider_ei.sync.transfer.AddDataResult`.
         :raises EdgeImpulseInputError: before anything is sent, when an argument or a file is not fit to be uploaded.
         :raises EdgeImpulseConflictError: when the item is there and ``if_exists`` does not allow to touch it.
         :raises EdgeImpulseFileError: when a file changes while it is being sent.

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_ei.sync.apply import AddDataResult
     from airflow_provider_ei.sync.dataset.source import Facts, GivenMetadata
     from airflow_provider_ei.sync.dataset.summary import SyncSummary
+    from airflow_provider_ei.sync.transfer import AddDataResult
 
 
 class EdgeImpulseAddDataOperator(EdgeImpulseOperator):

@@ -102,9 +102,9 @@ class StudioSession(requests.Session):
 
 
 class UploadAdapter(HTTPAdapter):
-    """Gives the pool's connections large blocks and a time-out of their own for sending.
+    """Gives the pool's connections large blocks and a timeout of their own for sending.
 
-    Without it, urllib3 sends under the *connect* time-out: a short one kills a slow upload, a long one makes a dead
+    Without it, urllib3 sends under the *connect* timeout: a short one kills a slow upload, a long one makes a dead
     host look busy.
     """
 
@@ -139,7 +139,7 @@ class UploadAdapter(HTTPAdapter):
 
         def about_to_send(connection: HTTPConnection) -> None:
             if connection.sock is None:
-                connection.connect()  # under the connect time-out, which the socket keeps until it is told otherwise
+                connection.connect()  # under the connect timeout, which the socket keeps until it is told otherwise
             connection.sock.settimeout(write_timeout)
             session.about_to_send(connection)
 

@@ -10,8 +10,8 @@ import logging
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import NoReturn, TypedDict
+from dataclasses import replace
+from typing import NoReturn
 
 from airflow_provider_ei.exceptions import (
     EdgeImpulseAnswerError,
@@ -27,6 +27,7 @@ from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.multipart import UploadFile
 from airflow_provider_ei.studio.outcome import is_throttling, may_be_done
 from airflow_provider_ei.studio.sending import BeforeRetry
+from airflow_provider_ei.sync.conflicts import IfExists, ambiguous_items
 from airflow_provider_ei.sync.digest import item_digest
 from airflow_provider_ei.sync.duplicates import Allowance, is_copy, same
 from airflow_provider_ei.sync.item import WantedItem, hash_files
@@ -38,7 +39,6 @@ from airflow_provider_ei.sync.plan import (
     Create,
     DeleteDuplicates,
     Done,
-    IfExists,
     MarkPending,
     Outcome,
     ReadFiles,
@@ -48,9 +48,9 @@ from airflow_provider_ei.sync.plan import (
     Step,
     WriteDigest,
     plan_item,
-    too_many_words,
 )
 from airflow_provider_ei.sync.progress import ProgressLog
+from airflow_provider_ei.sync.transfer import AddDataResult, TransferStats
 
 log = logging.getLogger(__name__)
 
@@ -62,41 +62,6 @@ MAX_BEGINNINGS = 3
 
 #: How often a run waits for the listing to show what was sent.
 MAX_RECHECKS = 2
-
-
-class AddDataResult(TypedDict):
-    """What ``add_data`` did. Plain JSON, so that it can be an XCom.
-
-    ``total_bytes`` in bytes; ``digest`` is SHA-256 over files and metadata, None for a skipped item of someone else;
-    ``url`` is the page of the organization's data in Studio.
-    """
-
-    data_id: int
-    name: str
-    dataset: str
-    organization_id: int
-    outcome: Outcome
-    file_count: int
-    total_bytes: int
-    digest: str | None
-    url: str
-
-
-@dataclass
-class Effort:
-    """What it took.
-
-    :ivar files_sent: files that the service has acknowledged, ``bytes_sent`` their bytes.
-    :ivar bytes_hashed: bytes that were read without being sent.
-    :ivar unanswered: changing requests without an answer, after which the item was looked at.
-    :ivar duplicates: items of the same name that were removed.
-    """
-
-    files_sent: int = 0
-    bytes_sent: int = 0
-    bytes_hashed: int = 0
-    unanswered: int = 0
-    duplicates: int = 0
 
 
 class ItemUpload:
@@ -117,7 +82,7 @@ class ItemUpload:
         duplicates: Allowance | None = None,
         limits: BatchLimits | None = None,
     ) -> None:
-        self._effort = Effort()
+        self._stats = TransferStats()
         self._client = client
         self._organization_id = organization_id
         self._wanted = wanted
@@ -155,10 +120,10 @@ class ItemUpload:
         done = self._until_done(listed, fresh=False, looks=False)
         return None if done is None else done.outcome
 
-    def take_effort(self) -> Effort:
+    def take_stats(self) -> TransferStats:
         """Return what it has taken since the last call."""
-        effort, self._effort = self._effort, Effort()
-        return effort
+        stats, self._stats = self._stats, TransferStats()
+        return stats
 
     def _until_done(self, listed: Sequence[DataItem], *, fresh: bool, looks: bool) -> Done | None:
         """Go on until nothing is left to do.
@@ -231,7 +196,7 @@ class ItemUpload:
         client, organization_id, wanted = self._client, self._organization_id, self._wanted
         match step:
             case ReadFiles():
-                self._effort.bytes_hashed += hash_files(wanted, client.check_cancelled)
+                self._stats.bytes_hashed += hash_files(wanted, client.check_cancelled)
             case Create():
                 self._create(step)
             case DeleteDuplicates():
@@ -312,15 +277,19 @@ class ItemUpload:
         :raises EdgeImpulseConflictError: when it is not certain that all of them are: then a person has to choose.
         """
         client, organization_id, kept = self._client, self._organization_id, step.kept
-        self._effort.bytes_hashed += hash_files(self._wanted, client.check_cancelled)
-        if not all(is_copy(client, organization_id, item, kept, self._wanted) for item in step.items):
+        self._stats.bytes_hashed += hash_files(self._wanted, client.check_cancelled)
+        try:
+            proven = all(is_copy(client, organization_id, item, kept, self._wanted) for item in step.items)
+        except EdgeImpulseRefusedError as error:
+            raise _PlanAnew(f"{error} One of the data items named {kept.name!r} is gone; looking again.") from error
+        if not proven:
             if not self._run.rechecks:  # another run may be about to put it right
                 self._run.rechecks += 1
                 client.sleep(client.settings.settle_seconds)
                 raise _PlanAnew(f"Several data items are named {kept.name!r}, the oldest is {kept.id}; looking again.")
-            raise EdgeImpulseConflictError(too_many_words(self._wanted, [kept, *step.items]))
+            raise EdgeImpulseConflictError(ambiguous_items(self._wanted, [kept, *step.items]))
         if not self._duplicates.take(len(step.items)):
-            raise EdgeImpulseConflictError(too_many_words(self._wanted, [kept, *step.items]))
+            raise EdgeImpulseConflictError(ambiguous_items(self._wanted, [kept, *step.items]))
         for item in step.items:
             now = self._item(item.id)
             if now is None or not same(now, item):
@@ -328,7 +297,7 @@ class ItemUpload:
             log.warning("Deleting data item %d, a copy of data item %d, %r.", item.id, kept.id, kept.name)
             with self._unless(lambda listed, gone=item.id: gone not in listed):  # type: ignore[misc]
                 client.delete_data_item(organization_id, item.id, before_retry=self._if_unchanged(item))
-            self._effort.duplicates += 1
+            self._stats.duplicates += 1
 
     def _write_digest(self, step: WriteDigest) -> None:
         item = step.item
@@ -376,8 +345,8 @@ class ItemUpload:
         if changed is not None:
             raise EdgeImpulseFileError(f"{changed!r} was changed while it was being sent, without a new time or size.")
         known.update(hashes)
-        self._effort.files_sent += len(hashes)
-        self._effort.bytes_sent += sum(self._wanted.sizes[name] for name in hashes)
+        self._stats.files_sent += len(hashes)
+        self._stats.bytes_sent += sum(self._wanted.sizes[name] for name in hashes)
         self._run.sent.update(hashes)
 
     def _wait_and_look(self, error: EdgeImpulseServiceError) -> NoReturn:
@@ -385,7 +354,7 @@ class ItemUpload:
 
         :raises EdgeImpulseServiceError: the error, when it has happened as often as a request is tried.
         """
-        self._effort.unanswered += 1
+        self._stats.unanswered += 1
         if not is_throttling(error):  # which is no failure; the client makes the next request wait, or gives up
             self._failures += 1
             if self._failures >= self._client.settings.retry_attempts:
@@ -407,7 +376,7 @@ class ItemUpload:
 
     def _before_retry(self, item: DataItem, may_repeat: Callable[[DataItem], bool]) -> BeforeRetry:
         def look(failure: EdgeImpulseServiceError) -> None:
-            self._effort.unanswered += may_be_done(failure)
+            self._stats.unanswered += may_be_done(failure)
             now = self._item(item.id)
             if now is None and all(listed.id != item.id for listed in self._listed()):
                 self._begin_anew()

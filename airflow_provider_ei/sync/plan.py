@@ -17,7 +17,6 @@ Whatever is done to an item that is there already follows a look at that very it
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -26,13 +25,21 @@ from uuid import uuid4
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.multipart import UploadFile
-from airflow_provider_ei.studio.names import canonical_name
+from airflow_provider_ei.sync.conflicts import (
+    IfExists,
+    ambiguous_items,
+    check_adoption,
+    check_origin,
+    check_spelling,
+    check_sync,
+    check_taken_over,
+    lost_names,
+)
 from airflow_provider_ei.sync.digest import item_digest
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.item_state import ItemState, carries, certifies
-from airflow_provider_ei.sync.stored_names import Correspondence, names_digest
+from airflow_provider_ei.sync.stored_names import names_digest
 
-IfExists = Literal["update", "skip", "fail", "overwrite"]
 Outcome = Literal["created", "updated", "unchanged", "skipped"]
 
 #: Up to this many bytes, the files of a new item are read once more beforehand, to send it in one request.
@@ -191,10 +198,10 @@ def plan_item(
                 f"{wanted.dataset!r} already (id {finished[0].id}), and if_exists is 'fail'."
             )
     if not ours:
-        _check_adoption(wanted, theirs, if_exists)
+        check_adoption(wanted, theirs, if_exists)
         return _send_all(wanted, theirs[0], limits)
     for other, its_state in ours:
-        _check_sync(wanted, other, its_state)
+        check_sync(wanted, other, its_state)
     if len(ours) > 1:
         return [_without_duplicates(wanted, [other for other, _ in ours])]
     return _plan_ours(wanted, *ours[0], run, limits)
@@ -214,8 +221,8 @@ def _plan_ours(wanted: WantedItem, item: DataItem, state: ItemState, run: RunSta
             return [ReadFiles()]
         same = state.digest == item_digest(files_digest, wanted.metadata)
         if not same:
-            _check_taken_over(wanted, item, state)
-            _check_origin(wanted, item, state)
+            check_taken_over(wanted, item, state)
+            check_origin(wanted, item, state)
         if same and carries(item, wanted.metadata):
             facts = state.stored_as(item, stored_files) == state and state.files == files_digest
             up_to_date = facts and state.sync == wanted.sync_id and state.keys >= wanted.metadata.keys()
@@ -225,8 +232,8 @@ def _plan_ours(wanted: WantedItem, item: DataItem, state: ItemState, run: RunSta
         if state.files == files_digest:
             return [WriteDigest(item, files_digest, stored_files)]
     if not began:
-        _check_taken_over(wanted, item, state)
-        _check_origin(wanted, item, state)
+        check_taken_over(wanted, item, state)
+        check_origin(wanted, item, state)
         return _send_all(wanted, item, limits)
     if state.complete and run.rechecks:
         # It was sent in one request, as complete, and is not listed like that: it must say so, and is sent once more.
@@ -237,7 +244,7 @@ def _plan_ours(wanted: WantedItem, item: DataItem, state: ItemState, run: RunSta
         return [WriteDigest(item, wanted.files_digest, stored_files)]
     if found.strangers and not state.complete:
         return [RemoveFile(item, name) for name in found.strangers]
-    return [RecheckListing(difference, _lost(found))]
+    return [RecheckListing(difference, lost_names(found))]
 
 
 def _send_all(wanted: WantedItem, item: DataItem, limits: BatchLimits) -> list[Step]:
@@ -254,7 +261,7 @@ def _divide(
         if state is None and item.id == run.data_id and not run.seen:
             state = ItemState.written_by(item, run.run)
         if state is not None and (state.name, state.dataset) == (wanted.name, wanted.dataset):
-            _check_spelling(wanted, item)
+            check_spelling(wanted, item)
             ours.append((item, state))
         elif (item.name, item.dataset) == (wanted.name, wanted.dataset):
             theirs.append(item)
@@ -265,17 +272,8 @@ def _without_duplicates(wanted: WantedItem, ours: Sequence[DataItem]) -> Step:
     """Remove all but the oldest, unless they are more than repeated requests can have left."""
     kept, *others = ours
     if len(others) > MAX_DUPLICATES:
-        raise EdgeImpulseConflictError(too_many_words(wanted, ours))
+        raise EdgeImpulseConflictError(ambiguous_items(wanted, ours))
     return DeleteDuplicates(others, kept)
-
-
-def too_many_words(wanted: WantedItem, items: Sequence[DataItem]) -> str:
-    """Say that an item is there several times, and that it takes a person to choose."""
-    ids = ", ".join(str(item.id) for item in items)
-    return (
-        f"Delete or rename all but one of the data items {ids} in Studio: they are all named {wanted.name!r} in "
-        f"dataset {wanted.dataset!r}, and which of them may go is not certain. Nothing was changed."
-    )
 
 
 def batches(files: Sequence[UploadFile], limits: BatchLimits) -> Iterator[Sequence[UploadFile]]:
@@ -305,77 +303,3 @@ def _files_digest(wanted: WantedItem, item: DataItem, state: ItemState) -> str |
     alike = wanted.sizes_only or wanted.looks_like(state.fingerprint)
     known = alike and (certifies(item, state) or state.digest == item_digest(state.files or "", wanted.metadata))
     return state.files if known else None
-
-
-def _lost(found: Correspondence) -> str | None:
-    """Say which names the service does not keep apart, and the way out."""
-    way_out = (
-        'Give them names that differ, with {"path": …, "name": …}; for a folder of data items, set folder_separator, '
-        "for instance to '__'."
-    )
-    for form, group in found.merged.items():
-        return f"{way_out} Edge Impulse stored {' and '.join(map(repr, group))} as one file, {form!r}."
-    for name in found.missing:
-        if re.split(r"[/\\]", name)[-1].strip() in ("", ".", ".."):
-            return f"Rename {name!r}: Edge Impulse drops a file if nothing, or only dots, follow its name's last slash."
-    return None
-
-
-def _check_spelling(wanted: WantedItem, item: DataItem) -> None:
-    """Refuse a name that the service has changed so much that the next run could not find the item."""
-    for what, asked, stored in (("data item", wanted.name, item.name), ("dataset", wanted.dataset, item.dataset)):
-        if canonical_name(asked) != canonical_name(stored):
-            raise EdgeImpulseConflictError(
-                f"Name the {what} {stored!r}: that is what Edge Impulse has made of {asked!r} (data item {item.id})."
-            )
-
-
-def _check_sync(wanted: WantedItem, item: DataItem, state: ItemState) -> None:
-    if wanted.sync_id is not None and state.sync not in (None, wanted.sync_id):
-        raise EdgeImpulseConflictError(
-            f"Data item {wanted.name!r} in dataset {wanted.dataset!r} (id {item.id}) belongs to the sync "
-            f"{state.sync!r}, and this is {wanted.sync_id!r}. If it is the same sync under a new name, set "
-            f"sync_id={state.sync!r}."
-        )
-
-
-def _check_taken_over(wanted: WantedItem, item: DataItem, state: ItemState) -> None:
-    """Refuse to replace, by a sync, what a single upload has put there."""
-    if wanted.sync_id is not None and state.sync is None:
-        raise EdgeImpulseConflictError(
-            f"Delete or rename data item {wanted.name!r} (id {item.id}) in Studio if this sync is to have it: a "
-            f"single upload has put other content under that name into dataset {wanted.dataset!r}. A sync "
-            "leaves it alone."
-        )
-
-
-def _check_origin(wanted: WantedItem, item: DataItem, state: ItemState) -> None:
-    """Refuse to replace what another map index of the same task has written in the same DAG run."""
-    if wanted.origin is None or state.origin is None or wanted.origin == state.origin:
-        return
-    if wanted.origin.rpartition("#")[0] == state.origin.rpartition("#")[0]:
-        raise EdgeImpulseConflictError(
-            f"Give each mapped upload its own name: data item {wanted.name!r} (id {item.id}) was written by map index "
-            f"{state.origin.rpartition('#')[2]} of this task in this DAG run, with other content. Nothing was changed."
-        )
-
-
-def _check_adoption(wanted: WantedItem, listed: Sequence[DataItem], if_exists: IfExists) -> None:
-    what = f"Data item {wanted.name!r} is in dataset {wanted.dataset!r} already and was not uploaded by this package"
-    if len(listed) > 1:
-        ids = ", ".join(str(item.id) for item in listed)
-        raise EdgeImpulseConflictError(f"{what}, several times (ids {ids}). Delete or rename all but one in Studio.")
-    if wanted.sync_id is not None:
-        raise EdgeImpulseConflictError(
-            f"{what} (id {listed[0].id}). A sync does not touch it. Delete or rename it in Studio, or take it "
-            "over once with EdgeImpulseAddDataOperator, with the same files and metadata."
-        )
-    found = wanted.correspondence(listed[0])
-    difference = wanted.difference(listed[0], found)
-    if difference is None and not found.exact:
-        difference = f"it has {sorted(set(found.names) - set(found.names.values()))[0]!r}"
-    if difference is not None and if_exists != "overwrite":
-        raise EdgeImpulseConflictError(
-            f"{what} (id {listed[0].id}); its files differ: {difference}. Nothing was changed. To replace its files, "
-            "set if_exists='overwrite'."
-        )

@@ -18,7 +18,7 @@ from .wire import SocketServer
 
 
 def client_of(url: str) -> StudioClient:
-    """A client whose own time-outs would last far longer than any test."""
+    """A client whose own timeouts would last far longer than any test."""
     return StudioClient(StudioSettings(api_key=KEY, base_url=url, read_timeout=900, write_timeout=900, retry_wait=900))
 
 

@@ -365,7 +365,7 @@ class TestTls:
         assert not getattr(error, "ambiguous", False)
 
     def test_host_that_does_not_shake_hands(self, studio_open: OpenClient) -> None:
-        """The connect time-out covers the handshake, and nothing has been sent by then."""
+        """The connect timeout covers the handshake, and nothing has been sent by then."""
         ended = threading.Event()
 
         def wait(connection: socket.socket) -> None:

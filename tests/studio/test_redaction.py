@@ -140,3 +140,18 @@ class TestWhatCannotBeUsed:
     def test_number(self, name: str, value: object) -> None:
         with pytest.raises(EdgeImpulseConfigError, match=name):
             StudioSettings(api_key=KEY, **{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("s3://my_aws_conn@bucket/key", "s3://my_aws_conn@bucket/key"),
+        ("'gs://conn@bucket'", "'gs://conn@bucket'"),
+        ("s3://key:secret@bucket/key", "s3://***@bucket/key"),
+        ("http://user@proxy:8080", "http://***@proxy:8080"),
+        ("xs3://user@host", "xs3://***@host"),
+        ("://user@host", "://***@host"),
+    ],
+)
+def test_the_connection_in_a_stores_uri_is_no_secret(text: str, shown: str) -> None:
+    assert redact(text) == shown

@@ -269,12 +269,6 @@ class TestPatience:
                 add(studio_open(server.url, retry_attempts=9))
             assert len(server.received) == 1
 
-    def test_a_request_that_is_to_be_sent_once_is_left_to_the_caller(self, studio_open: OpenClient) -> None:
-        with ScriptedServer(REFUSED, Reply()) as server:
-            with pytest.raises(EdgeImpulseThrottledError):
-                studio_open(server.url).update_data_item(7, 1, name="x", once=True)
-            assert len(server.received) == 1
-
 
 def test_cancelling_ends_all_waits() -> None:
     """One thread has been refused, the others wait at the gate."""

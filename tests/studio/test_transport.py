@@ -217,7 +217,7 @@ class TestTimeouts:
         assert f"127.0.0.1:{server.port}" in str(caught.value)
 
     def test_host_that_pauses_longer_than_the_connect_timeout(self, studio_open: OpenClient) -> None:
-        """The connect time-out does not govern sending."""
+        """The connect timeout does not govern sending."""
         bodies: list[int] = []
 
         def pause_and_read(connection: socket.socket) -> None:

@@ -13,7 +13,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncErro
 from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.client import PAGE_ITEMS, StudioClient
 from airflow_provider_ei.studio.names import canonical_name
-from airflow_provider_ei.sync.apply import Effort, ItemUpload
+from airflow_provider_ei.sync.apply import ItemUpload
 from airflow_provider_ei.sync.concurrency import run_in_threads
 from airflow_provider_ei.sync.dataset.deletes import ENDS_ALL, ExtraItemRemover
 from airflow_provider_ei.sync.dataset.plan import (
@@ -33,6 +33,7 @@ from airflow_provider_ei.sync.duplicates import Allowance
 from airflow_provider_ei.sync.files import LocalFile
 from airflow_provider_ei.sync.item import hash_files
 from airflow_provider_ei.sync.plan import BatchLimits
+from airflow_provider_ei.sync.transfer import TransferStats
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +161,7 @@ class DatasetSync:
         try:
             wanted = item.look(self._dataset, self._rules)
             if plan_source_item(item, planned.listed, self._rules).action == "look":
-                self._tally.spent(Effort(bytes_hashed=hash_files(wanted, self._client.check_cancelled)))
+                self._tally.spent(TransferStats(bytes_hashed=hash_files(wanted, self._client.check_cancelled)))
         except ENDS_ALL:
             raise
         except EdgeImpulseError as error:
@@ -234,7 +235,7 @@ class DatasetSync:
             self._tally.fail(name, error)
             return True
         finally:
-            self._tally.spent(upload.take_effort())
+            self._tally.spent(upload.take_stats())
         if outcome is not None:
             repaired = outcome == "updated" and sent.planned.action == "repair"
             self._tally.done(name, "repaired" if repaired else outcome)
@@ -272,16 +273,16 @@ class DatasetSync:
             updated=outcomes["updated"],
             unchanged=outcomes["unchanged"],
             repaired=outcomes["repaired"],
-            deduplicated=tally.effort.duplicates,
+            deduplicated=tally.stats.duplicates,
             deleted=outcomes["deleted"],
             kept=tally.kept,
             failed=tally.failed,
-            files_sent=tally.effort.files_sent,
-            bytes_sent=tally.effort.bytes_sent,
-            bytes_hashed=tally.effort.bytes_hashed,
+            files_sent=tally.stats.files_sent,
+            bytes_sent=tally.stats.bytes_sent,
+            bytes_hashed=tally.stats.bytes_hashed,
             requests=client.requests - self._before[0],
             retries=client.retries - self._before[1],
-            ambiguous_reconciled=tally.effort.unanswered,
+            ambiguous_reconciled=tally.stats.unanswered,
             seconds=round(time.monotonic() - self._begun, 3),
             changed=sorted(tally.changed)[:MOST_NAMES],
             kept_items=tally.kept_items,

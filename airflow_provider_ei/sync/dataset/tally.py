@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseServiceError, EdgeImpulseUnavailableError
 from airflow_provider_ei.studio.outcome import is_throttling
-from airflow_provider_ei.sync.apply import Effort
 from airflow_provider_ei.sync.dataset.summary import MOST_FAILURES, REASON_LENGTH, Failure
 from airflow_provider_ei.sync.progress import EVERY, bytes_in_words, seconds_in_words
+from airflow_provider_ei.sync.transfer import TransferStats
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ class Tally:
     :param most_in_a_row: after so many items in a row without a usable answer, the service is taken to be down.
     :param clock: seconds, from any moment on.
     :ivar outcomes: number of items by what was done with them.
-    :ivar effort: the sum of what they took.
+    :ivar stats: the sum of what they took.
     :ivar changed: names of the items that were changed.
     :ivar kept_items: the first items that were to be deleted and were not; ``kept`` counts all.
     :ivar failures: the first ones; ``failed`` counts all, ``permanent`` whether no new try can mend any of them.
@@ -31,7 +31,7 @@ class Tally:
 
     def __init__(self, most_in_a_row: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.outcomes: Counter[str] = Counter()
-        self.effort = Effort()
+        self.stats = TransferStats()
         self.changed: list[str] = []
         self.failures: list[Failure] = []
         self.kept_items: list[Failure] = []
@@ -64,11 +64,11 @@ class Tally:
             if outcome != "unchanged":
                 self.changed.append(name)
 
-    def spent(self, effort: Effort) -> None:
+    def spent(self, stats: TransferStats) -> None:
         """Add what was done for an item."""
         with self._lock:
-            for what, amount in vars(effort).items():
-                setattr(self.effort, what, getattr(self.effort, what) + amount)
+            for what, amount in vars(stats).items():
+                setattr(self.stats, what, getattr(self.stats, what) + amount)
 
     def sent(self) -> None:
         """Count an item that was sent, and tell how far everything is."""
@@ -123,10 +123,10 @@ class Tally:
         _note(self.failures, name, reason.removeprefix(f"Data item {name!r}: "))
 
     def _line(self, seconds: float) -> str:
-        done, effort = self._sent, self.effort
+        done, stats = self._sent, self.stats
         return (
-            f"{done:,} of {self._expected:,} data items, {effort.files_sent:,} files, "
-            f"{bytes_in_words(effort.bytes_sent)}, {bytes_in_words(effort.bytes_sent / seconds)}/s, about "
+            f"{done:,} of {self._expected:,} data items, {stats.files_sent:,} files, "
+            f"{bytes_in_words(stats.bytes_sent)}, {bytes_in_words(stats.bytes_sent / seconds)}/s, about "
             f"{seconds_in_words((self._expected - done) * seconds / done)} left."
         )
 

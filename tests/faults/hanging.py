@@ -2,8 +2,8 @@
 
 usage: python -m tests.faults.hanging, with one line of JSON on standard input: ``operator`` and its ``arguments``,
 ``hangs`` (where the source does, or null) and ``raises`` (whether the signal's handler raises after ``on_kill``, as in
-Airflow 2). It prints ``hanging`` whenever a thread begins to hang, and in the end the error's name and the names of the
-threads that still do.
+Airflow 2). It prints ``hanging`` whenever a thread begins to hang, and in the end the error's name, the names of the
+threads that still do, and how long the task took to end.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -102,12 +103,16 @@ def main() -> None:
     given = json.loads(sys.stdin.readline())
     operator = OPERATORS[given["operator"]](task_id="task", **given["arguments"])
 
+    told: list[float] = []
+
     def terminate(*_: object) -> None:
+        told.append(time.monotonic())
         operator.on_kill()
         if given["raises"]:
             raise Terminated
 
     def time_is_over(*_: object) -> None:
+        told.append(time.monotonic())
         raise AirflowTaskTimeout("over")
 
     signal.signal(signal.SIGTERM, terminate)
@@ -124,7 +129,8 @@ def main() -> None:
     except BaseException as error:
         ending = type(error).__name__
     threads = [thread.name for thread in threading.enumerate() if thread.name.startswith("edge-impulse")]
-    print(json.dumps({"ending": ending, "threads": threads}), flush=True)
+    seconds = [round(time.monotonic() - one, 2) for one in told]
+    print(json.dumps({"ending": ending, "threads": threads, "seconds": seconds}), flush=True)
 
 
 if __name__ == "__main__":

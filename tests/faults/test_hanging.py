@@ -107,14 +107,13 @@ class Scene:
 
         :param threads: so many were hanging to the last.
         """
-        begun = time.monotonic()
         process.send_signal(end.signal)
         output, _ = process.communicate(timeout=LIMIT)
-        self._report("seconds", round(time.monotonic() - begun, 2))
         if end.error is None:
             assert process.returncode == -signal.SIGKILL
             return
         told = json.loads(output.splitlines()[-1])
+        self._report("seconds until the task ended", told["seconds"])
         assert told["ending"] == end.error
         assert process.returncode == 0
         if threads is not None:

@@ -208,6 +208,7 @@ def soak(seconds: float, seed: int) -> None:
                     check_flat(warm, figures)
                 elif run.seconds > WARM_UP * seconds:
                     warm = figures
+                    shown = run.seconds
                     print(f"{figures}  from here on", flush=True)
                 if run.seconds - shown > seconds / 10 or run.seconds >= seconds:
                     shown = run.seconds

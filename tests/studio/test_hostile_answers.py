@@ -145,6 +145,23 @@ class TestBounds:
             client = studio_open(server.url, read_timeout=0.5)
             failure(client, OPERATIONS["list organizations"])
 
+    @pytest.mark.parametrize("operation", ["list organizations", "list", "add", "download"])
+    @pytest.mark.parametrize("status", [b"200 OK", b"500 No"])
+    @pytest.mark.parametrize("length", [b"-1", b"-5", b"-ffffffffffffffffffff"])
+    def test_chunk_of_negative_length(
+        self, studio_open: OpenClient, operation: str, status: bytes, length: bytes
+    ) -> None:
+        head = b"HTTP/1.1 %b\r\nContent-Type: application/octet-stream\r\n" % status
+        pieces = [head + b"Transfer-Encoding: chunked\r\n\r\n" + length + b"\r\n", *[bytes(1024 * 1024)] * 100]
+        with sending(pieces) as server:
+            tracemalloc.start()
+            try:
+                failure(studio_open(server.url, read_timeout=5.0), OPERATIONS[operation])
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+        assert peak < 50 * 1024 * 1024
+
     def test_connection_test_ends_at_its_own_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(trial, "TEST_TIMEOUT", 0.5)
         with sending([b"x"] * 1000, pause=0.05) as server:

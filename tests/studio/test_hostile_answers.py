@@ -218,6 +218,25 @@ def test_json_is_utf_8_whatever_a_header_says(studio_open: OpenClient, kind: str
     assert organization.name == "Prüfung 📈"
 
 
+@pytest.mark.parametrize(
+    ("operation", "answer"),
+    [
+        ("list organizations", {"organizations": [{"id": KEY, "name": "n"}]}),
+        ("list", {"data": [{"id": KEY}], "totalDataItemCount": 1}),
+        ("item", {"data": {"id": 3, "name": "n", "dataset": "d", "created": KEY}}),
+        ("dataset", {"dataset": {"dataset": "d", "type": "clinical", "totalItemCount": KEY}}),
+    ],
+)
+def test_an_error_keeps_none_beside_it_that_shows_the_key(
+    studio_open: OpenClient, operation: str, answer: dict[str, object]
+) -> None:
+    with sending([Reply(200, {"success": True} | answer).raw()]) as server:
+        error: BaseException | None = failure(studio_open(server.url), OPERATIONS[operation])
+    while error is not None:
+        assert KEY not in f"{error!r} {vars(error)}"
+        error = error.__cause__ or error.__context__
+
+
 def test_cookies_are_not_sent_back(studio_open: OpenClient) -> None:
     seen: list[dict[str, str]] = []
 

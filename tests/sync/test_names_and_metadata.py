@@ -946,7 +946,7 @@ class Column(str, Enum):  # noqa: UP042 - StrEnum is told by str() already
     TIME = "t.csv"
 
 
-class Answer(int, Enum):  # noqa: UP042 - IntEnum is told by str() already
+class Answer(int, Enum):
     YES = 42
 
 

@@ -15,12 +15,9 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from airflow_provider_ei.exceptions import EdgeImpulseConfigError
-from airflow_provider_ei.studio.settings import DEFAULT_BASE_URL, StudioSettings, parse_base_url
+from airflow_provider_ei.studio.settings import DEFAULT_BASE_URL, MAX_SECONDS, StudioSettings, parse_base_url
 
 log = logging.getLogger(__name__)
-
-#: Longest time in seconds that a field of the connection may hold: a week. Far longer ones overflow in sockets.
-MAX_SECONDS = 604_800
 
 #: Connections whose unknown extras were warned of, with these extras. Sensors read theirs at each look.
 _warned: set[tuple[str, tuple[str, ...]]] = set()
@@ -177,7 +174,7 @@ def _number(name: str, extra: dict[str, Any], *, kind: str) -> Any:
         what = "a positive whole number" if kind == "integer" else "a positive number of seconds"
         raise EdgeImpulseConfigError(f"Set extra {name!r} to {what}, not {value!r}.")
     if kind == "number" and number > MAX_SECONDS:
-        raise EdgeImpulseConfigError(f"Set extra {name!r} to at most {MAX_SECONDS} seconds, a week, not {value!r}.")
+        raise EdgeImpulseConfigError(f"Set extra {name!r} to at most {MAX_SECONDS:.0f} seconds, a day, not {value!r}.")
     return int(number) if kind == "integer" else number
 
 

@@ -124,7 +124,9 @@ def parse(kind: type[AnswerT], value: object, operation: str, what: str = "the a
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        raise _unusable(error, kind, operation, what) from None
+        unusable = _unusable(error, kind, operation, what)
+    # Raised here, not there: the text of pydantic's error, which Python would keep beside ours, is not safe.
+    raise unusable
 
 
 def parse_listed(value: object, operation: str, place: int) -> DataItem:
@@ -141,7 +143,8 @@ def parse_listed(value: object, operation: str, place: int) -> DataItem:
     try:
         return DataItem.model_validate(readable)
     except ValidationError as error:
-        raise _unusable(error, DataItem, operation, _which(value, place)) from None
+        unusable = _unusable(error, DataItem, operation, _which(value, place))
+    raise unusable
 
 
 def _readable(value: object, error: ValidationError) -> object:

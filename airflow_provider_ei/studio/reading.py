@@ -119,6 +119,15 @@ class _Stream(io.BufferedReader):
         self._source = source
         self._end_connection = end_connection
 
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read that many bytes.
+
+        :raises UnfitAnswerError: for a negative number, which only a chunk can ask for, by its length.
+        """
+        if size is None or size < 0:
+            raise UnfitAnswerError("the length of a chunk is negative")
+        return super().read(size)
+
     def close(self) -> None:
         if not self.closed:
             self._source.stop()

@@ -199,6 +199,7 @@ class Sender:
         retries = Retries(attempts=settings.retry_attempts, wait=settings.retry_wait, budget=self._budget)
         self._traffic.add(firsts=1)
         failure: EdgeImpulseServiceError | None = None
+        refused_since: float | None = None
         while True:
             try:
                 if failure is not None and before_retry is not None:
@@ -211,8 +212,12 @@ class Sender:
             if not wants_new_try(failure, idempotent=idempotent):
                 pass
             elif is_throttling(failure):
-                # The gate makes the next try wait; it is not the request that failed.
-                wait = None if self._gate.refused_for() > settings.throttle_patience else settling
+                # The gate makes the next try wait; it is not the request that failed. The patience is this request's,
+                # too: a service may refuse all changes and still grant each look before one.
+                now = self._clock.now()
+                refused_since = now if refused_since is None else refused_since
+                refused_for = max(self._gate.refused_for(), now - refused_since)
+                wait = None if refused_for > settings.throttle_patience else settling
             elif (drawn := retries.wait_after_failure(self._clock.now())) is not None:
                 wait = max(drawn, asked_wait(failure), settling)
                 log.warning("%s Trying again in %.1f s (%d of %d).", failure, wait, retries.failures, retries.attempts)

@@ -21,6 +21,9 @@ DOUBLING_SECONDS = 5.0
 #: What a refusal leaves of the rate, at least.
 LOWERED = 0.9
 
+#: Requests a second that a refusal leaves at least. What was granted in a time without requests says nothing.
+LOWEST_RATE = 0.1
+
 #: What a refusal leaves of the number of requests at once.
 NARROWED = 0.5
 
@@ -94,7 +97,7 @@ class Throttle:
         if self._grants:
             # Not far below what it was: a burst may have been refused, not the rate.
             before = self._rate_at(now) if self._rate < math.inf else 0.0
-            self._rate = max(self._grants / self._seconds, LOWERED * before)
+            self._rate = max(self._grants / self._seconds, LOWERED * before, LOWEST_RATE)
         if self._stint:
             self._burst, self._stint = min(self._burst, self._stint), 0
         self._width = max(1.0, min(self._width, self._in_flight) * NARROWED)

@@ -79,6 +79,13 @@ def _flatten(files: object) -> Iterator[str | Mapping[str, object]]:
         )
 
 
+def _text(value: object) -> str:
+    """Return the text that a value stands for: of ``class Name(str, Enum)`` the value, not the member's name."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    return str(int(value)) if isinstance(value, int) else str(value)
+
+
 def _is_path(value: object) -> bool:
     """Whether ``str()`` of it is a path or a URI: a pathlib path, or Airflow's path in an object store."""
     return isinstance(value, os.PathLike) or (hasattr(value, "fs") and hasattr(value, "path"))
@@ -95,7 +102,7 @@ def _resolve(spec: str | Mapping[str, object], open_store: OpenStore) -> Iterato
             "files: give a dict with 'path', and 'name' and 'content_type' if wanted, not with "
             f"{', '.join(map(repr, spec)) or 'nothing'}."
         )
-    path = str(path)
+    path = _text(path)
     if path in ("", "None"):
         raise EdgeImpulseInputError(
             f"files has {'the text None as a path' if path else 'an empty path'}. {_NOTHING_CAME}"
@@ -110,5 +117,5 @@ def _resolve(spec: str | Mapping[str, object], open_store: OpenStore) -> Iterato
     if content_type is not None:
         content_types.check(content_type, path)
     for found_name, pin in found.files:
-        own_name = check_file_name(found_name if name is None else str(name), path)
+        own_name = check_file_name(found_name if name is None else _text(name), path)
         yield pin(own_name, str(content_type or content_types.guess(own_name)))

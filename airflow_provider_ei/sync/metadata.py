@@ -12,7 +12,7 @@ from enum import Enum
 from numbers import Integral, Real
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.sync.names import check_characters
+from airflow_provider_ei.sync.names import check_characters, has_many_digits
 
 #: The one key in which this package keeps what it has to remember of an item, see ``item_state``.
 STATE_KEY = "airflow_ei"
@@ -74,6 +74,8 @@ def _text(key: str, value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, datetime | date | time):
         return value.isoformat()
+    if has_many_digits(value):
+        raise EdgeImpulseInputError(f"metadata[{key!r}] has more than 1,000 digits. Give a string.")
     if isinstance(value, Integral):
         return str(int(value))
     if isinstance(value, Decimal) and value.is_finite():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from decimal import Decimal
+from numbers import Integral, Rational
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 
@@ -15,8 +17,10 @@ def check_text(field: str, value: object, *, where: str = "") -> str:
     :raises EdgeImpulseInputError: when it is not a string, is empty, has control characters or surrounding spaces.
     """
     label = f"{where}{field}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)  # a template rendered to a native number
+    if isinstance(value, int) and not isinstance(value, bool) and not has_many_digits(value):
+        value = str(int(value))  # a template rendered to a native number
+    if isinstance(value, str):
+        value = str.__str__(value)  # the value of a ``class Name(str, Enum)``, not the name of its member
     if value is None or value in ("", "None"):
         what = "None" if value is None else "the string 'None'" if value else "empty"
         raise EdgeImpulseInputError(
@@ -24,10 +28,22 @@ def check_text(field: str, value: object, *, where: str = "") -> str:
             "nothing or was skipped."
         )
     if not isinstance(value, str):
-        raise EdgeImpulseInputError(f"{label} must be a string, not {type(value).__name__}: {str(value)[:80]!r}.")
+        shown = "" if has_many_digits(value) else f": {str(value)[:80]!r}"
+        raise EdgeImpulseInputError(f"{label} must be a string, not {type(value).__name__}{shown}.")
     if value != value.strip():
         raise EdgeImpulseInputError(f"Strip {label} {value!r}: it begins or ends with white space.")
     return check_characters(label, value)
+
+
+def has_many_digits(value: object) -> bool:
+    """Whether a number has so many digits that to write it takes long, or is refused by Python."""
+    if isinstance(value, Integral):
+        return abs(int(value)) >= 10**1000
+    if isinstance(value, Rational):
+        return max(abs(value.numerator), value.denominator) >= 10**1000
+    if isinstance(value, Decimal) and value.is_finite():
+        return max(abs(value.adjusted()), len(value.as_tuple().digits)) >= 1000
+    return False
 
 
 def check_characters(label: str, value: str) -> str:

@@ -145,6 +145,23 @@ class TestBounds:
             client = studio_open(server.url, read_timeout=0.5)
             failure(client, OPERATIONS["list organizations"])
 
+    @pytest.mark.parametrize("operation", ["list organizations", "list", "add", "download"])
+    @pytest.mark.parametrize("status", [b"200 OK", b"500 No"])
+    @pytest.mark.parametrize("length", [b"-1", b"-5", b"-ffffffffffffffffffff"])
+    def test_chunk_of_negative_length(
+        self, studio_open: OpenClient, operation: str, status: bytes, length: bytes
+    ) -> None:
+        head = b"HTTP/1.1 %b\r\nContent-Type: application/octet-stream\r\n" % status
+        pieces = [head + b"Transfer-Encoding: chunked\r\n\r\n" + length + b"\r\n", *[bytes(1024 * 1024)] * 100]
+        with sending(pieces) as server:
+            tracemalloc.start()
+            try:
+                failure(studio_open(server.url, read_timeout=5.0), OPERATIONS[operation])
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+        assert peak < 50 * 1024 * 1024
+
     def test_connection_test_ends_at_its_own_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(trial, "TEST_TIMEOUT", 0.5)
         with sending([b"x"] * 1000, pause=0.05) as server:
@@ -199,6 +216,25 @@ def test_json_is_utf_8_whatever_a_header_says(studio_open: OpenClient, kind: str
     with sending([reply.raw()]) as server:
         (organization,) = studio_open(server.url).list_organizations()
     assert organization.name == "Prüfung 📈"
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer"),
+    [
+        ("list organizations", {"organizations": [{"id": KEY, "name": "n"}]}),
+        ("list", {"data": [{"id": KEY}], "totalDataItemCount": 1}),
+        ("item", {"data": {"id": 3, "name": "n", "dataset": "d", "created": KEY}}),
+        ("dataset", {"dataset": {"dataset": "d", "type": "clinical", "totalItemCount": KEY}}),
+    ],
+)
+def test_an_error_keeps_none_beside_it_that_shows_the_key(
+    studio_open: OpenClient, operation: str, answer: dict[str, object]
+) -> None:
+    with sending([Reply(200, {"success": True} | answer).raw()]) as server:
+        error: BaseException | None = failure(studio_open(server.url), OPERATIONS[operation])
+    while error is not None:
+        assert KEY not in f"{error!r} {vars(error)}"
+        error = error.__cause__ or error.__context__
 
 
 def test_cookies_are_not_sent_back(studio_open: OpenClient) -> None:

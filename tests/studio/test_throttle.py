@@ -172,6 +172,31 @@ class TestPauses:
         throttle.begin(0.0)
         assert throttle.refused(0.0, 0.0, asked) == 60.0
 
+    @pytest.mark.parametrize("idle", [30.0, 120.0, 600.0, 3600.0, 9000.0])
+    @pytest.mark.parametrize("is_upload", [False, True], ids=["no request", "one long request"])
+    def test_are_short_after_a_time_without_many_requests(self, idle: float, is_upload: bool) -> None:
+        throttle, now = Throttle(most_wait=60.0), 0.0
+        throttle.begin(now)
+        throttle.refused(now, now, None)
+        throttle.end()
+        for seconds in ([0.1, 0.1], [idle, 0.1])[is_upload]:
+            now += throttle.delay(now) or 0.0
+            throttle.begin(now)
+            now += seconds
+            throttle.granted(now)
+            throttle.end()
+        now += 0.0 if is_upload else idle
+        throttle.begin(now)
+        throttle.refused(now, now, None)
+        throttle.end()
+        begun = now
+        for _ in range(4):
+            now += throttle.delay(now) or 0.0
+            throttle.begin(now)
+            throttle.granted(now)
+            throttle.end()
+        assert now - begun < 60
+
     @pytest.mark.parametrize("asked", [None, 0.0])
     def test_become_longer_when_nothing_is_granted(self, asked: float | None) -> None:
         throttle, now, pauses = Throttle(most_wait=60.0), 0.0, []
@@ -255,6 +280,17 @@ class TestPatience:
         with ScriptedServer(*refusals, Reply()) as server:
             studio_open(server.url, retry_attempts=1).list_organizations()
             assert len(server.received) == 61
+
+    def test_ends_although_other_requests_are_granted_meanwhile(
+        self, studio_open: OpenClient, studio_sleeps: list[float]
+    ) -> None:
+        """A service that refuses all changes still grants the look before each new try."""
+        replies = [Reply(429, headers={"Retry-After": "30"}), Reply()] * 100
+        with ScriptedServer(*replies) as server:
+            client = studio_open(server.url, throttle_patience=300.0)
+            with pytest.raises(EdgeImpulseThrottledError):
+                client.update_data_item(7, 1, name="x", before_retry=lambda _: client.list_organizations())
+        assert 200 <= sum(studio_sleeps) <= 331
 
     def test_begins_anew_with_each_request_that_is_granted(self, studio_open: OpenClient) -> None:
         replies = ([Reply(429, headers={"Retry-After": "50"})] * 5 + [Reply()]) * 4

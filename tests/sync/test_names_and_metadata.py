@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -939,6 +940,60 @@ class TestInputs:
         for value in ("", None, "Update", ["update"]):
             with pytest.raises(EdgeImpulseInputError, match="update, skip, fail, overwrite"):
                 check_if_exists(value)
+
+
+class Column(str, Enum):  # noqa: UP042 - StrEnum is told by str() already
+    TIME = "t.csv"
+
+
+class Answer(int, Enum):
+    YES = 42
+
+
+class Loud(str):
+    def __str__(self) -> str:
+        return "not what it is"
+
+
+@pytest.mark.parametrize(
+    ("given", "text"), [(Column.TIME, "t.csv"), (Answer.YES, "42"), (Loud("t.csv"), "t.csv"), (7, "7")]
+)
+def test_names_are_plain_texts(given: Any, text: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    item = want_item(
+        name=given,
+        dataset=given,
+        files=[{"path": str(tmp_path / "a"), "name": given}],
+        metadata={},
+        bucket_name=None,
+        bucket_id=None,
+        bucket_path=given,
+        open_store=no_store,
+    )
+    for found in (item.name, item.dataset, item.bucket_path, item.files[0].name):
+        assert (type(found), found) == (str, text)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        10**1000,
+        -(10**5000),
+        Decimal("1e1000"),
+        Decimal("-1e999999"),
+        Decimal("1e-999999"),
+        Decimal("0e-999999"),
+        Decimal("0e999999"),
+        Fraction(10**5000),
+        Fraction(1, 10**5000),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_numbers_of_a_thousand_digits_are_refused(value: Any) -> None:
+    with pytest.raises(EdgeImpulseInputError, match=r"metadata\['key'\].*1,000 digits"):
+        metadata_texts({"key": value})
+    with pytest.raises(EdgeImpulseInputError):
+        check_text("name", value)
 
 
 class NumpyScalar:

@@ -40,7 +40,7 @@ def has_many_digits(value: object) -> bool:
     if isinstance(value, Integral):
         return abs(int(value)) >= 10**1000
     if isinstance(value, Rational):
-        return max(abs(value.numerator), value.denominator) >= 10**1000
+        return max(abs(int(value.numerator)), int(value.denominator)) >= 10**1000
     if isinstance(value, Decimal) and value.is_finite():
         return max(abs(value.adjusted()), len(value.as_tuple().digits)) >= 1000
     return False

@@ -47,6 +47,7 @@ from airflow_provider_ei.sync.plan import (
     RunState,
     Step,
     WriteDigest,
+    not_adopted_words,
     plan_item,
     too_many_words,
 )
@@ -128,6 +129,7 @@ class ItemUpload:
         self._log_progress = ProgressLog(wanted)
         self._failures = 0
         self._settled = False
+        self._adopted: set[int] = set()  # items of others that were found to have the same bytes
 
     @property
     def data_id(self) -> int | None:
@@ -238,6 +240,7 @@ class ItemUpload:
                 self._delete_duplicates(step)
             case MarkPending(item):
                 self._let_earlier_run_settle(item)
+                self._check_bytes(item)
                 self._begin(item)
                 self._run.sent = set()
                 metadata = pending_metadata(item, wanted.metadata, self._state().stored_as(item, None))
@@ -347,6 +350,21 @@ class ItemUpload:
             self._settled = True
             self._client.sleep(self._client.settings.settle_seconds)
             raise _PlanAnew(f"An earlier run has left data item {item.id} unfinished; completing it.")
+
+    def _check_bytes(self, item: DataItem) -> None:
+        """Refuse to adopt an item of someone else whose files have other bytes, which no listing shows.
+
+        :raises EdgeImpulseConflictError: then nothing is changed.
+        """
+        client, wanted = self._client, self._wanted
+        if ItemState.of(item) is not None or self._if_exists == "overwrite" or item.id in self._adopted:
+            return
+        self._effort.bytes_hashed += hash_files(wanted, client.check_cancelled)
+        for name, sha256 in wanted.hashes.items():
+            if client.file_sha256(self._organization_id, item.id, name) != sha256:
+                raise EdgeImpulseConflictError(not_adopted_words(wanted, item, f"{name!r} has other bytes"))
+        self._adopted.add(item.id)
+        raise _PlanAnew(f"Data item {item.id} was not uploaded by this package, and has the same files; adopting it.")
 
     def _begin(self, item: DataItem, *, changes: bool = True) -> None:
         """Take note that this run begins to change the item, and that what it may have sent counts no longer."""

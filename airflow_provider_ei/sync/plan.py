@@ -360,8 +360,20 @@ def _check_origin(wanted: WantedItem, item: DataItem, state: ItemState) -> None:
         )
 
 
+def not_adopted_words(wanted: WantedItem, item: DataItem, difference: str) -> str:
+    """Say that an item of someone else is left alone."""
+    return (
+        f"{_of_someone_else(wanted)} (id {item.id}); its files differ: {difference}. Nothing was changed. To replace its "
+        "files, set if_exists='overwrite'."
+    )
+
+
+def _of_someone_else(wanted: WantedItem) -> str:
+    return f"Data item {wanted.name!r} is in dataset {wanted.dataset!r} already and was not uploaded by this package"
+
+
 def _check_adoption(wanted: WantedItem, listed: Sequence[DataItem], if_exists: IfExists) -> None:
-    what = f"Data item {wanted.name!r} is in dataset {wanted.dataset!r} already and was not uploaded by this package"
+    what = _of_someone_else(wanted)
     if len(listed) > 1:
         ids = ", ".join(str(item.id) for item in listed)
         raise EdgeImpulseConflictError(f"{what}, several times (ids {ids}). Delete or rename all but one in Studio.")
@@ -375,7 +387,4 @@ def _check_adoption(wanted: WantedItem, listed: Sequence[DataItem], if_exists: I
     if difference is None and not found.exact:
         difference = f"it has {sorted(set(found.names) - set(found.names.values()))[0]!r}"
     if difference is not None and if_exists != "overwrite":
-        raise EdgeImpulseConflictError(
-            f"{what} (id {listed[0].id}); its files differ: {difference}. Nothing was changed. To replace its files, "
-            "set if_exists='overwrite'."
-        )
+        raise EdgeImpulseConflictError(not_adopted_words(wanted, listed[0], difference))

@@ -1,7 +1,8 @@
 """Carries the plan out: list, plan, do, until nothing is left to do. Safe to stop and to repeat at any point.
 
-Before its first change to an item that is there, a run looks at that very item, however new the listing is: what
-somebody has done to it meanwhile in Studio counts. What remains is one round trip, since the API has no lock.
+Before its first change to an item, a run looks at that very item, however new the listing is, and by its name before
+it creates it: what somebody has done meanwhile in Studio counts. What remains is one round trip, since the API has no
+lock.
 """
 
 from __future__ import annotations
@@ -172,7 +173,7 @@ class ItemUpload:
             self._client.check_cancelled()
             steps = plan_item(self._wanted, listed, self._run, self._if_exists, self._limits)
             if not fresh and _touches(steps[0]):
-                listed, fresh = self._looked_at(listed), True
+                listed, fresh = self._looked_at(listed, steps[0]), True
                 continue
             for step in steps:
                 if isinstance(step, Done):
@@ -215,8 +216,10 @@ class ItemUpload:
             return items
         return [*items, item]
 
-    def _looked_at(self, listed: Sequence[DataItem]) -> list[DataItem]:
-        """Look once more at items that were listed a while ago."""
+    def _looked_at(self, listed: Sequence[DataItem], step: Step) -> list[DataItem]:
+        """Look once more at items that were listed a while ago; by their name when there was none."""
+        if isinstance(step, Create):
+            return self._listed()
         items = [self._item(item.id) for item in listed]
         there = [item for item in items if item is not None]
         return there if len(there) == len(items) else self._listed()
@@ -493,8 +496,8 @@ class ItemUpload:
 
 
 def _touches(step: Step) -> bool:
-    """Whether a step changes an item that is there."""
-    return isinstance(step, MarkPending | AddFiles | RemoveFile | WriteDigest | DeleteDuplicates)
+    """Whether a step changes an item that is there, or would if somebody has created it since it was listed."""
+    return isinstance(step, Create | MarkPending | AddFiles | RemoveFile | WriteDigest | DeleteDuplicates)
 
 
 def _completes(step: Step) -> bool:

@@ -363,8 +363,8 @@ def _check_origin(wanted: WantedItem, item: DataItem, state: ItemState) -> None:
 def not_adopted_words(wanted: WantedItem, item: DataItem, difference: str) -> str:
     """Say that an item of someone else is left alone."""
     return (
-        f"{_of_someone_else(wanted)} (id {item.id}); its files differ: {difference}. Nothing was changed. To replace its "
-        "files, set if_exists='overwrite'."
+        f"{_of_someone_else(wanted)} (id {item.id}); its files differ: {difference}. Nothing was changed. To replace "
+        "its files, set if_exists='overwrite'."
     )
 
 

@@ -250,7 +250,7 @@ class TestListingThatIsWrong:
     @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
     def test_at_the_end_deletes_nothing(self, synced: Lab, body: str) -> None:
         synced.write({f"new {number}/x.csv": "1" for number in range(3)})
-        synced.server.order(Fault(operation=LIST, kind="status", status=200, body=body, skip=1, count=100))
+        synced.server.order(Fault(operation=LIST, kind="status", status=200, body=body, skip=4, count=100))
         with pytest.raises(Exception, match=LIST):
             synced.sync(delete="extra", max_delete="100%", client=synced.other_client(retry_attempts=1))
         assert DELETE not in synced.operations()

@@ -426,25 +426,6 @@ def test_two_runs_at_once(lab: Lab, duplicates: Any, update: Any, second: str) -
     lab.assert_at_rest()
 
 
-def test_an_item_made_by_hand_while_the_sync_runs(lab: Lab) -> None:
-    """It comes too late to be seen in the plan; nothing of it is lost, nor of ours."""
-    lab.write(FILES)
-    made: list[int] = []
-
-    def make(path: str) -> None:
-        if not made:
-            made.append(lab.by_hand("s05", {"x.csv": b"by hand"}))
-
-    lab.on_open = make
-    lab.sync(workers=1)
-    assert contents(lab.server, made[0]) == {"x.csv": b"by hand"}
-    for _ in range(2):
-        assert lab.sync()["unchanged"] == 6
-        assert lab.operations() == []
-    ours = [item for item in lab.server.items("d") if item.name == "s05" and item.id != made[0]]
-    assert [users_metadata(item.metadata) for item in ours] == [METADATA]
-
-
 class TestChangedWhileTheSyncRuns:
     """Each item is looked at right before its first change, however new the listing is."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import fsspec
 import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, RequestRecord
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError
+from airflow_provider_ei.sync.file_specs import resolve_files
 
 from .lab import CREATE, Lab
 from .support import contents, operations
@@ -98,3 +100,14 @@ def test_a_dry_run_does_not_promise_to_delete_what_the_run_keeps(lab: Lab) -> No
     assert (planned["deleted"], planned["kept"]) == (done["deleted"], done["kept"]) == (0, 3)
     assert planned["kept_items"] == done["kept_items"]
     assert planned["plan"]["delete"] == []
+
+
+def test_files_of_a_store_that_tells_times_in_two_forms_are_sent_from_a_folder(
+    sync_studio: EmulatorServer, sync_upload: Any
+) -> None:
+    store = fsspec.filesystem("memory", use_listings_cache=False)
+    store.pipe("/times/run 1/x.csv", b"1")
+    files = resolve_files("memory://times/run 1", lambda uri: (store, "/times/run 1"))
+    result = sync_upload(files)
+    assert contents(sync_studio, result["data_id"]) == {"x.csv": b"1"}
+    store.rm("/times", recursive=True)

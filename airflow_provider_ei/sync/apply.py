@@ -158,6 +158,17 @@ class ItemUpload:
         done = self._until_done(listed, fresh=False, looks=False)
         return None if done is None else done.outcome
 
+    def check_duplicates(self, listed: Sequence[DataItem]) -> None:
+        """Read what is there several times, and change nothing.
+
+        :raises EdgeImpulseConflictError: when a run would not remove it.
+        """
+        (step, *_) = plan_item(self._wanted, listed, self._run, self._if_exists, self._limits)
+        if not isinstance(step, DeleteDuplicates):
+            return
+        if not self._are_copies(step) or not self._duplicates.take(len(step.items)):
+            raise EdgeImpulseConflictError(too_many_words(self._wanted, [step.kept, *step.items]))
+
     def take_effort(self) -> Effort:
         """Return what it has taken since the last call."""
         effort, self._effort = self._effort, Effort()
@@ -318,8 +329,7 @@ class ItemUpload:
         :raises EdgeImpulseConflictError: when it is not certain that all of them are: then a person has to choose.
         """
         client, organization_id, kept = self._client, self._organization_id, step.kept
-        self._effort.bytes_hashed += hash_files(self._wanted, client.check_cancelled)
-        if not all(is_copy(client, organization_id, item, kept, self._wanted) for item in step.items):
+        if not self._are_copies(step):
             if not self._run.rechecks:  # another run may be about to put it right
                 self._run.rechecks += 1
                 client.sleep(client.settings.settle_seconds)
@@ -335,6 +345,11 @@ class ItemUpload:
             with self._unless(lambda listed, gone=item.id: gone not in listed):  # type: ignore[misc]
                 client.delete_data_item(organization_id, item.id, before_retry=self._if_unchanged(item))
             self._effort.duplicates += 1
+
+    def _are_copies(self, step: DeleteDuplicates) -> bool:
+        client, organization_id, wanted = self._client, self._organization_id, self._wanted
+        self._effort.bytes_hashed += hash_files(wanted, client.check_cancelled)
+        return all(is_copy(client, organization_id, item, step.kept, wanted) for item in step.items)
 
     def _write_digest(self, step: WriteDigest) -> None:
         item = step.item

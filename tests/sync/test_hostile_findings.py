@@ -9,7 +9,7 @@ import fsspec
 import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, RequestRecord
-from airflow_provider_ei.exceptions import EdgeImpulseConflictError
+from airflow_provider_ei.exceptions import EdgeImpulseAnswerError, EdgeImpulseConflictError
 from airflow_provider_ei.sync.file_specs import resolve_files
 
 from .lab import CREATE, Lab
@@ -112,3 +112,18 @@ def test_files_of_a_store_that_tells_times_in_two_forms_are_sent_from_a_folder(
     result = sync_upload(files)
     assert contents(sync_studio, result["data_id"]) == {"x.csv": b"1"}
     store.rm("/times", recursive=True)
+
+
+@pytest.mark.parametrize("totals", [True, False])
+def test_a_service_that_ignores_the_offset_is_an_error_for_good(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, totals: bool
+) -> None:
+    monkeypatch.setattr("airflow_provider_ei.studio.client.PAGE_ITEMS", 3)
+    lab.server.settings.change({"listing_offset": "ignored", "listing_totals": totals})
+    for number in range(7):
+        lab.server.put_item(f"theirs {number}", "d", {}, {"x.csv": b"1"})
+    lab.write({"s0/x.csv": "1"})
+    with pytest.raises(EdgeImpulseAnswerError, match="does not list as its API promises") as caught:
+        lab.sync()
+    assert caught.value.permanent
+    assert lab.operations() == []

@@ -25,7 +25,7 @@ from airflow_provider_ei.studio.answers import (
     parse,
     parse_listed,
 )
-from airflow_provider_ei.studio.listing import ATTEMPTS, Listing, ListingMovedError, Page
+from airflow_provider_ei.studio.listing import ATTEMPTS, Listing, ListingMovedError, OffsetIgnoredError, Page
 from airflow_provider_ei.studio.multipart import OnRead, UploadFile
 from airflow_provider_ei.studio.names import canonical_name, spellings
 from airflow_provider_ei.studio.outcome import shown
@@ -138,13 +138,15 @@ class StudioClient(Sender):
             return listing.take()
         except ListingMovedError as moved:
             of_total = "" if listing.total is None else f" of {listing.total}"
-            raise EdgeImpulseAnswerError(
+            error = EdgeImpulseAnswerError(
                 "Run the task again when nobody else changes the dataset: its listing is incomplete: "
                 f"{len(listing.items)} data items{of_total}, at the last of {ATTEMPTS} attempts. {moved} If that stays "
                 f"so, the service does not list as its API promises ({operation}).",
                 operation=operation,
                 status=200,
-            ) from None
+            )
+            error.permanent = isinstance(moved, OffsetIgnoredError)
+            raise error from None
 
     def find_data_items(self, organization_id: int, dataset: str, name: str) -> list[DataItem]:
         """List the data items of that name, with their files.

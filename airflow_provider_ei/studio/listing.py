@@ -59,6 +59,10 @@ class ListingMovedError(Exception):
     """The list was changed, or the service counts in a way of its own; the text says what was seen."""
 
 
+class OffsetIgnoredError(ListingMovedError):
+    """The service gives its first page whatever offset is asked for, so that no new try helps."""
+
+
 class Listing:
     """Takes a whole listing, anew when it has moved.
 
@@ -71,6 +75,7 @@ class Listing:
         self._sleep = sleep
         self._items: dict[int, DataItem] = {}
         self._pages = self._most_pages = 0
+        self._first: list[int] = []
         self._steps: set[bool] = set()  # whether the id rises from an item of a page to the next one
         self.total: int | None = None
 
@@ -98,6 +103,7 @@ class Listing:
     def _attempt(self, *, is_last: bool) -> None:
         self._items, self._steps, self._pages, self._most_pages = {}, set(), 0, MAX_PAGES_WITHOUT_TOTAL
         page = self._get(0)
+        self._first = [item.id for item in page.items]
         self._keep(page)
         if page.total is not None:
             step = max(1, len(page.items) - 1)
@@ -144,6 +150,8 @@ class Listing:
         self._pages += 1
         page = self._fetch(offset)
         self.total = page.total
+        if offset and page.is_full and len(self._first) > 1 and [item.id for item in page.items] == self._first:
+            raise OffsetIgnoredError(f"The page at {offset} is the first page again.")
         if page.total is not None and page.items and page.end > page.total:
             raise ListingMovedError("A page has more data items than the total says.")
         return page

@@ -1,7 +1,8 @@
 """Carries the plan out: list, plan, do, until nothing is left to do. Safe to stop and to repeat at any point.
 
-Before its first change to an item that is there, a run looks at that very item, however new the listing is: what
-somebody has done to it meanwhile in Studio counts. What remains is one round trip, since the API has no lock.
+Before its first change to an item, a run looks at that very item, however new the listing is, and by its name before
+it creates it: what somebody has done meanwhile in Studio counts. What remains is one round trip, since the API has no
+lock.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.multipart import UploadFile
 from airflow_provider_ei.studio.outcome import is_throttling, may_be_done
 from airflow_provider_ei.studio.sending import BeforeRetry
-from airflow_provider_ei.sync.conflicts import IfExists, ambiguous_items
+from airflow_provider_ei.sync.conflicts import IfExists, ambiguous_items, others_item
 from airflow_provider_ei.sync.digest import item_digest
 from airflow_provider_ei.sync.duplicates import Allowance, is_copy, same
 from airflow_provider_ei.sync.item import WantedItem, hash_files
@@ -71,6 +72,7 @@ class ItemUpload:
     :param if_exists: what may be done to an item of that name that is there already.
     :param duplicates: how many copies that repeated requests have left may be removed, shared by the items of a sync.
     :param limits: what fits into one request, shared in the same way.
+    :param alone: nobody else has items in the dataset: what is not listed is created without a look by its name.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class ItemUpload:
         if_exists: IfExists = "update",
         duplicates: Allowance | None = None,
         limits: BatchLimits | None = None,
+        alone: bool = False,
     ) -> None:
         self._stats = TransferStats()
         self._client = client
@@ -93,6 +96,8 @@ class ItemUpload:
         self._log_progress = ProgressLog(wanted)
         self._failures = 0
         self._settled = False
+        self._alone = alone
+        self._adopted: set[int] = set()  # items of others that were found to have the same bytes
 
     @property
     def data_id(self) -> int | None:
@@ -120,6 +125,17 @@ class ItemUpload:
         done = self._until_done(listed, fresh=False, looks=False)
         return None if done is None else done.outcome
 
+    def check_duplicates(self, listed: Sequence[DataItem]) -> None:
+        """Read what is there several times, and change nothing.
+
+        :raises EdgeImpulseConflictError: when a run would not remove it.
+        """
+        (step, *_) = plan_item(self._wanted, listed, self._run, self._if_exists, self._limits)
+        if not isinstance(step, DeleteDuplicates):
+            return
+        if not self._are_copies(step) or not self._duplicates.take(len(step.items)):
+            raise EdgeImpulseConflictError(ambiguous_items(self._wanted, [step.kept, *step.items]))
+
     def take_stats(self) -> TransferStats:
         """Return what it has taken since the last call."""
         stats, self._stats = self._stats, TransferStats()
@@ -131,11 +147,12 @@ class ItemUpload:
         :param fresh: whether the items were looked at just now.
         :param looks: else go on until only the last look is left, and return None.
         """
+        recent = fresh or self._alone  # enough to create what is not there; reading up to 8 MiB makes no difference
         for _ in range(MAX_ROUNDS):
             self._client.check_cancelled()
             steps = plan_item(self._wanted, listed, self._run, self._if_exists, self._limits)
-            if not fresh and _touches(steps[0]):
-                listed, fresh = self._looked_at(listed), True
+            if _touches(steps[0]) and not (recent if isinstance(steps[0], Create) else fresh):
+                listed, fresh, recent = self._looked_at(listed, steps[0]), True, True
                 continue
             for step in steps:
                 if isinstance(step, Done):
@@ -151,7 +168,7 @@ class ItemUpload:
             if steps == [ReadFiles()]:  # which changes nothing there, but takes its time
                 fresh = False
             else:
-                listed, fresh = self._listed(), True
+                listed, fresh, recent = self._listed(), True, True
         raise EdgeImpulseAnswerError(
             f"Try again later: data item {self._wanted.name!r} does not become what was sent. Edge Impulse accepts the "
             "changes, and its listing does not show them. If it stays so, ask Edge Impulse's support."
@@ -178,8 +195,10 @@ class ItemUpload:
             return items
         return [*items, item]
 
-    def _looked_at(self, listed: Sequence[DataItem]) -> list[DataItem]:
-        """Look once more at items that were listed a while ago."""
+    def _looked_at(self, listed: Sequence[DataItem], step: Step) -> list[DataItem]:
+        """Look once more at items that were listed a while ago; by their name when there was none."""
+        if isinstance(step, Create):
+            return self._listed()
         items = [self._item(item.id) for item in listed]
         there = [item for item in items if item is not None]
         return there if len(there) == len(items) else self._listed()
@@ -203,6 +222,7 @@ class ItemUpload:
                 self._delete_duplicates(step)
             case MarkPending(item):
                 self._let_earlier_run_settle(item)
+                self._check_bytes(item)
                 self._begin(item)
                 self._run.sent = set()
                 metadata = pending_metadata(item, wanted.metadata, self._state().stored_as(item, None))
@@ -277,12 +297,7 @@ class ItemUpload:
         :raises EdgeImpulseConflictError: when it is not certain that all of them are: then a person has to choose.
         """
         client, organization_id, kept = self._client, self._organization_id, step.kept
-        self._stats.bytes_hashed += hash_files(self._wanted, client.check_cancelled)
-        try:
-            proven = all(is_copy(client, organization_id, item, kept, self._wanted) for item in step.items)
-        except EdgeImpulseRefusedError as error:
-            raise _PlanAnew(f"{error} One of the data items named {kept.name!r} is gone; looking again.") from error
-        if not proven:
+        if not self._are_copies(step):
             if not self._run.rechecks:  # another run may be about to put it right
                 self._run.rechecks += 1
                 client.sleep(client.settings.settle_seconds)
@@ -298,6 +313,16 @@ class ItemUpload:
             with self._unless(lambda listed, gone=item.id: gone not in listed):  # type: ignore[misc]
                 client.delete_data_item(organization_id, item.id, before_retry=self._if_unchanged(item))
             self._stats.duplicates += 1
+
+    def _are_copies(self, step: DeleteDuplicates) -> bool:
+        """Whether all of them prove to be copies; what is compared may be gone before it is read."""
+        client, organization_id, wanted = self._client, self._organization_id, self._wanted
+        self._stats.bytes_hashed += hash_files(wanted, client.check_cancelled)
+        try:
+            return all(is_copy(client, organization_id, item, step.kept, wanted) for item in step.items)
+        except EdgeImpulseRefusedError as error:
+            message = f"{error} One of the data items named {step.kept.name!r} is gone; looking again."
+            raise _PlanAnew(message) from error
 
     def _write_digest(self, step: WriteDigest) -> None:
         item = step.item
@@ -316,6 +341,21 @@ class ItemUpload:
             self._settled = True
             self._client.sleep(self._client.settings.settle_seconds)
             raise _PlanAnew(f"An earlier run has left data item {item.id} unfinished; completing it.")
+
+    def _check_bytes(self, item: DataItem) -> None:
+        """Refuse to adopt an item of someone else whose files have other bytes, which no listing shows.
+
+        :raises EdgeImpulseConflictError: then nothing is changed.
+        """
+        client, wanted = self._client, self._wanted
+        if ItemState.of(item) is not None or self._if_exists == "overwrite" or item.id in self._adopted:
+            return
+        self._stats.bytes_hashed += hash_files(wanted, client.check_cancelled)
+        for name, sha256 in wanted.hashes.items():
+            if client.file_sha256(self._organization_id, item.id, name) != sha256:
+                raise EdgeImpulseConflictError(others_item(wanted, item, f"{name!r} has other bytes"))
+        self._adopted.add(item.id)
+        raise _PlanAnew(f"Data item {item.id} was not uploaded by this package, and has the same files; adopting it.")
 
     def _begin(self, item: DataItem, *, changes: bool = True) -> None:
         """Take note that this run begins to change the item, and that what it may have sent counts no longer."""
@@ -444,8 +484,8 @@ class ItemUpload:
 
 
 def _touches(step: Step) -> bool:
-    """Whether a step changes an item that is there."""
-    return isinstance(step, MarkPending | AddFiles | RemoveFile | WriteDigest | DeleteDuplicates)
+    """Whether a step changes an item that is there, or would if somebody has created it since it was listed."""
+    return isinstance(step, Create | MarkPending | AddFiles | RemoveFile | WriteDigest | DeleteDuplicates)
 
 
 def _completes(step: Step) -> bool:

@@ -91,13 +91,21 @@ def check_origin(wanted: WantedItem, item: DataItem, state: ItemState) -> None:
         )
 
 
+def others_item(wanted: WantedItem, item: DataItem, difference: str) -> str:
+    """Say that an item of someone else is left alone, since it is not what is uploaded."""
+    return (
+        f"{_others(wanted)} (id {item.id}); its files differ: {difference}. Nothing was changed. To replace its files, "
+        "set if_exists='overwrite'."
+    )
+
+
 def check_adoption(wanted: WantedItem, listed: Sequence[DataItem], if_exists: IfExists) -> None:
     """Refuse somebody else's item, unless a single upload may take it over.
 
     :param listed: all items of that name, none of them ours.
     :raises EdgeImpulseConflictError: naming the item and the way out.
     """
-    what = f"Data item {wanted.name!r} is in dataset {wanted.dataset!r} already and was not uploaded by this package"
+    what = _others(wanted)
     if len(listed) > 1:
         ids = ", ".join(str(item.id) for item in listed)
         raise EdgeImpulseConflictError(f"{what}, several times (ids {ids}). Delete or rename all but one in Studio.")
@@ -111,7 +119,8 @@ def check_adoption(wanted: WantedItem, listed: Sequence[DataItem], if_exists: If
     if difference is None and not found.exact:
         difference = f"it has {sorted(set(found.names) - set(found.names.values()))[0]!r}"
     if difference is not None and if_exists != "overwrite":
-        raise EdgeImpulseConflictError(
-            f"{what} (id {listed[0].id}); its files differ: {difference}. Nothing was changed. To replace its files, "
-            "set if_exists='overwrite'."
-        )
+        raise EdgeImpulseConflictError(others_item(wanted, listed[0], difference))
+
+
+def _others(wanted: WantedItem) -> str:
+    return f"Data item {wanted.name!r} is in dataset {wanted.dataset!r} already and was not uploaded by this package"

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
@@ -196,11 +197,16 @@ class StoredFile:
         info = self.fs.info(self.key)
         fact, value = self.fact or ("size", self.size)
         # Some stores tell more in a listing than for one object; what they do not tell says nothing.
-        if info.get("size") != self.size or info.get(fact, value) != value:
+        if info.get("size") != self.size or _comparable(info.get(fact, value)) != _comparable(value):
             raise EdgeImpulseFileError(
                 f"{self.uri} was changed after the task had begun with it: {self.size} bytes then, "
                 f"{info.get('size')} now. Let what writes it finish first."
             )
+
+
+def _comparable(value: Any) -> Any:
+    """Return a fact so that a time is equal to itself: fsspec's memory tells seconds in a listing, a date otherwise."""
+    return value.timestamp() if isinstance(value, datetime) else value
 
 
 #: Bytes that are asked for at once. Some stores' own default is 50 MiB, for each file that is open.

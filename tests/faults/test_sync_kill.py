@@ -25,7 +25,7 @@ from .trees import FOREIGN, SMALL_ITEM_BYTES, SYNC_ID, TREES
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 #: The requests of a sync of B, when A is there.
-REQUESTS = {LIST: 3, GET: 4, CREATE: 1, ADD: 2, UPDATE: 4, DELETE: 1}
+REQUESTS = {LIST: 4, GET: 4, CREATE: 1, ADD: 2, UPDATE: 4, DELETE: 1}
 
 each_request = pytest.mark.parametrize("at", range(sum(REQUESTS.values())))
 each_change = pytest.mark.parametrize(

@@ -145,7 +145,7 @@ class TestItEndsAtOnce:
         assert_at_rest(there, B)
 
     def test_when_the_last_listing_is_refused(self, there: Lab) -> None:
-        there.order("success_false", 2, LIST)
+        there.order("success_false", 3, LIST)  # after that for the name of the new item
         with there.client() as client, pytest.raises(EdgeImpulseRefusedError):
             sync(client, B)
         assert there.received(DELETE) == []

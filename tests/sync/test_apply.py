@@ -388,7 +388,7 @@ class TestItemThatIsThere:
 
     @pytest.mark.parametrize("if_exists", ["update", "overwrite"])
     @pytest.mark.parametrize("merges", ["replace", "merge"])
-    def test_someone_s_of_equal_names_and_sizes_is_adopted(
+    def test_someone_s_of_equal_files_is_adopted(
         self,
         sync_studio: EmulatorServer,
         sync_upload: Upload,
@@ -396,9 +396,10 @@ class TestItemThatIsThere:
         if_exists: str,
         merges: Any,
     ) -> None:
-        """Its bytes may be others, so that ours are sent."""
+        """With ``overwrite``, its bytes may be others."""
         sync_studio.settings.metadata_update = merges
-        data_id = by_hand(sync_client, A | {"raw.csv": b"x" * 8}, {"by": "hand", "run": "0"})
+        there = A | {"raw.csv": b"x" * 8} if if_exists == "overwrite" else A
+        data_id = by_hand(sync_client, there, {"by": "hand", "run": "0"})
         result = sync_upload(A, A_METADATA, if_exists=if_exists)
         assert (result["outcome"], result["data_id"]) == ("updated", data_id)
         (item,) = sync_studio.items()

@@ -363,7 +363,7 @@ class TestDryRun:
         before = lab.server.state()
         would = lab.sync(dry_run=True, **rules)
         assert lab.operations() == []
-        assert {request.operation for request in lab.server.requests()} == {LIST}
+        assert {request.method for request in lab.server.requests()} == {"GET"}
         assert lab.server.state() == before
         assert would["dry_run"]
         assert would["changed"] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from airflow_provider_ei.exceptions import (
     EdgeImpulseAuthError,
@@ -17,6 +18,9 @@ from airflow_provider_ei.sync.dataset.plan import objection, own_state
 from airflow_provider_ei.sync.dataset.rules import SyncRules
 from airflow_provider_ei.sync.dataset.tally import Tally
 from airflow_provider_ei.sync.dataset.tree import Tree
+from airflow_provider_ei.sync.duplicates import is_copy
+from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.plan import MAX_DUPLICATES
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +87,52 @@ class ExtraItemRemover:
             self._tally.fail(name, error)
         else:
             self._tally.done(name, "deleted")
+
+    def certain(self, planned: Sequence[DataItem]) -> list[DataItem]:
+        """Return those items whose name no other of them has; of several of one name, only copies of the oldest.
+
+        A person may have copied our state to an item of theirs, and then nobody can tell which one is ours. Those that
+        are left are counted.
+
+        :raises EdgeImpulseError: only what ends the whole sync; other errors are counted.
+        """
+        by_name: dict[str, list[DataItem]] = {}
+        for item in planned:
+            by_name.setdefault(item.name, []).append(item)
+        certain = []
+        for name, items in by_name.items():
+            try:
+                if len(items) == 1 or self._are_copies(items):
+                    certain += items
+                    continue
+            except ENDS_ALL:
+                raise
+            except EdgeImpulseError as error:
+                self._tally.fail(name, error)
+                continue
+            ids = ", ".join(str(item.id) for item in items)
+            for _ in items:
+                self._tally.keep(name, f"delete those that are not needed in Studio: data items {ids} have this name.")
+        return certain
+
+    def _are_copies(self, items: Sequence[DataItem]) -> bool:
+        oldest, *others = sorted(items, key=lambda item: (item.created, item.id))
+        if len(others) > MAX_DUPLICATES:
+            return False
+        nothing = WantedItem(oldest.name, oldest.dataset, (), {})
+        return all(is_copy(self._client, self._organization_id, other, oldest, nothing) for other in others)
+
+    def would_delete(self, planned: DataItem) -> bool:
+        """Whether :meth:`remove` would delete an item now; if not, it is counted as there."""
+        try:
+            return self._may_be_deleted(planned)
+        except _Kept as reason:
+            self._tally.keep(planned.name, str(reason))
+        except ENDS_ALL:
+            raise
+        except EdgeImpulseError as error:
+            self._tally.fail(planned.name, error)
+        return False
 
     def _may_be_deleted(self, planned: DataItem) -> bool:
         """Look at both sides; False when the item is gone.

@@ -127,9 +127,9 @@ class DatasetSync:
             elif not item.changes:
                 tally.done(item.source.name, "unchanged")
         if dry_run:
-            would = replace(plan, deletes=()) if tally.failed else plan  # nothing is deleted when items fail
-            return would_do(would, self._summary())
-        self._apply([item for item in plan.items if item.changes])
+            would = replace(plan, items=self._with_proven_copies(plan.items))
+            return would_do(replace(would, deletes=self._would_delete(plan.deletes)), self._summary())
+        self._apply([item for item in plan.items if item.changes], alone=plan.foreign == 0)
         self._delete(plan.deletes)
         summary = self._summary()
         log.info("%s", in_words(summary))
@@ -183,7 +183,7 @@ class DatasetSync:
 
     # --- apply --------------------------------------------------------------------------------------------
 
-    def _apply(self, changing: Sequence[PlannedItem]) -> None:
+    def _apply(self, changing: Sequence[PlannedItem], *, alone: bool) -> None:
         # One listing of the dataset shows all items; when few have changed, to look at each is less.
         each = len(changing) <= math.ceil(len(self._listed) / PAGE_ITEMS)
         unseen: dict[str, _Sent] = {}
@@ -195,7 +195,12 @@ class DatasetSync:
                 return
             wanted = planned.source.look(self._dataset, self._rules)
             upload = ItemUpload(
-                self._client, self._organization_id, wanted, duplicates=self._duplicates, limits=self._limits
+                self._client,
+                self._organization_id,
+                wanted,
+                duplicates=self._duplicates,
+                limits=self._limits,
+                alone=alone,
             )
             sent = _Sent(planned, upload)
             if not self._advance(sent, planned.listed, looks=each):
@@ -249,10 +254,35 @@ class DatasetSync:
         if self._tally.failed:
             log.warning("Nothing is deleted, since data items have failed.")
             return
-        remover = ExtraItemRemover(
+        remover = self._remover()
+        self._share(remover.certain(deletes), remover.remove)
+
+    def _would_delete(self, deletes: Sequence[DataItem]) -> list[DataItem]:
+        if self._tally.failed:  # then nothing is deleted
+            return []
+        remover = self._remover()
+        return [item for item in remover.certain(deletes) if remover.would_delete(item)]
+
+    def _remover(self) -> ExtraItemRemover:
+        return ExtraItemRemover(
             self._client, self._organization_id, self._dataset, self._source, self._rules, self._tally
         )
-        self._share(deletes, remover.remove)
+
+    def _with_proven_copies(self, planned: Iterable[PlannedItem]) -> list[PlannedItem]:
+        """Read, for a dry run, what is there several times; those that do not prove to be copies fail."""
+        return [self._with_proven(item) if item.duplicates else item for item in planned]
+
+    def _with_proven(self, planned: PlannedItem) -> PlannedItem:
+        name, wanted = planned.source.name, planned.source.look(self._dataset, self._rules)
+        upload = ItemUpload(self._client, self._organization_id, wanted, duplicates=self._duplicates)
+        try:
+            upload.check_duplicates(planned.listed)
+        except ENDS_ALL:
+            raise
+        except EdgeImpulseError as error:
+            self._tally.fail(name, error)
+            return replace(planned, action="fail", duplicates=0, problem=error)
+        return planned
 
     # --- all along ----------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.sync.metadata import python_scalar
 
 
 class EdgeImpulseArgumentError(AirflowFailException, EdgeImpulseInputError):
@@ -35,8 +36,7 @@ def plain(where: str, value: Any) -> Any:
         return value if all(a is b for a, b in zip(ones, value, strict=True)) else type(value)(ones)
     if isinstance(value, Enum) and isinstance(value, str):
         return value.value
-    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
-        value = value.item()
+    value = python_scalar(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise EdgeImpulseArgumentError(
             f"{where}: NaN and infinity are not allowed. Give a finite number or a string, or leave it out."

@@ -6,10 +6,11 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from numbers import Integral, Real
+from typing import Any
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.sync.names import check_characters, has_many_digits
@@ -63,16 +64,30 @@ def _check(key: str, value: object) -> str:
     return value if isinstance(value, str) else str(int(value))
 
 
+def python_scalar(value: Any) -> Any:
+    """Return a scalar of numpy or pandas as one of Python; anything else stays as it is.
+
+    A point in time becomes its ISO form, since numpy would give its nanoseconds as a plain number; "not a time"
+    becomes NaN.
+    """
+    if getattr(value, "ndim", None) != 0 or not hasattr(value, "item"):
+        return value
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if kind == "M":
+        return math.nan if str(value) == "NaT" else str(value)
+    # A span of time is none of what metadata may be, but numpy takes it for a whole number.
+    return timedelta.max if kind == "m" else value.item()
+
+
 def _text(key: str, value: object) -> str:
-    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
-        value = value.item()  # a scalar of numpy or pandas
+    value = python_scalar(value)
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, str):
         return _checked(key, value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, datetime | date | time):
+    if isinstance(value, datetime | date | time) and value == value:  # pandas' NaT is a datetime
         return value.isoformat()
     if has_many_digits(value):
         raise EdgeImpulseInputError(f"metadata[{key!r}] has more than 1,000 digits. Give a string.")
@@ -82,7 +97,7 @@ def _text(key: str, value: object) -> str:
         return format(value, "f")
     if isinstance(value, Real) and _is_finite(value):
         return json.dumps(float(value))
-    if isinstance(value, Real | Decimal):
+    if isinstance(value, Real | Decimal | datetime):
         raise EdgeImpulseInputError(
             f"metadata[{key!r}] is {value!r}. NaN and infinity are not allowed: leave the key out, or give a string."
         )

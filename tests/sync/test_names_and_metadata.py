@@ -8,6 +8,7 @@ from enum import Enum
 from fractions import Fraction
 from numbers import Integral
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -1011,3 +1012,26 @@ class NumpyScalar:
 @pytest.mark.parametrize(("value", "text"), [(True, "true"), (3, "3"), (0.5, "0.5"), ("a", "a")])
 def test_scalars_of_numpy(value: object, text: str) -> None:
     assert metadata_texts({"key": NumpyScalar(value)}) == {"key": text}
+
+
+class NumpyTime(NumpyScalar):
+    """What numpy's points and spans of time have: their item is a number of nanoseconds."""
+
+    def __init__(self, text: str, kind: str) -> None:
+        super().__init__(1767323045123456789)
+        self.text = text
+        self.dtype = SimpleNamespace(kind=kind)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def test_points_in_time_of_numpy_are_their_iso_form() -> None:
+    moment = NumpyTime("2026-01-02T03:04:05.123456789", "M")
+    assert metadata_texts({"key": moment}) == {"key": "2026-01-02T03:04:05.123456789"}
+
+
+@pytest.mark.parametrize("value", [NumpyTime("NaT", "M"), NumpyTime("5 seconds", "m")], ids=str)
+def test_no_time_and_spans_of_time_of_numpy_are_refused(value: object) -> None:
+    with pytest.raises(EdgeImpulseInputError, match=r"metadata\['key'\]"):
+        metadata_texts({"key": value})

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -30,7 +31,7 @@ def first_dags() -> tuple[str, str]:
     _, _, rest = (ROOT / "README.md").read_text().partition("runs the next two blocks -->\n")
     whole, mapped = re.findall(r"^```python\n(.*?)^```", rest, re.M | re.S)[:2]
     head, function, _ = whole.partition("def recordings_to_edge_impulse():\n")
-    return whole, f"{head}{function}{mapped}\n\nrecordings_to_edge_impulse()\n"
+    return whole, f"{head}{function}{indent(mapped, '    ')}\n\nrecordings_to_edge_impulse()\n"
 
 
 @pytest.fixture

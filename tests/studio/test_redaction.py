@@ -56,7 +56,7 @@ def test_log_lines(known: StudioClient, caplog: pytest.LogCaptureFixture, name: 
     guard_logs()
     guard_logs()
     log = logging.getLogger(name)
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger=name):
         log.debug("%s and %r \x1b[2J", SECRETS, KEY)
         try:
             raise ValueError(str(SECRETS))

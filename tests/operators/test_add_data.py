@@ -238,7 +238,9 @@ class TestBadInput:
 
     def test_a_directory_without_files(self, studio: EmulatorServer, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()
-        self.refused(studio, "'one'", str(tmp_path / "empty"), "give a directory with files", files=str(tmp_path / "empty"))
+        self.refused(
+            studio, "'one'", str(tmp_path / "empty"), "give a directory with files", files=str(tmp_path / "empty")
+        )
 
     def test_two_files_with_one_name(self, studio: EmulatorServer, tmp_path: Path) -> None:
         for folder in "ab":

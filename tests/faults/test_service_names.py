@@ -138,7 +138,9 @@ def test_each_way_alone(lab: Lab, small_item_bytes: int, switches: Mapping[str, 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", RUNS)
 @pytest.mark.parametrize("switches", PAIRS, ids=label)
-def test_two_ways_at_once(lab: Lab, small_item_bytes: int, switches: Mapping[str, Any], how: str) -> None:
+def test_two_ways_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch, switches: Mapping[str, Any], how: str) -> None:
+    """Large items by a sync, small ones by uploads; how large they are matters to each way alone, above."""
+    monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", 3 if how == "sync" else 1000)
     for files in FILES.values():
         lab.reset(**switches)
         check(lab, how, files)

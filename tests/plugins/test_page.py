@@ -163,7 +163,8 @@ def test_the_page(page: Callable[..., str], rows: Rows) -> None:
     rows.task(run_id="run-2", state="failed", age=timedelta(minutes=5))
     text = page()
     assert ">sleep-study</h2>" in text and "organization 7" in text and f'href="{URL}"' in text
-    assert "1.2 MB" in text and "<dd>12</dd>" in text and "5 min ago" in text
+    assert "1.2 MB" in text and "<dd>12</dd>" in text
+    assert re.search(r"\b\d+ min ago", text)  # 5, or more on a machine that has been at the tests before for minutes
     assert 'href="../dags/nightly/runs/run%2B1"' in text
     assert 'href="../dags/nightly/runs/run-2/tasks/sync?try_number=1"' in text
     assert "1 task failed" in text and "1 run, oldest first: up to 15 data items and 1.2 MB" in text

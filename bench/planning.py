@@ -20,9 +20,10 @@ from airflow_provider_ei.studio.answers import DataFile, DataItem
 from airflow_provider_ei.sync.dataset.plan import plan_dataset
 from airflow_provider_ei.sync.dataset.rules import SyncRules
 from airflow_provider_ei.sync.dataset.source import SourceItem
+from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.digest import files_digest, item_digest
 from airflow_provider_ei.sync.files import LocalFile
-from airflow_provider_ei.sync.metadata import complete_metadata
+from airflow_provider_ei.sync.item_state import ItemState, complete_metadata
 from bench.clients.job import CONTENT_TYPE, DATASET, METADATA
 from bench.material import FILES
 from bench.results import Row, Table
@@ -54,7 +55,7 @@ def _plan(count: int) -> float:
     gc.enable()
     gc.collect()
     begun = time.perf_counter()
-    plan = plan_dataset(source, (), listed, DATASET, _RULES)
+    plan = plan_dataset(Tree(source), listed, DATASET, _RULES)
     seconds = time.perf_counter() - begun
     asked = -(-count // 100) + (count + 98) // 100
     if plan.counts != {"unchanged": count - asked, "look": asked}:
@@ -73,14 +74,17 @@ def _source_item(number: int) -> SourceItem:
 
 def _listed_item(number: int, source: SourceItem) -> DataItem:
     files = files_digest({file.name: (_SIZE, f"{number:064x}") for file in source.files})
-    metadata = complete_metadata(
-        {},
-        METADATA,
-        state=item_digest(files, METADATA),
+    state = ItemState(
+        source.name,
+        DATASET,
+        "complete",
+        run="an earlier run",
+        digest=item_digest(files, METADATA),
         files=files,
         sync=_RULES.sync_id,
         fingerprint="another" if number % 100 == 0 else source.fingerprint(),
     )
+    metadata = complete_metadata(None, METADATA, state)
     return DataItem(
         id=number + 1,
         name=source.name,

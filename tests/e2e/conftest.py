@@ -54,7 +54,9 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, study: Path) -> Iterator[A
 @pytest.fixture(scope="session")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """A page in Debian's chromium."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=60_000)  # milliseconds; what is to be seen is there at once on a quiet machine
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch_persistent_context(

@@ -12,13 +12,14 @@ PACKAGE = Path(__file__).resolve().parent.parent / "airflow_provider_ei"
 # From below to above. What is not named here may be imported by all: the version and the exceptions.
 BELOW = {
     "redaction": set(),
+    "scalars": set(),
     "exceptions": {"redaction"},
     "emulator": set(),
     "studio": {"exceptions", "redaction"},
-    "sync": {"exceptions", "studio"},
+    "sync": {"exceptions", "scalars", "studio"},
     "hooks": {"exceptions", "redaction", "studio", "sync", "assets"},
     "assets": set(),
-    "operators": {"exceptions", "studio", "sync", "hooks", "assets"},
+    "operators": {"exceptions", "scalars", "studio", "sync", "hooks", "assets"},
     "task_groups": {"exceptions", "studio", "sync", "hooks", "operators"},
     "decorators": {"exceptions", "operators"},
     "sensors": {"exceptions", "studio", "sync", "hooks", "triggers"},

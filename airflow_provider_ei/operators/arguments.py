@@ -11,7 +11,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.sync.metadata import python_scalar
+from airflow_provider_ei.scalars import python_scalar
 
 
 class EdgeImpulseArgumentError(AirflowFailException, EdgeImpulseInputError):

@@ -6,13 +6,13 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from numbers import Integral, Real
-from typing import Any
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.scalars import python_scalar
 from airflow_provider_ei.sync.names import check_characters, has_many_digits
 
 #: The one key in which this package keeps what it has to remember of an item, see ``item_state``.
@@ -62,21 +62,6 @@ def _check(key: str, value: object) -> str:
     if isinstance(value, bool) or value not in (0, 1, "0", "1"):
         raise EdgeImpulseInputError(f"metadata[{key!r}] must be 0 or 1, not {str(value)[:80]!r}.")
     return value if isinstance(value, str) else str(int(value))
-
-
-def python_scalar(value: Any) -> Any:
-    """Return a scalar of numpy or pandas as one of Python; anything else stays as it is.
-
-    A point in time becomes its ISO form, since numpy would give its nanoseconds as a plain number; "not a time"
-    becomes NaN.
-    """
-    if getattr(value, "ndim", None) != 0 or not hasattr(value, "item"):
-        return value
-    kind = getattr(getattr(value, "dtype", None), "kind", "")
-    if kind == "M":
-        return math.nan if str(value) == "NaT" else str(value)
-    # A span of time is none of what metadata may be, but numpy takes it for a whole number.
-    return timedelta.max if kind == "m" else value.item()
 
 
 def _text(key: str, value: object) -> str:

@@ -120,6 +120,8 @@ def _answer(state: State, method: str, target: str, kept: bytes, size: int) -> s
     state.changes += method != "GET"
     if method == "GET" and url.path.endswith("/data/files"):
         return _listing(state, parse_qs(url.query))
+    if method == "GET" and (number := url.path.rpartition("/")[2]).isdecimal() and 0 < int(number) <= len(state.items):
+        return f'{{"success": true, "data": {_item(state, state.items[int(number) - 1])}}}'
     if method == "PUT":  # an object, to a store
         state.uploads += 1
         state.upload_bytes += size
@@ -137,6 +139,13 @@ def _answer(state: State, method: str, target: str, kept: bytes, size: int) -> s
     return '{"success": true}'
 
 
+def _item(state: State, item: dict[str, str]) -> str:
+    return (
+        f'{{"id": {item["id"]}, "name": "{item["name"]}", "dataset": "bench", "created": "2026-01-01T00:00:00Z", '
+        f'"metadata": {item["metadata"]}, {state.listing}}}'
+    )
+
+
 def _listing(state: State, query: dict[str, list[str]]) -> str:
     """The items of a name, or a page of all."""
     found = state.items
@@ -144,11 +153,7 @@ def _listing(state: State, query: dict[str, list[str]]) -> str:
         name = query["filter"][0].split("'")[1]
         found = [item for item in found if item["name"] == name]
     offset, limit = int(query.get("offset", ["0"])[0]), int(query.get("limit", ["1000"])[0])
-    listed = ", ".join(
-        f'{{"id": {item["id"]}, "name": "{item["name"]}", "dataset": "bench", "created": "2026-01-01T00:00:00Z", '
-        f'"metadata": {item["metadata"]}, {state.listing}}}'
-        for item in found[offset : offset + limit]
-    )
+    listed = ", ".join(_item(state, item) for item in found[offset : offset + limit])
     return f'{{"success": true, "totalDataItemCount": {len(found)}, "data": [{listed}]}}'
 
 

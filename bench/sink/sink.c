@@ -210,6 +210,25 @@ static long long number_after(const char *text, const char *mark, long long othe
     return from ? atoll(from + strlen(mark)) : otherwise;
 }
 
+static void put_item(FILE *out, size_t place) {
+    fprintf(out, "{\"id\":%zu,\"name\":\"%s\",\"dataset\":\"bench\",\"created\":\"2026-01-01T00:00:00Z\"", place + 1,
+            items[place].name);
+    fprintf(out, ",\"metadata\":%s,%s}", items[place].metadata, listing);
+}
+
+static char *answer_item(struct request *request) {
+    char *text = NULL;
+    size_t size;
+    long long id = atoll(strrchr(request->target, '/') + 1);
+    if (id < 1 || id > (long long)item_count) return strdup("{\"success\":true}");
+    FILE *out = open_memstream(&text, &size);
+    fputs("{\"success\":true,\"data\":", out);
+    put_item(out, (size_t)id - 1);
+    fputs("}", out);
+    fclose(out);
+    return text;
+}
+
 /* The items of a name, or a page of all. */
 static char *answer_listing(struct request *request) {
     char *text = NULL, *name = between(request->target, "filter=", "%27", "%27");
@@ -219,12 +238,10 @@ static char *answer_listing(struct request *request) {
     FILE *out = open_memstream(&text, &size);
     fputs("{\"success\":true,\"data\":[", out);
     for (size_t place = 0; place < item_count; place++) {
-        struct item *item = &items[place];
-        if (name && strcmp(item->name, name)) continue;
+        if (name && strcmp(items[place].name, name)) continue;
         if ((long long)total++ < offset || (long long)listed == limit) continue;
-        fprintf(out, "%s{\"id\":%zu,\"name\":\"%s\",\"dataset\":\"bench\",\"created\":\"2026-01-01T00:00:00Z\"",
-                listed++ ? "," : "", place + 1, item->name);
-        fprintf(out, ",\"metadata\":%s,%s}", item->metadata, listing);
+        if (listed++) fputc(',', out);
+        put_item(out, place);
     }
     fprintf(out, "],\"totalDataItemCount\":%zu}", total);
     fclose(out);
@@ -261,7 +278,9 @@ static char *answer(struct request *request) {
     requests++;
     if (strcmp(request->method, "GET")) changes++;
     if (!strcmp(request->method, "PUT")) uploads++, upload_bytes += request->length; /* an object, to a store */
-    if (!posts) return strstr(request->target, "/data/files?") ? answer_listing(request) : strdup("{\"success\":true}");
+    if (!posts && strstr(request->target, "/data/files?")) return answer_listing(request);
+    if (!strcmp(request->method, "GET")) return answer_item(request);
+    if (!posts) return strdup("{\"success\":true}");
     if (size < 4 || strcmp(request->target + size - 4, "/add")) return answer_update(request);
     uploads++;
     upload_bytes += request->length;

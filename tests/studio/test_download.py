@@ -136,7 +136,7 @@ def test_begins_anew_with_each_try(studio_emulator: EmulatorServer, studio_open:
     with raw_server(head + FILE[:5000], b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", head + FILE) as server:
         assert download(studio_open(server.url, retry_attempts=3)) == sha256(FILE)
         assert server.connections == 3
-    client = studio_open(studio_emulator.url, retry_attempts=3)
+    client = studio_open(studio_emulator.url, retry_attempts=6)
     data_id, _ = client.add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv", FILE)])
     studio_emulator.order(Fault(kind="drop_before", count=2))
     assert client.file_sha256(7, data_id, "1.csv") == sha256(FILE)

@@ -27,7 +27,7 @@ from airflow_provider_ei.studio.answers import (
 )
 from airflow_provider_ei.studio.listing import ATTEMPTS, Listing, ListingMovedError, OffsetIgnoredError, Page
 from airflow_provider_ei.studio.multipart import OnRead, UploadFile
-from airflow_provider_ei.studio.names import canonical_name, spellings
+from airflow_provider_ei.studio.names import canonical_name, may_be_stored_as, spellings
 from airflow_provider_ei.studio.outcome import shown
 from airflow_provider_ei.studio.reading import LISTING_BYTES
 from airflow_provider_ei.studio.sending import BeforeRetry, Sender
@@ -160,7 +160,7 @@ class StudioClient(Sender):
         """
 
         def is_wanted(item: DataItem) -> bool:
-            return _may_be(item.name, name) and _may_be(item.dataset, dataset)
+            return may_be_stored_as(name, item.name) and may_be_stored_as(dataset, item.dataset)
 
         if canonical_name(name) == name and not any(text in name for text in _UNSAFE_IN_FILTER):
             listed = self.list_data_items(organization_id, dataset, filter=f"name = '{name}'", with_files=True)
@@ -318,9 +318,3 @@ def _total(answer: Mapping[str, Any], operation: str) -> int | None:
         operation=operation,
         status=200,
     )
-
-
-def _may_be(stored: str, wanted: str) -> bool:
-    """Whether a name that is stored may be the wanted one."""
-    canonical = canonical_name(wanted)
-    return stored == wanted if canonical == wanted else canonical_name(stored) == canonical

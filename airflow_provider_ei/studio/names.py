@@ -16,6 +16,15 @@ def canonical_name(text: str) -> str:
     return _collapsed(unicodedata.normalize("NFC", text))
 
 
+def may_be_stored_as(asked: str, stored: str) -> bool:
+    """Whether a service may have made a stored name of the one that was asked for.
+
+    A name that is equal to its canonical form is kept as it is by every service that normalizes.
+    """
+    canonical = canonical_name(asked)
+    return stored == asked if canonical == asked else canonical_name(stored) == canonical
+
+
 def spellings(text: str) -> tuple[str, ...]:
     """Return the forms in which a service may keep a name, the given one first; usually that is all."""
     composed = unicodedata.normalize("NFC", text)

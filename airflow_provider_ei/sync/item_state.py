@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from airflow_provider_ei.studio.answers import DataItem
-from airflow_provider_ei.studio.names import canonical_name
+from airflow_provider_ei.studio.names import may_be_stored_as
 from airflow_provider_ei.sync.digest import canonical, item_digest
 from airflow_provider_ei.sync.metadata import INJECTED_KEY, STATE_KEY
 
@@ -88,7 +88,7 @@ class ItemState:
         if state._is_certainly(item):
             return state
         told = state.stored_name is not None or state.stored_dataset is not None
-        alike = _may_be(item.name, state.name) and _may_be(item.dataset, state.dataset)
+        alike = may_be_stored_as(state.name, item.name) and may_be_stored_as(state.dataset, item.dataset)
         return state if alike and not told else None
 
     @classmethod
@@ -124,11 +124,6 @@ class ItemState:
     def _is_certainly(self, item: DataItem) -> bool:
         spelled = (self.stored_name or self.name, self.stored_dataset or self.dataset)
         return (item.name, item.dataset) == spelled
-
-
-def _may_be(stored: str, asked: str) -> bool:
-    """Whether a service that normalizes may have made this of a name. It leaves alone what is normal already."""
-    return stored == asked or (canonical_name(asked) != asked and canonical_name(stored) == canonical_name(asked))
 
 
 def pending_metadata(

@@ -1,6 +1,6 @@
 """What can go wrong between a task and Edge Impulse.
 
-Every error is an :class:`EdgeImpulseError`; its text says what was wrong, where, and what to do. ``permanent``
+Every error is an :class:`EdgeImpulseError`; its text says what was wrong, where, and what to do. ``retryable``
 tells whether trying again can help: the operators turn a permanent error into ``AirflowFailException``, so that
 Airflow does not spend a task's retries on it, and let a passing one through, so that it does.
 """
@@ -21,7 +21,7 @@ class EdgeImpulseError(Exception):
     """
 
     #: True when the same call fails again however often it is tried.
-    permanent: bool = False
+    retryable: bool = True
 
     def __init__(self, message: object = "", *args: object) -> None:
         super().__init__(safe_text(message) if isinstance(message, str) else message, *args)
@@ -34,7 +34,7 @@ class EdgeImpulseError(Exception):
     def to_event(self) -> dict[str, Any]:
         """Return the error as a JSON object, for the event of a trigger; :meth:`from_event` makes it again."""
         facts = {name: value for name, value in vars(self).items() if isinstance(value, str | int | float | None)}
-        return {"error": str(self), "kind": type(self).__name__, "permanent": self.permanent, "facts": facts}
+        return {"error": str(self), "kind": type(self).__name__, "retryable": self.retryable, "facts": facts}
 
     @staticmethod
     def from_event(event: Mapping[str, Any]) -> EdgeImpulseError:
@@ -46,27 +46,27 @@ class EdgeImpulseError(Exception):
         kind = kinds.get(event.get("kind", ""), EdgeImpulseError)
         error = kind.__new__(kind, event["error"])
         vars(error).update(event.get("facts", {}))
-        if error.permanent != event["permanent"]:
-            error.permanent = event["permanent"]
+        if error.retryable != event["retryable"]:
+            error.retryable = event["retryable"]
         return error
 
 
 class EdgeImpulseConfigError(EdgeImpulseError):
     """The Airflow connection is incomplete or contradicts itself; nothing was sent."""
 
-    permanent = True
+    retryable = False
 
 
 class EdgeImpulseInputError(EdgeImpulseError, ValueError):
     """A name, a file, a metadata value or a parameter cannot be uploaded as given; nothing was sent."""
 
-    permanent = True
+    retryable = False
 
 
 class EdgeImpulseConflictError(EdgeImpulseError):
     """A data item of that name is there already and ``if_exists`` does not allow to touch it."""
 
-    permanent = True
+    retryable = False
 
 
 class EdgeImpulseFileError(EdgeImpulseError):
@@ -84,7 +84,7 @@ class EdgeImpulseCancelledError(EdgeImpulseError):
 class EdgeImpulseDeleteLimitError(EdgeImpulseError):
     """A sync would delete more data items than it may; nothing was changed."""
 
-    permanent = True
+    retryable = False
 
 
 class EdgeImpulseSyncError(EdgeImpulseError):
@@ -93,10 +93,10 @@ class EdgeImpulseSyncError(EdgeImpulseError):
     :ivar summary: what the sync has done, with the names and reasons of what failed.
     """
 
-    def __init__(self, message: str, *, summary: Mapping[str, Any], permanent: bool) -> None:
+    def __init__(self, message: str, *, summary: Mapping[str, Any], retryable: bool) -> None:
         super().__init__(message)
         self.summary = summary
-        self.permanent = permanent
+        self.retryable = retryable
 
 
 class EdgeImpulseServiceError(EdgeImpulseError):
@@ -124,13 +124,13 @@ class EdgeImpulseServiceError(EdgeImpulseError):
 class EdgeImpulseAuthError(EdgeImpulseServiceError):
     """The API key is wrong, or it may not do this (401, 403, or "Invalid API key" with any status)."""
 
-    permanent = True
+    retryable = False
 
 
 class EdgeImpulseRefusedError(EdgeImpulseServiceError):
     """The service understood and said no: ``success: false``, or a 4xx that no new try can change."""
 
-    permanent = True
+    retryable = False
 
 
 class EdgeImpulseTooLargeError(EdgeImpulseRefusedError):
@@ -144,10 +144,10 @@ class EdgeImpulseNotFoundError(EdgeImpulseRefusedError):
 class EdgeImpulseRedirectError(EdgeImpulseServiceError):
     """The host answered with a redirect. None is followed: it would drop the body or carry the key elsewhere."""
 
-    permanent = True
+    retryable = False
 
 
-class EdgeImpulseThrottledError(EdgeImpulseServiceError):
+class EdgeImpulseRateLimitError(EdgeImpulseServiceError):
     """429: too many requests.
 
     :ivar retry_after: seconds that the service asked to wait, or None when it did not say.
@@ -173,11 +173,11 @@ class EdgeImpulseUnavailableError(EdgeImpulseServiceError):
         self.retry_after = retry_after
 
 
-class EdgeImpulseAnswerError(EdgeImpulseServiceError):
+class EdgeImpulseResponseError(EdgeImpulseServiceError):
     """The answer arrived with a 2xx but is not what the API promises: no JSON, a field missing, a short listing."""
 
 
-class EdgeImpulseLargeAnswerError(EdgeImpulseAnswerError):
+class EdgeImpulseLargeResponseError(EdgeImpulseResponseError):
     """The answer is larger than this client reads. Ask for less at once; the same request is not tried again."""
 
 

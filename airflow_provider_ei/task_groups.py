@@ -127,7 +127,7 @@ class SyncShardOperator(_GroupedOperator):
         """Sync the items of the shard, and return the counts."""
         if not self.shard:
             return dict.fromkeys(_COUNTS, 0)
-        from airflow_provider_ei.sync.dataset.rules import Shard
+        from airflow_provider_ei.sync.dataset.options import Shard
 
         with self._working_hook(context) as hook:
             summary = hook.sync_dataset(**self._arguments(context), shard=Shard(**self.shard))

@@ -16,19 +16,19 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from airflow_provider_ei.studio.answers import DataFile, DataItem
+from airflow_provider_ei.sources.pinned import LocalFile
+from airflow_provider_ei.studio.models import DataFile, DataItem
+from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.plan import plan_dataset
-from airflow_provider_ei.sync.dataset.rules import SyncRules
 from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.digest import files_digest, item_digest
-from airflow_provider_ei.sync.files import LocalFile
 from airflow_provider_ei.sync.item_state import ItemState, complete_metadata
 from bench.clients.job import CONTENT_TYPE, DATASET, METADATA
 from bench.material import FILES
 from bench.results import Row, Table
 
-_RULES = SyncRules("bench")
+_RULES = SyncOptions("bench")
 _SIZE = 20_000
 _CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 

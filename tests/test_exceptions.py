@@ -16,7 +16,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseError
 #: A value for each argument of a constructor; a new argument of a new error needs one, too.
 ARGUMENTS: dict[str, Any] = {
     "summary": {"failed": 1, "failures": [{"name": "run-1", "reason": "gone"}]},
-    "permanent": True,
+    "retryable": False,
     "operation": "addOrganizationDataItem",
     "status": 503,
     "server_text": "come back later",
@@ -61,7 +61,7 @@ def test_keeps_its_kind_text_and_attributes(kind: type[EdgeImpulseError], journe
     assert (str(arrived), arrived.args) == (str(error), error.args)
     assert vars(arrived) == vars(error)
     assert {name: getattr(arrived, name) for name in accepted(kind)} == accepted(kind)
-    assert arrived.permanent == error.permanent
+    assert arrived.retryable == error.retryable
     assert arrived is not error
 
 
@@ -73,13 +73,13 @@ def test_is_the_same_error_after_the_event_of_a_trigger(kind: type[EdgeImpulseEr
     assert str(arrived) == str(error)
     plain = {name: value for name, value in accepted(kind).items() if name != "summary"}
     assert {name: getattr(arrived, name) for name in plain} == plain
-    assert arrived.permanent == error.permanent
+    assert arrived.retryable == error.retryable
 
 
 def test_an_event_of_another_version_is_still_an_error() -> None:
-    error = EdgeImpulseError.from_event({"error": "text", "permanent": True, "kind": "EdgeImpulseErrorOfTomorrow"})
-    assert (type(error), str(error), error.permanent) == (EdgeImpulseError, "text", True)
-    assert EdgeImpulseError.from_event({"error": "text", "permanent": False}).permanent is False
+    error = EdgeImpulseError.from_event({"error": "text", "retryable": False, "kind": "EdgeImpulseErrorOfTomorrow"})
+    assert (type(error), str(error), error.retryable) == (EdgeImpulseError, "text", False)
+    assert EdgeImpulseError.from_event({"error": "text", "retryable": True}).retryable is True
 
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
@@ -94,8 +94,8 @@ def test_a_deep_copy_shares_nothing(kind: type[EdgeImpulseError]) -> None:
 
 def test_an_error_that_was_changed_after_it_was_made_keeps_the_change() -> None:
     error = EdgeImpulseError("text")
-    error.permanent = True
-    assert pickle.loads(pickle.dumps(error)).permanent is True
+    error.retryable = False
+    assert pickle.loads(pickle.dumps(error)).retryable is False
 
 
 class OfSomeoneElse(EdgeImpulseError):

@@ -56,7 +56,7 @@ def test_no_trace_of_a_run(emulator: EmulatorServer, tmp_path: Path) -> None:
     }
     # Only the task without an organization id asks for it; its answer repeats the key, as some proxies do.
     words = f"no access for x-api-key {API_KEY}"
-    emulator.order(Fault(operation="listOrganizations", kind="success_false", error=words, count=100))
+    emulator.inject(Fault(operation="listOrganizations", kind="success_false", error=words, count=100))
     output = ""
     for command in (["db", "migrate"], ["dags", "test", "three"]):
         done = subprocess.run(
@@ -91,7 +91,7 @@ class TestErrors:
         self, emulator: EmulatorServer, connect: Callable[..., None], fault: Fault
     ) -> None:
         connect(emulator.url, retry_attempts=1, throttle_patience=0.01)
-        emulator.order(fault)
+        emulator.inject(fault)
         with pytest.raises(EdgeImpulseError) as caught:
             EdgeImpulseHook().list_organizations()
         self.check(caught.value)
@@ -104,7 +104,7 @@ class TestErrors:
         self, emulator: EmulatorServer, connect: Callable[..., None], caplog: pytest.LogCaptureFixture
     ) -> None:
         connect(emulator.url, organization_id=7, retry_attempts=2)
-        emulator.order(Fault(kind="status", status=500, body=f"key {API_KEY}", count=2))
+        emulator.inject(Fault(kind="status", status=500, body=f"key {API_KEY}", count=2))
         trigger = EdgeImpulseDatasetTrigger(criteria={"dataset": "d"}, poke_interval=0.01)
 
         async def event() -> object:

@@ -26,7 +26,7 @@ def test_an_upload_whose_answer_is_lost(studio, tmp_path):
     (tmp_path / "motion.csv").write_text("timestamp,x\n0,1\n")
     upload = EdgeImpulseAddDataOperator(task_id="add", name="run-17", dataset="motion", files=str(tmp_path))
 
-    studio.order(Fault(operation="addOrganizationDataItem", kind="drop_after"))
+    studio.inject(Fault(operation="addOrganizationDataItem", kind="drop_after"))
     assert upload.execute({})["outcome"] == "created"
 
     (item,) = studio.items("motion")  # one, and not two

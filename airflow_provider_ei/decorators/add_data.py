@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.operators.arguments import plain
+from airflow_provider_ei.operators.asset_events import emit_asset_events
 from airflow_provider_ei.operators.data import (
     EdgeImpulseAddDataOperator,
     check_files_given,
@@ -24,7 +25,6 @@ from airflow_provider_ei.operators.data import (
     merge_metadata,
 )
 from airflow_provider_ei.operators.labels import label_mapped_task
-from airflow_provider_ei.operators.outlets import emit_asset_events
 from airflow_provider_ei.operators.run_report import report_result
 
 if TYPE_CHECKING:

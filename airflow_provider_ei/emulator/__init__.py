@@ -18,7 +18,7 @@ except ModuleNotFoundError as missing:
 from airflow_provider_ei.emulator.faults import Fault
 from airflow_provider_ei.emulator.records import StoredFile, StoredItem
 from airflow_provider_ei.emulator.request_log import RequestRecord, UploadedFile
-from airflow_provider_ei.emulator.settings import EmulatorSettings
+from airflow_provider_ei.emulator.switches import EmulatorSettings
 
 __all__ = [
     "EmulatorServer",

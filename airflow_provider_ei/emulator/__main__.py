@@ -10,7 +10,7 @@ import threading
 
 from airflow_provider_ei.emulator.data_dir import DataDirError
 from airflow_provider_ei.emulator.server import EmulatorServer
-from airflow_provider_ei.emulator.settings import CHOICES, EmulatorSettings
+from airflow_provider_ei.emulator.switches import CHOICES, EmulatorSettings
 
 DEFAULT_DATA_DIR = "edge-impulse-emulator"
 

@@ -20,13 +20,13 @@ from airflow_provider_ei.emulator.connections import Connections
 from airflow_provider_ei.emulator.downloads import CHUNK_BYTES, Download
 from airflow_provider_ei.emulator.errors import error_response
 from airflow_provider_ei.emulator.faults import Fault, FaultQueue
-from airflow_provider_ei.emulator.multipart import MultipartReader
+from airflow_provider_ei.emulator.form_parser import MultipartReader
 from airflow_provider_ei.emulator.operations import Call, Operation, find_operation
 from airflow_provider_ei.emulator.paths import explain
 from airflow_provider_ei.emulator.records import StoreError
 from airflow_provider_ei.emulator.request_log import RequestLog, RequestRecord
-from airflow_provider_ei.emulator.settings import EmulatorSettings
 from airflow_provider_ei.emulator.store import Store
+from airflow_provider_ei.emulator.switches import EmulatorSettings
 from airflow_provider_ei.emulator.uploads import Upload
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.types import Receive
 
-from airflow_provider_ei.emulator.multipart import MultipartReader
+from airflow_provider_ei.emulator.form_parser import MultipartReader
 from airflow_provider_ei.emulator.records import StoreError
 
 _MAX_JSON_BYTES = 16 << 20

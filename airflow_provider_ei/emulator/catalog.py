@@ -19,7 +19,7 @@ from airflow_provider_ei.emulator.records import (
     StoreError,
     Totals,
 )
-from airflow_provider_ei.emulator.settings import ListingOrder
+from airflow_provider_ei.emulator.switches import ListingOrder
 
 ItemOrder = ListingOrder | Literal["changed"]
 """The order of items: a listing's, or those changed last first."""

@@ -22,9 +22,9 @@ from airflow_provider_ei.emulator.control_requests import (
 from airflow_provider_ei.emulator.errors import error_response
 from airflow_provider_ei.emulator.faults import Fault, FaultQueue
 from airflow_provider_ei.emulator.request_log import RequestLog
-from airflow_provider_ei.emulator.settings import EmulatorSettings
 from airflow_provider_ei.emulator.state import describe
 from airflow_provider_ei.emulator.store import Store
+from airflow_provider_ei.emulator.switches import EmulatorSettings
 
 DEFAULT_ITEMS = 200
 DEFAULT_FILES = 20
@@ -93,7 +93,7 @@ class Control:
         wanted = await json_body(request)
         if not isinstance(wanted, list) or not all(isinstance(each, dict) for each in wanted):
             raise ControlError("The request must be a list of JSON objects")
-        self._faults.order([Fault(**each) for each in wanted])
+        self._faults.inject([Fault(**each) for each in wanted])
         return await self._get_faults(request)
 
     async def _delete_faults(self, request: Request) -> Response:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from airflow_provider_ei.emulator.catalog import Catalog
 from airflow_provider_ei.emulator.filter_sql import Condition
 from airflow_provider_ei.emulator.records import StoredFile
-from airflow_provider_ei.emulator.settings import Archive
+from airflow_provider_ei.emulator.switches import Archive
 
 CHUNK_BYTES = 1 << 20
 _CONTENT_TYPES: dict[Archive, str] = {"zip": "application/zip", "tar": "application/x-tar"}

@@ -148,7 +148,7 @@ class FaultQueue:
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
 
-    def order(self, faults: Iterable[Fault]) -> None:
+    def inject(self, faults: Iterable[Fault]) -> None:
         """Add faults; of several that match a request the one ordered first hits it.
 
         :raises ValueError: for an operation id that is not known; none of the faults is added then.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from airflow_provider_ei.emulator.settings import EmulatorSettings, NameForm
+from airflow_provider_ei.emulator.switches import EmulatorSettings, NameForm
 
 _ESCAPES = ((b"%22", b'"'), (b"%0D", b"\r"), (b"%0A", b"\n"))
 _ENCODINGS = {"utf8": "utf-8", "latin1": "latin-1"}

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import unquote
 
-from airflow_provider_ei.emulator import answers
+from airflow_provider_ei.emulator import schemas
 from airflow_provider_ei.emulator.arguments import Arguments, metadata_text
 from airflow_provider_ei.emulator.downloads import Download, download_file, download_item
 from airflow_provider_ei.emulator.filter_sql import EVERYTHING, Condition, FilterError
 from airflow_provider_ei.emulator.filters import parse_filter
 from airflow_provider_ei.emulator.names import stored_name
 from airflow_provider_ei.emulator.records import StoreError
-from airflow_provider_ei.emulator.settings import EmulatorSettings
 from airflow_provider_ei.emulator.store import Store
+from airflow_provider_ei.emulator.switches import EmulatorSettings
 from airflow_provider_ei.emulator.uploads import Upload
 
 BodyKind = Literal["none", "json", "multipart"]
@@ -77,7 +77,7 @@ def find_operation(method: str, raw_path: str) -> tuple[Operation, dict[str, str
 
 def list_organizations(call: Call) -> Answer:
     """``listOrganizations``: the one the key belongs to."""
-    return {"organizations": [answers.organization(call.settings.organization_id)]}
+    return {"organizations": [schemas.organization(call.settings.organization_id)]}
 
 
 def list_projects(call: Call) -> Answer:
@@ -87,12 +87,12 @@ def list_projects(call: Call) -> Answer:
 
 def get_organization_info(call: Call) -> Answer:
     """``getOrganizationInfo``."""
-    return answers.organization_info(call.settings.organization_id, call.store.datasets())
+    return schemas.organization_info(call.settings.organization_id, call.store.datasets())
 
 
 def list_buckets(call: Call) -> Answer:
     """``listOrganizationBuckets``."""
-    return {"buckets": [answers.bucket_info(*bucket) for bucket in call.store.buckets()]}
+    return {"buckets": [schemas.bucket_info(*bucket) for bucket in call.store.buckets()]}
 
 
 def list_data(call: Call) -> Answer:
@@ -104,7 +104,7 @@ def list_data(call: Call) -> Answer:
     totals = call.store.totals(condition)
     items = call.store.items(condition, **_page(call), files_limit=0)
     return {
-        "data": [answers.item_summary(item) for item in items],
+        "data": [schemas.item_summary(item) for item in items],
         **_totals(call, totalFileCount=totals.files, totalDataItemCount=totals.items),
     }
 
@@ -119,7 +119,7 @@ def list_files(call: Call) -> Answer:
     totals = call.store.totals(condition)
     items = call.store.items(condition, **_page(call))
     return {
-        "data": [answers.item_with_files(item) for item in items],
+        "data": [schemas.item_with_files(item) for item in items],
         **_totals(call, totalFileSize=totals.size, totalFileCount=totals.files, totalDataItemCount=totals.items),
     }
 
@@ -147,7 +147,7 @@ def add_files(call: Call) -> Answer:
 
 def get_item(call: Call) -> Answer:
     """``getOrganizationDataItem``."""
-    return {"data": answers.item_with_files(call.store.item(_data_id(call), _filter_of_one(call)))}
+    return {"data": schemas.item_with_files(call.store.item(_data_id(call), _filter_of_one(call)))}
 
 
 def update_item(call: Call) -> Answer:
@@ -191,7 +191,7 @@ def add_dataset(call: Call) -> Answer:
 
 def get_dataset(call: Call) -> Answer:
     """``getOrganizationDataset``."""
-    return {"dataset": answers.dataset_info(call.store.dataset(call.path["dataset"]))}
+    return {"dataset": schemas.dataset_info(call.store.dataset(call.path["dataset"]))}
 
 
 def update_dataset(call: Call) -> Answer:

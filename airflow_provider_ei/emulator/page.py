@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from airflow_provider_ei.emulator.settings import EmulatorSettings
+from airflow_provider_ei.emulator.switches import EmulatorSettings
 
 _PAGE = Path(__file__).with_name("page.html")
 # The page needs nothing from anywhere else, and whatever a data item is called can start nothing in it.

@@ -14,9 +14,9 @@ from airflow_provider_ei.emulator.filter_sql import EVERYTHING, Condition
 from airflow_provider_ei.emulator.operations import OPERATION_IDS
 from airflow_provider_ei.emulator.records import StoredItem, StoreError
 from airflow_provider_ei.emulator.request_log import RequestLog, RequestRecord
-from airflow_provider_ei.emulator.running import Running
-from airflow_provider_ei.emulator.settings import EmulatorSettings
+from airflow_provider_ei.emulator.server_thread import Running
 from airflow_provider_ei.emulator.state import describe
+from airflow_provider_ei.emulator.switches import EmulatorSettings
 
 
 class EmulatorServer:
@@ -28,7 +28,7 @@ class EmulatorServer:
 
         with EmulatorServer() as studio:
             # An Airflow connection to it: host studio.url, password studio.api_key.
-            studio.order(Fault(operation="addOrganizationDataItem", kind="drop_after"))
+            studio.inject(Fault(operation="addOrganizationDataItem", kind="drop_after"))
             ...  # run the DAG
             (item,) = studio.items("vibration")
             assert item.metadata["machine"] == "pump 7"
@@ -118,12 +118,12 @@ class EmulatorServer:
         """The organization that the key belongs to."""
         return self.settings.organization_id
 
-    def order(self, *faults: Fault) -> None:
+    def inject(self, *faults: Fault) -> None:
         """Let something go wrong with the next requests.
 
         :raises ValueError: for an operation that the emulator does not play.
         """
-        self._faults.order(faults)
+        self._faults.inject(faults)
 
     def requests(self) -> list[RequestRecord]:
         """The API requests so far, in order of arrival."""

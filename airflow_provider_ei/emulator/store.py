@@ -12,7 +12,7 @@ from typing import Any
 from airflow_provider_ei.emulator.catalog import Catalog
 from airflow_provider_ei.emulator.database import Database
 from airflow_provider_ei.emulator.records import StoreError
-from airflow_provider_ei.emulator.settings import DuplicateNames, MetadataUpdate
+from airflow_provider_ei.emulator.switches import DuplicateNames, MetadataUpdate
 from airflow_provider_ei.emulator.uploads import Upload
 
 

@@ -31,10 +31,10 @@ from airflow_provider_ei.hooks.stores import open_store
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_provider_ei.studio.answers import Bucket, DataItem, Dataset, Organization
     from airflow_provider_ei.studio.client import StudioClient
+    from airflow_provider_ei.studio.models import Bucket, DataItem, Dataset, Organization
     from airflow_provider_ei.studio.settings import StudioSettings
-    from airflow_provider_ei.sync.dataset.rules import Shard
+    from airflow_provider_ei.sync.dataset.options import Shard
     from airflow_provider_ei.sync.dataset.source import GivenMetadata
     from airflow_provider_ei.sync.dataset.summary import SyncSummary
     from airflow_provider_ei.sync.transfer import AddDataResult
@@ -46,7 +46,7 @@ class EdgeImpulseHook(BaseHook):
     """Talks to an organization of Edge Impulse Studio with the key of an Airflow connection.
 
     Nothing is read and nothing is sent before the first call. Every method raises
-    :class:`~airflow_provider_ei.exceptions.EdgeImpulseError` or a precise subclass; ``error.permanent`` tells whether a
+    :class:`~airflow_provider_ei.exceptions.EdgeImpulseError` or a precise subclass; ``error.retryable`` tells whether a
     new try can help.
 
     :param edge_impulse_conn_id: the connection: password is the API key, host the base URL of Studio (empty for Edge
@@ -123,9 +123,9 @@ class EdgeImpulseHook(BaseHook):
     def client(self) -> StudioClient:
         """The client that all calls go through; its connections are kept open between them."""
         from airflow_provider_ei.studio.client import StudioClient
-        from airflow_provider_ei.sync.dataset.inputs import MOST_WORKERS
+        from airflow_provider_ei.sync.dataset.prepare import MAX_WORKERS
 
-        client = StudioClient(self.settings, connections=MOST_WORKERS)
+        client = StudioClient(self.settings, connections=MAX_WORKERS)
         self.__dict__["client"] = client  # before the look, so that whoever cancels in between finds it
         if self._cancelled:
             client.cancel()
@@ -174,7 +174,7 @@ class EdgeImpulseHook(BaseHook):
     @cached_property
     def given_organization_id(self) -> int | None:
         """The organization as given, else of the connection; None when only the key can tell. Nothing is sent."""
-        from airflow_provider_ei.sync.inputs import whole_number
+        from airflow_provider_ei.sync.prepare import whole_number
 
         return whole_number("organization_id", self._given_organization_id) or self._connection[1]
 
@@ -205,7 +205,7 @@ class EdgeImpulseHook(BaseHook):
 
         :return: whether it works, and a sentence for the person who pressed the button.
         """
-        from airflow_provider_ei.hooks.trial import try_connection
+        from airflow_provider_ei.hooks.connection_check import try_connection
 
         try:
             settings, organization_id = self._connection
@@ -249,7 +249,7 @@ class EdgeImpulseHook(BaseHook):
         :raises EdgeImpulseServiceError: when the service refuses, fails, or cannot be reached.
         """
         from airflow_provider_ei.sync.apply import ItemUpload
-        from airflow_provider_ei.sync.inputs import check_if_exists, want_item
+        from airflow_provider_ei.sync.prepare import check_if_exists, want_item
 
         checked_if_exists = check_if_exists(if_exists)
         wanted = want_item(
@@ -311,8 +311,8 @@ class EdgeImpulseHook(BaseHook):
         :param exclude: patterns as in ``.gitignore``: not these files.
         :param depth: how many folders deep the data items are.
         :param metadata: flat dict for all items, or a function from
-            :class:`~airflow_provider_ei.sync.dataset.source.Facts` to one. What an item brings itself goes over it:
-            ``ei-metadata.json`` beside its files, or ``metadata`` in ``items``.
+            :class:`~airflow_provider_ei.sync.dataset.source.ItemContext` to one. What an item brings itself goes over
+            it: ``ei-metadata.json`` beside its files, or ``metadata`` in ``items``.
         :param folder_separator: stands for ``/`` in the names of the items' files, for instance ``__``: for a service
             that drops folders, where ``left/x.csv`` and ``right/x.csv`` would become one file.
         :param bucket_name: name of the organization's bucket, for new items; or
@@ -369,7 +369,7 @@ class EdgeImpulseHook(BaseHook):
         :raises EdgeImpulseError: as :meth:`sync_dataset` does.
         """
         from airflow_provider_ei.hooks.syncing import prepare_sync
-        from airflow_provider_ei.sync.inputs import whole_number
+        from airflow_provider_ei.sync.prepare import whole_number
 
         wanted = whole_number("shards", shards)
         if wanted is None:
@@ -432,13 +432,13 @@ class EdgeImpulseHook(BaseHook):
 
 
 def _checked_text(field: str, value: object) -> str:
-    from airflow_provider_ei.sync.names import check_text
+    from airflow_provider_ei.sources.names import check_text
 
     return check_text(field, value)
 
 
 def _data_id(value: object) -> int:
-    from airflow_provider_ei.sync.inputs import whole_number
+    from airflow_provider_ei.sync.prepare import whole_number
 
     data_id = whole_number("data_id", value)
     if data_id is None:

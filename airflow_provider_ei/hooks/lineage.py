@@ -32,7 +32,7 @@ def report_lineage(hook: Any, sources: Iterable[str], organization_id: int, data
 
 def source_uris(files: Any) -> Iterator[str]:
     """Yield the paths and URIs in ``files``, in any form that users give them."""
-    from airflow_provider_ei.sync.file_specs import parse_literal
+    from airflow_provider_ei.sources.file_specs import parse_literal
 
     if isinstance(files, str):
         parsed = parse_literal(files)
@@ -51,7 +51,7 @@ def source_uris(files: Any) -> Iterator[str]:
 
 def sync_source_uris(source: Any, items: Any) -> Iterator[str]:
     """Yield the paths and URIs that a sync reads."""
-    from airflow_provider_ei.sync.file_specs import parse_literal
+    from airflow_provider_ei.sources.file_specs import parse_literal
 
     yield from source_uris(source)
     listed = parse_literal(items) if isinstance(items, str) else items

@@ -13,7 +13,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 
 if TYPE_CHECKING:
-    from airflow_provider_ei.studio.answers import DataItem
+    from airflow_provider_ei.studio.models import DataItem
     from airflow_provider_ei.studio.settings import StudioSettings
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class DatasetCriteria:
     quiet_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        from airflow_provider_ei.sync.names import check_text  # not while a DAG file is parsed
+        from airflow_provider_ei.sources.names import check_text  # not while a DAG file is parsed
 
         object.__setattr__(self, "dataset", check_text("dataset", self.dataset))
         if self.name is not None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.hooks.stores import open_store
-from airflow_provider_ei.sync.dataset.inputs import check_rules, check_workers, read_source
-from airflow_provider_ei.sync.dataset.rules import Shard
+from airflow_provider_ei.sources.names import check_text
+from airflow_provider_ei.sync.dataset.options import Shard
+from airflow_provider_ei.sync.dataset.prepare import check_rules, check_workers, read_source
 from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.dataset.source import GivenMetadata
-from airflow_provider_ei.sync.names import check_text
 
 if TYPE_CHECKING:
     from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook

@@ -87,7 +87,7 @@ class EdgeImpulseOperator(AuthoredTemplates, BaseOperator):
                 yield hook
                 self._check_killed()  # Airflow 3 goes on after on_kill: a killed task must not end as a success
         except EdgeImpulseError as error:
-            if error.permanent and not isinstance(error, AirflowFailException):
+            if not error.retryable and not isinstance(error, AirflowFailException):
                 # The message is self-explanatory; the frames below it would only push it out of sight.
                 raise AirflowFailException(str(error)) from None
             raise

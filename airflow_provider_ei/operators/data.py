@@ -10,9 +10,9 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.hooks.lineage import source_uris, sync_source_uris
+from airflow_provider_ei.operators.asset_events import emit_asset_events
 from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.labels import label_mapped_task
-from airflow_provider_ei.operators.outlets import emit_asset_events
 from airflow_provider_ei.operators.run_report import report_result
 from airflow_provider_ei.operators.templates import evaluated, has_item_templates, render_for_item
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_ei.sync.dataset.source import Facts, GivenMetadata
+    from airflow_provider_ei.sync.dataset.source import GivenMetadata, ItemContext
     from airflow_provider_ei.sync.dataset.summary import SyncSummary
     from airflow_provider_ei.sync.transfer import AddDataResult
 
@@ -143,7 +143,7 @@ def check_files_given(name: Any, files: Any) -> None:
 
 def merge_metadata(shared: Any, own: Any) -> Any:
     """Return metadata for all items with those of one item over them, key by key."""
-    from airflow_provider_ei.sync.file_specs import parse_literal
+    from airflow_provider_ei.sources.file_specs import parse_literal
 
     shared, own = (
         parse_literal(one, "metadata") if isinstance(one, str) else evaluated("metadata", one) for one in (shared, own)
@@ -303,12 +303,12 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
 
     def _metadata(self, context: Context) -> GivenMetadata:
         """Return the rendered metadata, or a function that finishes them for each data item."""
-        from airflow_provider_ei.sync.file_specs import parse_literal
+        from airflow_provider_ei.sources.file_specs import parse_literal
 
         if self.metadata is None and self._metadata_given:
             raise EdgeImpulseInputError("metadata is None: the upstream task returned nothing, or has not run yet.")
 
-        def for_item(item: Facts) -> Any:
+        def for_item(item: ItemContext) -> Any:
             rendered = render_for_item("metadata", self.metadata, context, item)
             return parse_literal(rendered, "metadata") if isinstance(rendered, str) else rendered
 

@@ -30,10 +30,10 @@ class EdgeImpulseRetryPolicy(RetryPolicy):
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
-        """Decide by the error's ``permanent`` and ``retry_after`` (seconds)."""
+        """Decide by the error's ``retryable`` and ``retry_after`` (seconds)."""
         if not isinstance(exception, EdgeImpulseError):
             return RetryDecision.default()
-        if exception.permanent:
+        if not exception.retryable:
             return RetryDecision.fail(reason=str(exception))
         if getattr(exception, "retry_after", None) is None:
             return RetryDecision.default()

@@ -162,7 +162,7 @@ class _DatasetSensor(BaseSensorOperator):
 
 
 def _as_airflow_error(error: EdgeImpulseError) -> Exception:
-    return AirflowFailException(str(error)) if error.permanent else error
+    return error if error.retryable else AirflowFailException(str(error))
 
 
 class EdgeImpulseDataItemSensor(_DatasetSensor):

@@ -10,27 +10,27 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_ei.exceptions import (
-    EdgeImpulseAnswerError,
-    EdgeImpulseLargeAnswerError,
+    EdgeImpulseLargeResponseError,
     EdgeImpulseRefusedError,
+    EdgeImpulseResponseError,
 )
-from airflow_provider_ei.studio.answers import (
-    Answer,
-    AnswerT,
+from airflow_provider_ei.studio.http import BeforeRetry, HttpClient
+from airflow_provider_ei.studio.listing import ATTEMPTS, Listing, ListingMovedError, OffsetIgnoredError, Page
+from airflow_provider_ei.studio.models import (
+    ApiModel,
     Bucket,
     DataItem,
     Dataset,
     Id,
+    ModelT,
     Organization,
     parse,
     parse_listed,
 )
-from airflow_provider_ei.studio.listing import ATTEMPTS, Listing, ListingMovedError, OffsetIgnoredError, Page
 from airflow_provider_ei.studio.multipart import OnRead, UploadFile
-from airflow_provider_ei.studio.names import canonical_name, may_be_stored_as, spellings
-from airflow_provider_ei.studio.outcome import shown
 from airflow_provider_ei.studio.reading import LISTING_BYTES
-from airflow_provider_ei.studio.sending import BeforeRetry, Sender
+from airflow_provider_ei.studio.responses import printable
+from airflow_provider_ei.studio.spelling import canonical_name, may_be_stored_as, spellings
 
 #: Data items a listing asks for at once.
 PAGE_ITEMS = 1000
@@ -39,13 +39,13 @@ PAGE_ITEMS = 1000
 _UNSAFE_IN_FILTER = ("'", "\\", "->", "--", "/*")
 
 
-class Created(Answer):
+class Created(ApiModel):
     """Answer of ``addOrganizationDataItem``."""
 
     id: Id
 
 
-class StudioClient(Sender):
+class StudioClient(HttpClient):
     """Client for one API key. A context manager: leaving it closes the connections.
 
     Every method raises :class:`~airflow_provider_ei.exceptions.EdgeImpulseServiceError` or a precise subclass when
@@ -95,7 +95,7 @@ class StudioClient(Sender):
         :param dataset: name of the dataset; a service that has stored it composed otherwise or with other white space
             is asked for each of these spellings.
         :param filter: SQL-WHERE text, for instance ``metadata->activity = 'running'``.
-        :raises EdgeImpulseAnswerError: when the listing is incomplete, so that nobody takes "not listed" for
+        :raises EdgeImpulseResponseError: when the listing is incomplete, so that nobody takes "not listed" for
             "not there", or when an item has no usable id, name or dataset.
         """
         items: dict[int, DataItem] = {}
@@ -116,14 +116,14 @@ class StudioClient(Sender):
             query = {"dataset": dataset, "filter": filter, "limit": limit, "offset": offset}
             try:
                 answer = self._call(operation, "GET", path, query=query, most_bytes=LISTING_BYTES)
-            except EdgeImpulseLargeAnswerError:
+            except EdgeImpulseLargeResponseError:
                 if limit == 1:
                     raise
                 limit = math.ceil(limit / 4)  # items with very many files: fewer of them at once
                 return fetch(offset)
             if answer.get("filterParseError"):
-                words = shown(str(answer["filterParseError"]))
-                raise EdgeImpulseAnswerError(
+                words = printable(str(answer["filterParseError"]))
+                raise EdgeImpulseResponseError(
                     f"{operation}: the service could not read the filter {filter!r}: {words}",
                     operation=operation,
                     status=200,
@@ -138,22 +138,22 @@ class StudioClient(Sender):
             return listing.take()
         except ListingMovedError as moved:
             of_total = "" if listing.total is None else f" of {listing.total}"
-            error = EdgeImpulseAnswerError(
+            error = EdgeImpulseResponseError(
                 "Run the task again when nobody else changes the dataset: its listing is incomplete: "
                 f"{len(listing.items)} data items{of_total}, at the last of {ATTEMPTS} attempts. {moved} If that stays "
                 f"so, the service does not list as its API promises ({operation}).",
                 operation=operation,
                 status=200,
             )
-            error.permanent = isinstance(moved, OffsetIgnoredError)
+            error.retryable = not isinstance(moved, OffsetIgnoredError)
             raise error from None
 
     def find_data_items(self, organization_id: int, dataset: str, name: str) -> list[DataItem]:
         """List the data items of that name, with their files.
 
-        A name counts exactly as it is written, unless it differs from its canonical form (see
-        :func:`~airflow_provider_ei.studio.names.canonical_name`). Then the service may have stored it in another one,
-        and the items are returned whose names have the same canonical form. The same goes for the dataset.
+        A name counts exactly as it is written, unless it differs from its canonical form (see ``canonical_name``). Then
+        the service may have stored it in another one, and the items are returned whose names have the same canonical
+        form. The same goes for the dataset.
 
         How the service's filter escapes a quote or a backslash is not documented. A name with one of them, or one that
         may be stored in another form, is looked for in the whole dataset instead, which is slower and always right.
@@ -185,7 +185,7 @@ class StudioClient(Sender):
 
         The file is streamed and never kept. Each 128 KiB of it have to arrive within the read timeout.
 
-        :raises EdgeImpulseAnswerError: when the answer is not a file, or nobody can tell whether it is whole.
+        :raises EdgeImpulseResponseError: when the answer is not a file, or nobody can tell whether it is whole.
         """
         path = f"/api/organizations/{organization_id}/data/{data_id}/files/download"
         digest = hashlib.sha256()
@@ -298,14 +298,16 @@ class StudioClient(Sender):
         self._call("deleteOrganizationDataItem", "DELETE", path, before_retry=before_retry)
 
 
-def _each(kind: type[AnswerT], answer: Mapping[str, Any], field: str, operation: str) -> list[AnswerT]:
+def _each(kind: type[ModelT], answer: Mapping[str, Any], field: str, operation: str) -> list[ModelT]:
     return [parse(kind, value, operation) for value in _list(answer, field, operation)]
 
 
 def _list(answer: Mapping[str, Any], field: str, operation: str) -> list[Any]:
     values = answer.get(field)
     if not isinstance(values, list):
-        raise EdgeImpulseAnswerError(f"{operation}: the answer has no list {field!r}.", operation=operation, status=200)
+        raise EdgeImpulseResponseError(
+            f"{operation}: the answer has no list {field!r}.", operation=operation, status=200
+        )
     return values
 
 
@@ -313,7 +315,7 @@ def _total(answer: Mapping[str, Any], operation: str) -> int | None:
     total = answer.get("totalDataItemCount")
     if total is None or (type(total) is int and total >= 0):
         return total
-    raise EdgeImpulseAnswerError(
+    raise EdgeImpulseResponseError(
         f"{operation}: totalDataItemCount must be an integer of 0 or more, not {str(total)[:100]!r}.",
         operation=operation,
         status=200,

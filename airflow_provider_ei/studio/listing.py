@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from airflow_provider_ei.studio.answers import DataItem
+from airflow_provider_ei.studio.models import DataItem
 
 #: How often a listing is begun, at most.
 ATTEMPTS = 4

@@ -12,10 +12,10 @@ from email.utils import parsedate_to_datetime
 log = logging.getLogger(__name__)
 
 #: Longest wait between two tries, in seconds, whatever ``Retry-After`` asks for.
-LONGEST_WAIT = 60.0
+MAX_WAIT = 60.0
 
 #: Seconds since its first failure after which a request is not tried again.
-LONGEST_TROUBLE = 900.0
+MAX_TROUBLE = 900.0
 
 
 def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
@@ -39,8 +39,8 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
 
 
 def asked_wait(error: BaseException | None) -> float:
-    """Return the seconds that the service asked to wait, at most :data:`LONGEST_WAIT`; 0 when it did not."""
-    return min(getattr(error, "retry_after", None) or 0.0, LONGEST_WAIT)
+    """Return the seconds that the service asked to wait, at most :data:`MAX_WAIT`; 0 when it did not."""
+    return min(getattr(error, "retry_after", None) or 0.0, MAX_WAIT)
 
 
 class RetryBudget:
@@ -70,7 +70,7 @@ class RetryBudget:
 class Retries:
     """The tries of one request.
 
-    They end when the attempts, the budget, or :data:`LONGEST_TROUBLE` since the first failure are used up.
+    They end when the attempts, the budget, or :data:`MAX_TROUBLE` since the first failure are used up.
 
     :param attempts: tries in all.
     :param wait: base of the back-off in seconds; the first wait is drawn from 0 to ``wait``, the next from twice that.
@@ -91,10 +91,10 @@ class Retries:
         self.failures += 1
         if self._trouble_began is None:
             self._trouble_began = now
-        if self.failures >= self.attempts or now - self._trouble_began > LONGEST_TROUBLE:
+        if self.failures >= self.attempts or now - self._trouble_began > MAX_TROUBLE:
             return None
         if not self._budget.take():
             log.warning("The retries that this task may use are spent.")
             return None
         window = self._wait * 2.0 ** min(self.failures - 1, 60)
-        return random.uniform(0, min(window, LONGEST_WAIT))
+        return random.uniform(0, min(window, MAX_WAIT))

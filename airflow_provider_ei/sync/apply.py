@@ -15,19 +15,19 @@ from dataclasses import replace
 from typing import NoReturn
 
 from airflow_provider_ei.exceptions import (
-    EdgeImpulseAnswerError,
     EdgeImpulseConflictError,
     EdgeImpulseFileError,
     EdgeImpulseRefusedError,
+    EdgeImpulseResponseError,
     EdgeImpulseServiceError,
     EdgeImpulseTooLargeError,
     EdgeImpulseUnavailableError,
 )
-from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.http import BeforeRetry
+from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.studio.multipart import UploadFile
-from airflow_provider_ei.studio.outcome import is_throttling, may_be_done
-from airflow_provider_ei.studio.sending import BeforeRetry
+from airflow_provider_ei.studio.responses import is_throttling, may_be_done
 from airflow_provider_ei.sync.conflicts import IfExists, ambiguous_items, others_item
 from airflow_provider_ei.sync.digest import item_digest
 from airflow_provider_ei.sync.duplicates import Allowance, is_copy, same
@@ -169,7 +169,7 @@ class ItemUpload:
                 fresh = False
             else:
                 listed, fresh, recent = self._listed(), True, True
-        raise EdgeImpulseAnswerError(
+        raise EdgeImpulseResponseError(
             f"Try again later: data item {self._wanted.name!r} does not become what was sent. Edge Impulse accepts the "
             "changes, and its listing does not show them. If it stays so, ask Edge Impulse's support."
         )
@@ -279,7 +279,7 @@ class ItemUpload:
                     bucket_path=wanted.bucket_path,
                     on_read=self._log_progress,
                 )
-        except (EdgeImpulseUnavailableError, EdgeImpulseAnswerError) as error:
+        except (EdgeImpulseUnavailableError, EdgeImpulseResponseError) as error:
             if not may_be_done(error):
                 raise
             run.unanswered += 1
@@ -374,7 +374,7 @@ class ItemUpload:
     def _begin_anew(self) -> None:
         self._run = RunState(outcome=self._run.outcome, beginnings=self._run.beginnings + 1)
         if self._run.beginnings > MAX_BEGINNINGS:
-            raise EdgeImpulseAnswerError(
+            raise EdgeImpulseResponseError(
                 f"Find out who else works on data item {self._wanted.name!r}: it was deleted, renamed or moved "
                 f"{MAX_BEGINNINGS} times while it was being uploaded."
             )
@@ -462,7 +462,7 @@ class ItemUpload:
             name = self._wanted.name
             if step.lost is not None:
                 raise EdgeImpulseConflictError(f"Data item {name!r}: {step.lost}")
-            raise EdgeImpulseAnswerError(
+            raise EdgeImpulseResponseError(
                 f"Data item {name!r} is not listed as it was sent: {step.difference}. The next run sends it again."
             )
         self._run.rechecks += 1

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import threading
 
-from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.item_state import ItemState, creation_digest, without_injected
 from airflow_provider_ei.sync.metadata import STATE_KEY

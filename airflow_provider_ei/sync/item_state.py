@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
-from airflow_provider_ei.studio.answers import DataItem
-from airflow_provider_ei.studio.names import may_be_stored_as
+from airflow_provider_ei.studio.models import DataItem
+from airflow_provider_ei.studio.spelling import may_be_stored_as
 from airflow_provider_ei.sync.digest import canonical, item_digest
 from airflow_provider_ei.sync.metadata import INJECTED_KEY, STATE_KEY
 

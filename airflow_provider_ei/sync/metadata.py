@@ -13,7 +13,7 @@ from numbers import Integral, Real
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.scalars import python_scalar
-from airflow_provider_ei.sync.names import check_characters, has_many_digits
+from airflow_provider_ei.sources.names import check_characters, has_many_digits
 
 #: The one key in which this package keeps what it has to remember of an item, see ``item_state``.
 STATE_KEY = "airflow_ei"

@@ -11,7 +11,7 @@ from airflow_provider_ei.sync.item import WantedItem
 log = logging.getLogger(__name__)
 
 #: Seconds between two lines, and before the first.
-EVERY = 10.0
+LOG_INTERVAL_SECONDS = 10.0
 
 
 class ProgressLog:
@@ -37,7 +37,7 @@ class ProgressLog:
         self._bytes += position - before
         self._files += (position == size) - (before == size)
         now = self._clock()
-        if now - self._told >= EVERY:
+        if now - self._told >= LOG_INTERVAL_SECONDS:
             self._told = now
             log.info("%s", self._line(now - self._begun))
 
@@ -46,12 +46,12 @@ class ProgressLog:
         left = (self._total - self._bytes) / rate if rate else 0.0
         return (
             f"Data item {self._name!r}: {self._files:,} of {len(self._sizes):,} files, "
-            f"{bytes_in_words(self._bytes)} of {bytes_in_words(self._total)}, "
-            f"{bytes_in_words(rate)}/s, about {seconds_in_words(left)} left."
+            f"{format_bytes(self._bytes)} of {format_bytes(self._total)}, "
+            f"{format_bytes(rate)}/s, about {format_seconds(left)} left."
         )
 
 
-def bytes_in_words(count: float) -> str:
+def format_bytes(count: float) -> str:
     """Write a number of bytes for people, in decimal units."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= size:
@@ -59,7 +59,7 @@ def bytes_in_words(count: float) -> str:
     return f"{count:.0f} bytes"
 
 
-def seconds_in_words(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     """Write a number of seconds for people."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from airflow_provider_ei.studio.answers import DataFile
+from airflow_provider_ei.studio.models import DataFile
 from airflow_provider_ei.sync.digest import canonical
 
 _SENT = str.maketrans({'"': "%22"})

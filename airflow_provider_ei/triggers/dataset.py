@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseThrottledError, EdgeImpulseUnavailableError
+from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseRateLimitError, EdgeImpulseUnavailableError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.polling import DatasetCriteria, DatasetPoller, Observation, ShortRequestsHook
 from airflow_provider_ei.triggers.threads import TRIGGER_THREADS
@@ -96,7 +96,7 @@ class EdgeImpulseDatasetTrigger(BaseTrigger):
                     if (await self._look()).met:
                         return {"met": True, "seen": self._poller.last_seen()}
                 except EdgeImpulseError as error:
-                    if error.permanent or not self.silent_fail:
+                    if not error.retryable or not self.silent_fail:
                         return error.to_event()
                     log.error("The look failed: %s", error)
                 except Exception as error:
@@ -125,11 +125,11 @@ class EdgeImpulseDatasetTrigger(BaseTrigger):
             try:
                 return await self._try_to_look()
             except EdgeImpulseError as error:
-                if error.permanent:
+                if not error.retryable:
                     raise
                 failures += 1
                 asked = getattr(error, "retry_after", None)
-                if asked is not None or isinstance(error, EdgeImpulseThrottledError):
+                if asked is not None or isinstance(error, EdgeImpulseRateLimitError):
                     throttled_since = throttled_since or time.monotonic()
                     over = time.monotonic() - throttled_since > hook.throttle_patience
                 else:

@@ -85,7 +85,7 @@ def test_the_other_worker_finishes_for_a_killed_one(stack: Stack, studio: Emulat
     dataset = "sync_with_a_killed_worker"
     expected = make_source(sources / dataset)
     # This creation is carried out and not answered: its shard has an item that is pending, and does not get further.
-    studio.order(Fault(operation=CREATE, kind="slow", delay_seconds=NEVER, skip=12))
+    studio.inject(Fault(operation=CREATE, kind="slow", delay_seconds=NEVER, skip=12))
     run = stack.api.trigger(dataset)
 
     def held() -> str | None:

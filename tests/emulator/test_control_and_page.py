@@ -82,7 +82,7 @@ def test_faults_are_ordered_and_cleared(client: Client) -> None:
     assert control(client, "GET", "faults")["faults"] == [waiting]
     assert client.send("GET", "/data").headers["retry-after"] == "1"
     assert control(client, "GET", "faults")["faults"] == []
-    client.studio.order(Fault(kind="drop_before", count=9))
+    client.studio.inject(Fault(kind="drop_before", count=9))
     control(client, "DELETE", "faults")
     assert client.get("/data")["success"]
 
@@ -227,10 +227,10 @@ def test_large_values_of_metadata_are_cut_for_the_page(client: Client) -> None:
 def test_reset_forgets_data_requests_and_faults(client: Client, data_dir: Path, until: Until) -> None:
     client.studio.add_bucket("other")
     client.add(bucketName="other")
-    client.studio.order(Fault(operation="addOrganizationDataItem", kind="store_late", delay_seconds=0.1))
+    client.studio.inject(Fault(operation="addOrganizationDataItem", kind="store_late", delay_seconds=0.1))
     with pytest.raises(requests.ConnectionError):
         client.add("late")
-    client.studio.order(Fault(kind="drop_before", count=9))
+    client.studio.inject(Fault(kind="drop_before", count=9))
     client.studio.settings.metadata_update = "merge"
     control(client, "POST", "reset")
     assert (client.studio.requests(), client.studio.items()) == ([], [])

@@ -27,7 +27,7 @@ def dropped(client: Client, files: Files = BIG) -> RequestRecord:
 
 def test_dropped_before_storing(either_client: Client, data_dir: Path) -> None:
     client = either_client
-    client.studio.order(Fault(operation=ADD, kind="drop_before"))
+    client.studio.inject(Fault(operation=ADD, kind="drop_before"))
     request = dropped(client)
     assert (request.status, request.changed, request.fault) == (None, False, "drop_before")
     assert request.bytes_received > 3_000_000
@@ -39,7 +39,7 @@ def test_dropped_before_storing(either_client: Client, data_dir: Path) -> None:
 
 def test_a_header_of_a_proxy_does_not_save_a_connection(client: Client) -> None:
     client.session.headers["x-forwarded-for"] = "192.0.2.1"
-    client.studio.order(Fault(kind="drop_before"))
+    client.studio.inject(Fault(kind="drop_before"))
     with pytest.raises(requests.ConnectionError):
         client.get("/data")
     assert client.get("/data")["success"]
@@ -47,7 +47,7 @@ def test_a_header_of_a_proxy_does_not_save_a_connection(client: Client) -> None:
 
 def test_dropped_after_storing(either_client: Client) -> None:
     client = either_client
-    client.studio.order(Fault(operation=ADD, kind="drop_after"))
+    client.studio.inject(Fault(operation=ADD, kind="drop_after"))
     request = dropped(client)
     assert (request.status, request.changed, request.fault) == (None, True, "drop_after")
     (item,) = client.studio.items()
@@ -57,7 +57,7 @@ def test_dropped_after_storing(either_client: Client) -> None:
 def test_dropped_on_an_idle_connection_that_is_used_again(either_client: Client) -> None:
     client = either_client
     client.add("first")
-    client.studio.order(Fault(operation=ADD, kind="drop_after"))
+    client.studio.inject(Fault(operation=ADD, kind="drop_after"))
     dropped(client)
     assert client.add("third")["success"]
     assert client.names() == ["first", "item", "third"]
@@ -66,7 +66,7 @@ def test_dropped_on_an_idle_connection_that_is_used_again(either_client: Client)
 @pytest.mark.parametrize("after_bytes", [0, 1, 1_000_000, 10_000_000])
 def test_cut_in_the_body(either_client: Client, data_dir: Path, after_bytes: int) -> None:
     client = either_client
-    client.studio.order(Fault(operation=ADD, kind="cut_body", after_bytes=after_bytes))
+    client.studio.inject(Fault(operation=ADD, kind="cut_body", after_bytes=after_bytes))
     request = dropped(client)
     assert (request.status, request.changed, request.fault) == (None, False, "cut_body")
     assert min(after_bytes, 3_000_000) <= request.bytes_received <= max(after_bytes + 1_000_000, 0)
@@ -76,7 +76,7 @@ def test_cut_in_the_body(either_client: Client, data_dir: Path, after_bytes: int
 
 def test_stored_late(either_client: Client, until: Until) -> None:
     client = either_client
-    client.studio.order(Fault(operation=ADD, kind="store_late", delay_seconds=0.3))
+    client.studio.inject(Fault(operation=ADD, kind="store_late", delay_seconds=0.3))
     request = dropped(client)
     assert (request.status, request.changed, request.fault) == (None, False, "store_late")
     assert client.get("/data")["data"] == []
@@ -87,7 +87,7 @@ def test_stored_late(either_client: Client, until: Until) -> None:
 
 def test_other_changes_are_made_late_too(client: Client, until: Until) -> None:
     item_id = client.add_id()
-    client.studio.order(Fault(operation="deleteOrganizationDataItem", kind="store_late", delay_seconds=0.05))
+    client.studio.inject(Fault(operation="deleteOrganizationDataItem", kind="store_late", delay_seconds=0.05))
     with pytest.raises(requests.ConnectionError):
         client.call("DELETE", f"/data/{item_id}")
     assert client.names() == ["item"]
@@ -95,7 +95,7 @@ def test_other_changes_are_made_late_too(client: Client, until: Until) -> None:
 
 
 def test_what_is_late_does_not_outlive_the_server(client: Client, data_dir: Path) -> None:
-    client.studio.order(Fault(operation=ADD, kind="store_late", delay_seconds=600))
+    client.studio.inject(Fault(operation=ADD, kind="store_late", delay_seconds=600))
     dropped(client)
     assert len(list((data_dir / "uploads").iterdir())) == 1
     client.studio.stop()
@@ -104,7 +104,7 @@ def test_what_is_late_does_not_outlive_the_server(client: Client, data_dir: Path
 
 def test_answered_early(either_client: Client) -> None:
     client = either_client
-    client.studio.order(Fault(operation=ADD, kind="early_status", status=413))
+    client.studio.inject(Fault(operation=ADD, kind="early_status", status=413))
     # The reset may overtake the answer, as with real servers.
     try:
         response = client.send("POST", "/data/add", data=b"x" * 20_000_000)
@@ -118,7 +118,7 @@ def test_answered_early(either_client: Client) -> None:
 
 def test_answered_early_to_a_client_that_sends_nothing_more(either_client: Client) -> None:
     client = either_client
-    client.studio.order(Fault(kind="early_status"))
+    client.studio.inject(Fault(kind="early_status"))
     response = client.send("GET", "/data")
     assert response.status_code == 401
     assert client.get("/data")["success"], "on a new connection"
@@ -135,7 +135,7 @@ def test_answered_early_to_a_client_that_sends_nothing_more(either_client: Clien
     ],
 )
 def test_too_many_requests(client: Client, data_dir: Path, headers: dict[str, str]) -> None:
-    client.studio.order(Fault(operation=ADD, kind="status", status=429, headers=headers))
+    client.studio.inject(Fault(operation=ADD, kind="status", status=429, headers=headers))
     response = client.send("POST", "/data/add", data={"name": "x"}, files=[("files[]", ("a", b"1" * 1000))])
     assert response.status_code == 429
     assert response.headers.get("retry-after") == headers.get("Retry-After")
@@ -147,7 +147,7 @@ def test_too_many_requests(client: Client, data_dir: Path, headers: dict[str, st
 
 
 def test_a_server_error_is_an_html_page(client: Client) -> None:
-    client.studio.order(Fault(kind="status"), Fault(kind="status", status=502), Fault(kind="status", status=599))
+    client.studio.inject(Fault(kind="status"), Fault(kind="status", status=502), Fault(kind="status", status=599))
     for status in (503, 502, 599):
         response = client.send("GET", "/data")
         assert response.status_code == status
@@ -156,20 +156,20 @@ def test_a_server_error_is_an_html_page(client: Client) -> None:
 
 
 def test_the_body_of_a_status_can_be_given(client: Client) -> None:
-    client.studio.order(Fault(kind="status", status=200, body=""), Fault(kind="status", status=500, body='{"é": 1}'))
+    client.studio.inject(Fault(kind="status", status=200, body=""), Fault(kind="status", status=500, body='{"é": 1}'))
     assert client.send("GET", "/data").text == ""
     assert client.send("GET", "/data").json() == {"é": 1}
 
 
 def test_success_false(client: Client) -> None:
-    client.studio.order(Fault(operation=ADD, kind="success_false", error="Disk is full"))
+    client.studio.inject(Fault(operation=ADD, kind="success_false", error="Disk is full"))
     assert client.add() == {"success": False, "error": "Disk is full"}
     assert client.names() == []
 
 
 @pytest.mark.parametrize("status", [None, 301, 302, 303, 307, 308])
 def test_redirects(client: Client, status: int) -> None:
-    client.studio.order(Fault(operation=ADD, kind="redirect", status=status, location="http://elsewhere.invalid/"))
+    client.studio.inject(Fault(operation=ADD, kind="redirect", status=status, location="http://elsewhere.invalid/"))
     response = client.send("POST", "/data/add", data=b"")
     assert response.status_code == (status or 307)
     assert response.headers["location"] == "http://elsewhere.invalid/"
@@ -177,7 +177,7 @@ def test_redirects(client: Client, status: int) -> None:
 
 
 def test_a_slow_answer_is_stored_at_once(client: Client) -> None:
-    client.studio.order(Fault(operation=ADD, kind="slow", delay_seconds=0.2))
+    client.studio.inject(Fault(operation=ADD, kind="slow", delay_seconds=0.2))
     before = time.monotonic()
     assert client.add()["success"]
     assert time.monotonic() - before >= 0.2
@@ -185,7 +185,7 @@ def test_a_slow_answer_is_stored_at_once(client: Client) -> None:
 
 
 def test_a_client_that_does_not_wait_for_a_slow_answer(client: Client) -> None:
-    client.studio.order(Fault(operation=ADD, kind="slow", delay_seconds=600))
+    client.studio.inject(Fault(operation=ADD, kind="slow", delay_seconds=600))
     with pytest.raises(requests.ReadTimeout):
         client.session.post(
             f"{client.organization}/data/add",
@@ -201,7 +201,7 @@ def test_a_client_that_does_not_wait_for_a_slow_answer(client: Client) -> None:
 
 
 def test_faults_hit_the_requests_they_are_ordered_for(client: Client) -> None:
-    client.studio.order(
+    client.studio.inject(
         Fault(operation="listOrganizationData", kind="success_false", error="first", count=2, skip=1),
         Fault(operation="*", kind="success_false", error="any", skip=1),
     )
@@ -211,7 +211,7 @@ def test_faults_hit_the_requests_they_are_ordered_for(client: Client) -> None:
 
 def test_a_fault_comes_before_the_key(client: Client) -> None:
     client.session.headers["x-api-key"] = "ei_wrong"
-    client.studio.order(Fault(kind="status", status=500), Fault(kind="drop_after"))
+    client.studio.inject(Fault(kind="status", status=500), Fault(kind="drop_after"))
     assert client.send("GET", "/data").status_code == 500
     with pytest.raises(requests.ConnectionError):
         client.send("GET", "/data")
@@ -220,14 +220,14 @@ def test_a_fault_comes_before_the_key(client: Client) -> None:
 
 def test_the_queue_tells_what_is_left() -> None:
     queue = FaultQueue({"a", "b"})
-    queue.order([Fault(operation="a", kind="slow", count=2, skip=1)])
+    queue.inject([Fault(operation="a", kind="slow", count=2, skip=1)])
     assert queue.take("b") is None
     assert queue.take("a") is None
     assert queue.waiting() == [Fault(operation="a", kind="slow", count=2)]
     assert queue.take("a") and queue.take("a")
     assert queue.waiting() == [] and queue.take("a") is None
     with pytest.raises(ValueError, match="uploadThings"):
-        queue.order([Fault(operation="a", kind="slow"), Fault(operation="uploadThings", kind="slow")])
+        queue.inject([Fault(operation="a", kind="slow"), Fault(operation="uploadThings", kind="slow")])
     assert queue.waiting() == []
 
 

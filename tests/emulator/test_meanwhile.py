@@ -18,7 +18,7 @@ LATER = 3600.0
 
 
 def add_late(client: Client, name: str) -> None:
-    client.studio.order(Fault(operation=ADD, kind="store_late", delay_seconds=LATER))
+    client.studio.inject(Fault(operation=ADD, kind="store_late", delay_seconds=LATER))
     with pytest.raises(requests.ConnectionError):
         client.add(name)
 
@@ -101,7 +101,7 @@ def test_the_hook_may_carry_out_what_is_late(client: Client) -> None:
 def test_the_hook_is_called_once_whatever_goes_wrong_with_the_request(client: Client, kind: str) -> None:
     seen: list[str | None] = []
     client.studio.before_request(lambda request: seen.append(request.fault))
-    client.studio.order(Fault(operation=ADD, kind=kind))  # type: ignore[arg-type]
+    client.studio.inject(Fault(operation=ADD, kind=kind))  # type: ignore[arg-type]
     with suppress(requests.ConnectionError):
         client.send("POST", "/data/add", data=b"x")
     assert seen == [kind]

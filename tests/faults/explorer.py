@@ -84,7 +84,7 @@ class Explorer(ABC):
         server = self.lab.server
         server.clear_requests()
         for at, kind, operation in ordered:
-            self.lab.order(kind.fault, at, operation, **kind.options)
+            self.lab.inject(kind.fault, at, operation, **kind.options)
         error: EdgeImpulseError | None = None
         try:
             self.upload(letter)

@@ -125,10 +125,10 @@ class Lab:
         with StudioClient(StudioSettings(**values), connections=connections, sleep=sleep or self.sleep) as client:
             yield client
 
-    def order(self, kind: str, at: int = 0, operation: str = "*", **more: Any) -> None:
+    def inject(self, kind: str, at: int = 0, operation: str = "*", **more: Any) -> None:
         """Let one request go wrong: the one that ``at`` matching ones come before."""
         late = {"delay_seconds": LATER} if kind == "store_late" else {}
-        self.server.order(Fault(**{"operation": operation, "kind": kind, "skip": at} | late | more))
+        self.server.inject(Fault(**{"operation": operation, "kind": kind, "skip": at} | late | more))
 
     def edit(self, item: StoredItem, metadata: Mapping[str, str] | None = None, without: str | None = None) -> None:
         """Do what somebody does in Studio meanwhile; no request of the product, so that no fault hits it."""

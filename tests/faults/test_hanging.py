@@ -188,14 +188,14 @@ class TestServiceThatHangs:
     @each_operator
     @pytest.mark.parametrize("operation", [LIST, CREATE])
     def test_a_kill_ends_the_wait_for_an_answer(self, scene: Scene, operator: str, operation: str) -> None:
-        scene.studio.order(Fault(operation=operation, kind="slow", delay_seconds=600, count=100))
+        scene.studio.inject(Fault(operation=operation, kind="slow", delay_seconds=600, count=100))
         self.check(scene, operator, KILL)
 
     @each_operator
     @pytest.mark.parametrize("status", [429, 503])
     def test_a_kill_ends_the_wait_for_throttling(self, scene: Scene, operator: str, status: int) -> None:
         headers = {"Retry-After": "60"}
-        scene.studio.order(Fault(operation=CREATE, kind="status", status=status, headers=headers, count=100))
+        scene.studio.inject(Fault(operation=CREATE, kind="status", status=status, headers=headers, count=100))
         self.check(scene, operator, KILL)
 
     @each_operator
@@ -203,7 +203,7 @@ class TestServiceThatHangs:
         self, scene: Scene, operator: str, connect: Callable[..., None]
     ) -> None:
         connect(scene.studio.url, organization_id=7, retry_wait=600, settle_seconds=600)
-        scene.studio.order(Fault(operation=CREATE, kind="status", status=502, count=100))
+        scene.studio.inject(Fault(operation=CREATE, kind="status", status=502, count=100))
         with scene.running(operator, KILL) as process:
             wait_for_fault(scene.studio, process)
             scene.assert_ends(process, KILL)
@@ -217,7 +217,7 @@ class TestServiceThatHangs:
         ],
     )
     def test_however_it_is_ended(self, scene: Scene, fault: dict[str, Any], end: End) -> None:
-        scene.studio.order(Fault(operation=CREATE, count=100, **fault))
+        scene.studio.inject(Fault(operation=CREATE, count=100, **fault))
         self.check(scene, "sync", end)
 
     def check(self, scene: Scene, operator: str, end: End) -> None:

@@ -109,7 +109,7 @@ class TestKilled:
     @pytest.mark.parametrize("content", [NEW, OLD], ids=["to the new", "back to the old"])
     def test_after_it_is_stored_and_before_the_answer(self, lab: Lab, work: str, at: int, content: Content) -> None:
         prepare(lab, work)
-        lab.order("slow", at, delay_seconds=3600.0)
+        lab.inject("slow", at, delay_seconds=3600.0)
         with uploading(lab, NEW) as process:
             process.pass_by(at)
             process.go_on()
@@ -123,7 +123,7 @@ class TestKilled:
     def test_while_it_waits_after_a_lost_answer(self, lab: Lab, work: str, at: int, kind: str) -> None:
         """What is late arrives when the process is gone, and before the next run."""
         prepare(lab, work)
-        lab.order(kind, at)
+        lab.inject(kind, at)
         with uploading(lab, NEW) as process:
             process.pass_by(at + 1)
             process.kill()
@@ -135,17 +135,17 @@ class TestKilled:
     def test_what_is_late_arrives_in_the_next_run(self, lab: Lab, work: str, at: int) -> None:
         """Nobody has waited for it. The next run finds an item that another one has begun, and waits in its place."""
         prepare(lab, work)
-        lab.order("store_late", at)
+        lab.inject("store_late", at)
         with uploading(lab, NEW) as process:
             process.pass_by(at + 1)
             process.kill()
         # Without that wait, it would arrive when the next run looks at what it has sent.
-        lab.order("status", 1, LIST)
+        lab.inject("status", 1, LIST)
         with lab.client(batch_files=2, sleep=lambda seconds: lab.land()) as client:
             try:
                 upload(client, OLD)
             except EdgeImpulseError as error:
-                assert not error.permanent
+                assert error.retryable
         lab.forget_faults()
         assert lies(lab.server, OLD, NEW) == []
         lab.land()

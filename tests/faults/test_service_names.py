@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_ei.emulator.names import stored_file_name
-from airflow_provider_ei.emulator.settings import CHOICES
+from airflow_provider_ei.emulator.switches import CHOICES
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.dataset.rules import SyncRules
+from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.dataset.tree import Tree
@@ -84,7 +84,7 @@ def sync(lab: Lab, files: Mapping[str, bytes], name: str) -> EdgeImpulseError | 
         SourceItem(one, [VersionedFile(file, data, version="1") for file, data in its.items()], {"site": "a"})
         for one, its in sorted({name: files, "zz": FILES["plain"]}.items())
     ]
-    rules = SyncRules("nightly", delete=True, largest_part=1.0)
+    rules = SyncOptions("nightly", delete=True, largest_part=1.0)
     with lab.client(batch_files=2) as client:
         try:
             DatasetSync(client, ORGANIZATION, DATASET, Tree(items), rules, workers=2).run()
@@ -113,7 +113,7 @@ def check(lab: Lab, how: str, files: Mapping[str, bytes], name: str = "run 1") -
         state = state_of(items[0])
         assert state is not None and state.complete
     else:
-        assert first.permanent, first
+        assert not first.retryable, first
         assert len(kept) < len(files), f"failed without need: {first}"
         assert lab.files(items[0]).keys() <= kept, "something was put there that is not ours"
     for _ in range(2):
@@ -124,7 +124,7 @@ def check(lab: Lab, how: str, files: Mapping[str, bytes], name: str = "run 1") -
         if again is None:
             assert changes(lab.server) == [], "not idle"
         else:
-            assert again.permanent
+            assert not again.retryable
 
 
 @pytest.mark.parametrize("how", RUNS)
@@ -164,7 +164,7 @@ file_names = st.lists(characters, min_size=1, max_size=6).map("".join)
 def test_random_names_under_random_ways(lab: Lab) -> None:
     """Those that the package takes at all."""
     from airflow_provider_ei.exceptions import EdgeImpulseInputError
-    from airflow_provider_ei.sync.names import check_collisions, check_file_name
+    from airflow_provider_ei.sources.names import check_collisions, check_file_name
 
     @settings(derandomize=True, database=None, deadline=None, max_examples=400, suppress_health_check=list(HealthCheck))
     @given(

@@ -80,7 +80,7 @@ class Histories(RuleBasedStateMachine):
     )
     def run(self, content: Content, if_exists: str, ordered: list[Fault]) -> None:
         """It may fail, but only as it says; when it does not, its result is there."""
-        self.lab.server.order(*ordered)
+        self.lab.server.inject(*ordered)
         with self.client() as client:
             try:
                 result = upload(client, content, if_exists)
@@ -97,8 +97,8 @@ class Histories(RuleBasedStateMachine):
             self.assert_right(content)
 
     @rule(fault=faults)
-    def order(self, fault: Fault) -> None:
-        self.lab.server.order(fault)
+    def inject(self, fault: Fault) -> None:
+        self.lab.server.inject(fault)
 
     @rule(
         names=st.sampled_from(["new_id", "reject", "merge"]),

@@ -122,7 +122,7 @@ def test_before_a_request(scene: Scene, at: int, letter: str) -> None:
 @each_change
 @each_end
 def test_after_it_is_stored_and_before_the_answer(scene: Scene, operation: str, at: int, letter: str) -> None:
-    scene.lab.order("slow", at, operation, delay_seconds=3600.0)
+    scene.lab.inject("slow", at, operation, delay_seconds=3600.0)
     with scene.syncing() as process:
         wait_until(scene.lab, lambda log: any(request.fault and request.changed for request in log))
         scene.kill(process)
@@ -133,7 +133,7 @@ def test_after_it_is_stored_and_before_the_answer(scene: Scene, operation: str, 
 @pytest.mark.parametrize("kind", ["drop_before", "store_late"])
 def test_while_it_waits_after_a_lost_answer(scene: Scene, operation: str, at: int, kind: str) -> None:
     """What is late arrives when the process is gone, and before the next run."""
-    scene.lab.order(kind, at, operation)
+    scene.lab.inject(kind, at, operation)
     with scene.syncing(settle_seconds=3600.0) as process:
         wait_until(scene.lab, lambda log: any(request.fault for request in log))
         scene.kill(process)
@@ -146,15 +146,15 @@ def test_while_it_waits_after_a_lost_answer(scene: Scene, operation: str, at: in
 def test_what_is_late_arrives_in_the_next_run(scene: Scene, operation: str, at: int) -> None:
     """Nobody has waited for it. It arrives between two listings of the next run, unless that waits by itself."""
     lab = scene.lab
-    lab.order("store_late", at, operation)
+    lab.inject("store_late", at, operation)
     with scene.syncing(settle_seconds=3600.0) as process:
         wait_until(lab, lambda log: any(request.fault for request in log) and lab.is_late)
         scene.kill(process)
-    lab.order("status", 1, LIST)
+    lab.inject("status", 1, LIST)
     try:
         scene.quiet_run("A", sleep=lambda seconds: lab.land())
     except EdgeImpulseError as error:
-        assert not error.permanent
+        assert error.retryable
     lab.forget_faults()
     lab.land()
     scene.assert_undamaged()

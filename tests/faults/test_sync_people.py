@@ -237,7 +237,7 @@ def test_leaves_it_alone_also_when_an_answer_is_lost(
 ) -> None:
     lab, state = there
     names = ["run gone"] if operation == DELETE else ["run changed"]
-    problems = try_all(lab, state, edit, names, prepare=lambda: lab.order(kind, operation=operation))
+    problems = try_all(lab, state, edit, names, prepare=lambda: lab.inject(kind, operation=operation))
     lab.land()
     assert not problems, f"{len(problems)} problems\n" + "\n".join(problems[:20])
 

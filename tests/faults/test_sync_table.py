@@ -12,10 +12,10 @@ from typing import BinaryIO
 import pytest
 
 from airflow_provider_ei.exceptions import (
-    EdgeImpulseAnswerError,
     EdgeImpulseAuthError,
     EdgeImpulseFileError,
     EdgeImpulseRefusedError,
+    EdgeImpulseResponseError,
     EdgeImpulseSyncError,
 )
 from airflow_provider_ei.studio.client import StudioClient
@@ -68,7 +68,7 @@ class TestAnswersAreLost:
     def test_of_all_creations(self, either_lab: Lab, workers: int) -> None:
         """Each thread knows for itself what it has sent."""
         either_lab.put(FOREIGN)
-        either_lab.order("drop_after", operation=CREATE, count=99)
+        either_lab.inject("drop_after", operation=CREATE, count=99)
         with either_lab.client(connections=workers) as client:
             summary = sync(client, A, workers)
         assert (summary["created"], summary["ambiguous_reconciled"]) == (5, 5)
@@ -80,7 +80,7 @@ class TestAnswersAreLost:
     @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "store_late"])
     @pytest.mark.parametrize("operation", [CREATE, ADD, UPDATE, DELETE])
     def test_of_all_first_tries(self, there: Lab, workers: int, kind: str, operation: str) -> None:
-        there.order(kind, operation=operation, count=2)
+        there.inject(kind, operation=operation, count=2)
         with there.client(connections=workers) as client:
             summary = sync(client, B, workers)
         assert (summary["deleted"], summary["failed"]) == (1, 0)
@@ -93,7 +93,7 @@ class TestAnItemFails:
     @each_crew
     @pytest.mark.parametrize("operation", [CREATE, ADD, UPDATE])
     def test_nothing_is_deleted(self, there: Lab, workers: int, operation: str) -> None:
-        there.order("success_false", operation=operation)
+        there.inject("success_false", operation=operation)
         error = fails(there, workers)
         assert (error.summary["failed"], error.summary["deleted"]) == (1, 0)
         assert there.received(DELETE) == []
@@ -108,7 +108,7 @@ class TestAnItemFails:
         assert_at_rest(there, B)
 
     def test_deletion_is_refused(self, there: Lab) -> None:
-        there.order("success_false", operation=DELETE, count=99)
+        there.inject("success_false", operation=DELETE, count=99)
         error = fails(there)
         assert [failure["name"] for failure in error.summary["failures"]] == ["run gone"]
         there.forget_faults()
@@ -119,7 +119,7 @@ class TestItEndsAtOnce:
     @each_crew
     @pytest.mark.parametrize("operation", [CREATE, ADD, UPDATE])
     def test_when_the_key_is_taken_back(self, there: Lab, workers: int, operation: str) -> None:
-        there.order("status", operation=operation, status=401, count=99)
+        there.inject("status", operation=operation, status=401, count=99)
         with there.client(connections=workers) as client, pytest.raises(EdgeImpulseAuthError):
             sync(client, B, workers)
         assert there.received(DELETE) == []
@@ -136,8 +136,8 @@ class TestItEndsAtOnce:
         ],
     )
     def test_when_a_listing_cannot_be_relied_on(self, there: Lab, at: int, body: str) -> None:
-        there.order("status", at, LIST, status=200, body=body, count=99)
-        with there.client() as client, pytest.raises(EdgeImpulseAnswerError):
+        there.inject("status", at, LIST, status=200, body=body, count=99)
+        with there.client() as client, pytest.raises(EdgeImpulseResponseError):
             sync(client, B)
         assert there.received(DELETE) == []
         assert at or changes(there.server) == []
@@ -145,7 +145,7 @@ class TestItEndsAtOnce:
         assert_at_rest(there, B)
 
     def test_when_the_last_listing_is_refused(self, there: Lab) -> None:
-        there.order("success_false", 3, LIST)  # after that for the name of the new item
+        there.inject("success_false", 3, LIST)  # after that for the name of the new item
         with there.client() as client, pytest.raises(EdgeImpulseRefusedError):
             sync(client, B)
         assert there.received(DELETE) == []
@@ -221,9 +221,9 @@ class TestTheServiceIsDown:
     @each_crew
     def test_for_all_changes(self, there: Lab, workers: int) -> None:
         for operation in (CREATE, ADD, UPDATE, DELETE):
-            there.order("status", operation=operation, status=503, count=999)
+            there.inject("status", operation=operation, status=503, count=999)
         error = fails(there, workers)
-        assert not error.permanent
+        assert error.retryable
         assert there.received(DELETE) == []
         there.forget_faults()
         assert_at_rest(there, B)

@@ -19,22 +19,22 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_ei.exceptions import (
-    EdgeImpulseAnswerError,
     EdgeImpulseAuthError,
     EdgeImpulseError,
     EdgeImpulseFileError,
     EdgeImpulseInputError,
     EdgeImpulseRedirectError,
     EdgeImpulseRefusedError,
+    EdgeImpulseResponseError,
     EdgeImpulseServiceError,
     EdgeImpulseUnavailableError,
 )
+from airflow_provider_ei.sources.pinned import LocalFile, StoredFile
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.multipart import UploadFile
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync import plan as plan_module
-from airflow_provider_ei.sync.files import LocalFile, StoredFile
-from airflow_provider_ei.sync.inputs import want_item
+from airflow_provider_ei.sync.prepare import want_item
 from tests.studio.stubs import FailingFile, MeddledFile, pinned
 from tests.studio.wire import ScriptedServer, SocketServer, read_request
 from tests.sync.support import (
@@ -112,9 +112,9 @@ def prepare(lab: Lab, change: str) -> None:
     lab.server.clear_requests()
 
 
-def order(lab: Lab, change: str, kind: str, **more: Any) -> None:
+def inject(lab: Lab, change: str, kind: str, **more: Any) -> None:
     operation, at = CHANGES[change]
-    lab.order(kind, at, operation, **more)
+    lab.inject(kind, at, operation, **more)
 
 
 def assert_right(lab: Lab, content: Content) -> None:
@@ -137,7 +137,7 @@ class TestAnswerIsLost:
     @each_change
     def test_nothing_is_done_twice(self, either_lab: Lab, change: str) -> None:
         prepare(either_lab, change)
-        order(either_lab, change, "drop_after")
+        inject(either_lab, change, "drop_after")
         with either_lab.client() as client:
             upload(client, NEW)
         assert_right(either_lab, NEW)
@@ -152,7 +152,7 @@ class TestAnswerIsLost:
             assert seconds == SETTLE_SECONDS
             newest.append(either_lab.server.requests()[-1].operation)
 
-        either_lab.order("drop_after", operation=CREATE)
+        either_lab.inject("drop_after", operation=CREATE)
         with either_lab.client(sleep=sleep) as client:
             upload(client, NEW)
         assert newest == [CREATE]
@@ -161,7 +161,7 @@ class TestAnswerIsLost:
 
     def test_in_every_try(self, either_lab: Lab) -> None:
         """The first one was stored: there is no second."""
-        either_lab.order("drop_after", operation=CREATE, count=99)
+        either_lab.inject("drop_after", operation=CREATE, count=99)
         with either_lab.client() as client:
             upload(client, NEW)
         assert len(either_lab.received(CREATE)) == 1
@@ -172,7 +172,7 @@ class TestDroppedBeforeItIsStored:
     @each_change
     def test_it_is_done_again(self, either_lab: Lab, change: str) -> None:
         prepare(either_lab, change)
-        order(either_lab, change, "drop_before")
+        inject(either_lab, change, "drop_before")
         with either_lab.client() as client:
             upload(client, NEW)
         assert_right(either_lab, NEW)
@@ -181,11 +181,11 @@ class TestDroppedBeforeItIsStored:
     @each_change
     def test_a_failed_run_leaves_no_lie(self, either_lab: Lab, change: str) -> None:
         prepare(either_lab, change)
-        order(either_lab, change, "drop_before")
+        inject(either_lab, change, "drop_before")
         with either_lab.client(retry_attempts=1) as client, pytest.raises(EdgeImpulseUnavailableError) as caught:
             upload(client, NEW)
         assert caught.value.ambiguous
-        assert not caught.value.permanent
+        assert caught.value.retryable
         assert lies(either_lab.server, OLD, NEW) == []
         assert_at_rest(either_lab, NEW)
 
@@ -196,7 +196,7 @@ class TestCutInMidBody:
     def test_the_next_try_has_every_byte(self, either_lab: Lab, large: None, operation: str, after_bytes: int) -> None:
         """A body that was sent is spent: sent again, it would be empty, and taken for a whole one."""
         content = Content({"1.bin": BIG, "2.bin": BIG[::-1], "3.bin": BIG}, {"machine": "pump 7"})
-        either_lab.order("cut_body", operation=operation, after_bytes=after_bytes)
+        either_lab.inject("cut_body", operation=operation, after_bytes=after_bytes)
         with either_lab.client(**LARGE) as client:
             upload(client, content)
         cut, whole = either_lab.received(operation)
@@ -210,7 +210,7 @@ class TestCutInMidBody:
     def test_the_transport_does_not_try_again_on_its_own(self, either_lab: Lab) -> None:
         """Over TLS, urllib3 counts a cut as an error for which it would repeat even a POST."""
         content = Content({"1.bin": BIG}, {})
-        either_lab.order("cut_body", operation=CREATE, after_bytes=300_000)
+        either_lab.inject("cut_body", operation=CREATE, after_bytes=300_000)
         with either_lab.client(retry_attempts=1) as client, pytest.raises(EdgeImpulseUnavailableError):
             upload(client, content)
         assert [request.operation for request in either_lab.server.requests()] == [LIST, CREATE]
@@ -224,7 +224,7 @@ class TestStoredLate:
     @each_change
     def test_within_the_settle_time(self, either_lab: Lab, change: str) -> None:
         prepare(either_lab, change)
-        order(either_lab, change, "store_late")
+        inject(either_lab, change, "store_late")
         with either_lab.client() as client:
             upload(client, NEW)
         assert not either_lab.is_late
@@ -235,7 +235,7 @@ class TestStoredLate:
     @pytest.mark.parametrize("change", ["creation", "mark as pending", "digest"])
     def test_by_the_clock(self, either_lab: Lab, change: str) -> None:
         prepare(either_lab, change)
-        order(either_lab, change, "store_late", delay_seconds=0.02)
+        inject(either_lab, change, "store_late", delay_seconds=0.02)
         with either_lab.client(sleep=time.sleep, settle_seconds=0.5) as client:
             upload(client, NEW)
         assert not either_lab.is_late
@@ -245,7 +245,7 @@ class TestStoredLate:
     def test_a_run_that_fails_waits_for_it_too(self, either_lab: Lab, change: str) -> None:
         """The next run may follow at once."""
         prepare(either_lab, change)
-        order(either_lab, change, "store_late")
+        inject(either_lab, change, "store_late")
         with either_lab.client(retry_attempts=1) as client, pytest.raises(EdgeImpulseUnavailableError):
             upload(client, NEW)
         assert not either_lab.is_late
@@ -256,11 +256,11 @@ class TestStoredLate:
     def test_it_does_not_overwrite_what_the_next_run_sends(self, either_lab: Lab, change: str) -> None:
         """Other bytes under equal names and sizes: no listing would show it."""
         prepare(either_lab, change)
-        order(either_lab, change, "store_late")
+        inject(either_lab, change, "store_late")
         with either_lab.client() as client:
             upload(client, ALIKE)
         # The next run looks at what it has sent, and only then does the late one arrive.
-        either_lab.order("status", 1, LIST)
+        either_lab.inject("status", 1, LIST)
         with either_lab.client(sleep=lambda seconds: either_lab.land()) as client:
             upload(client, OLD)
         assert_right(either_lab, OLD)
@@ -287,7 +287,7 @@ class TestThrottled:
         self, either_lab: Lab, large: None, operation: str, status: int, header: str | None, seconds: float
     ) -> None:
         headers = {} if header is None else {"Retry-After": header}
-        either_lab.order("status", operation=operation, status=status, headers=headers)
+        either_lab.inject("status", operation=operation, status=status, headers=headers)
         with either_lab.client(**LARGE) as client:
             upload(client, NEW)
         # 503 does not say that nothing was done.
@@ -302,17 +302,17 @@ class TestThrottled:
         for ahead, least, most in ((40, 10, 41), (-40, 0, 1)):
             date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
             either_lab.reset()
-            either_lab.order("status", operation=operation, status=429, headers={"Retry-After": date})
+            either_lab.inject("status", operation=operation, status=429, headers={"Retry-After": date})
             with either_lab.client() as client:
                 upload(client, NEW)
             assert least <= sum(either_lab.slept) <= most
             assert_right(either_lab, NEW)
 
     def test_for_good(self, either_lab: Lab) -> None:
-        either_lab.order("status", operation=CREATE, status=429, count=9999)
+        either_lab.inject("status", operation=CREATE, status=429, count=9999)
         with either_lab.client(throttle_patience=30.0) as client, pytest.raises(EdgeImpulseServiceError) as caught:
             upload(client, NEW)
-        assert not caught.value.permanent
+        assert caught.value.retryable
         assert 20 <= sum(either_lab.slept) <= 30
         assert either_lab.server.items() == []
 
@@ -330,7 +330,7 @@ class TestServerErrors:
     @each_change
     def test_pass(self, either_lab: Lab, change: str, status: int, body: str) -> None:
         prepare(either_lab, change)
-        order(either_lab, change, "status", status=status, body=body)
+        inject(either_lab, change, "status", status=status, body=body)
         with either_lab.client() as client:
             upload(client, NEW)
         assert_right(either_lab, NEW)
@@ -338,7 +338,7 @@ class TestServerErrors:
 
     def test_of_the_listing_are_not_taken_for_an_empty_one(self, either_lab: Lab) -> None:
         prepare(either_lab, "files")
-        either_lab.order("status", operation=LIST, status=502, count=99)
+        either_lab.inject("status", operation=LIST, status=502, count=99)
         with either_lab.client() as client, pytest.raises(EdgeImpulseUnavailableError, match="502"):
             upload(client, NEW)
         assert changes(either_lab.server) == []
@@ -349,10 +349,10 @@ class TestSuccessFalse:
     @each_change
     def test_is_no_success(self, either_lab: Lab, change: str) -> None:
         prepare(either_lab, change)
-        order(either_lab, change, "success_false", error="No room left")
+        inject(either_lab, change, "success_false", error="No room left")
         with either_lab.client() as client, pytest.raises(EdgeImpulseRefusedError, match="No room left") as caught:
             upload(client, NEW)
-        assert caught.value.permanent
+        assert not caught.value.retryable
         operation, at = CHANGES[change]
         assert len(either_lab.received(operation)) == at + 1
         assert lies(either_lab.server, OLD, NEW) == []
@@ -365,7 +365,7 @@ class TestSuccessFalse:
     def test_only_true_is_success(self, either_lab: Lab, change: str, body: str) -> None:
         """It says nothing of whether it was done: it was not, and is done then."""
         prepare(either_lab, change)
-        order(either_lab, change, "status", status=200, body=body)
+        inject(either_lab, change, "status", status=200, body=body)
         with either_lab.client() as client:
             upload(client, NEW)
         assert_right(either_lab, NEW)
@@ -380,11 +380,11 @@ class TestRefusedBeforeTheBodyIsRead:
 
     def test_key_that_is_revoked(self, either_lab: Lab) -> None:
         """Whether the answer is seen or not, the next request tells."""
-        either_lab.order("early_status", operation=CREATE, status=401)
-        either_lab.order("status", 1, LIST, status=401, count=99)
+        either_lab.inject("early_status", operation=CREATE, status=401)
+        either_lab.inject("status", 1, LIST, status=401, count=99)
         with either_lab.client() as client, pytest.raises(EdgeImpulseAuthError) as caught:
             upload(client, self.CONTENT)
-        assert caught.value.permanent
+        assert not caught.value.retryable
         (refused,) = either_lab.received(CREATE)
         assert refused.bytes_received == 0
         assert either_lab.server.items() == []
@@ -398,12 +398,12 @@ class TestRefusedBeforeTheBodyIsRead:
 
     @pytest.mark.parametrize("operation", [CREATE, ADD])
     def test_too_large(self, either_lab: Lab, large: None, operation: str) -> None:
-        either_lab.order("early_status", operation=operation, status=413, count=99)
+        either_lab.inject("early_status", operation=operation, status=413, count=99)
         with either_lab.client(retry_attempts=3, batch_files=1) as client, pytest.raises(EdgeImpulseServiceError) as e:
             upload(client, self.CONTENT)
         tries = either_lab.received(operation)
         assert 1 <= len(tries) <= 3  # not tried again once the answer was seen
-        assert e.value.permanent == (e.value.status == 413)
+        assert e.value.retryable == (e.value.status != 413)
         assert all(not request.changed and request.bytes_received == 0 for request in tries)
         assert lies(either_lab.server) == []
         either_lab.forget_faults()
@@ -411,12 +411,12 @@ class TestRefusedBeforeTheBodyIsRead:
 
     @pytest.mark.parametrize("status", [401, 413, 429, 503])
     def test_once(self, either_lab: Lab, status: int) -> None:
-        either_lab.order("early_status", operation=CREATE, status=status)
+        either_lab.inject("early_status", operation=CREATE, status=status)
         with either_lab.client() as client:
             try:
                 upload(client, self.CONTENT)
             except EdgeImpulseError as error:
-                assert error.permanent == (status in (401, 413))
+                assert error.retryable == (status not in (401, 413))
                 assert either_lab.server.items() == []
             else:
                 assert_right(either_lab, self.CONTENT)
@@ -432,18 +432,18 @@ class TestRedirects:
         prepare(either_lab, change or "files")
         with ScriptedServer() as other:
             operation, at = CHANGES[change] if change else (LIST, 0)
-            either_lab.order("redirect", at, operation, status=status, location=f"{other.url}/elsewhere")
+            either_lab.inject("redirect", at, operation, status=status, location=f"{other.url}/elsewhere")
             with either_lab.client() as client, pytest.raises(EdgeImpulseRedirectError) as caught:
                 upload(client, NEW)
             assert other.connections == 0
-        assert caught.value.permanent
+        assert not caught.value.retryable
         assert len(either_lab.received(operation)) == at + 1
         assert lies(either_lab.server, OLD, NEW) == []
         assert_at_rest(either_lab, NEW)
 
     def test_not_even_on_the_same_host(self, either_lab: Lab) -> None:
         location = f"{either_lab.server.url}/api/organizations/{ORGANIZATION}/data"
-        either_lab.order("redirect", operation=CREATE, status=303, location=location)
+        either_lab.inject("redirect", operation=CREATE, status=303, location=location)
         with either_lab.client() as client, pytest.raises(EdgeImpulseRedirectError):
             upload(client, NEW)
         assert [request.operation for request in either_lab.server.requests()] == [LIST, CREATE]
@@ -502,7 +502,7 @@ class TestFileThatChanges:
         with lab.client(**LARGE) as client, pytest.raises(EdgeImpulseFileError) as caught:
             upload_files(client, [first, file, last])
         assert not isinstance(caught.value, OSError)
-        assert not caught.value.permanent
+        assert caught.value.retryable
         assert file.source in str(caught.value)
         with lab.client() as client:  # a request that was cut may still be on its way; this one comes after it
             client.list_organizations()
@@ -584,7 +584,7 @@ class TestFileThatChanges:
     def test_between_two_tries(self, either_lab: Lab, large: None, tmp_path: Path) -> None:
         path = tmp_path / "raw.bin"
         file = pinned(path, BIG)
-        either_lab.order("drop_before", operation=CREATE)
+        either_lab.inject("drop_before", operation=CREATE)
         with either_lab.client(sleep=lambda seconds: grow(path)) as client, pytest.raises(EdgeImpulseFileError):
             upload_files(client, [file])
         assert either_lab.server.items() == []
@@ -767,8 +767,8 @@ class TestListingThatCannotBeReliedOn:
     )
     def test_ends_the_run(self, either_lab: Lab, body: str) -> None:
         prepare(either_lab, "files")
-        either_lab.order("status", operation=LIST, status=200, body=body, count=99)
-        with either_lab.client() as client, pytest.raises(EdgeImpulseAnswerError):
+        either_lab.inject("status", operation=LIST, status=200, body=body, count=99)
+        with either_lab.client() as client, pytest.raises(EdgeImpulseResponseError):
             upload(client, NEW)
         assert changes(either_lab.server) == []
         assert_right(either_lab, OLD)
@@ -779,7 +779,11 @@ class TestNetrc:
         (tmp_path / ".netrc").write_text("default login someone password hunter2\n")
         (tmp_path / ".netrc").chmod(0o600)
         monkeypatch.setenv("HOME", str(tmp_path))
-        with ScriptedServer() as server, impatient_client(server.url) as client, pytest.raises(EdgeImpulseAnswerError):
+        with (
+            ScriptedServer() as server,
+            impatient_client(server.url) as client,
+            pytest.raises(EdgeImpulseResponseError),
+        ):
             upload(client, NEW)
         assert server.received
         assert all("authorization" not in request.headers for request in server.received)
@@ -808,7 +812,7 @@ class TestNamesThatBreakTheWire:
 
 def test_files_are_opened_anew_for_each_try(either_lab: Lab) -> None:
     """A handle that was read to its end sends 0 bytes, and the server takes them for the file."""
-    either_lab.order("drop_before", operation=CREATE, count=2)
+    either_lab.inject("drop_before", operation=CREATE, count=2)
     file = MadeUpFile("raw.bin", BIG)
     with either_lab.client() as client:
         upload_files(client, [file])

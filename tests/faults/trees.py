@@ -15,7 +15,7 @@ from airflow_provider_ei.emulator import StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.sync.dataset import sidecar
-from airflow_provider_ei.sync.dataset.rules import SyncRules
+from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.dataset.summary import SyncSummary
@@ -100,7 +100,7 @@ def sync(client: StudioClient, folders: Folders, workers: int = 1) -> SyncSummar
 
 
 def sync_source(client: StudioClient, items: list[SourceItem], workers: int = 1) -> SyncSummary:
-    rules = SyncRules(SYNC_ID, delete=True, largest_part=1.0)
+    rules = SyncOptions(SYNC_ID, delete=True, largest_part=1.0)
     return DatasetSync(client, ORGANIZATION, DATASET, Tree(items), rules, workers=workers).run()
 
 

@@ -18,7 +18,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseRefusedError,
 )
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.sync.dataset.rules import Shard
+from airflow_provider_ei.sync.dataset.options import Shard
 from tests.conftest import API_KEY
 from tests.support import open_connections
 
@@ -89,7 +89,7 @@ class TestOrganization:
     def test_a_key_without_an_organization(self, emulator: EmulatorServer, connect: Connect) -> None:
         connect(emulator.url)
         body = '{"success": true, "organizations": []}'
-        emulator.order(Fault(operation="listOrganizations", kind="status", status=200, body=body))
+        emulator.inject(Fault(operation="listOrganizations", kind="status", status=200, body=body))
         with pytest.raises(EdgeImpulseConfigError, match=r"^Set organization_id in connection 'edge_impulse_default'"):
             EdgeImpulseHook().organization_id  # noqa: B018
 
@@ -189,21 +189,21 @@ class TestTestConnection:
 
     def test_a_page_in_place_of_json(self, studio: EmulatorServer) -> None:
         page = "<html><title>Welcome to Acme</title><p>Please log in</p></html>"
-        studio.order(Fault(operation="listOrganizations", kind="status", status=200, body=page))
+        studio.inject(Fault(operation="listOrganizations", kind="status", status=200, body=page))
         works, words = self.ask(studio)
         assert not works
         assert "Please log in" in words
         assert "Host" in words
 
     def test_a_redirect(self, studio: EmulatorServer) -> None:
-        studio.order(Fault(operation="*", kind="redirect", status=302, location="https://login.acme.com/x"))
+        studio.inject(Fault(operation="*", kind="redirect", status=302, location="https://login.acme.com/x"))
         works, words = self.ask(studio)
         assert not works
         assert "https://login.acme.com/x" in words
         assert "Host" in words
 
     def test_one_request_even_when_it_fails(self, studio: EmulatorServer) -> None:
-        studio.order(Fault(operation="*", kind="status", status=503, count=10))
+        studio.inject(Fault(operation="*", kind="status", status=503, count=10))
         assert self.ask(studio)[0] is False
 
     def test_a_half_filled_connection(self, emulator: EmulatorServer, connect: Connect) -> None:
@@ -239,7 +239,7 @@ class TestSingleCalls:
         assert [item.name for item in studio.items("gestures")] == ["eins"]
 
     def test_the_services_own_words_are_kept(self, hook: EdgeImpulseHook, studio: EmulatorServer) -> None:
-        studio.order(Fault(operation="getOrganizationDataset", kind="status", status=404, body='{"error": "gone"}'))
+        studio.inject(Fault(operation="getOrganizationDataset", kind="status", status=404, body='{"error": "gone"}'))
         with pytest.raises(
             EdgeImpulseNotFoundError, match=r"not found: gone. \(getOrganizationDataset, HTTP 404 Not Found\)"
         ) as caught:

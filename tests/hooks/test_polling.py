@@ -15,7 +15,7 @@ from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.exceptions import EdgeImpulseAuthError, EdgeImpulseInputError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.polling import REQUEST_TIMEOUT, DatasetCriteria, DatasetPoller, ShortRequestsHook
-from airflow_provider_ei.studio.answers import DataItem
+from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync.item_state import ItemState, pending_metadata
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.exceptions import EdgeImpulseDeleteLimitError, EdgeImpulseInputError, EdgeImpulseSyncError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.sync.dataset.rules import Shard
+from airflow_provider_ei.sync.dataset.options import Shard
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ class TestArguments:
             with pytest.raises(EdgeImpulseInputError) as caught:
                 call(**arguments)
             assert words in str(caught.value)
-            assert caught.value.permanent
+            assert not caught.value.retryable
         assert studio.requests() == []
 
     @pytest.mark.parametrize("given", [{}, {"source": ""}, {"source": "x", "items": []}, {"source": "", "items": None}])
@@ -187,7 +187,7 @@ class TestItems:
         ]
         with pytest.raises(EdgeImpulseSyncError) as caught:
             sync(items=[good, *bad])
-        assert caught.value.permanent
+        assert not caught.value.retryable
         reasons = {failure["name"]: failure["reason"] for failure in caught.value.summary["failures"]}
         assert sorted(reasons) == ["missing", "nested", "nothing"]
         assert "does not exist" in reasons["missing"]

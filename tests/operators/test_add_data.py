@@ -187,8 +187,8 @@ class TestRepetition:
 
     def test_a_retried_task_leaves_one_item(self, studio: EmulatorServer, run: RunDag, recording: Path) -> None:
         # The item is stored each time and no answer arrives: the first try gives up, the second finds it.
-        studio.order(Fault(operation="addOrganizationDataItem", kind="drop_after"))
-        studio.order(Fault(operation="listOrganizationFiles", kind="status", status=500, skip=1, count=4))
+        studio.inject(Fault(operation="addOrganizationDataItem", kind="drop_after"))
+        studio.inject(Fault(operation="listOrganizationFiles", kind="status", status=500, skip=1, count=4))
         done = run(f"""
             from datetime import timedelta
             @dag(schedule=None, default_args={{"retries": 2, "retry_delay": timedelta(0)}})
@@ -203,7 +203,7 @@ class TestRepetition:
 
 class TestErrors:
     def test_a_permanent_one_is_not_retried(self, studio: EmulatorServer, recording: Path) -> None:
-        studio.order(Fault(operation="addOrganizationDataItem", kind="success_false", error="Dataset is archived"))
+        studio.inject(Fault(operation="addOrganizationDataItem", kind="success_false", error="Dataset is archived"))
         with pytest.raises(AirflowFailException, match="Dataset is archived"):
             add(files=str(recording))
 
@@ -216,10 +216,10 @@ class TestErrors:
         assert len(emulator.requests()) == 1
 
     def test_a_passing_one_is_left_to_airflow(self, studio: EmulatorServer, recording: Path) -> None:
-        studio.order(Fault(operation="*", kind="status", status=503, count=100))
+        studio.inject(Fault(operation="*", kind="status", status=503, count=100))
         with pytest.raises(EdgeImpulseError, match="503") as caught:
             add(files=str(recording))
-        assert not caught.value.permanent
+        assert caught.value.retryable
 
 
 class TestBadInput:

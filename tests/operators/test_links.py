@@ -31,7 +31,7 @@ def test_every_operator_has_it(operator: type) -> None:
 
 
 def test_it_is_kept_before_anything_is_sent(studio: EmulatorServer, run: RunDag, recording: Path) -> None:
-    studio.order(Fault(operation="addOrganizationDataItem", kind="status", status=403))
+    studio.inject(Fault(operation="addOrganizationDataItem", kind="status", status=403))
     done = run(f"""
         @dag(schedule=None)
         def linked():

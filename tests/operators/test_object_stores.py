@@ -18,10 +18,10 @@ from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInpu
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.stores import open_store
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator
-from airflow_provider_ei.sync.dataset.ignore import Filter
+from airflow_provider_ei.sources.file_specs import resolve_files
+from airflow_provider_ei.sources.ignore import Filter
 from airflow_provider_ei.sync.dataset.look import Look
 from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
-from airflow_provider_ei.sync.file_specs import resolve_files
 
 OBJECTS = {
     "study/s1/motion.csv": b"timestamp,x\n0,1\n",

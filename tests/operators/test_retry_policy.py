@@ -12,7 +12,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseAuthError,
     EdgeImpulseFileError,
     EdgeImpulseInputError,
-    EdgeImpulseThrottledError,
+    EdgeImpulseRateLimitError,
     EdgeImpulseUnavailableError,
 )
 from tests.support import is_airflow_2
@@ -32,11 +32,11 @@ from .conftest import RunDag
     [
         pytest.param(EdgeImpulseAuthError("wrong key"), RetryAction.FAIL, None, id="wrong key"),
         pytest.param(EdgeImpulseInputError("no file"), RetryAction.FAIL, None, id="input"),
-        pytest.param(EdgeImpulseThrottledError("slow down", retry_after=9.5), RetryAction.RETRY, 9.5, id="asked"),
-        pytest.param(EdgeImpulseThrottledError("slow", retry_after=90.5), RetryAction.RETRY, 60, id="asked for long"),
-        pytest.param(EdgeImpulseThrottledError("slow", retry_after=1e9), RetryAction.RETRY, 60, id="for 31 years"),
-        pytest.param(EdgeImpulseThrottledError("slow", retry_after=1e300), RetryAction.RETRY, 60, id="for ever"),
-        pytest.param(EdgeImpulseThrottledError("slow down"), RetryAction.DEFAULT, None, id="not asked"),
+        pytest.param(EdgeImpulseRateLimitError("slow down", retry_after=9.5), RetryAction.RETRY, 9.5, id="asked"),
+        pytest.param(EdgeImpulseRateLimitError("slow", retry_after=90.5), RetryAction.RETRY, 60, id="asked for long"),
+        pytest.param(EdgeImpulseRateLimitError("slow", retry_after=1e9), RetryAction.RETRY, 60, id="for 31 years"),
+        pytest.param(EdgeImpulseRateLimitError("slow", retry_after=1e300), RetryAction.RETRY, 60, id="for ever"),
+        pytest.param(EdgeImpulseRateLimitError("slow down"), RetryAction.DEFAULT, None, id="not asked"),
         pytest.param(EdgeImpulseUnavailableError("503", retry_after=7), RetryAction.RETRY, 7, id="503 asked"),
         pytest.param(EdgeImpulseFileError("changed"), RetryAction.DEFAULT, None, id="file"),
         pytest.param(ValueError("of the task"), RetryAction.DEFAULT, None, id="someone else's"),
@@ -58,7 +58,7 @@ def test_a_permanent_error_in_a_task_is_not_retried(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "a.csv").write_text("1")
-    studio.order(Fault(operation="addOrganizationDataItem", kind="success_false", error="Dataset is archived"))
+    studio.inject(Fault(operation="addOrganizationDataItem", kind="success_false", error="Dataset is archived"))
     done = run(f"""
         from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
         from airflow_provider_ei.operators.retry_policy import EdgeImpulseRetryPolicy

@@ -75,7 +75,7 @@ def test_a_failed_upload_says_what_failed(
 def test_a_failed_sync_names_its_first_failed_items_and_what_it_has_done(
     studio: EmulatorServer, run: RunDag, recording: Path
 ) -> None:
-    studio.order(Fault(operation="addOrganizationDataItem", kind="success_false", skip=1, count=8, error="Disk full"))
+    studio.inject(Fault(operation="addOrganizationDataItem", kind="success_false", skip=1, count=8, error="Disk full"))
     done = run(f"""
         @dag(schedule=None)
         def half():
@@ -112,7 +112,7 @@ def test_a_list_of_uploads_reports_what_was_done_before_one_failed(
     ("error", "sentence"),
     [
         (EdgeImpulseAuthError("Check Password. It is wrong: 401."), "Check Password."),
-        (EdgeImpulseSyncError("3 of 9 failed:\n  'a': x", summary={}, permanent=False), "3 of 9 failed"),
+        (EdgeImpulseSyncError("3 of 9 failed:\n  'a': x", summary={}, retryable=True), "3 of 9 failed"),
         (EdgeImpulseAuthError("See /data/motion.csv, version 1.5"), "See /data/motion.csv, version 1.5"),
         (KeyError("name"), "KeyError: 'name'"),
         (OSError(), "OSError"),

@@ -20,8 +20,8 @@ from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpuls
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.data import EdgeImpulseSyncDatasetOperator
-from airflow_provider_ei.sync.dataset.inputs import DELETE_MODES
-from airflow_provider_ei.sync.files import LocalFile
+from airflow_provider_ei.sources.pinned import LocalFile
+from airflow_provider_ei.sync.dataset.prepare import DELETE_MODES
 from airflow_provider_ei.task_groups import _COUNTS, FinishSyncOperator
 from tests.support import HOME, has_asset_state, is_airflow_2
 
@@ -265,7 +265,7 @@ class TestOutlets:
         assert (done.returned["read"][0]["created"], done.returned["read"][0]["dataset"]) == (3, "d")
 
     def test_a_failed_sync_has_none(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
-        studio.order(Fault(operation="addOrganizationDataItem", kind="success_false"))
+        studio.inject(Fault(operation="addOrganizationDataItem", kind="success_false"))
         done = run(f"""
             @dag(schedule=None)
             def failed_outlets():
@@ -294,7 +294,7 @@ class TestErrors:
     def test_one_that_may_pass_is_and_only_what_is_left_is_done(
         self, studio: EmulatorServer, run: RunDag, source: Path
     ) -> None:
-        studio.order(Fault(operation="addOrganizationDataItem", kind="status", status=503, skip=1, count=4))
+        studio.inject(Fault(operation="addOrganizationDataItem", kind="status", status=503, skip=1, count=4))
         done = run(f"""
             from datetime import timedelta
             @dag(schedule=None, default_args={{"retries": 2, "retry_delay": timedelta(0)}})
@@ -310,13 +310,13 @@ class TestErrors:
     def test_what_each_becomes(self, studio: EmulatorServer, source: Path) -> None:
         with pytest.raises(AirflowFailException, match="source: check the path, which does not exist"):
             sync(source="/nowhere", sync_id="x")
-        studio.order(Fault(operation="addOrganizationDataItem", kind="success_false", error="Dataset is archived"))
+        studio.inject(Fault(operation="addOrganizationDataItem", kind="success_false", error="Dataset is archived"))
         with pytest.raises(AirflowFailException, match=r"1 of 3 data items are not in step:\n  's01'.*archived"):
             sync(source=str(source), sync_id="x", workers=1)
-        studio.order(Fault(operation="addOrganizationDataItem", kind="status", status=503, count=4))
+        studio.inject(Fault(operation="addOrganizationDataItem", kind="status", status=503, count=4))
         with pytest.raises(EdgeImpulseSyncError, match="503") as caught:
             sync(source=str(source), sync_id="x", workers=1)
-        assert not caught.value.permanent
+        assert caught.value.retryable
 
     def test_a_killed_task_does_not_end_as_a_success(
         self, studio: EmulatorServer, source: Path, monkeypatch: pytest.MonkeyPatch

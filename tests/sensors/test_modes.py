@@ -149,7 +149,7 @@ def test_ends_alike(
 ) -> None:
     connect(emulator.url, password=situation.first_password, organization_id=7, retry_attempts=1)
     if situation.failures:
-        emulator.order(Fault(operation="*", kind="status", status=503, skip=situation.good, count=situation.failures))
+        emulator.inject(Fault(operation="*", kind="status", status=503, skip=situation.good, count=situation.failures))
 
     def change() -> None:
         if situation.password is None:

@@ -64,7 +64,7 @@ def poke_one(studio: EmulatorServer) -> None:
 
 
 def poke_through_failures(studio: EmulatorServer) -> None:
-    studio.order(Fault(operation="*", kind="status", status=503, count=LOOKS))
+    studio.inject(Fault(operation="*", kind="status", status=503, count=LOOKS))
     sensor = new_sensor()
     for _ in range(LOOKS):
         with contextlib.suppress(EdgeImpulseError):

@@ -147,7 +147,7 @@ class TestWaiting:
                 return await task
 
         event = asyncio.run(main())
-        assert (event["kind"], event["permanent"]) == ("EdgeImpulseAuthError", True)
+        assert (event["kind"], event["retryable"]) == ("EdgeImpulseAuthError", False)
 
     def test_the_organization_is_asked_for_once(self, emulator: EmulatorServer, connect: Connect) -> None:
         connect(emulator.url)
@@ -181,17 +181,17 @@ class TestWaiting:
 class TestErrors:
     def test_an_error_comes_as_an_event_of_its_own_kind(self, studio: EmulatorServer, connect: Connect) -> None:
         connect(studio.url, organization_id=7, retry_attempts=1)
-        studio.order(Fault(operation="listOrganizationData", kind="status", status=503))
+        studio.inject(Fault(operation="listOrganizationData", kind="status", status=503))
         error = EdgeImpulseError.from_event(json.loads(json.dumps(first_event(trigger_for()))))
         assert type(error).__name__ == "EdgeImpulseUnavailableError"
-        assert (error.permanent, error.status) == (False, 503)  # type: ignore[attr-defined]
+        assert (error.retryable, error.status) == (True, 503)  # type: ignore[attr-defined]
 
     def test_a_look_is_tried_as_often_as_the_connection_allows(self, studio: EmulatorServer, connect: Connect) -> None:
         connect(studio.url, organization_id=7, retry_attempts=3, retry_wait=0.01)
-        studio.order(Fault(operation="listOrganizationData", kind="status", status=503, count=2))
+        studio.inject(Fault(operation="listOrganizationData", kind="status", status=503, count=2))
         assert first_event(trigger_for(at_least=0))["met"]
         studio.clear_requests()
-        studio.order(Fault(operation="listOrganizationData", kind="status", status=503, count=3))
+        studio.inject(Fault(operation="listOrganizationData", kind="status", status=503, count=3))
         assert first_event(trigger_for(at_least=0))["kind"] == "EdgeImpulseUnavailableError"
         assert len(studio.requests()) == 3
 
@@ -199,21 +199,21 @@ class TestErrors:
     def test_throttling_spends_no_try(self, studio: EmulatorServer, connect: Connect, status: int) -> None:
         connect(studio.url, organization_id=7, retry_attempts=2)
         headers = {"Retry-After": "0.01"}
-        studio.order(Fault(operation="listOrganizationData", kind="status", status=status, headers=headers, count=6))
+        studio.inject(Fault(operation="listOrganizationData", kind="status", status=status, headers=headers, count=6))
         assert first_event(trigger_for(at_least=0))["met"]
 
     def test_throttling_ends_the_look_when_the_patience_is_over(
         self, studio: EmulatorServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(StudioSettings.__init__.__kwdefaults__, "throttle_patience", 0.05)
-        studio.order(Fault(operation="listOrganizationData", kind="status", status=429, count=1000))
-        assert first_event(trigger_for())["kind"] == "EdgeImpulseThrottledError"
+        studio.inject(Fault(operation="listOrganizationData", kind="status", status=429, count=1000))
+        assert first_event(trigger_for())["kind"] == "EdgeImpulseRateLimitError"
 
     def test_silent_fail_goes_on_after_a_transient_error_and_ends_at_a_permanent_one(
         self, emulator: EmulatorServer, connect: Connect, caplog: pytest.LogCaptureFixture
     ) -> None:
         connect(emulator.url, organization_id=7, retry_attempts=1)
-        emulator.order(Fault(operation="listOrganizationData", kind="status", status=503, count=3))
+        emulator.inject(Fault(operation="listOrganizationData", kind="status", status=503, count=3))
         assert first_event(trigger_for(at_least=0, silent_fail=True)) == {
             "met": True,
             "seen": "0 of 0 items (dataset 'd')",
@@ -224,7 +224,7 @@ class TestErrors:
 
     def test_a_connection_that_does_not_exist_is_a_transient_error(self, studio: EmulatorServer) -> None:
         event = first_event(trigger_for(edge_impulse_conn_id="there_is_none"))
-        assert (event["kind"], event["permanent"]) == ("EdgeImpulseError", False)
+        assert (event["kind"], event["retryable"]) == ("EdgeImpulseError", True)
         assert "there_is_none" in event["error"]
 
 

@@ -94,7 +94,7 @@ def test_it_ends_soon_and_not_as_a_success(
 ) -> None:
     task = f"EdgeImpulseAddDataOperator(task_id='add', name='n', dataset='d', files={str(recording)!r})"
     airflow = Installation(studio, tmp_path / "home", task)
-    studio.order(Fault(operation=operation, kind="slow", delay_seconds=200))
+    studio.inject(Fault(operation=operation, kind="slow", delay_seconds=200))
     with airflow.run() as process:
         wait_until(process, lambda: any(request.operation == operation for request in studio.requests()))
         process.send_signal(signal.SIGTERM)
@@ -110,7 +110,7 @@ def test_it_ends_soon_and_not_as_a_success(
 #: A stalled network disk, as far as a test can have one: the folder is listed through a pipe that nobody writes to.
 STALLED = """
 import os
-from airflow_provider_ei.sync.disk import Disk
+from airflow_provider_ei.sources.disk import Disk
 def scan(self, folder):
     handle = os.open({pipe!r}, os.O_RDWR)
     open({mark!r}, "w").close()

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from airflow_provider_ei.sources.pinned import LocalFile
 from airflow_provider_ei.studio.multipart import UploadFile
-from airflow_provider_ei.sync.files import LocalFile
 
 
 @dataclass

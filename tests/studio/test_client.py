@@ -10,9 +10,9 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, RequestRecord
 from airflow_provider_ei.exceptions import (
-    EdgeImpulseAnswerError,
     EdgeImpulseError,
     EdgeImpulseRefusedError,
+    EdgeImpulseResponseError,
 )
 from airflow_provider_ei.studio import client as client_module
 from airflow_provider_ei.studio.client import StudioClient
@@ -84,7 +84,7 @@ class TestPaging:
 
     def test_filter_that_cannot_be_read(self, studio_client: StudioClient, studio_sleeps: list[float]) -> None:
         for with_files in (False, True):
-            with pytest.raises(EdgeImpulseAnswerError, match="nonsense") as caught:
+            with pytest.raises(EdgeImpulseResponseError, match="nonsense") as caught:
                 studio_client.list_data_items(7, filter="nonsense", with_files=with_files)
             assert caught.value.server_text
 
@@ -100,16 +100,16 @@ class TestPaging:
     def test_listing_that_does_not_match_its_total(
         self, studio_open: OpenClient, studio_sleeps: list[float], replies: list[Reply]
     ) -> None:
-        with ScriptedServer(*replies) as server, pytest.raises(EdgeImpulseAnswerError, match="incomplete") as caught:
+        with ScriptedServer(*replies) as server, pytest.raises(EdgeImpulseResponseError, match="incomplete") as caught:
             studio_open(server.url).list_data_items(7, "d")
-        assert not caught.value.permanent
+        assert caught.value.retryable
         assert str(caught.value).startswith("Run the task again")
         assert studio_sleeps == [0.5, 1.0, 2.0]
 
     @pytest.mark.parametrize("total", ["2", 2.0, True, -1, [], {}], ids=repr)
     def test_total_that_is_not_an_integer_is_an_error(self, studio_open: OpenClient, total: Any) -> None:
         with ScriptedServer(page(ITEM, total=total)) as server:
-            with pytest.raises(EdgeImpulseAnswerError, match="totalDataItemCount"):
+            with pytest.raises(EdgeImpulseResponseError, match="totalDataItemCount"):
                 studio_open(server.url).list_data_items(7, "d")
             assert len(server.received) == 1
 
@@ -130,7 +130,7 @@ class TestPaging:
         if count == 3 and totals:
             assert len(studio_client.list_data_items(7, "d")) == 3
             return
-        with pytest.raises(EdgeImpulseAnswerError, match="incomplete"):
+        with pytest.raises(EdgeImpulseResponseError, match="incomplete"):
             studio_client.list_data_items(7, "d")
 
     @pytest.mark.parametrize("totals", [True, False])
@@ -202,7 +202,7 @@ class TestPaging:
     def test_missing_data_is_an_error_not_an_empty_listing(
         self, studio_open: OpenClient, answer: Any, with_files: bool
     ) -> None:
-        with ScriptedServer(Reply(200, answer)) as server, pytest.raises(EdgeImpulseAnswerError, match="'data'"):
+        with ScriptedServer(Reply(200, answer)) as server, pytest.raises(EdgeImpulseResponseError, match="'data'"):
             studio_open(server.url).list_data_items(7, "d", with_files=with_files)
 
     def test_total_is_not_told(self, studio_open: OpenClient) -> None:
@@ -329,7 +329,7 @@ class TestFindByName:
 
     def test_a_failed_listing_is_no_empty_one(self, studio_open: OpenClient) -> None:
         reply = Reply(200, {"success": True, "data": [], "totalDataItemCount": 0, "filterParseError": "what?"})
-        with ScriptedServer(reply) as server, pytest.raises(EdgeImpulseAnswerError, match="what"):
+        with ScriptedServer(reply) as server, pytest.raises(EdgeImpulseResponseError, match="what"):
             studio_open(server.url).find_data_items(7, "d", "run 1")
 
 
@@ -345,7 +345,7 @@ class TestTypedAnswers:
     @pytest.mark.parametrize("field", ["id", "name", "dataset", "totalFileCount", "totalFileSize", "created"])
     def test_missing_field_of_an_item_is_named(self, studio_open: OpenClient, field: str) -> None:
         reply = Reply(200, {"success": True, "data": without(ITEM, field)})
-        with ScriptedServer(reply) as server, pytest.raises(EdgeImpulseAnswerError, match=f"data item 3.*{field}"):
+        with ScriptedServer(reply) as server, pytest.raises(EdgeImpulseResponseError, match=f"data item 3.*{field}"):
             studio_open(server.url).get_data_item(7, 3)
 
     @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ class TestTypedAnswers:
     )
     def test_field_of_another_type_is_named(self, studio_open: OpenClient, change: Any, field: str) -> None:
         reply = Reply(200, {"success": True, "data": ITEM | change})
-        with ScriptedServer(reply) as server, pytest.raises(EdgeImpulseAnswerError) as caught:
+        with ScriptedServer(reply) as server, pytest.raises(EdgeImpulseResponseError) as caught:
             studio_open(server.url).get_data_item(7, 3)
         assert field in str(caught.value)
         assert "getOrganizationDataItem" in str(caught.value)
@@ -368,13 +368,13 @@ class TestTypedAnswers:
     @pytest.mark.parametrize("answer", [{}, {"data": None}, {"data": []}, {"data": "x"}], ids=str)
     def test_item_that_is_none(self, studio_open: OpenClient, answer: Any) -> None:
         reply = Reply(200, {"success": True} | answer)
-        with ScriptedServer(reply) as server, pytest.raises(EdgeImpulseAnswerError):
+        with ScriptedServer(reply) as server, pytest.raises(EdgeImpulseResponseError):
             studio_open(server.url).get_data_item(7, 3)
 
     @pytest.mark.parametrize("answer", [{}, {"id": None}, {"id": "x"}, {"id": True}, {"id": 0}, {"id": -3}], ids=str)
     def test_new_item_without_an_id(self, studio_open: OpenClient, answer: Any) -> None:
         with ScriptedServer(Reply(200, {"success": True} | answer)) as server:
-            with pytest.raises(EdgeImpulseAnswerError, match="id"):
+            with pytest.raises(EdgeImpulseResponseError, match="id"):
                 add(studio_open(server.url, retry_attempts=3), "run 1")
             assert len(server.received) == 1
 

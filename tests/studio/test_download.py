@@ -14,12 +14,12 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import (
-    EdgeImpulseAnswerError,
     EdgeImpulseAuthError,
     EdgeImpulseCancelledError,
     EdgeImpulseNotFoundError,
     EdgeImpulseRedirectError,
     EdgeImpulseRefusedError,
+    EdgeImpulseResponseError,
     EdgeImpulseServiceError,
     EdgeImpulseUnavailableError,
 )
@@ -87,16 +87,16 @@ class TestAnswersThatAreNotAWholeFile:
         [
             pytest.param(Reply(200, {"success": False, "error": "no such file"}), EdgeImpulseRefusedError, id="JSON"),
             pytest.param(Reply(200, {"success": False, "error": "Invalid API key"}), EdgeImpulseAuthError, id="key"),
-            pytest.param(Reply(200, {"success": True}), EdgeImpulseAnswerError, id="success"),
-            pytest.param(Reply(200, "<p>Log in", {"Content-Type": "text/html"}), EdgeImpulseAnswerError, id="page"),
-            pytest.param(Reply(200, FILE), EdgeImpulseAnswerError, id="no type"),
-            pytest.param(Reply(206, FILE, OCTETS), EdgeImpulseAnswerError, id="a part"),
-            pytest.param(Reply(204, b"", OCTETS), EdgeImpulseAnswerError, id="no content"),
+            pytest.param(Reply(200, {"success": True}), EdgeImpulseResponseError, id="success"),
+            pytest.param(Reply(200, "<p>Log in", {"Content-Type": "text/html"}), EdgeImpulseResponseError, id="page"),
+            pytest.param(Reply(200, FILE), EdgeImpulseResponseError, id="no type"),
+            pytest.param(Reply(206, FILE, OCTETS), EdgeImpulseResponseError, id="a part"),
+            pytest.param(Reply(204, b"", OCTETS), EdgeImpulseResponseError, id="no content"),
             pytest.param(Reply(302, b"", {"Location": "https://b/x"} | OCTETS), EdgeImpulseRedirectError, id="302"),
             pytest.param(Reply(404, FILE, OCTETS), EdgeImpulseNotFoundError, id="404"),
             pytest.param(Reply(503, FILE, OCTETS), EdgeImpulseUnavailableError, id="503"),
-            pytest.param(Reply(200, FILE, OCTETS | {"Content-Encoding": "gzip"}), EdgeImpulseAnswerError, id="gzip"),
-            pytest.param(Reply(200, FILE, OCTETS | {"Content-Encoding": "br"}), EdgeImpulseAnswerError, id="br"),
+            pytest.param(Reply(200, FILE, OCTETS | {"Content-Encoding": "gzip"}), EdgeImpulseResponseError, id="gzip"),
+            pytest.param(Reply(200, FILE, OCTETS | {"Content-Encoding": "br"}), EdgeImpulseResponseError, id="br"),
         ],
     )
     def test_is_refused(self, studio_open: OpenClient, reply: Reply, kind: type[Exception]) -> None:
@@ -121,7 +121,7 @@ class TestAnswersThatAreNotAWholeFile:
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
         with raw_server(head + raw) as server, pytest.raises(EdgeImpulseServiceError) as caught:
             download(studio_open(server.url))
-        assert not caught.value.permanent
+        assert caught.value.retryable
 
     def test_of_an_item_or_a_file_that_is_not_there(self, studio_client: StudioClient) -> None:
         data_id, _ = studio_client.add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
@@ -138,7 +138,7 @@ def test_begins_anew_with_each_try(studio_emulator: EmulatorServer, studio_open:
         assert server.connections == 3
     client = studio_open(studio_emulator.url, retry_attempts=6)
     data_id, _ = client.add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv", FILE)])
-    studio_emulator.order(Fault(kind="drop_before", count=2))
+    studio_emulator.inject(Fault(kind="drop_before", count=2))
     assert client.file_sha256(7, data_id, "1.csv") == sha256(FILE)
 
 

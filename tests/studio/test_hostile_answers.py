@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_ei.exceptions import EdgeImpulseAuthError, EdgeImpulseError, EdgeImpulseServiceError
-from airflow_provider_ei.hooks import trial
-from airflow_provider_ei.hooks.trial import try_connection
+from airflow_provider_ei.hooks import connection_check
+from airflow_provider_ei.hooks.connection_check import try_connection
 from airflow_provider_ei.studio.client import StudioClient
-from airflow_provider_ei.studio.outcome import shown
+from airflow_provider_ei.studio.responses import printable
 from airflow_provider_ei.studio.settings import StudioSettings
 
 from .conftest import KEY, OpenClient
@@ -163,7 +163,7 @@ class TestBounds:
         assert peak < 50 * 1024 * 1024
 
     def test_connection_test_ends_at_its_own_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(trial, "TEST_TIMEOUT", 0.5)
+        monkeypatch.setattr(connection_check, "TEST_TIMEOUT", 0.5)
         with sending([b"x"] * 1000, pause=0.05) as server:
             works, text = try_connection(StudioSettings(api_key=KEY, base_url=server.url), None)
         assert not works
@@ -172,7 +172,7 @@ class TestBounds:
     def test_page_of_angle_brackets_costs_no_time(self) -> None:
         begun = time.process_time()
         for text in ("<" * 100_000, "<script" * 20_000, "<a " * 30_000, "<script>" + "x<" * 50_000):
-            shown(text)
+            printable(text)
         assert time.process_time() - begun < 5
 
 

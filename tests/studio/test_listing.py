@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_ei.studio import listing as listing_module
-from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.listing import ATTEMPTS, Listing, ListingMovedError, Page
+from airflow_provider_ei.studio.models import DataItem
 
 Order = Literal["oldest", "newest", "name"]
 ORDERS: tuple[Order, ...] = ("oldest", "newest", "name")

@@ -13,9 +13,9 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseFileError
+from airflow_provider_ei.sources.pinned import LocalFile
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.multipart import UploadFile
-from airflow_provider_ei.sync.files import LocalFile
 
 from .conftest import OpenClient
 from .stubs import FailingFile, MadeUpFile, MeddledFile, pinned
@@ -188,7 +188,7 @@ class TestOpenFiles:
     def test_none_is_left_open_after_a_failure(
         self, studio_emulator: EmulatorServer, studio_client: StudioClient, tmp_path: Path, fault: Any
     ) -> None:
-        studio_emulator.order(Fault(kind=fault, after_bytes=1000))
+        studio_emulator.inject(Fault(kind=fault, after_bytes=1000))
         files = [pinned(tmp_path / f"{n}.bin", BIG * 4) for n in range(3)]
         with pytest.raises(Exception):  # noqa: B017  # which one is the concern of other tests
             add(studio_client, *files)
@@ -358,7 +358,7 @@ class TestFilesThatChange:
         data_id, _ = add(client, MadeUpFile("1.csv"))
         with pytest.raises(EdgeImpulseFileError) as caught:
             client.add_files(7, data_id, [file])
-        assert not caught.value.permanent
+        assert caught.value.retryable
         assert studio_sleeps == []
         (item,) = studio_emulator.items()
         assert [f.name for f in item.files] == ["1.csv"]
@@ -386,7 +386,7 @@ class TestNewBodyForEachTry:
         client = studio_open(studio_emulator.url, retry_attempts=4)
         data_id, _ = add(client, MadeUpFile("1.csv"))
         studio_emulator.clear_requests()
-        studio_emulator.order(
+        studio_emulator.inject(
             Fault(kind="status", status=503), Fault(kind="drop_after"), Fault(kind="cut_body", after_bytes=200_000)
         )
         files = [pinned(tmp_path / "raw.bin", BIG), pinned(tmp_path / "empty.csv", b""), MadeUpFile("é.csv")]
@@ -415,7 +415,7 @@ class TestNewBodyForEachTry:
         data_id, _ = add(client, MadeUpFile("1.csv"))
         file = pinned(tmp_path / "raw.csv", BIG)
         client.sleep = lambda seconds: append(tmp_path / "raw.csv")
-        studio_emulator.order(Fault(kind="drop_before"))
+        studio_emulator.inject(Fault(kind="drop_before"))
         with pytest.raises(EdgeImpulseFileError):
             client.add_files(7, data_id, [file])
         client.list_organizations()

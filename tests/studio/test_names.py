@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ei.studio.names import canonical_name, spellings
+from airflow_provider_ei.studio.spelling import canonical_name, spellings
 
 TEXT = st.text(st.sampled_from("ae\u0301\u00e9 \t\u00a0\u2003\ufeff\u3000x")) | st.text()
 

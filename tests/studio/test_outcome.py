@@ -14,15 +14,15 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings, Fault
 from airflow_provider_ei.exceptions import (
-    EdgeImpulseAnswerError,
     EdgeImpulseAuthError,
     EdgeImpulseConfigError,
     EdgeImpulseError,
     EdgeImpulseNotFoundError,
+    EdgeImpulseRateLimitError,
     EdgeImpulseRedirectError,
     EdgeImpulseRefusedError,
+    EdgeImpulseResponseError,
     EdgeImpulseServiceError,
-    EdgeImpulseThrottledError,
     EdgeImpulseTooLargeError,
     EdgeImpulseUnavailableError,
 )
@@ -57,18 +57,18 @@ class TestStatus:
         [
             pytest.param(200, NO, EdgeImpulseRefusedError, True, id="200 success:false"),
             pytest.param(201, NO, EdgeImpulseRefusedError, True, id="201 success:false"),
-            pytest.param(200, {}, EdgeImpulseAnswerError, False, id="200 empty object"),
-            pytest.param(200, WHOLE, EdgeImpulseAnswerError, False, id="200 without success"),
-            pytest.param(200, WHOLE | {"success": "true"}, EdgeImpulseAnswerError, False, id="200 success is a text"),
-            pytest.param(200, WHOLE | {"success": 1}, EdgeImpulseAnswerError, False, id="200 success is a number"),
-            pytest.param(200, WHOLE | {"success": None}, EdgeImpulseAnswerError, False, id="200 success is null"),
+            pytest.param(200, {}, EdgeImpulseResponseError, False, id="200 empty object"),
+            pytest.param(200, WHOLE, EdgeImpulseResponseError, False, id="200 without success"),
+            pytest.param(200, WHOLE | {"success": "true"}, EdgeImpulseResponseError, False, id="200 success is a text"),
+            pytest.param(200, WHOLE | {"success": 1}, EdgeImpulseResponseError, False, id="200 success is a number"),
+            pytest.param(200, WHOLE | {"success": None}, EdgeImpulseResponseError, False, id="200 success is null"),
             pytest.param(200, WHOLE | NO, EdgeImpulseRefusedError, True, id="200 success:false with data"),
-            pytest.param(200, PAGE, EdgeImpulseAnswerError, False, id="200 HTML"),
-            pytest.param(200, "", EdgeImpulseAnswerError, False, id="200 empty"),
-            pytest.param(200, [{"success": True}], EdgeImpulseAnswerError, False, id="200 a list"),
-            pytest.param(200, '{"success": true', EdgeImpulseAnswerError, False, id="200 half of JSON"),
-            pytest.param(200, b"\xff\xfe{\x00", EdgeImpulseAnswerError, False, id="200 no text"),
-            pytest.param(204, "", EdgeImpulseAnswerError, False, id="204"),
+            pytest.param(200, PAGE, EdgeImpulseResponseError, False, id="200 HTML"),
+            pytest.param(200, "", EdgeImpulseResponseError, False, id="200 empty"),
+            pytest.param(200, [{"success": True}], EdgeImpulseResponseError, False, id="200 a list"),
+            pytest.param(200, '{"success": true', EdgeImpulseResponseError, False, id="200 half of JSON"),
+            pytest.param(200, b"\xff\xfe{\x00", EdgeImpulseResponseError, False, id="200 no text"),
+            pytest.param(204, "", EdgeImpulseResponseError, False, id="204"),
             pytest.param(301, "", EdgeImpulseRedirectError, True, id="301"),
             pytest.param(304, "", EdgeImpulseRedirectError, True, id="304"),
             pytest.param(400, NO, EdgeImpulseRefusedError, True, id="400"),
@@ -83,8 +83,8 @@ class TestStatus:
             pytest.param(413, PAGE, EdgeImpulseTooLargeError, True, id="413"),
             pytest.param(422, NO, EdgeImpulseRefusedError, True, id="422"),
             pytest.param(425, NO, EdgeImpulseUnavailableError, False, id="425"),
-            pytest.param(429, NO, EdgeImpulseThrottledError, False, id="429"),
-            pytest.param(429, PAGE, EdgeImpulseThrottledError, False, id="429 HTML"),
+            pytest.param(429, NO, EdgeImpulseRateLimitError, False, id="429"),
+            pytest.param(429, PAGE, EdgeImpulseRateLimitError, False, id="429 HTML"),
             pytest.param(500, NO, EdgeImpulseUnavailableError, False, id="500"),
             pytest.param(500, {"success": True}, EdgeImpulseUnavailableError, False, id="500 success:true"),
             pytest.param(501, NO, EdgeImpulseRefusedError, True, id="501"),
@@ -107,7 +107,7 @@ class TestStatus:
         error = error_of(studio_open, Reply(status, body), upload=upload)
         assert type(error) is kind
         assert isinstance(error, EdgeImpulseServiceError)
-        assert error.permanent is permanent
+        assert error.retryable is not permanent
         assert error.status == status
         assert error.operation == ("addOrganizationDataItem" if upload else "listOrganizations")
         assert error.operation in str(error)
@@ -116,7 +116,7 @@ class TestStatus:
 
     def test_answer_that_is_nested_too_deeply(self, studio_open: OpenClient) -> None:
         gc.collect()  # what is collected at the deepest point of a recursion cannot be finalized
-        assert type(error_of(studio_open, Reply(200, "[" * 100_000))) is EdgeImpulseAnswerError
+        assert type(error_of(studio_open, Reply(200, "[" * 100_000))) is EdgeImpulseResponseError
 
     @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 413, 500])
     @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ class TestRetryAfter:
     @pytest.mark.parametrize(("text", "seconds"), [("1.5", 1.5), ("soon", None), ("-1", 0.0)])
     def test_is_in_the_error(self, studio_open: OpenClient, status: int, text: str, seconds: float | None) -> None:
         error = error_of(studio_open, Reply(status, NO, {"Retry-After": text}))
-        assert isinstance(error, EdgeImpulseThrottledError | EdgeImpulseUnavailableError)
+        assert isinstance(error, EdgeImpulseRateLimitError | EdgeImpulseUnavailableError)
         assert error.retry_after == seconds
 
 
@@ -332,7 +332,7 @@ class TestTls:
             error = TestNoConnection.failure(studio_open, server.url, retry_attempts=4)
             assert server.requests() == []
         assert isinstance(error, EdgeImpulseConfigError)
-        assert error.permanent
+        assert not error.retryable
         assert host in str(error)
         assert "self-signed" in str(error)
         assert "REQUESTS_CA_BUNDLE" in str(error)
@@ -353,7 +353,7 @@ class TestTls:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(studio_certificate))
         settings = EmulatorSettings(api_key=KEY, organization_id=7)
         with EmulatorServer(settings, certfile=studio_certificate) as server:
-            server.order(Fault(kind="cut_body", after_bytes=100_000))
+            server.inject(Fault(kind="cut_body", after_bytes=100_000))
             client = studio_open(server.url, retry_attempts=4)
             with pytest.raises(EdgeImpulseUnavailableError) as caught:
                 client.add_data_item(
@@ -429,13 +429,13 @@ class TestLostAnswers:
 
         with SocketServer(answer) as server, pytest.raises(EdgeImpulseServiceError) as caught:
             studio_open(server.url).add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
-        assert not caught.value.permanent
+        assert caught.value.retryable
 
     @pytest.mark.parametrize(("kind", "stored"), [("drop_before", 0), ("drop_after", 1), ("cut_body", 0)])
     def test_of_an_upload(
         self, studio_emulator: EmulatorServer, studio_open: OpenClient, kind: Any, stored: int
     ) -> None:
-        studio_emulator.order(Fault(kind=kind))
+        studio_emulator.inject(Fault(kind=kind))
         client = studio_open(studio_emulator.url, retry_attempts=4)
         with pytest.raises(EdgeImpulseUnavailableError) as caught:
             client.add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")])

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_ei import exceptions
 from airflow_provider_ei.exceptions import EdgeImpulseConfigError, EdgeImpulseError
-from airflow_provider_ei.hooks.trial import try_connection
+from airflow_provider_ei.hooks.connection_check import try_connection
 from airflow_provider_ei.redaction import guard_logs, printable, redact, safe_text
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings, parse_base_url
@@ -41,7 +41,7 @@ PARTS = [KEY, LIKE_A_KEY, PASSWORD, ":pw@", "p@ss"]
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
 def test_errors(known: StudioClient, kind: type[EdgeImpulseError]) -> None:
-    needed = {"summary": {}, "permanent": True}
+    needed = {"summary": {}, "retryable": False}
     names = inspect.signature(kind.__init__).parameters
     error = kind(f"first \x1b[31m \u202e{SECRETS} last", **{name: needed[name] for name in needed if name in names})
     for text in (str(error), repr(error)):

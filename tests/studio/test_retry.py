@@ -70,7 +70,7 @@ class TestIdempotentRequests:
             with pytest.raises(EdgeImpulseError) as caught:
                 studio_open(server.url, retry_attempts=attempts).list_organizations()
             assert len(server.received) == attempts
-        assert not caught.value.permanent
+        assert caught.value.retryable
         assert len(studio_sleeps) == attempts - 1
 
     @pytest.mark.parametrize("call", IDEMPOTENT)
@@ -82,7 +82,7 @@ class TestIdempotentRequests:
             with pytest.raises(EdgeImpulseError) as caught:
                 call(studio_open(server.url, retry_attempts=4))
             assert len(server.received) == 1
-        assert caught.value.permanent
+        assert not caught.value.retryable
         assert studio_sleeps == []
 
     def test_the_last_error_is_raised(self, studio_open: OpenClient) -> None:
@@ -118,7 +118,7 @@ class TestAddingAnItem:
     def test_stores_no_second_item_after_a_lost_answer(
         self, studio_emulator: EmulatorServer, studio_open: OpenClient
     ) -> None:
-        studio_emulator.order(Fault(kind="drop_after"))
+        studio_emulator.inject(Fault(kind="drop_after"))
         with pytest.raises(EdgeImpulseUnavailableError):
             add(studio_open(studio_emulator.url, retry_attempts=4))
         assert len(studio_emulator.items()) == 1
@@ -127,7 +127,7 @@ class TestAddingAnItem:
     def test_is_tried_again_after_429(
         self, studio_emulator: EmulatorServer, studio_open: OpenClient, studio_sleeps: list[float], headers: Any
     ) -> None:
-        studio_emulator.order(Fault(kind="status", status=429, headers=headers, count=2))
+        studio_emulator.inject(Fault(kind="status", status=429, headers=headers, count=2))
         data_id, _ = add(studio_open(studio_emulator.url, retry_attempts=3))
         (item,) = studio_emulator.items()
         assert item.id == data_id

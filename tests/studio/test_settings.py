@@ -99,7 +99,7 @@ class TestApiKey:
     def test_odd_one_is_refused_and_not_shown(self, key: str) -> None:
         with pytest.raises(EdgeImpulseConfigError) as caught:
             StudioSettings(api_key=key)
-        assert caught.value.permanent
+        assert not caught.value.retryable
         assert "ei_sec" not in repr(caught.value) + str(caught.value)
 
     def test_is_not_in_the_repr(self) -> None:

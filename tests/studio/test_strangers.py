@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ei.exceptions import EdgeImpulseAnswerError
-from airflow_provider_ei.studio.answers import UNKNOWN_SIZE, DataItem, parse_listed
+from airflow_provider_ei.exceptions import EdgeImpulseResponseError
+from airflow_provider_ei.studio.models import UNKNOWN_SIZE, DataItem, parse_listed
 
 from .conftest import OpenClient
 from .test_client import ITEM, ITEM_WITH_FILES, page, without
@@ -50,7 +50,7 @@ def test_whatever_an_item_has_besides_its_id_name_and_dataset_it_is_listed(chang
 def test_an_item_whose_id_name_or_dataset_cannot_be_used_is_named(field: str, value: Any) -> None:
     try:
         item = parse_listed(ITEM | {field: value}, LIST, 1234)
-    except EdgeImpulseAnswerError as error:
+    except EdgeImpulseResponseError as error:
         assert "place 1234" in str(error) and f": {field}: " in str(error)
         assert all(repr(ITEM[other]) in str(error) for other in {"name", "dataset"} - {field})
     else:
@@ -60,20 +60,20 @@ def test_an_item_whose_id_name_or_dataset_cannot_be_used_is_named(field: str, va
 
 @pytest.mark.parametrize("value", [None, True, "x", "", [], 5, {}, [{"id": 1}]], ids=repr)
 def test_what_is_not_an_item_at_all_is_an_error(value: object) -> None:
-    with pytest.raises(EdgeImpulseAnswerError, match="place 7"):
+    with pytest.raises(EdgeImpulseResponseError, match="place 7"):
         parse_listed(value, LIST, 7)
 
 
 @pytest.mark.parametrize("field", ["id", "name", "dataset"])
 def test_missing_field_of_a_listed_item_is_named(studio_open: OpenClient, field: str) -> None:
     reply = page(ITEM | {"id": 1}, without(ITEM, field), total=2)
-    with ScriptedServer(reply) as server, pytest.raises(EdgeImpulseAnswerError, match=f"place 1 .*: {field}: "):
+    with ScriptedServer(reply) as server, pytest.raises(EdgeImpulseResponseError, match=f"place 1 .*: {field}: "):
         studio_open(server.url).list_data_items(7, "d")
 
 
 @pytest.mark.parametrize("number", [0, -1, True, 1.5, "x", None, [3]], ids=repr)
 def test_an_id_is_a_positive_integer(number: Any) -> None:
-    with pytest.raises(EdgeImpulseAnswerError, match="'run 1'"):
+    with pytest.raises(EdgeImpulseResponseError, match="'run 1'"):
         read({"id": number})
 
 

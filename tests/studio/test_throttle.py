@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_ei.exceptions import (
     EdgeImpulseCancelledError,
-    EdgeImpulseThrottledError,
+    EdgeImpulseRateLimitError,
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.studio.client import StudioClient
@@ -266,11 +266,11 @@ class TestPatience:
     ) -> None:
         with ScriptedServer(Reply(429, REFUSED.body, headers)) as server:
             client = studio_open(server.url, throttle_patience=300.0, retry_attempts=2)
-            with pytest.raises(EdgeImpulseThrottledError, match="throttle_patience of the connection"):
+            with pytest.raises(EdgeImpulseRateLimitError, match="throttle_patience of the connection"):
                 call(client)
             assert 200 <= sum(studio_sleeps) <= 301
             sent = len(server.received)
-            with pytest.raises(EdgeImpulseThrottledError):  # the next one asks once, and does not wait again
+            with pytest.raises(EdgeImpulseRateLimitError):  # the next one asks once, and does not wait again
                 call(client)
             assert len(server.received) == sent + 1
 
@@ -288,7 +288,7 @@ class TestPatience:
         replies = [Reply(429, headers={"Retry-After": "30"}), Reply()] * 100
         with ScriptedServer(*replies) as server:
             client = studio_open(server.url, throttle_patience=300.0)
-            with pytest.raises(EdgeImpulseThrottledError):
+            with pytest.raises(EdgeImpulseRateLimitError):
                 client.update_data_item(7, 1, name="x", before_retry=lambda _: client.list_organizations())
         assert 200 <= sum(studio_sleeps) <= 331
 

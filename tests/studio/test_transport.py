@@ -98,13 +98,13 @@ class TestRedirects:
                 call(studio_open(first.url, retry_attempts=3))
             assert other.connections == 0
             assert len(first.received) == 1
-        assert caught.value.permanent
+        assert not caught.value.retryable
         assert caught.value.status == status
         assert f"127.0.0.1:{other.port}/v1/elsewhere" in str(caught.value)
         assert "secret" not in str(caught.value)
 
     def test_to_the_same_host(self, studio_emulator: EmulatorServer, studio_client: StudioClient) -> None:
-        studio_emulator.order(Fault(kind="redirect", status=307, location="/v1/api/organizations"))
+        studio_emulator.inject(Fault(kind="redirect", status=307, location="/v1/api/organizations"))
         with pytest.raises(EdgeImpulseRedirectError):
             listing(studio_client)
         assert len(studio_emulator.requests()) == 1
@@ -355,7 +355,7 @@ class TestTheKeyIsShownNowhere:
         call: Callable[[StudioClient], None],
         fault: Fault,
     ) -> None:
-        studio_emulator.order(fault)
+        studio_emulator.inject(fault)
         with caplog.at_level(logging.DEBUG), pytest.raises(EdgeImpulseError) as caught:
             call(studio_open(studio_emulator.url, retry_attempts=3, throttle_patience=0.0))
         error: BaseException | None = caught.value

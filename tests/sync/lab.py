@@ -14,8 +14,8 @@ from airflow_provider_ei.emulator.records import StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseSyncError
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.sync.dataset import sidecar
-from airflow_provider_ei.sync.dataset.inputs import MOST_WORKERS, check_rules, read_source
-from airflow_provider_ei.sync.dataset.rules import Shard
+from airflow_provider_ei.sync.dataset.options import Shard
+from airflow_provider_ei.sync.dataset.prepare import MAX_WORKERS, check_rules, read_source
 from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.dataset.summary import SyncSummary
 
@@ -122,7 +122,7 @@ class Lab:
 
     def other_client(self, **settings: Any) -> StudioClient:
         """A client as the hook has it."""
-        return self._open_client(connections=MOST_WORKERS, **settings)
+        return self._open_client(connections=MAX_WORKERS, **settings)
 
     # --- the service ------------------------------------------------------------------------------------------
 

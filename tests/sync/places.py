@@ -9,7 +9,7 @@ from typing import Any
 from fsspec import AbstractFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_ei.sync.dataset.ignore import Filter
+from airflow_provider_ei.sources.ignore import Filter
 from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
 
 from .support import no_store

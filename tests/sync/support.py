@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO, NoReturn
 
 from airflow_provider_ei.emulator import EmulatorServer, RequestRecord, StoredItem
-from airflow_provider_ei.studio.answers import DataFile, DataItem
+from airflow_provider_ei.studio.models import DataFile, DataItem
 from airflow_provider_ei.sync.digest import canonical
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.item_state import ItemState, complete_metadata, pending_metadata

@@ -12,12 +12,12 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, Fault, RequestRecord, StoredItem
 from airflow_provider_ei.exceptions import (
-    EdgeImpulseAnswerError,
     EdgeImpulseAuthError,
     EdgeImpulseConflictError,
     EdgeImpulseError,
     EdgeImpulseFileError,
     EdgeImpulseRefusedError,
+    EdgeImpulseResponseError,
     EdgeImpulseTooLargeError,
     EdgeImpulseUnavailableError,
 )
@@ -463,7 +463,7 @@ class TestInterruptedUploads:
         fault: Fault,
     ) -> None:
         client = sync_open(**large)
-        sync_studio.order(fault)
+        sync_studio.inject(fault)
         with pytest.raises(EdgeImpulseRefusedError):
             sync_upload(A, A_METADATA, client=client, if_exists=if_exists)
         (item,) = sync_studio.items()
@@ -486,7 +486,7 @@ class TestInterruptedUploads:
         """Back to the content that it had before: the old digest must not be believed."""
         sync_upload(A, A_METADATA)
         changed = A | {"raw.csv": b"T,X\n9,8\n"}
-        sync_studio.order(Fault(operation=UPDATE, kind="success_false", skip=1))
+        sync_studio.inject(Fault(operation=UPDATE, kind="success_false", skip=1))
         with pytest.raises(EdgeImpulseRefusedError):
             sync_upload(changed, A_METADATA)
         assert contents(sync_studio, sync_studio.items()[0].id) == changed
@@ -588,7 +588,7 @@ class TestDuplicates:
         sync_studio.clear_requests()
         with pytest.raises(EdgeImpulseConflictError, match=r"Delete or rename all but one .* in Studio") as caught:
             sync_upload(A, A_METADATA)
-        assert caught.value.permanent
+        assert not caught.value.retryable
         named = [str(data_id) in str(caught.value) for data_id in ids]
         assert named[0] and named[-1]
         assert changes(sync_studio) == []
@@ -704,7 +704,7 @@ class TestChangedMeanwhile:
     ) -> None:
         """Seen under its name by this run, which lists it again after a lost answer; then it has another name."""
         data_id = sync_upload(A, A_METADATA)["data_id"]
-        sync_studio.order(Fault(operation=UPDATE, kind="drop_before", skip=1))
+        sync_studio.inject(Fault(operation=UPDATE, kind="drop_before", skip=1))
         client = sync_open(sleep=lambda seconds: sync_studio.edit_item(data_id, name="run 1 good"))
         assert sync_upload(B, B_METADATA, client=client)["data_id"] != data_id
         renamed, new = sync_studio.items()
@@ -873,7 +873,7 @@ class TestSwitches:
         for _ in range(2):
             with pytest.raises(EdgeImpulseConflictError) as caught:
                 sync_upload(files, A_METADATA, client=client)
-            assert caught.value.permanent
+            assert not caught.value.retryable
             assert words in str(caught.value)
             assert len(sync_studio.items()) == 1
             assert not {DELETE, DELETE_FILE}.intersection(operations(sync_studio))
@@ -903,7 +903,7 @@ class TestServerThatLags:
 
     def hide(self, server: EmulatorServer, *, looks: int) -> None:
         """Let so many listings after the creation, and looks at the item by its id, not show it."""
-        server.order(
+        server.inject(
             Fault(operation=LIST, kind="status", status=200, body=self.EMPTY, skip=1, count=looks),
             Fault(operation=GET, kind="status", status=404, count=looks),
         )
@@ -923,7 +923,7 @@ class TestServerThatLags:
     def test_created_item_that_is_not_listed_and_is_there_by_its_id(
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_open: OpenClient
     ) -> None:
-        sync_studio.order(Fault(operation=LIST, kind="status", status=200, body=self.EMPTY, skip=1))
+        sync_studio.inject(Fault(operation=LIST, kind="status", status=200, body=self.EMPTY, skip=1))
         slept: list[float] = []
         client = sync_open(sleep=slept.append, settle_seconds=7.5)
         assert sync_upload(A, A_METADATA, client=client)["outcome"] == "created"
@@ -935,9 +935,9 @@ class TestServerThatLags:
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
     ) -> None:
         self.hide(sync_studio, looks=3)
-        with pytest.raises(EdgeImpulseAnswerError, match="run 1") as caught:
+        with pytest.raises(EdgeImpulseResponseError, match="run 1") as caught:
             sync_upload(A, A_METADATA)
-        assert not caught.value.permanent
+        assert caught.value.retryable
         assert operations(sync_studio) == [CREATE]
         assert_at_rest(sync_studio, sync_upload, A, A_METADATA, sync_client)
 
@@ -952,8 +952,8 @@ class TestServerThatLags:
         }[fault]
         sync_upload(A, A_METADATA)
         sync_studio.clear_requests()
-        sync_studio.order(Fault(operation=LIST, kind="status", status=200, body=body, count=99))
-        with pytest.raises(EdgeImpulseAnswerError):
+        sync_studio.inject(Fault(operation=LIST, kind="status", status=200, body=body, count=99))
+        with pytest.raises(EdgeImpulseResponseError):
             sync_upload(B, B_METADATA)
         assert changes(sync_studio) == []
 
@@ -980,7 +980,7 @@ class TestLostAnswers:
             events.append(seconds)
             events.append(sync_studio.requests()[-1].operation)
 
-        sync_studio.order(Fault(operation=CREATE, kind="drop_after"))
+        sync_studio.inject(Fault(operation=CREATE, kind="drop_after"))
         result = sync_upload(A, A_METADATA, client=sync_open(sleep=sleep, settle_seconds=7.5))
         assert result["outcome"] == "created"
         assert events == [7.5, CREATE]
@@ -992,7 +992,7 @@ class TestLostAnswers:
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_open: OpenClient, duplicate_names: Any
     ) -> None:
         sync_studio.settings.duplicate_names = duplicate_names
-        sync_studio.order(Fault(operation=CREATE, kind="store_late", delay_seconds=0.02))
+        sync_studio.inject(Fault(operation=CREATE, kind="store_late", delay_seconds=0.02))
         client = sync_open(sleep=lambda seconds: wait_for(lambda: bool(sync_studio.items())))
         assert sync_upload(A, A_METADATA, client=client)["outcome"] == "created"
         assert operations(sync_studio) == [CREATE]
@@ -1002,7 +1002,7 @@ class TestLostAnswers:
     def test_item_that_never_arrived_is_sent_again(
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, kind: Any
     ) -> None:
-        sync_studio.order(Fault(operation=CREATE, kind=kind, count=2))
+        sync_studio.inject(Fault(operation=CREATE, kind=kind, count=2))
         assert sync_upload(A, A_METADATA)["outcome"] == "created"
         assert operations(sync_studio) == [CREATE] * 3
         assert_at_rest(sync_studio, sync_upload, A, A_METADATA, sync_client)
@@ -1010,7 +1010,7 @@ class TestLostAnswers:
     def test_it_is_given_up_after_the_tries_that_the_settings_allow(
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_open: OpenClient
     ) -> None:
-        sync_studio.order(Fault(operation=CREATE, kind="drop_before", count=99))
+        sync_studio.inject(Fault(operation=CREATE, kind="drop_before", count=99))
         with pytest.raises(EdgeImpulseUnavailableError):
             sync_upload(A, A_METADATA, client=sync_open(retry_attempts=3))
         assert operations(sync_studio) == [CREATE] * 3
@@ -1019,7 +1019,7 @@ class TestLostAnswers:
     def test_whatever_if_exists_says_of_items_that_are_there(
         self, sync_studio: EmulatorServer, sync_upload: Upload, if_exists: str
     ) -> None:
-        sync_studio.order(Fault(operation=CREATE, kind="drop_after"))
+        sync_studio.inject(Fault(operation=CREATE, kind="drop_after"))
         assert sync_upload(A, A_METADATA, if_exists=if_exists)["outcome"] == "created"
         assert_stored(sync_studio, A, A_METADATA)
 
@@ -1028,7 +1028,7 @@ class TestLostAnswers:
     ) -> None:
         """Stored after the look and before the second attempt, by a server that allows a name once."""
         sync_studio.settings.duplicate_names = "reject"
-        sync_studio.order(Fault(operation=CREATE, kind="store_late", delay_seconds=0.1))
+        sync_studio.inject(Fault(operation=CREATE, kind="store_late", delay_seconds=0.1))
 
         class SlowSecondTime(MadeUpFile):
             def open(self) -> BinaryIO:
@@ -1089,7 +1089,7 @@ class TestSingleFaults:
         server.clear_requests()
         fault = self.KINDS[kind]
         options = {name: getattr(fault, name) for name in Fault.__dataclass_fields__} | {"skip": at}
-        server.order(Fault(**options))
+        server.inject(Fault(**options))
         failed: EdgeImpulseError | None = None
         try:
             upload(files, metadata, client=client)
@@ -1101,7 +1101,7 @@ class TestSingleFaults:
             pass  # an item that is not given by its id is looked for in the listing; a file that is not is no copy
         elif kind in ("success_false", "401"):
             assert failed is not None
-            assert failed.permanent
+            assert not failed.retryable
         elif not (kind == "200 HTML" and hit[0].operation == CREATE):
             assert failed is None, failed
         if failed is None and kind != "store_late":
@@ -1280,11 +1280,11 @@ class TestTwoRunsAtOnce:
         other = sync_open()
 
         def other_run(seconds: float) -> None:
-            sync_studio.order(Fault(operation=UPDATE, kind="success_false"))
+            sync_studio.inject(Fault(operation=UPDATE, kind="success_false"))
             with pytest.raises(EdgeImpulseRefusedError):
                 sync_upload(self.TWO, client=other)
 
-        sync_studio.order(Fault(operation=LIST, kind="status", status=503, skip=1))
+        sync_studio.inject(Fault(operation=LIST, kind="status", status=503, skip=1))
         self.run_and_look(sync_studio, sync_upload, sync_open(sleep=other_run))
 
     def test_other_run_between_two_tries_to_write_the_digest(
@@ -1292,7 +1292,7 @@ class TestTwoRunsAtOnce:
     ) -> None:
         sync_upload({"old.csv": b"x"})
         other = sync_open()
-        sync_studio.order(Fault(operation=UPDATE, kind="status", status=503, skip=1))
+        sync_studio.inject(Fault(operation=UPDATE, kind="status", status=503, skip=1))
         client = sync_open(sleep=lambda seconds: sync_upload(self.TWO, client=other) and None)
         self.run_and_look(sync_studio, sync_upload, client)
 
@@ -1300,7 +1300,7 @@ class TestTwoRunsAtOnce:
         try:
             upload(self.ONE, client=client)
         except EdgeImpulseError as error:
-            assert not error.permanent
+            assert error.retryable
         else:
             (item,) = server.items()
             assert contents(server, item.id) in (dict(self.ONE), dict(self.TWO))
@@ -1334,13 +1334,13 @@ class TestItemDeletedInMidRun:
             for item in sync_studio.items():
                 other.delete_data_item(ORGANIZATION, item.id)
 
-        sync_studio.order(Fault(operation=operation, kind="status", status=503, skip=skip))
+        sync_studio.inject(Fault(operation=operation, kind="status", status=503, skip=skip))
         client = sync_open(sleep=delete)
         if (operation, skip) == ("listOrganizationFiles", 1):
             # After the last file was sent, a listing that lags behind looks the same: it is left to the next run.
-            with pytest.raises(EdgeImpulseAnswerError) as caught:
+            with pytest.raises(EdgeImpulseResponseError) as caught:
                 sync_upload(B, B_METADATA, client=client)
-            assert not caught.value.permanent
+            assert caught.value.retryable
         else:
             sync_upload(B, B_METADATA, client=client)
             assert_stored(sync_studio, B, B_METADATA)
@@ -1387,7 +1387,7 @@ class TestRequestsThatAreTooLarge:
         sync_studio.settings.max_request_bytes = 10_000
         with pytest.raises(EdgeImpulseTooLargeError) as caught:
             sync_upload(self.FILES, A_METADATA)
-        assert caught.value.permanent
+        assert not caught.value.retryable
         assert sync_studio.items() == []
         sent = [len(request.files) for request in sync_studio.requests() if request.operation == CREATE]
         assert len(sent) <= 6  # 20, 10, 5, 2, 1

@@ -14,7 +14,7 @@ from airflow_provider_ei.emulator import Fault
 from airflow_provider_ei.studio import client as client_module
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.dataset import run as dataset_module
-from airflow_provider_ei.sync.dataset.source import Facts
+from airflow_provider_ei.sync.dataset.source import ItemContext
 from airflow_provider_ei.sync.metadata import STATE_KEY
 
 from .lab import ADD, CREATE, LIST, METADATA, UPDATE, Lab
@@ -267,7 +267,7 @@ class TestMetadata:
         assert users_metadata(synced.items()["s01"].metadata) == {"study": "nap", **theirs}
 
     def test_made_for_each_item(self, lab: Lab) -> None:
-        def made(item: Facts) -> dict[str, Any]:
+        def made(item: ItemContext) -> dict[str, Any]:
             return {"of": item.name, "files": item.file_count, "bytes": item.total_bytes}
 
         lab.write({"a/x.csv": "123", "a/y.csv": "4", "b/x.csv": ""})
@@ -282,7 +282,7 @@ class TestMetadata:
     def test_that_cannot_be_made_for_one_item(self, lab: Lab) -> None:
         lab.write(FILES)
         error = lab.fails(metadata=lambda item: {"n": None if item.name == "s03" else 1})
-        assert error.permanent
+        assert not error.retryable
         assert [failure["name"] for failure in error.summary["failures"]] == ["s03"]
         assert "metadata['n'] is None" in str(error)
         assert sorted(lab.items()) == [name for name in NAMES if name != "s03"]
@@ -413,7 +413,7 @@ def test_a_dataset_of_the_same_name_in_other_letters_is_another_one(lab: Lab, mo
 
 def test_progress_is_not_lost_when_the_answer_is(lab: Lab) -> None:
     lab.write(FILES)
-    lab.server.order(*(Fault(operation=CREATE, kind="drop_after", skip=skip) for skip in (0, 3)))
+    lab.server.inject(*(Fault(operation=CREATE, kind="drop_after", skip=skip) for skip in (0, 3)))
     summary = lab.sync()
     assert (summary["created"], summary["ambiguous_reconciled"], summary["deduplicated"]) == (6, 2, 0)
     lab.assert_in_step()

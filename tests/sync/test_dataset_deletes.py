@@ -77,7 +77,7 @@ class TestDeleting:
     @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "status"])
     def test_whose_answer_is_lost(self, synced: Lab, kind: Any) -> None:
         remove(synced, "s01")
-        synced.server.order(Fault(operation=DELETE, kind=kind))
+        synced.server.inject(Fault(operation=DELETE, kind=kind))
         assert synced.sync(delete="extra")["deleted"] == 1
         synced.assert_in_step()
 
@@ -95,7 +95,7 @@ class TestDeleting:
 
     def test_that_is_refused(self, synced: Lab) -> None:
         remove(synced, "s01", "s02")
-        synced.server.order(Fault(operation=DELETE, kind="success_false", error="Item is locked"))
+        synced.server.inject(Fault(operation=DELETE, kind="success_false", error="Item is locked"))
         error = synced.fails(delete="extra", workers=1)
         assert "'s01'" in str(error)
         assert "Item is locked" in str(error)
@@ -409,7 +409,7 @@ class TestDryRun:
         assert "s01" in synced.items()
 
     def test_lists_a_bounded_number_of_names(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("airflow_provider_ei.sync.dataset.summary.MOST_NAMES", 3)
+        monkeypatch.setattr("airflow_provider_ei.sync.dataset.summary.MAX_NAMES", 3)
         lab.write(FILES)
         would = lab.sync(dry_run=True)
         assert (would["plan"]["create"], would["created"]) == (NAMES[:3], 8)
@@ -422,7 +422,7 @@ def test_the_mixture_through_lost_answers(lab: Lab, operation: str, kind: Any) -
     mixture(lab)
     lab.client = lab.other_client(sleep=lambda seconds: time.sleep(0.1))  # longer than an answer is late
     for skip in (0, 1):
-        lab.server.order(Fault(operation=operation, kind=kind, skip=skip, delay_seconds=0.05))
+        lab.server.inject(Fault(operation=operation, kind=kind, skip=skip, delay_seconds=0.05))
     with suppress(EdgeImpulseSyncError):
         lab.sync(delete="extra")
     requests.delete(f"{lab.server.page_url}emulator/faults", timeout=30).raise_for_status()

@@ -12,13 +12,13 @@ import requests
 
 from airflow_provider_ei.emulator import Fault, StoredItem
 from airflow_provider_ei.exceptions import (
-    EdgeImpulseAnswerError,
     EdgeImpulseAuthError,
     EdgeImpulseCancelledError,
     EdgeImpulseInputError,
+    EdgeImpulseResponseError,
     EdgeImpulseUnavailableError,
 )
-from airflow_provider_ei.sync.dataset.summary import MOST_FAILURES
+from airflow_provider_ei.sync.dataset.summary import MAX_FAILURES
 
 from .lab import CREATE, DELETE, LIST, Lab
 from .support import state_of
@@ -55,7 +55,7 @@ class TestOneItem:
         assert error.summary["failures"][0]["reason"] in str(error)
         assert words in str(error)
         assert str(error).startswith(f"1 of {len(lab.trees())} data items are not in step:\n  {name!r}: ")
-        assert error.permanent == permanent
+        assert error.retryable is not permanent
         assert (error.summary["failed"], error.summary["deleted"]) == (1, 0)
         assert DELETE not in lab.operations()
         assert "gone" in lab.items()
@@ -83,7 +83,7 @@ class TestOneItem:
         self, synced: Lab, fault: dict[str, Any], words: str, permanent: bool, workers: int
     ) -> None:
         synced.write({"s04/motion.csv": "longer than before", "new/x.csv": "1"})
-        synced.server.order(Fault(operation=CREATE, **fault))
+        synced.server.inject(Fault(operation=CREATE, **fault))
         client = synced.other_client(retry_attempts=2)
         self.assert_only(synced, "new", words, permanent=permanent, client=client, workers=workers)
         assert "s04" in synced.trees()
@@ -91,7 +91,7 @@ class TestOneItem:
 
     def test_that_is_half_done(self, synced: Lab) -> None:
         synced.write({"s04/motion.csv": "longer than before"})
-        synced.server.order(Fault(operation="addOrganizationDataFile", kind="status", status=400))
+        synced.server.inject(Fault(operation="addOrganizationDataFile", kind="status", status=400))
         self.assert_only(synced, "s04", "400", permanent=True)
         assert is_pending(synced.items()["s04"])
         self.assert_next_run(synced, "s04", repaired=1, unchanged=5)
@@ -167,22 +167,22 @@ def test_a_name_that_is_no_text_is_told_in_plain_characters(lab: Lab) -> None:
 
 class TestManyItems:
     def test_the_first_failures_are_told_and_all_are_counted(self, lab: Lab) -> None:
-        lab.write({f"s{number:02}/x.csv": "1" for number in range(MOST_FAILURES + 5)})
-        lab.server.order(Fault(operation=CREATE, kind="success_false", error="no " * 200, count=100))
+        lab.write({f"s{number:02}/x.csv": "1" for number in range(MAX_FAILURES + 5)})
+        lab.server.inject(Fault(operation=CREATE, kind="success_false", error="no " * 200, count=100))
         error = lab.fails()
-        assert error.summary["failed"] == MOST_FAILURES + 5
-        assert len(error.summary["failures"]) == MOST_FAILURES
+        assert error.summary["failed"] == MAX_FAILURES + 5
+        assert len(error.summary["failures"]) == MAX_FAILURES
         assert max(len(failure["reason"]) for failure in error.summary["failures"]) == 300
         assert str(error).endswith("\n  and 5 more.")
         assert lab.items() == {}
 
     def test_permanent_only_when_all_are(self, lab: Lab) -> None:
         lab.write(FILES)
-        lab.server.order(
+        lab.server.inject(
             Fault(operation=CREATE, kind="success_false"), Fault(operation=CREATE, kind="status", status=503, skip=1)
         )
         error = lab.fails(workers=1, client=lab.other_client(retry_attempts=1))
-        assert (names(error), error.permanent) == (["s00", "s01"], False)
+        assert (names(error), error.retryable) == (["s00", "s01"], True)
 
 
 class TestServiceThatIsDown:
@@ -190,9 +190,9 @@ class TestServiceThatIsDown:
 
     def test_ends_the_run_early(self, lab: Lab) -> None:
         lab.write(self.MANY)
-        lab.server.order(Fault(operation=CREATE, kind="status", status=503, skip=3, count=10_000))
+        lab.server.inject(Fault(operation=CREATE, kind="status", status=503, skip=3, count=10_000))
         error = lab.fails(workers=1, client=lab.other_client(retry_attempts=2))
-        assert (error.summary["created"], error.summary["failed"], error.permanent) == (3, 37, False)
+        assert (error.summary["created"], error.summary["failed"], error.retryable) == (3, 37, True)
         tried = {request.fields["name"] for request in lab.server.requests() if request.operation == CREATE}
         assert sorted(tried) == [f"s{number:02}" for number in range(11)]
         assert error.summary["failures"][-1]["reason"].startswith("Not tried: the 8 data items before it")
@@ -200,7 +200,7 @@ class TestServiceThatIsDown:
     @pytest.mark.parametrize("workers", [2, 8])
     def test_with_several_workers(self, lab: Lab, workers: int) -> None:
         lab.write(self.MANY)
-        lab.server.order(Fault(operation=CREATE, kind="status", status=503, count=10_000))
+        lab.server.inject(Fault(operation=CREATE, kind="status", status=503, count=10_000))
         error = lab.fails(workers=workers, client=lab.other_client(retry_attempts=1))
         assert error.summary["failed"] == 40
         tried = {request.fields["name"] for request in lab.server.requests() if request.operation == CREATE}
@@ -210,7 +210,7 @@ class TestServiceThatIsDown:
         lab.write(self.MANY)
         for number in range(40):
             if number % 6:
-                lab.server.order(Fault(operation=CREATE, kind="status", status=503, skip=number))
+                lab.server.inject(Fault(operation=CREATE, kind="status", status=503, skip=number))
         error = lab.fails(workers=1, client=lab.other_client(retry_attempts=1))
         assert error.summary["created"] + error.summary["failed"] == 40
         assert not [failure for failure in error.summary["failures"] if "Not tried" in failure["reason"]]
@@ -219,7 +219,7 @@ class TestServiceThatIsDown:
 
     def test_from_the_beginning(self, synced: Lab) -> None:
         before = synced.server.state()
-        synced.server.order(Fault(operation="*", kind="status", status=503, count=100))
+        synced.server.inject(Fault(operation="*", kind="status", status=503, count=100))
         with pytest.raises(EdgeImpulseUnavailableError):
             synced.sync(delete="extra", client=synced.other_client(retry_attempts=2))
         assert [request.operation for request in synced.server.requests()] == [LIST] * 2
@@ -241,7 +241,7 @@ class TestListingThatIsWrong:
     def test_at_the_beginning_ends_all(self, synced: Lab, body: str) -> None:
         before = synced.server.state()
         synced.write({"new/x.csv": "1"})
-        synced.server.order(Fault(operation=LIST, kind="status", status=200, body=body, count=100))
+        synced.server.inject(Fault(operation=LIST, kind="status", status=200, body=body, count=100))
         with pytest.raises(Exception, match=LIST):
             synced.sync(delete="extra", max_delete="100%")
         assert synced.operations() == []
@@ -250,7 +250,7 @@ class TestListingThatIsWrong:
     @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
     def test_at_the_end_deletes_nothing(self, synced: Lab, body: str) -> None:
         synced.write({f"new {number}/x.csv": "1" for number in range(3)})
-        synced.server.order(Fault(operation=LIST, kind="status", status=200, body=body, skip=1, count=100))
+        synced.server.inject(Fault(operation=LIST, kind="status", status=200, body=body, skip=1, count=100))
         with pytest.raises(Exception, match=LIST):
             synced.sync(delete="extra", max_delete="100%", client=synced.other_client(retry_attempts=1))
         assert DELETE not in synced.operations()
@@ -262,7 +262,7 @@ class TestListingThatIsWrong:
     def test_an_item_that_is_listed_late(self, synced: Lab) -> None:
         """The service answers, and stores the item after the listing at the end."""
         synced.write({f"new {number}/x.csv": "1" for number in range(3)})
-        synced.server.order(Fault(operation=CREATE, kind="store_late", delay_seconds=0.3))
+        synced.server.inject(Fault(operation=CREATE, kind="store_late", delay_seconds=0.3))
         client = synced.other_client(sleep=lambda seconds: time.sleep(0.4))
         assert synced.sync(client=client)["created"] == 3
         synced.assert_in_step(besides={"gone"})
@@ -270,8 +270,8 @@ class TestListingThatIsWrong:
     def test_short_of_one_item(self, synced: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("airflow_provider_ei.studio.client.PAGE_ITEMS", 3)
         last = '{"success": true, "totalDataItemCount": 7, "data": []}'
-        synced.server.order(Fault(operation=LIST, kind="status", status=200, body=last, skip=2, count=99))
-        with pytest.raises(EdgeImpulseAnswerError, match=r"incomplete: \d data items of 7"):
+        synced.server.inject(Fault(operation=LIST, kind="status", status=200, body=last, skip=2, count=99))
+        with pytest.raises(EdgeImpulseResponseError, match=r"incomplete: \d data items of 7"):
             synced.sync(delete="extra")
         assert synced.operations() == []
 
@@ -286,14 +286,14 @@ class TestWrongKey:
 
     def test_that_is_withdrawn_in_the_middle(self, lab: Lab) -> None:
         lab.write({f"s{number:02}/x.csv": "1" for number in range(30)})
-        lab.server.order(Fault(operation=CREATE, kind="status", status=401, skip=5, count=1000))
+        lab.server.inject(Fault(operation=CREATE, kind="status", status=401, skip=5, count=1000))
         with pytest.raises(EdgeImpulseAuthError):
             lab.sync(workers=2)
         assert lab.operations().count(CREATE) <= 5 + 2 + 1
         assert len(lab.items()) <= 6
 
     def test_that_may_not_delete(self, synced: Lab) -> None:
-        synced.server.order(Fault(operation=DELETE, kind="status", status=403, count=9))
+        synced.server.inject(Fault(operation=DELETE, kind="status", status=403, count=9))
         with pytest.raises(EdgeImpulseAuthError):
             synced.sync(delete="extra")
         assert "gone" in synced.items()

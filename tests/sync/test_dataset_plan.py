@@ -12,16 +12,16 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseDeleteLimitError,
     EdgeImpulseFileError,
 )
-from airflow_provider_ei.studio.answers import DataItem
+from airflow_provider_ei.studio.models import DataItem
+from airflow_provider_ei.sync.dataset.options import Shard, SyncOptions
 from airflow_provider_ei.sync.dataset.plan import DatasetPlan, PlannedItem, check_deletes, objection, plan_dataset
-from airflow_provider_ei.sync.dataset.rules import Shard, SyncRules
 from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.item import hash_files
 
 from .support import LookedAt, changed_state, complete, listed_item, pending
 
-RULES = SyncRules("nightly")
+RULES = SyncOptions("nightly")
 DELETE = replace(RULES, delete=True)
 A = {"x.csv": b"1", "y.csv": b"22"}
 TEXTS = {"subject": "s17"}
@@ -33,7 +33,7 @@ def source(
     return SourceItem(name, [LookedAt(file, data, version=version) for file, data in files.items()], dict(texts))
 
 
-def read(item: SourceItem, rules: SyncRules = RULES) -> SourceItem:
+def read(item: SourceItem, rules: SyncOptions = RULES) -> SourceItem:
     """The same, after its files were read."""
     for file in item.files:
         file.closed = False  # type: ignore[attr-defined]
@@ -87,14 +87,14 @@ def placed(item: DataItem, **place: str) -> DataItem:
 def plan(
     items: Sequence[SourceItem],
     listed: Sequence[DataItem],
-    rules: SyncRules = RULES,
+    rules: SyncOptions = RULES,
     empty: Sequence[str] = (),
     dataset: str = "d",
 ) -> DatasetPlan:
     return plan_dataset(Tree(list(items), list(empty)), listed, dataset, rules)
 
 
-def only(item: SourceItem, listed: Sequence[DataItem], rules: SyncRules = RULES) -> PlannedItem:
+def only(item: SourceItem, listed: Sequence[DataItem], rules: SyncOptions = RULES) -> PlannedItem:
     (planned,) = plan([item], listed, rules).items
     return planned
 
@@ -205,7 +205,7 @@ class TestConflicts:
         ],
     )
     @pytest.mark.parametrize("rules", [RULES, DELETE], ids=["never", "extra"])
-    def test_fail(self, rules: SyncRules, listed: list[DataItem], words: str) -> None:
+    def test_fail(self, rules: SyncOptions, listed: list[DataItem], words: str) -> None:
         whole = plan([read(source())], listed, rules)
         (planned,) = whole.items
         assert (planned.action, planned.changes, planned.duplicates) == ("fail", False, 0)
@@ -262,7 +262,7 @@ class TestDuplicates:
             assert planned.problem is None
 
     @pytest.mark.parametrize("rules", [RULES, DELETE], ids=["never", "extra"])
-    def test_more_than_repeated_requests_can_leave_are_an_error(self, rules: SyncRules) -> None:
+    def test_more_than_repeated_requests_can_leave_are_an_error(self, rules: SyncOptions) -> None:
         assert only(read(source()), [there(data_id=n) for n in range(1, 5)], rules).duplicates == 3
         for count in (5, 20):
             planned = only(read(source()), [there(data_id=n) for n in range(1, count + 1)], rules)
@@ -329,7 +329,7 @@ class TestDeletes:
 class TestLimits:
     """Held against the plan, before anything is changed."""
 
-    def check(self, kept: int, deletes: int, rules: SyncRules = DELETE, *, fresh: int = 0) -> None:
+    def check(self, kept: int, deletes: int, rules: SyncOptions = DELETE, *, fresh: int = 0) -> None:
         """So many items of the source are there, so many are no longer in it, and so many are new."""
         items = [source(f"kept {n}") for n in range(kept)] + [source(f"new {n}") for n in range(fresh)]
         listed = [there(f"kept {n}", data_id=n + 1) for n in range(kept)]
@@ -338,10 +338,10 @@ class TestLimits:
         assert len(whole.deletes) == deletes
         check_deletes(whole, rules)
 
-    def refused(self, *words: str, kept: int, deletes: int, rules: SyncRules = DELETE, fresh: int = 0) -> None:
+    def refused(self, *words: str, kept: int, deletes: int, rules: SyncOptions = DELETE, fresh: int = 0) -> None:
         with pytest.raises(EdgeImpulseDeleteLimitError) as caught:
             self.check(kept, deletes, rules, fresh=fresh)
-        assert caught.value.permanent
+        assert not caught.value.retryable
         for word in (*words, f"{deletes} of the sync's data items", "such as 'gone 0'", "Nothing was changed."):
             assert word in str(caught.value)
 
@@ -394,7 +394,7 @@ class TestLimits:
         with pytest.raises(EdgeImpulseDeleteLimitError):
             self.check_shard(replace(DELETE, shard=shard, largest_part=1.0))
 
-    def check_shard(self, rules: SyncRules) -> None:
+    def check_shard(self, rules: SyncOptions) -> None:
         check_deletes(plan([source("kept 0")], [there("kept 0"), there("gone", data_id=2)], rules), rules)
 
 

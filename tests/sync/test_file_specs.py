@@ -20,9 +20,9 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
+from airflow_provider_ei.sources.file_specs import parse_literal, resolve_files
 from airflow_provider_ei.studio.multipart import UploadFile
 from airflow_provider_ei.sync.digest import sha256_of
-from airflow_provider_ei.sync.file_specs import parse_literal, resolve_files
 
 from .support import no_store, sha256
 
@@ -40,7 +40,7 @@ def sources(files: object) -> dict[str, str]:
 def refusal(files: object) -> str:
     with pytest.raises(EdgeImpulseInputError) as caught:
         resolve(files)
-    assert caught.value.permanent
+    assert not caught.value.retryable
     return str(caught.value)
 
 
@@ -492,7 +492,7 @@ class TestWithoutPermission:
     LOOK = """
         import os, sys
         from airflow_provider_ei.exceptions import EdgeImpulseInputError
-        from airflow_provider_ei.sync.file_specs import resolve_files
+        from airflow_provider_ei.sources.file_specs import resolve_files
         if os.getuid() == 0:
             os.setgroups([])
             os.setgid(65534)

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_ei.sources.ignore import Filter
+from airflow_provider_ei.sources.object_store import lists_flat
 from airflow_provider_ei.sync.dataset import sidecar
-from airflow_provider_ei.sync.dataset.ignore import Filter
 from airflow_provider_ei.sync.dataset.tree import Tree
-from airflow_provider_ei.sync.object_store import lists_flat
 
 from .places import DiskSource, FailingStore, FlatStore, StoreSource
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.sync.dataset.ignore import Filter
+from airflow_provider_ei.sources.ignore import Filter
 
 PATHS = [
     *("s1/x.csv", "s1/x.tmp", "s1/raw/a.bin", "s1/raw/keep.bin", "s1/drafts/y.csv"),

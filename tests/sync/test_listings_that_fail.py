@@ -13,9 +13,9 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from airflow_provider_ei.exceptions import EdgeImpulseError
-from airflow_provider_ei.sync.dataset.ignore import Filter
+from airflow_provider_ei.sources.file_specs import resolve_files
+from airflow_provider_ei.sources.ignore import Filter
 from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
-from airflow_provider_ei.sync.file_specs import resolve_files
 
 from .places import DiskSource, FailingStore, StoreSource
 from .support import no_store

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from airflow_provider_ei.emulator import EmulatorSettings
 from airflow_provider_ei.emulator.names import stored_file_name
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.studio.answers import DataFile, DataItem
-from airflow_provider_ei.sync import content_types
+from airflow_provider_ei.sources import content_types
+from airflow_provider_ei.sources.names import check_collisions, check_file_name, check_text, wire_forms
+from airflow_provider_ei.studio.models import DataFile, DataItem
 from airflow_provider_ei.sync.digest import files_digest, item_digest, sha256_of
-from airflow_provider_ei.sync.inputs import check_if_exists, want_item, whole_number
 from airflow_provider_ei.sync.item_state import ItemState, carries, complete_metadata, pending_metadata
 from airflow_provider_ei.sync.metadata import STATE_KEY, metadata_texts
-from airflow_provider_ei.sync.names import check_collisions, check_file_name, check_text, wire_forms
+from airflow_provider_ei.sync.prepare import check_if_exists, want_item, whole_number
 from airflow_provider_ei.sync.stored_names import correspond, names_digest
 
 from .support import (

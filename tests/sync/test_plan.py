@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError
-from airflow_provider_ei.studio.answers import DataItem
+from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.item_state import ItemState, complete_metadata, pending_metadata
@@ -124,7 +124,7 @@ class TestItemOfSomeoneElse:
         assert words in str(caught.value)
         assert "42" in str(caught.value)
         assert "overwrite" in str(caught.value)
-        assert caught.value.permanent
+        assert not caught.value.retryable
 
     def test_different_one_is_overwritten(self) -> None:
         item = listed_item({"3.csv": 1}, self.FOREIGN)
@@ -316,7 +316,7 @@ class TestSyncAndSingleUpload:
     def test_a_sync_leaves_another_item_of_a_single_upload_alone(self, item: DataItem) -> None:
         with pytest.raises(EdgeImpulseConflictError, match=r"\(id 42\) in Studio if this sync is to have it") as caught:
             plan(self.wanted_by_sync(), item)
-        assert caught.value.permanent
+        assert not caught.value.retryable
 
     @pytest.mark.parametrize("if_exists", IF_EXISTS)
     def test_a_sync_never_touches_an_item_of_another_sync(self, if_exists: IfExists) -> None:
@@ -478,7 +478,7 @@ class TestDuplicates:
         with pytest.raises(EdgeImpulseConflictError, match=", ".join(str(item.id) for item in items)) as caught:
             plan(wanted_item(FILES, read=True), *items)
         assert "Nothing was changed" in str(caught.value)
-        assert caught.value.permanent
+        assert not caught.value.retryable
 
     def test_as_many_as_repeated_requests_can_leave_are_removed(self) -> None:
         items = [listed_item(FILES, complete(FILES), data_id=n) for n in (1, 2, 3, 4)]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from airflow_provider_ei.sync.item import WantedItem
-from airflow_provider_ei.sync.progress import ProgressLog, bytes_in_words, seconds_in_words
+from airflow_provider_ei.sync.progress import ProgressLog, format_bytes, format_seconds
 
 from .support import MadeUpFile, wanted_item
 
@@ -65,9 +65,9 @@ class TestProgressLog:
     ("count", "words"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (2_345_678_901, "2.3 GB")]
 )
 def test_bytes_in_words(count: int, words: str) -> None:
-    assert bytes_in_words(count) == words
+    assert format_bytes(count) == words
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (61, "1 min 1 s"), (7260, "2 h 1 min")])
 def test_seconds_in_words(seconds: float, words: str) -> None:
-    assert seconds_in_words(seconds) == words
+    assert format_seconds(seconds) == words

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.sync.dataset.inputs import read_source
-from airflow_provider_ei.sync.dataset.rules import SyncRules
+from airflow_provider_ei.sync.dataset.options import SyncOptions
+from airflow_provider_ei.sync.dataset.prepare import read_source
 from airflow_provider_ei.sync.dataset.tree import Tree
 
 from .support import no_store
@@ -59,7 +59,7 @@ class TestFilesThatCollide:
         top = sync_tree({"a/x.csv": b"1", "a/X.csv": b"2"})
         (item,) = read(source=str(top)).items
         with pytest.raises(EdgeImpulseInputError) as caught:
-            item.look("d", SyncRules("nightly"))
+            item.look("d", SyncOptions("nightly"))
         assert "files: rename or exclude one of two files in the source: " in str(caught.value)
         assert "{" not in str(caught.value)
 

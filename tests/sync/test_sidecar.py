@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
+from airflow_provider_ei.sources.pinned import LocalFile
 from airflow_provider_ei.sync.dataset import sidecar
-from airflow_provider_ei.sync.files import LocalFile
 
 from .support import MadeUpFile
 
@@ -130,14 +130,14 @@ class TestWhatIsRefused:
         assert words in str(caught.value)
 
     def test_more_than_metadata_can_be_and_not_opened(self) -> None:
-        file = MadeUpFile(sidecar.NAME, b"{}", stated_size=sidecar.MOST_BYTES + 1)
+        file = MadeUpFile(sidecar.NAME, b"{}", stated_size=sidecar.MAX_BYTES + 1)
         with pytest.raises(EdgeImpulseInputError, match=r"has 1048577 bytes; metadata have at most 1048576"):
             sidecar.read(file, GIVEN)
         assert file.opened == 0
 
     def test_as_much_as_there_can_be(self) -> None:
         content = {"version": 1, "action": "replace", "metadata": {"a": ""}}
-        content["metadata"] = {"a": "x" * (sidecar.MOST_BYTES - len(json.dumps(content)))}
+        content["metadata"] = {"a": "x" * (sidecar.MAX_BYTES - len(json.dumps(content)))}
         assert len(read(content)["a"]) > 1_000_000
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.studio.answers import DataFile, DataItem
-from airflow_provider_ei.sync.dataset.rules import Shard, SyncRules
+from airflow_provider_ei.studio.models import DataFile, DataItem
+from airflow_provider_ei.sync.dataset.options import Shard, SyncOptions
 from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.item_state import ItemState, complete_metadata
 from airflow_provider_ei.sync.metadata import STATE_KEY
@@ -18,7 +18,7 @@ from airflow_provider_ei.sync.stored_names import names_digest
 
 from .support import LookedAt, changed_state, complete, listed_item
 
-RULES = SyncRules("nightly")
+RULES = SyncOptions("nightly")
 
 
 FILES = {"x.csv": b"1", "sub/y.csv": b"22"}

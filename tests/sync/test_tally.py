@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_ei.exceptions import (
     EdgeImpulseError,
     EdgeImpulseFileError,
-    EdgeImpulseThrottledError,
+    EdgeImpulseRateLimitError,
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.sync.dataset.tally import Tally
@@ -15,7 +15,7 @@ from airflow_provider_ei.sync.dataset.tally import Tally
 LIMIT = 3
 DOWN = EdgeImpulseUnavailableError("502", status=502)
 THROTTLED = [
-    pytest.param(EdgeImpulseThrottledError("429", status=429), id="429"),
+    pytest.param(EdgeImpulseRateLimitError("429", status=429), id="429"),
     pytest.param(EdgeImpulseUnavailableError("503", status=503, retry_after=1.0), id="503 with Retry-After"),
 ]
 
@@ -58,4 +58,4 @@ def test_when_patience_with_throttling_is_over_the_others_are_not_tried(error: E
 
 
 def test_an_error_of_a_file_says_nothing_about_the_service() -> None:
-    assert not failed(DOWN, DOWN, EdgeImpulseFileError("gone"), DOWN).hopeless
+    assert not failed(DOWN, DOWN, EdgeImpulseFileError("gone"), DOWN).service_down

@@ -13,7 +13,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
-from airflow_provider_ei.sync.dataset.ignore import Filter
+from airflow_provider_ei.sources.ignore import Filter
 from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
 
 from .support import no_store
@@ -166,7 +166,7 @@ class TestSymbolicLinks:
         top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
         (top / "a/y.csv").symlink_to("/nowhere/y.csv")
         error = problem(read(top), "a")
-        assert error.permanent
+        assert not error.retryable
         assert str(error) == (
             f"Exclude or remove '{top}/a/y.csv': it is a symbolic link to '/nowhere/y.csv', which does not exist."
         )
@@ -324,7 +324,7 @@ class TestUnreadable:
         closed.add(str(top / folder))
         error = problem(read(top), "a")
         assert isinstance(error, EdgeImpulseFileError)
-        assert not error.permanent
+        assert error.retryable
         assert str(error) == f"'{top}/{folder}' cannot be read: Permission denied."
 
     def test_the_source_ends_all(self, sync_tree: Write, closed: set[str]) -> None:

@@ -9,8 +9,8 @@ import fsspec
 import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, RequestRecord
-from airflow_provider_ei.exceptions import EdgeImpulseAnswerError, EdgeImpulseConflictError
-from airflow_provider_ei.sync.file_specs import resolve_files
+from airflow_provider_ei.exceptions import EdgeImpulseConflictError, EdgeImpulseResponseError
+from airflow_provider_ei.sources.file_specs import resolve_files
 
 from .lab import CREATE, Lab
 from .support import contents, operations
@@ -46,7 +46,7 @@ def test_an_item_that_others_add_while_a_sync_sends_is_neither_changed_nor_there
         error = lab.fails(workers=1)
     finally:
         lab.server.before_request(None)
-    assert error.permanent
+    assert not error.retryable
     assert [failure["name"] for failure in error.summary["failures"]] == ["s3"]
     assert "was not uploaded by this package" in error.summary["failures"][0]["reason"]
     assert lab.items()["s3"].metadata == {"by": "hand"}
@@ -124,7 +124,7 @@ def test_a_service_that_ignores_the_offset_is_an_error_for_good(
     for number in range(7):
         lab.server.put_item(f"theirs {number}", "d", {}, {"x.csv": b"1"})
     lab.write({"s0/x.csv": "1"})
-    with pytest.raises(EdgeImpulseAnswerError, match="does not list as its API promises") as caught:
+    with pytest.raises(EdgeImpulseResponseError, match="does not list as its API promises") as caught:
         lab.sync()
-    assert caught.value.permanent
+    assert not caught.value.retryable
     assert lab.operations() == []

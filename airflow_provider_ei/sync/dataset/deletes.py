@@ -12,10 +12,10 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseRefusedError,
     EdgeImpulseServiceError,
 )
-from airflow_provider_ei.studio.answers import DataItem
 from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.models import DataItem
+from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.plan import objection, own_state
-from airflow_provider_ei.sync.dataset.rules import SyncRules
 from airflow_provider_ei.sync.dataset.tally import Tally
 from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.duplicates import is_copy
@@ -45,7 +45,7 @@ class ExtraItemRemover:
         organization_id: int,
         dataset: str,
         source: Tree,
-        rules: SyncRules,
+        rules: SyncOptions,
         tally: Tally,
     ) -> None:
         self._client = client

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_provider_ei.sync import content_types
+from airflow_provider_ei.sources import content_types
+from airflow_provider_ei.sources.folders import Entry, Folder, walk
+from airflow_provider_ei.sources.ignore import Filter
+from airflow_provider_ei.sources.pinned import SourceFile
 from airflow_provider_ei.sync.dataset import sidecar
-from airflow_provider_ei.sync.dataset.ignore import Filter
-from airflow_provider_ei.sync.files import SourceFile
-from airflow_provider_ei.sync.folders import Entry, Folder, walk
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from threading import Lock
 from typing import Literal
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
-from airflow_provider_ei.studio.names import canonical_name
+from airflow_provider_ei.sources.discover import OpenStore, store_folder
+from airflow_provider_ei.sources.disk import Disk
+from airflow_provider_ei.sources.folders import Entry, Folder
+from airflow_provider_ei.sources.pinned import missing
+from airflow_provider_ei.studio.spelling import canonical_name
 from airflow_provider_ei.sync.dataset.item_folder import ItemFolder, ItemRules
-from airflow_provider_ei.sync.disk import Disk
-from airflow_provider_ei.sync.files import missing
-from airflow_provider_ei.sync.folders import Entry, Folder
-from airflow_provider_ei.sync.places import OpenStore, store_folder
 
 #: ``absent``: nothing is in its place. ``excluded``: its folder is there, and the patterns leave nothing of it.
 #: ``empty``: its folder is there without a visible file. ``present``: there is something to send, or something else in

@@ -13,8 +13,8 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseError,
     EdgeImpulseInputError,
 )
-from airflow_provider_ei.studio.answers import DataItem
-from airflow_provider_ei.sync.dataset.rules import SyncRules
+from airflow_provider_ei.studio.models import DataItem
+from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.duplicates import same
@@ -88,7 +88,7 @@ class DatasetPlan:
         return Counter(item.action for item in self.items)
 
 
-def plan_dataset(tree: Tree, listed: Sequence[DataItem], dataset: str, rules: SyncRules) -> DatasetPlan:
+def plan_dataset(tree: Tree, listed: Sequence[DataItem], dataset: str, rules: SyncOptions) -> DatasetPlan:
     """Compare the source with the dataset.
 
     :param tree: the source, with items by look; those that were read (``item.wanted``) are planned to the end.
@@ -125,13 +125,13 @@ def group_by_name(listed: Iterable[DataItem], dataset: str) -> Mapping[str, list
     return groups
 
 
-def own_state(item: DataItem, dataset: str, rules: SyncRules) -> ItemState | None:
+def own_state(item: DataItem, dataset: str, rules: SyncOptions) -> ItemState | None:
     """Return the state of an item that certainly belongs to this sync; None for all others."""
     state = ItemState.certain(item)
     return state if state is not None and (state.dataset, state.sync) == (dataset, rules.sync_id) else None
 
 
-def objection(planned: DataItem, now: DataItem, dataset: str, rules: SyncRules) -> str | None:
+def objection(planned: DataItem, now: DataItem, dataset: str, rules: SyncOptions) -> str | None:
     """Say why an item must not be deleted although it was to be; None when nothing speaks against it.
 
     :param planned: the item when the deletion was planned.
@@ -160,7 +160,7 @@ def _not_a_folder(name: str, item: DataItem, what: str) -> PlannedItem:
     return PlannedItem(SourceItem(name, (), problem=problem), "fail", [item], problem=problem)
 
 
-def check_deletes(plan: DatasetPlan, rules: SyncRules) -> None:
+def check_deletes(plan: DatasetPlan, rules: SyncOptions) -> None:
     """Hold the deletes of a plan against the limits, before anything is changed.
 
     :raises EdgeImpulseDeleteLimitError: when there are more, or when the source is empty.
@@ -186,12 +186,12 @@ def check_deletes(plan: DatasetPlan, rules: SyncRules) -> None:
         )
 
 
-def _in_sync(item: DataItem, rules: SyncRules) -> bool:
+def _in_sync(item: DataItem, rules: SyncOptions) -> bool:
     state = ItemState.of(item)
     return state is not None and state.sync == rules.sync_id
 
 
-def plan_source_item(item: SourceItem, listed: Sequence[DataItem], rules: SyncRules) -> PlannedItem:
+def plan_source_item(item: SourceItem, listed: Sequence[DataItem], rules: SyncOptions) -> PlannedItem:
     """Compare one item with those of its name in the dataset."""
     if item.problem is not None:
         return PlannedItem(item, "fail", listed, problem=item.problem)
@@ -210,7 +210,7 @@ def plan_source_item(item: SourceItem, listed: Sequence[DataItem], rules: SyncRu
     return PlannedItem(item, _action(item, first), listed, duplicates)
 
 
-def _by_looks(item: SourceItem, listed: Sequence[DataItem], rules: SyncRules) -> Action:
+def _by_looks(item: SourceItem, listed: Sequence[DataItem], rules: SyncOptions) -> Action:
     if rules.sizes_only or len(listed) != 1 or not _in_sync(listed[0], rules):
         return "look"
     return "unchanged" if item.is_as_listed(listed[0], item.fingerprint()) else "look"

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
-from airflow_provider_ei.studio.answers import DataItem
+from airflow_provider_ei.sources.pinned import LocalFile
 from airflow_provider_ei.studio.client import PAGE_ITEMS, StudioClient
-from airflow_provider_ei.studio.names import canonical_name
+from airflow_provider_ei.studio.models import DataItem
+from airflow_provider_ei.studio.spelling import canonical_name
 from airflow_provider_ei.sync.apply import ItemUpload
 from airflow_provider_ei.sync.concurrency import run_in_threads
 from airflow_provider_ei.sync.dataset.deletes import ENDS_ALL, ExtraItemRemover
+from airflow_provider_ei.sync.dataset.options import Shard, SyncOptions
 from airflow_provider_ei.sync.dataset.plan import (
     DatasetPlan,
     PlannedItem,
@@ -24,13 +26,17 @@ from airflow_provider_ei.sync.dataset.plan import (
     plan_dataset,
     plan_source_item,
 )
-from airflow_provider_ei.sync.dataset.rules import Shard, SyncRules
 from airflow_provider_ei.sync.dataset.source import SourceItem
-from airflow_provider_ei.sync.dataset.summary import MOST_NAMES, SyncSummary, failures_in_words, in_words, would_do
+from airflow_provider_ei.sync.dataset.summary import (
+    MAX_NAMES,
+    SyncSummary,
+    dry_run_summary,
+    format_failures,
+    format_summary,
+)
 from airflow_provider_ei.sync.dataset.tally import Tally
 from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.duplicates import Allowance
-from airflow_provider_ei.sync.files import LocalFile
 from airflow_provider_ei.sync.item import hash_files
 from airflow_provider_ei.sync.plan import BatchLimits
 from airflow_provider_ei.sync.transfer import TransferStats
@@ -65,7 +71,7 @@ class DatasetSync:
         organization_id: int,
         dataset: str,
         source: Tree,
-        rules: SyncRules,
+        rules: SyncOptions,
         *,
         workers: int,
     ) -> None:
@@ -128,16 +134,16 @@ class DatasetSync:
                 tally.done(item.source.name, "unchanged")
         if dry_run:
             would = replace(plan, items=self._with_proven_copies(plan.items))
-            return would_do(replace(would, deletes=self._would_delete(plan.deletes)), self._summary())
+            return dry_run_summary(replace(would, deletes=self._would_delete(plan.deletes)), self._summary())
         self._apply([item for item in plan.items if item.changes], alone=plan.foreign == 0)
         self._delete(plan.deletes)
         summary = self._summary()
-        log.info("%s", in_words(summary))
+        log.info("%s", format_summary(summary))
         if tally.failed:
             raise EdgeImpulseSyncError(
-                failures_in_words(tally.failed, len(plan.items), tally.failures),
+                format_failures(tally.failed, len(plan.items), tally.failures),
                 summary=summary,
-                permanent=tally.permanent,
+                retryable=tally.retryable,
             )
         return summary
 
@@ -190,7 +196,7 @@ class DatasetSync:
 
         def send(planned: PlannedItem) -> None:
             name = planned.source.name
-            if self._tally.hopeless:
+            if self._tally.service_down:
                 self._tally.not_tried(name)
                 return
             wanted = planned.source.look(self._dataset, self._rules)
@@ -314,7 +320,7 @@ class DatasetSync:
             retries=client.retries - self._before[1],
             ambiguous_reconciled=tally.stats.unanswered,
             seconds=round(time.monotonic() - self._begun, 3),
-            changed=sorted(tally.changed)[:MOST_NAMES],
+            changed=sorted(tally.changed)[:MAX_NAMES],
             kept_items=tally.kept_items,
             failures=tally.failures,
             url=client.settings.data_url(self._organization_id),

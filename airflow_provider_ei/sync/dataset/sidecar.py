@@ -21,7 +21,7 @@ from airflow_provider_ei.sync.metadata import metadata_texts
 NAME = "ei-metadata.json"
 
 #: Bytes; metadata are a few short texts, so what is larger is something else.
-MOST_BYTES = 1024 * 1024
+MAX_BYTES = 1024 * 1024
 
 _ACTIONS = ("add", "replace", "replace-checks")
 
@@ -36,8 +36,8 @@ def read(file: UploadFile, given: Mapping[str, str]) -> dict[str, str]:
     :raises EdgeImpulseInputError: when the file is not such JSON.
     :raises EdgeImpulseFileError: when it cannot be read, or changes meanwhile.
     """
-    if file.size > MOST_BYTES:
-        raise EdgeImpulseInputError(f"{file.source} has {file.size} bytes; metadata have at most {MOST_BYTES}.")
+    if file.size > MAX_BYTES:
+        raise EdgeImpulseInputError(f"{file.source} has {file.size} bytes; metadata have at most {MAX_BYTES}.")
     try:
         content = json.loads(
             _whole(file),
@@ -81,6 +81,6 @@ def _whole_number(digits: str) -> int:
 def _whole(file: UploadFile) -> bytes:
     reader = PinnedReader(file)
     try:
-        return b"".join(bytes(block) for block in iter(lambda: reader.read(MOST_BYTES), b""))
+        return b"".join(bytes(block) for block in iter(lambda: reader.read(MAX_BYTES), b""))
     finally:
         reader.close()

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
-from airflow_provider_ei.studio.answers import DataItem
+from airflow_provider_ei.sources.names import check_collisions, check_file_name, check_text
+from airflow_provider_ei.sources.pinned import SourceFile
+from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync.dataset import sidecar
-from airflow_provider_ei.sync.dataset.rules import SyncRules
+from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.digest import canonical
-from airflow_provider_ei.sync.files import SourceFile
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.item_state import ItemState, certifies
-from airflow_provider_ei.sync.names import check_collisions, check_file_name, check_text
 from airflow_provider_ei.sync.stored_names import correspond, names_digest
 
 #: Goes into every fingerprint, so that a later way to make it cannot be mistaken for this one.
@@ -25,7 +25,7 @@ SCHEME = 1
 
 
 @dataclass(frozen=True)
-class Facts:
+class ItemContext:
     """What a template of the metadata can say of its data item: ``{{ item.name }}``.
 
     :ivar name: the data item's name.
@@ -39,7 +39,7 @@ class Facts:
 
 
 #: The metadata of one item: as they are, or made for each item.
-GivenMetadata = Mapping[str, object] | Callable[[Facts], Mapping[str, object] | None] | None
+GivenMetadata = Mapping[str, object] | Callable[[ItemContext], Mapping[str, object] | None] | None
 
 
 @dataclass
@@ -62,9 +62,9 @@ class SourceItem:
     wanted: WantedItem | None = field(default=None, repr=False)
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> ItemContext:
         """What templates can say of it."""
-        return Facts(self.name, len(self.files), sum(file.size for file in self.files))
+        return ItemContext(self.name, len(self.files), sum(file.size for file in self.files))
 
     def fingerprint(self) -> str | None:
         """Return what the item looks like: names, sizes and versions of its files; and of its metadata's sources.
@@ -105,7 +105,7 @@ class SourceItem:
         sizes = {file.name: file.size for file in self.files}
         return [(form, sizes[name]) for form, name in names.items()]
 
-    def look(self, dataset: str, rules: SyncRules) -> WantedItem:
+    def look(self, dataset: str, rules: SyncOptions) -> WantedItem:
         """Read its metadata, check its names, and return the item as it should be.
 
         :raises EdgeImpulseInputError: naming what cannot be uploaded.
@@ -118,7 +118,7 @@ class SourceItem:
                 raise EdgeImpulseInputError(f"Data item {self.name!r}: {error}") from error.__cause__
         return self.wanted
 
-    def _want(self, dataset: str, rules: SyncRules) -> WantedItem:
+    def _want(self, dataset: str, rules: SyncOptions) -> WantedItem:
         for file in self.files:
             check_file_name(file.name, file.source)
         files = ((file.name, file.source) for file in self.files)

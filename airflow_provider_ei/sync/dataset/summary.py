@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
 from airflow_provider_ei.sync.dataset.plan import DatasetPlan
-from airflow_provider_ei.sync.progress import bytes_in_words
+from airflow_provider_ei.sync.progress import format_bytes
 
 #: Names of changed items, and of each kind in a plan, that are told.
-MOST_NAMES = 1000
+MAX_NAMES = 1000
 
 #: Failures that are told, and characters of each.
-MOST_FAILURES = 20
+MAX_FAILURES = 20
 REASON_LENGTH = 300
 
 
@@ -76,7 +76,7 @@ class PlanNames(TypedDict):
     delete: list[str]
 
 
-def would_do(plan: DatasetPlan, summary: SyncSummary) -> SyncSummary:
+def dry_run_summary(plan: DatasetPlan, summary: SyncSummary) -> SyncSummary:
     """Return the summary of a dry run: in the place of what was done, what would be.
 
     ``bytes_sent`` and ``files_sent`` are those of the items that would be sent.
@@ -84,10 +84,10 @@ def would_do(plan: DatasetPlan, summary: SyncSummary) -> SyncSummary:
     sent = [item.source.facts for item in plan.items if item.action in ("create", "update", "repair")]
     updates = sorted(plan.names("update") + plan.names("metadata"))
     names = PlanNames(
-        create=plan.names("create")[:MOST_NAMES],
-        update=updates[:MOST_NAMES],
-        repair=plan.names("repair")[:MOST_NAMES],
-        delete=[item.name for item in plan.deletes][:MOST_NAMES],
+        create=plan.names("create")[:MAX_NAMES],
+        update=updates[:MAX_NAMES],
+        repair=plan.names("repair")[:MAX_NAMES],
+        delete=[item.name for item in plan.deletes][:MAX_NAMES],
     )
     return {
         **summary,
@@ -110,19 +110,19 @@ def changes(summary: SyncSummary) -> int:
     return sum(summary[what] for what in ("created", "updated", "repaired", "deduplicated", "deleted"))
 
 
-def in_words(summary: SyncSummary) -> str:
+def format_summary(summary: SyncSummary) -> str:
     """Say what was done."""
     counts = ("created", "updated", "repaired", "unchanged", "deduplicated", "deleted", "kept", "failed")
     done = ", ".join(f"{summary[what]:,} {what}" for what in counts if summary[what])  # type: ignore[literal-required]
     return (
         f"Dataset {summary['dataset']!r}: {done or 'no data items'}; {summary['files_sent']:,} files, "
-        f"{bytes_in_words(summary['bytes_sent'])} sent, {bytes_in_words(summary['bytes_hashed'])} read to compare, "
+        f"{format_bytes(summary['bytes_sent'])} sent, {format_bytes(summary['bytes_hashed'])} read to compare, "
         f"{summary['requests']:,} request{'s' * (summary['requests'] != 1)}, {summary['seconds']:.1f} s."
         + (" Files of the same size were taken for the same (comparison='size')." * (summary["comparison"] == "size"))
     )
 
 
-def failures_in_words(failed: int, items: int, failures: Sequence[Failure]) -> str:
+def format_failures(failed: int, items: int, failures: Sequence[Failure]) -> str:
     """Say which items failed and why."""
     lines = [f"  {failure['name']!r}: {failure['reason']}" for failure in failures]
     if failed > len(failures):

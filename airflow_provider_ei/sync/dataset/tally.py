@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseServiceError, EdgeImpulseUnavailableError
-from airflow_provider_ei.studio.outcome import is_throttling
-from airflow_provider_ei.sync.dataset.summary import MOST_FAILURES, REASON_LENGTH, Failure
-from airflow_provider_ei.sync.progress import EVERY, bytes_in_words, seconds_in_words
+from airflow_provider_ei.studio.responses import is_throttling
+from airflow_provider_ei.sync.dataset.summary import MAX_FAILURES, REASON_LENGTH, Failure
+from airflow_provider_ei.sync.progress import LOG_INTERVAL_SECONDS, format_bytes, format_seconds
 from airflow_provider_ei.sync.transfer import TransferStats
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Tally:
     :ivar stats: the sum of what they took.
     :ivar changed: names of the items that were changed.
     :ivar kept_items: the first items that were to be deleted and were not; ``kept`` counts all.
-    :ivar failures: the first ones; ``failed`` counts all, ``permanent`` whether no new try can mend any of them.
+    :ivar failures: the first ones; ``failed`` counts all, ``retryable`` whether a new try can mend one of them.
     """
 
     def __init__(self, most_in_a_row: int, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -37,7 +37,7 @@ class Tally:
         self.kept_items: list[Failure] = []
         self.kept = 0
         self.failed = 0
-        self.permanent = True
+        self.retryable = False
         self._expected = self._sent = 0
         self._most_in_a_row = most_in_a_row
         self._in_a_row = 0
@@ -52,7 +52,7 @@ class Tally:
         self._begun = self._told = self._clock()
 
     @property
-    def hopeless(self) -> bool:
+    def service_down(self) -> bool:
         """Whether to stop early: the service is down, or has throttled for longer than ``throttle_patience``."""
         return self._throttled or self._in_a_row >= self._most_in_a_row
 
@@ -75,7 +75,7 @@ class Tally:
         with self._lock:
             self._sent += 1
             now = self._clock()
-            if now - self._told >= EVERY:
+            if now - self._told >= LOG_INTERVAL_SECONDS:
                 self._told = now
                 log.info("%s", self._line(now - self._begun))
 
@@ -96,7 +96,7 @@ class Tally:
                 self._in_a_row += 1
             else:
                 self._service_answers()
-            self.permanent = self.permanent and error.permanent
+            self.retryable = self.retryable or error.retryable
             self._fail(name, str(error))
 
     def keep(self, name: str, reason: str) -> None:
@@ -109,7 +109,7 @@ class Tally:
     def not_tried(self, name: str) -> None:
         """Count an item that was left, since the service is down or throttles everything."""
         with self._lock:
-            self.permanent = False
+            self.retryable = True
             if self._throttled:
                 self._fail(name, "Not tried: the service has throttled all requests for longer than throttle_patience.")
             else:
@@ -126,14 +126,14 @@ class Tally:
         done, stats = self._sent, self.stats
         return (
             f"{done:,} of {self._expected:,} data items, {stats.files_sent:,} files, "
-            f"{bytes_in_words(stats.bytes_sent)}, {bytes_in_words(stats.bytes_sent / seconds)}/s, about "
-            f"{seconds_in_words((self._expected - done) * seconds / done)} left."
+            f"{format_bytes(stats.bytes_sent)}, {format_bytes(stats.bytes_sent / seconds)}/s, about "
+            f"{format_seconds((self._expected - done) * seconds / done)} left."
         )
 
 
 def _note(notes: list[Failure], name: str, reason: str) -> None:
     """Add one more, as long as there are few, and not longer than an XCom should be."""
-    if len(notes) < MOST_FAILURES:
+    if len(notes) < MAX_FAILURES:
         short = reason if len(reason) <= REASON_LENGTH else reason[: REASON_LENGTH - 1] + "…"
         notes.append(Failure(name=_unicode(name), reason=_unicode(short)))
 

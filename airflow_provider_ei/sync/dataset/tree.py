@@ -11,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
-from airflow_provider_ei.studio.names import canonical_name
-from airflow_provider_ei.sync.dataset.ignore import Filter
+from airflow_provider_ei.sources.discover import OpenStore, local_path
+from airflow_provider_ei.sources.disk import Disk
+from airflow_provider_ei.sources.folders import Entry, Folder
+from airflow_provider_ei.sources.ignore import Filter
+from airflow_provider_ei.studio.spelling import canonical_name
 from airflow_provider_ei.sync.dataset.item_folder import ItemFolder, ItemRules
 from airflow_provider_ei.sync.dataset.look import DiskLook, Look, StoreLook, identity_of, open_prefix
 from airflow_provider_ei.sync.dataset.source import SourceItem
-from airflow_provider_ei.sync.disk import Disk
-from airflow_provider_ei.sync.folders import Entry, Folder
-from airflow_provider_ei.sync.places import OpenStore, local_path
 
 _LOOP = "a link to a folder above itself"
 _UNREADABLE = "a directory that cannot be read"

@@ -8,21 +8,21 @@ from dataclasses import replace
 from typing import Any, cast
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
-from airflow_provider_ei.studio.names import canonical_name
-from airflow_provider_ei.sync.dataset.ignore import Filter
-from airflow_provider_ei.sync.dataset.rules import Shard, SyncRules
+from airflow_provider_ei.sources.discover import OpenStore
+from airflow_provider_ei.sources.file_specs import parse_literal, resolve_files
+from airflow_provider_ei.sources.ignore import Filter
+from airflow_provider_ei.sources.names import check_text
+from airflow_provider_ei.studio.spelling import canonical_name
+from airflow_provider_ei.sync.dataset.options import Shard, SyncOptions
 from airflow_provider_ei.sync.dataset.source import GivenMetadata, SourceItem
 from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
-from airflow_provider_ei.sync.file_specs import parse_literal, resolve_files
-from airflow_provider_ei.sync.inputs import whole_number
 from airflow_provider_ei.sync.metadata import metadata_texts
-from airflow_provider_ei.sync.names import check_text
-from airflow_provider_ei.sync.places import OpenStore
+from airflow_provider_ei.sync.prepare import whole_number
 
 log = logging.getLogger(__name__)
 
 #: Threads of one sync, and so connections to the service.
-MOST_WORKERS = 64
+MAX_WORKERS = 64
 
 #: What may be deleted: nothing; items that the source no longer has; or also those that the patterns leave out.
 DELETE_MODES = ("never", "extra", "extra-and-excluded")
@@ -39,7 +39,7 @@ def check_rules(
     bucket_name: object = None,
     bucket_id: object = None,
     shard: Shard | None = None,
-) -> SyncRules:
+) -> SyncOptions:
     """Make the rules of the arguments of ``sync_dataset``.
 
     :raises EdgeImpulseInputError: naming the argument and its value.
@@ -52,7 +52,7 @@ def check_rules(
     most, part = _max_delete(max_delete)
     if comparison == "size":
         log.warning("comparison='size': a file of the same name and size is taken for the same, whatever is in it.")
-    return SyncRules(
+    return SyncOptions(
         sync_id=check_text("sync_id", sync_id),
         sizes_only=comparison == "size",
         delete=delete != "never",
@@ -68,11 +68,11 @@ def check_rules(
 def check_workers(value: object) -> int:
     """Return how many data items are sent at once.
 
-    :raises EdgeImpulseInputError: when it is not a number from 1 to :data:`MOST_WORKERS`.
+    :raises EdgeImpulseInputError: when it is not a number from 1 to :data:`MAX_WORKERS`.
     """
     workers = whole_number("workers", value)
-    if workers is None or workers > MOST_WORKERS:
-        raise EdgeImpulseInputError(f"workers must be a number from 1 to {MOST_WORKERS}, not {value!r}.")
+    if workers is None or workers > MAX_WORKERS:
+        raise EdgeImpulseInputError(f"workers must be a number from 1 to {MAX_WORKERS}, not {value!r}.")
     return workers
 
 

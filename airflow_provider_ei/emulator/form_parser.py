@@ -15,7 +15,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
 from airflow_provider_ei.emulator.names import stored_file_name, unescape
-from airflow_provider_ei.emulator.settings import EmulatorSettings
+from airflow_provider_ei.emulator.switches import EmulatorSettings
 from airflow_provider_ei.emulator.uploads import Upload
 
 if TYPE_CHECKING:

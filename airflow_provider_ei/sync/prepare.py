@@ -7,12 +7,12 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
+from airflow_provider_ei.sources.discover import OpenStore
+from airflow_provider_ei.sources.file_specs import parse_literal, resolve_files
+from airflow_provider_ei.sources.names import check_text
 from airflow_provider_ei.sync.conflicts import IfExists
-from airflow_provider_ei.sync.file_specs import parse_literal, resolve_files
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.metadata import metadata_texts
-from airflow_provider_ei.sync.names import check_text
-from airflow_provider_ei.sync.places import OpenStore
 
 
 def want_item(

@@ -26,16 +26,16 @@ from urllib3.exceptions import (
 )
 
 from airflow_provider_ei.exceptions import (
-    EdgeImpulseAnswerError,
     EdgeImpulseAuthError,
     EdgeImpulseConfigError,
     EdgeImpulseError,
-    EdgeImpulseLargeAnswerError,
+    EdgeImpulseLargeResponseError,
     EdgeImpulseNotFoundError,
+    EdgeImpulseRateLimitError,
     EdgeImpulseRedirectError,
     EdgeImpulseRefusedError,
+    EdgeImpulseResponseError,
     EdgeImpulseServiceError,
-    EdgeImpulseThrottledError,
     EdgeImpulseTooLargeError,
     EdgeImpulseUnavailableError,
 )
@@ -113,7 +113,7 @@ def read_file(
     transfer = response.headers.get("Transfer-Encoding", "chunked").strip().lower()
     has_end = response.raw.chunked or response.raw.length_remaining is not None
     if encoding != "identity" or transfer != "chunked" or not has_end:
-        raise EdgeImpulseAnswerError(
+        raise EdgeImpulseResponseError(
             "Look for a proxy that changes answers: the file arrives without a length or in a compression that was not "
             f"asked for, so that nobody can tell whether it is whole. {_label(operation, response.status_code)}",
             operation=operation,
@@ -136,7 +136,7 @@ def read_failure(error: Exception, operation: str, host: str, *, has_sent: bool)
     """
     know_proxies()
     cause = _root(error)
-    words = shown(str(cause)) or type(cause).__name__
+    words = printable(str(cause)) or type(cause).__name__
     label = f"({operation})"
     if isinstance(cause, AnswerTooLargeError):
         return _large_answer(operation, None)
@@ -186,14 +186,14 @@ def is_throttling(error: EdgeImpulseServiceError) -> bool:
     """Whether the service asks to send less for a while: 429, or 503 with ``Retry-After``."""
     if isinstance(error, EdgeImpulseUnavailableError):
         return error.status == HTTPStatus.SERVICE_UNAVAILABLE and error.retry_after is not None
-    return isinstance(error, EdgeImpulseThrottledError)
+    return isinstance(error, EdgeImpulseRateLimitError)
 
 
 def may_be_done(error: BaseException) -> bool:
     """Whether the service may have carried the request out, now or in a moment, although there was no usable answer."""
     if isinstance(error, EdgeImpulseUnavailableError):
         return error.ambiguous
-    return isinstance(error, EdgeImpulseAnswerError)
+    return isinstance(error, EdgeImpulseResponseError)
 
 
 def wants_new_try(error: BaseException, *, idempotent: bool) -> bool:
@@ -201,11 +201,11 @@ def wants_new_try(error: BaseException, *, idempotent: bool) -> bool:
 
     One that is not idempotent only when it certainly was not carried out.
     """
-    passes = isinstance(error, EdgeImpulseServiceError) and not error.permanent
-    return passes and not isinstance(error, EdgeImpulseLargeAnswerError) and (idempotent or not may_be_done(error))
+    passes = isinstance(error, EdgeImpulseServiceError) and error.retryable
+    return passes and not isinstance(error, EdgeImpulseLargeResponseError) and (idempotent or not may_be_done(error))
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """Return words of a server as an error may show them: on one line, shortened, without secrets and controls."""
     words = " ".join(safe_text(text[:SEARCHED_CHARACTERS]).split())
     if len(text) > SEARCHED_CHARACTERS:
@@ -224,7 +224,7 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
     retry_after = parse_retry_after(response.headers.get("Retry-After"))
     if 300 <= status < 400:
         # Without its query, which may carry a token.
-        target = shown(response.headers.get("Location", "").partition("?")[0])
+        target = printable(response.headers.get("Location", "").partition("?")[0])
         return EdgeImpulseRedirectError(
             f"{_CHECK_HOST}: it redirects to {target or 'nowhere'}. Redirects are not followed, since the key would "
             f"travel along. {label}",
@@ -244,7 +244,7 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
             **facts,
         )
     if status == 429:
-        return EdgeImpulseThrottledError(
+        return EdgeImpulseRateLimitError(
             "Send fewer requests at once (workers, a pool), or raise throttle_patience of the connection: "
             f"the service is throttling{said}. {label}",
             retry_after=retry_after,
@@ -276,10 +276,10 @@ def _no_success(
         return _wrong_key(words, label, facts)
     if answer is None:
         said = f": {words}" if words else ""
-        return EdgeImpulseAnswerError(f"{_CHECK_HOST}: the answer is not that of the API{said}. {label}", **facts)
+        return EdgeImpulseResponseError(f"{_CHECK_HOST}: the answer is not that of the API{said}. {label}", **facts)
     if answer.get("success") is not False:
         said = f": {words}" if words else ""
-        return EdgeImpulseAnswerError(
+        return EdgeImpulseResponseError(
             f"{_CHECK_HOST}: the answer does not say whether it succeeded{said}. {label}", **facts
         )
     return EdgeImpulseRefusedError(f"Edge Impulse refused: {words or 'it gave no reason'}. {label}", **facts)
@@ -298,8 +298,8 @@ def _is_about_the_key(words: str) -> bool:
     return "invalid api key" in words.lower()
 
 
-def _large_answer(operation: str, status: int | None) -> EdgeImpulseLargeAnswerError:
-    return EdgeImpulseLargeAnswerError(
+def _large_answer(operation: str, status: int | None) -> EdgeImpulseLargeResponseError:
+    return EdgeImpulseLargeResponseError(
         f"{_CHECK_HOST}: the answer is larger than any that is expected there. {_label(operation, status)}",
         operation=operation,
         status=status,
@@ -333,9 +333,9 @@ def _json_object(body: bytes | bytearray) -> dict[str, Any] | None:
 
 def _server_text(answer: dict[str, Any] | None, body: bytes | bytearray) -> str:
     if answer is not None:
-        return shown(str(answer.get("error") or answer.get("message") or ""))
+        return printable(str(answer.get("error") or answer.get("message") or ""))
     beginning = body[: 4 * SEARCHED_CHARACTERS].decode("utf-8-sig", errors="replace")
-    return shown(_page_text(beginning[:SEARCHED_CHARACTERS]))
+    return printable(_page_text(beginning[:SEARCHED_CHARACTERS]))
 
 
 def _page_text(text: str) -> str:

@@ -30,7 +30,7 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class SyncRules:
+class SyncOptions:
     """What a sync may do.
 
     :ivar sync_id: tells its items from those of other syncs.

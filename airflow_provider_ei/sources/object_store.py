@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
-from airflow_provider_ei.sync.files import SourceFile, StoredFile, kind
-from airflow_provider_ei.sync.folders import BROKEN_LINK, DIRECTORY, FILE, Entry, unreadable
+from airflow_provider_ei.sources.folders import BROKEN_LINK, DIRECTORY, FILE, Entry, unreadable
+from airflow_provider_ei.sources.pinned import SourceFile, StoredFile, kind
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

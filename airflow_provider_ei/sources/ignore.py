@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pathspec
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.sync.file_specs import parse_literal
+from airflow_provider_ei.sources.file_specs import parse_literal
 
 
 class Filter:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError
 from airflow_provider_ei.redaction import safe_text
-from airflow_provider_ei.studio.answers import Organization
 from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.models import Organization
 from airflow_provider_ei.studio.settings import StudioSettings
 
 #: Most seconds that the test waits, whatever the connection's timeouts are.

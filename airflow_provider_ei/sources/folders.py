@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
-from airflow_provider_ei.sync.files import SourceFile
+from airflow_provider_ei.sources.pinned import SourceFile
 
 if TYPE_CHECKING:
     pass

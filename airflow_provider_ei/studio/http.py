@@ -18,17 +18,17 @@ from airflow_provider_ei.redaction import know_secret
 from airflow_provider_ei.studio.clock import Clock
 from airflow_provider_ei.studio.gate import Gate
 from airflow_provider_ei.studio.multipart import MultipartBody, OnRead, UploadFile
-from airflow_provider_ei.studio.outcome import (
+from airflow_provider_ei.studio.reading import ANSWER_BYTES
+from airflow_provider_ei.studio.responses import (
     is_throttling,
     may_be_done,
+    printable,
     read_answer,
     read_failure,
     read_file,
-    shown,
     wants_new_try,
 )
-from airflow_provider_ei.studio.reading import ANSWER_BYTES
-from airflow_provider_ei.studio.retry import LONGEST_WAIT, Retries, RetryBudget, asked_wait
+from airflow_provider_ei.studio.retry import MAX_WAIT, Retries, RetryBudget, asked_wait
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.studio.transport import open_session
 
@@ -40,7 +40,7 @@ _T = TypeVar("_T")
 BeforeRetry = Callable[[EdgeImpulseServiceError], None]
 
 
-class Traffic:
+class RequestCounter:
     """Counts requests, of several threads.
 
     :ivar requests: all of them.
@@ -58,7 +58,7 @@ class Traffic:
             self.firsts += firsts
 
 
-class Sender:
+class HttpClient:
     """The part of the client that knows no operation of the API.
 
     :param settings: where to, with which key and timeouts.
@@ -74,8 +74,8 @@ class Sender:
         self._stop = _Stop()
         self._clock = Clock(sleep or self._stop.sleep)
         self._budget = RetryBudget()
-        self._gate = Gate(most_wait=min(LONGEST_WAIT, settings.throttle_patience), clock=self._clock, stop=self._stop)
-        self._traffic = Traffic()
+        self._gate = Gate(most_wait=min(MAX_WAIT, settings.throttle_patience), clock=self._clock, stop=self._stop)
+        self._traffic = RequestCounter()
         self._session = open_session(settings.api_key, write_timeout=settings.write_timeout, connections=connections)
 
     @property
@@ -288,7 +288,7 @@ class Sender:
             failure = error
         self.check_cancelled()
         # Raised here, not there: the text of the libraries' errors, which Python would keep beside ours, is not safe.
-        log.debug("%s: %s", operation, shown(repr(failure)))
+        log.debug("%s: %s", operation, printable(repr(failure)))
         host = urlsplit(settings.base_url).netloc
         raise read_failure(failure, operation, host, has_sent=session.has_sent)
 

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
-from airflow_provider_ei.sync.disk import Disk
-from airflow_provider_ei.sync.files import LocalFile, SourceFile, missing
-from airflow_provider_ei.sync.folders import FILE, Entry, Folder, match, unreadable, walk
-from airflow_provider_ei.sync.object_store import FlatStore, Store, lists_flat
+from airflow_provider_ei.sources.disk import Disk
+from airflow_provider_ei.sources.folders import FILE, Entry, Folder, match, unreadable, walk
+from airflow_provider_ei.sources.object_store import FlatStore, Store, lists_flat
+from airflow_provider_ei.sources.pinned import LocalFile, SourceFile, missing
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

@@ -24,8 +24,8 @@ from airflow_provider_ei.emulator.faults import FaultQueue
 from airflow_provider_ei.emulator.guard import Guard
 from airflow_provider_ei.emulator.page import page_routes
 from airflow_provider_ei.emulator.request_log import RequestLog
-from airflow_provider_ei.emulator.settings import EmulatorSettings
 from airflow_provider_ei.emulator.store import Store
+from airflow_provider_ei.emulator.switches import EmulatorSettings
 
 # An idle connection that the server closes under a client looks like a fault nobody ordered.
 _KEEP_ALIVE_SECONDS = 600

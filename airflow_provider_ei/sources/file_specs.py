@@ -8,10 +8,10 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.sync import content_types
-from airflow_provider_ei.sync.files import SourceFile
-from airflow_provider_ei.sync.names import check_characters, check_collisions, check_file_name
-from airflow_provider_ei.sync.places import OpenStore, find
+from airflow_provider_ei.sources import content_types
+from airflow_provider_ei.sources.discover import OpenStore, find
+from airflow_provider_ei.sources.names import check_characters, check_collisions, check_file_name
+from airflow_provider_ei.sources.pinned import SourceFile
 
 _NOTHING_CAME = "If it comes from an upstream task, that task returned nothing or was skipped."
 

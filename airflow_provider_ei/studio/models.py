@@ -14,9 +14,9 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from airflow_provider_ei.exceptions import EdgeImpulseAnswerError
+from airflow_provider_ei.exceptions import EdgeImpulseResponseError
 
-AnswerT = TypeVar("AnswerT", bound="Answer")
+ModelT = TypeVar("ModelT", bound="ApiModel")
 
 
 #: The size of a file for which a listing gives none that can be read. No file has it.
@@ -45,7 +45,7 @@ Time = Annotated[datetime, AfterValidator(_in_utc)]
 Metadata = Annotated[dict[str, str], BeforeValidator(_metadata)]
 
 
-class Answer(BaseModel):
+class ApiModel(BaseModel):
     """Base of all answers: camelCase on the wire, snake_case here, immutable."""
 
     model_config = ConfigDict(
@@ -57,21 +57,21 @@ class Answer(BaseModel):
     )
 
 
-class Organization(Answer):
+class Organization(ApiModel):
     """An organization (``listOrganizations``)."""
 
     id: Id
     name: str
 
 
-class Bucket(Answer):
+class Bucket(ApiModel):
     """A storage bucket of the organization (``listOrganizationBuckets``)."""
 
     id: Id
     bucket: str
 
 
-class DataFile(Answer):
+class DataFile(ApiModel):
     """A file of a data item. The service keeps no checksums.
 
     ``size`` is ``UNKNOWN_SIZE`` where a listing gives none that can be read.
@@ -82,7 +82,7 @@ class DataFile(Answer):
     last_modified: Time | None = None
 
 
-class DataItem(Answer):
+class DataItem(ApiModel):
     """A data item (``listOrganizationData``, ``listOrganizationFiles``, ``getOrganizationDataItem``).
 
     ``files`` is None where the operation does not list them; sizes are in bytes. ``metadata`` is empty where the
@@ -104,7 +104,7 @@ class DataItem(Answer):
     files: tuple[DataFile, ...] | None = None
 
 
-class Dataset(Answer):
+class Dataset(ApiModel):
     """A dataset (``getOrganizationDataset``). ``type`` is ``clinical`` (data items) or ``files``."""
 
     dataset: str
@@ -115,11 +115,11 @@ class Dataset(Answer):
     category: str | None = None
 
 
-def parse(kind: type[AnswerT], value: object, operation: str, what: str = "the answer") -> AnswerT:
+def parse(kind: type[ModelT], value: object, operation: str, what: str = "the answer") -> ModelT:
     """Read one answer.
 
     :param what: what it tells of, for the error.
-    :raises EdgeImpulseAnswerError: when a field is missing or of another type; names the field.
+    :raises EdgeImpulseResponseError: when a field is missing or of another type; names the field.
     """
     try:
         return kind.model_validate(value)
@@ -133,7 +133,7 @@ def parse_listed(value: object, operation: str, place: int) -> DataItem:
     """Read one data item of a listing.
 
     :param place: its place in the listing, counted from 0.
-    :raises EdgeImpulseAnswerError: when its id, name or dataset cannot be used: to leave it out would say that it is
+    :raises EdgeImpulseResponseError: when its id, name or dataset cannot be used: to leave it out would say that it is
         not there. Names the item.
     """
     try:
@@ -172,10 +172,10 @@ def _readable(value: object, error: ValidationError) -> object:
     return item
 
 
-def _unusable(error: ValidationError, kind: type[Answer], operation: str, what: str) -> EdgeImpulseAnswerError:
+def _unusable(error: ValidationError, kind: type[ApiModel], operation: str, what: str) -> EdgeImpulseResponseError:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     field = ".".join(str(step) for step in first["loc"]) or kind.__name__
-    return EdgeImpulseAnswerError(
+    return EdgeImpulseResponseError(
         f"{operation}: {what} does not have the form that the API promises: {field}: {first['msg']}.",
         operation=operation,
         status=200,

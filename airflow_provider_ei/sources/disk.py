@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
-from airflow_provider_ei.sync.files import LocalFile, SourceFile, kind
-from airflow_provider_ei.sync.folders import BROKEN_LINK, DIRECTORY, FILE, Entry, unreadable
+from airflow_provider_ei.sources.folders import BROKEN_LINK, DIRECTORY, FILE, Entry, unreadable
+from airflow_provider_ei.sources.pinned import LocalFile, SourceFile, kind
 
 
 class Disk:

@@ -13,8 +13,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseFileError
 from airflow_provider_ei.studio.hashing import BLOCKS
 from airflow_provider_ei.studio.multipart import LARGE_FILE_BYTES, MultipartBody, UploadFile
 from airflow_provider_ei.studio.transport import BLOCK_BYTES
-
-from .stubs import FailingFile, MeddledFile, pinned
+from tests.support.files import FailingFile, MeddledFile, pinned
 
 SIZES = [
     0,

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parent.parent / "airflow_provider_ei"
+import airflow_provider_ei
+
+PACKAGE = Path(airflow_provider_ei.__file__).resolve().parent
 
 # From below to above. What is not named here may be imported by all: the version and the exceptions.
 BELOW = {

@@ -64,7 +64,8 @@ def check_names(operator: type, names: Set[str], defaults: Set[str]) -> None:
 
 def keyword_arguments(constructor: Any) -> tuple[str, ...]:
     """Return the names of the keyword arguments that a constructor declares, in their order."""
-    return tuple(name for name, one in inspect.signature(constructor).parameters.items() if one.kind is one.KEYWORD_ONLY)
+    parameters = inspect.signature(constructor).parameters
+    return tuple(name for name, one in parameters.items() if one.kind is one.KEYWORD_ONLY)
 
 
 def _parameters(function: Any) -> dict[str, inspect.Parameter]:

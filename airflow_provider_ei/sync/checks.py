@@ -5,26 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.sources.names import check_text
-
-
-def whole_number(field: str, value: object, *, error: type[EdgeImpulseError] = EdgeImpulseInputError) -> int | None:
-    """Return a positive whole number; None for None and an empty string.
-
-    :raises EdgeImpulseError: of the given class, for anything else.
-    """
-    if is_missing(value):
-        return None
-    try:
-        if isinstance(value, bool | float):
-            raise ValueError
-        number = int(value)  # type: ignore[call-overload]
-    except (TypeError, ValueError):
-        number = 0
-    if number < 1:
-        raise error(f"{field} must be a positive whole number, not {value!r}.")
-    return int(number)
 
 
 def optional_text(field: str, value: object) -> str | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Annotated, Any, get_type_hints
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.numeric import whole_number
 from airflow_provider_ei.sources.names import check_text
-from airflow_provider_ei.sync.checks import check_bucket, check_choice, is_missing, optional_text, whole_number
+from airflow_provider_ei.sync.checks import check_bucket, check_choice, is_missing, optional_text
 from airflow_provider_ei.sync.metadata import metadata_texts
 
 #: Threads of one sync, and so connections to the service.
@@ -73,15 +75,6 @@ class DeleteLimit:
     share: float = 0.5
 
 
-def _checked(check: Callable[[str, Any], object], default: Any = MISSING) -> Any:
-    """Declare an argument with the function that checks it: of its name and its value, to the checked value."""
-    return field(default=default, metadata={"check": check})
-
-
-def _as_given(name: str, value: object) -> object:
-    return value
-
-
 def _check_source(name: str, value: object) -> str | None:
     return None if is_missing(value) else check_text(name, value if isinstance(value, str) else str(value))
 
@@ -140,7 +133,9 @@ def _check_sync_id(name: str, value: object) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncOptions:
-    """The arguments of a sync by the names that :meth:`EdgeImpulseHook.sync_dataset` documents, checked when it is made.
+    """The arguments of ``EdgeImpulseHook.sync_dataset``, which documents them, checked when this is made.
+
+    What an argument is annotated with checks it: a function of its name and its value, to the checked value.
 
     :ivar source: path or URI; or
     :ivar items: the list of items, as given.
@@ -149,27 +144,27 @@ class SyncOptions:
     :raises EdgeImpulseInputError: naming the argument and its value.
     """
 
-    dataset: str = _checked(check_text)
-    source: str | None = _checked(_check_source, None)
-    items: object = _checked(_as_given, None)
-    include: object = _checked(_as_given, None)
-    exclude: object = _checked(_as_given, None)
-    depth: int = _checked(_check_depth, 1)
-    metadata: GivenMetadata = _checked(_check_metadata, None)
-    folder_separator: str | None = _checked(_check_separator, None)
-    bucket_name: str | None = _checked(optional_text, None)
-    bucket_id: int | None = _checked(whole_number, None)
-    delete: str = _checked(_check_delete, "never")
-    max_delete: DeleteLimit = _checked(_check_max_delete, DeleteLimit())
-    comparison: str = _checked(_check_comparison, "digest")
-    workers: int = _checked(_check_workers, 8)
-    sync_id: str = _checked(_check_sync_id, None)
-    shard: Shard | None = _checked(_as_given, None)
+    dataset: Annotated[str, check_text]
+    source: Annotated[str | None, _check_source] = None
+    items: object = None
+    include: object = None
+    exclude: object = None
+    depth: Annotated[int, _check_depth] = 1
+    metadata: Annotated[GivenMetadata, _check_metadata] = None
+    folder_separator: Annotated[str | None, _check_separator] = None
+    bucket_name: Annotated[str | None, optional_text] = None
+    bucket_id: Annotated[int | None, whole_number] = None
+    delete: Annotated[str, _check_delete] = "never"
+    max_delete: Annotated[DeleteLimit, _check_max_delete] = DeleteLimit()
+    comparison: Annotated[str, _check_comparison] = "digest"
+    workers: Annotated[int, _check_workers] = 8
+    sync_id: Annotated[str, _check_sync_id] = ""
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         names_sync = bool(self.sync_id)
-        for one in fields(self):
-            object.__setattr__(self, one.name, one.metadata["check"](one.name, getattr(self, one.name)))
+        for name, check in _checks().items():
+            object.__setattr__(self, name, check(name, getattr(self, name)))
         check_bucket(self.bucket_name, self.bucket_id)
         if self.deletes and not names_sync:
             raise EdgeImpulseInputError(
@@ -199,3 +194,10 @@ class SyncOptions:
     def names(cls) -> tuple[str, ...]:
         """Return the names of the arguments."""
         return tuple(one.name for one in fields(cls))
+
+
+@cache
+def _checks() -> Mapping[str, Callable[[str, Any], object]]:
+    """Return the functions that check the arguments, by the arguments' names."""
+    hints = get_type_hints(SyncOptions, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")}

@@ -174,13 +174,14 @@ def check_deletes(plan: DatasetPlan, options: SyncOptions) -> None:
             "dataset, do it in Studio."
         )
     there = deletes + sum(any(_in_sync(item, options) for item in planned.listed) for planned in plan.items)
-    if options.max_delete.items is not None and deletes > options.max_delete.items:
+    limit = options.max_delete
+    if limit.items is not None and deletes > limit.items:
         raise EdgeImpulseDeleteLimitError(
-            f"{what}; max_delete allows {options.max_delete.items}. Nothing was changed. If they are to go, raise max_delete."
+            f"{what}; max_delete allows {limit.items}. Nothing was changed. If they are to go, raise max_delete."
         )
-    if deletes / there > options.max_delete.share:
+    if deletes / there > limit.share:
         raise EdgeImpulseDeleteLimitError(
-            f"{what}, that is {deletes / there:.0%} of the {there} that are there; {options.max_delete.share:.0%} may be "
+            f"{what}, that is {deletes / there:.0%} of the {there} that are there; {limit.share:.0%} may be "
             "deleted. Nothing was changed. If they are to go, set max_delete to a percentage such as '100%'."
         )
 

@@ -36,6 +36,8 @@ def read_source(options: SyncOptions, open_store: OpenStore) -> Tree:
     _refuse_names_of_one_form(tree.items)
     _add_metadata(tree.items, options.metadata)
     _join_folders(tree.items, options.folder_separator)
+    if options.sizes_only:
+        log.warning("comparison='size': a file of the same name and size counts as the same, whatever is in it.")
     if options.source is not None:
         _log_left_out(tree, options.source, options.depth)
     return tree
@@ -65,7 +67,8 @@ def _log_left_out(tree: Tree, source: str, depth: int) -> None:
             f"were only {_some(tree.strays)}. Give the folder above, or another depth."
         )
     if tree.strays:
-        log.warning("%s is not sent: it lies above the data items, which are folders %d deep.", _some(tree.strays), depth)
+        strays = _some(tree.strays)
+        log.warning("%s is not sent: it lies above the data items, which are folders %d deep.", strays, depth)
     if tree.empty:
         log.warning("%s has no files. Nothing is sent or deleted for it.", _some(tree.empty))
     if tree.excluded:

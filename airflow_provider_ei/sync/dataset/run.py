@@ -212,7 +212,10 @@ class DatasetSync:
         self._share(changing, send)
         if unseen:
             self._listed = self._list()
-            by_name, by_id = group_by_name(self._listed, self._options.dataset), {item.id: item for item in self._listed}
+            by_name, by_id = (
+                group_by_name(self._listed, self._options.dataset),
+                {item.id: item for item in self._listed},
+            )
 
             def see(sent: _Sent) -> None:
                 listed = by_name.get(sent.planned.source.name, [])
@@ -264,9 +267,7 @@ class DatasetSync:
         return [item for item in remover.certain(deletes) if remover.would_delete(item)]
 
     def _remover(self) -> ExtraItemRemover:
-        return ExtraItemRemover(
-            self._client, self._organization_id, self._source, self._options, self._tally
-        )
+        return ExtraItemRemover(self._client, self._organization_id, self._source, self._options, self._tally)
 
     def _with_proven_copies(self, planned: Iterable[PlannedItem]) -> list[PlannedItem]:
         """Read, for a dry run, what is there several times; those that do not prove to be copies fail."""
@@ -288,7 +289,9 @@ class DatasetSync:
 
     def _share(self, pieces: Iterable[_T], work: Callable[[_T], object]) -> None:
         client = self._client
-        run_in_threads(pieces, work, workers=self._options.workers, check=client.check_cancelled, interrupt=client.cancel)
+        run_in_threads(
+            pieces, work, workers=self._options.workers, check=client.check_cancelled, interrupt=client.cancel
+        )
 
     def _summary(self) -> SyncSummary:
         tally, client, outcomes = self._tally, self._client, self._tally.outcomes

@@ -21,10 +21,10 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseTooLargeError,
     EdgeImpulseUnavailableError,
 )
+from airflow_provider_ei.results import AddDataResult
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.metadata import STATE_KEY
-from airflow_provider_ei.sync.transfer import AddDataResult
 
 from .conftest import OpenClient, Upload
 from .support import (

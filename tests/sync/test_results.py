@@ -20,12 +20,12 @@ from airflow_provider_ei.results import (
     read_result,
     shard_counts,
 )
-from tests.sync.lab import Lab
+from tests.sync.lab import SyncLab
 
 PACKAGE = Path(__file__).resolve().parents[2] / "airflow_provider_ei"
 
 
-def test_a_sync_returns_exactly_the_listed_keys(lab: Lab) -> None:
+def test_a_sync_returns_exactly_the_listed_keys(lab: SyncLab) -> None:
     lab.write({"a/x.csv": "1"})
     summary = lab.sync()
     assert {*summary, "plan"} == set(lab.sync(dry_run=True)) == set(SyncSummary.__annotations__)
@@ -44,7 +44,7 @@ def test_the_counts_of_a_summary_and_of_uploads_have_one_order() -> None:
     assert set(CHANGED_ITEMS) < set(ITEM_COUNTS) and set(SHARD_COUNTS) < {*ITEM_COUNTS, *WORK_COUNTS}
 
 
-def test_shards_are_added_to_the_summary_of_the_last_task(lab: Lab) -> None:
+def test_shards_are_added_to_the_summary_of_the_last_task(lab: SyncLab) -> None:
     lab.write({f"{name}/x.csv": name for name in "abc"})
     first, last = lab.sync(), lab.sync()
     total = add_shards(last, [shard_counts(first), shard_counts(None)])
@@ -52,7 +52,7 @@ def test_shards_are_added_to_the_summary_of_the_last_task(lab: Lab) -> None:
     assert total["bytes_sent"] == 3 and total["requests"] == first["requests"] + last["requests"]
 
 
-def test_an_item_that_changed_again_after_its_shard_leaves_no_negative_count(lab: Lab) -> None:
+def test_an_item_that_changed_again_after_its_shard_leaves_no_negative_count(lab: SyncLab) -> None:
     lab.write({"a/x.csv": "1"})
     summary = lab.sync()
     assert add_shards(summary, [shard_counts(summary)])["unchanged"] == 0

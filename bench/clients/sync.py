@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from airflow_provider_ei.results import SyncSummary
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.read_source import read_source
 from airflow_provider_ei.sync.dataset.run import DatasetSync
-from airflow_provider_ei.sync.dataset.summary import SyncSummary
 from bench.clients import job
 from bench.clients.product import no_store
 

@@ -11,13 +11,13 @@ import sys
 from typing import Any
 
 from airflow_provider_ei.hooks.stores import open_store
+from airflow_provider_ei.results import SyncSummary
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync import plan
 from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.read_source import read_source
 from airflow_provider_ei.sync.dataset.run import DatasetSync
-from airflow_provider_ei.sync.dataset.summary import SyncSummary
 
 from .uploading import ask_before_requests
 

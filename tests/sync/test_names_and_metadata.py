@@ -26,18 +26,8 @@ from airflow_provider_ei.sync.item_state import ItemState, carries, complete_met
 from airflow_provider_ei.sync.metadata import STATE_KEY, metadata_texts
 from airflow_provider_ei.sync.prepare import check_if_exists, want_item
 from airflow_provider_ei.sync.stored_names import correspond, names_digest
-
-from .support import (
-    RUN,
-    MadeUpFile,
-    changed_state,
-    complete,
-    listed_item,
-    no_store,
-    pending,
-    sha256,
-    wanted_item,
-)
+from tests.support.files import MadeUpFile, no_store, sha256
+from tests.support.items import RUN, changed_state, complete, listed_item, pending, wanted_item
 
 
 class Whole:

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.hooks.lineage import source_uris, sync_source_uris
 from airflow_provider_ei.operators.asset_events import emit_asset_events
-from airflow_provider_ei.operators.base import EdgeImpulseOperator
+from airflow_provider_ei.operators.dataset_base import EdgeImpulseDatasetOperator
 from airflow_provider_ei.operators.labels import label_mapped_task
 from airflow_provider_ei.operators.run_report import report_result
 from airflow_provider_ei.operators.templates import evaluated, has_item_templates, render_for_item
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_ei.sync.dataset.source import GivenMetadata, ItemContext
 
 
-class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
+class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
     """Make one data item equal to the files and metadata that upstream tasks produced.
 
     A retried, cleared or twice-triggered task leaves exactly one item, and sends nothing when the item is right.
@@ -169,7 +169,7 @@ _SYNC_ARGUMENTS = (
 )
 
 
-class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
+class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
     """Make a dataset hold what a folder, a bucket or upstream tasks have, and cost almost nothing when nothing changed.
 
     Each folder in the source is a data item, named by its relative path. Items that others have uploaded, by hand or by

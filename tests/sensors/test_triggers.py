@@ -18,7 +18,7 @@ import pytest
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.hooks.polling import DatasetCriteria
+from airflow_provider_ei.polling.dataset_criteria import DatasetCriteria
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.triggers import dataset
 from airflow_provider_ei.triggers.dataset import EdgeImpulseDatasetTrigger

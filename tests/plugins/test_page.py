@@ -15,7 +15,6 @@ from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-from airflow_provider_ei.plugins.task_instances import TaskKey
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
@@ -24,6 +23,7 @@ from airflow_provider_ei.plugins import formatting
 from airflow_provider_ei.plugins.app import create_app
 from airflow_provider_ei.plugins.chart import Bar, draw
 from airflow_provider_ei.plugins.plugin import URL_PREFIX, LazyApp
+from airflow_provider_ei.plugins.task_instances import TaskKey
 from tests.plugins.conftest import NOW, URL, Rows, sync, upload
 
 TASK = f"{URL_PREFIX}/task?dag_id=nightly&run_id=run-1&task_id=sync&map_index={{MAP_INDEX}}"

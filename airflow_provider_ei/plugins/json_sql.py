@@ -24,7 +24,6 @@ class _JsonExpression(FunctionElement[Any]):
     :cvar field_sql: by dialect, each of several fields.
     """
 
-    inherit_cache = True
     sql: ClassVar[dict[str, str]]
     field_sql: ClassVar[dict[str, str]] = {}
 
@@ -39,6 +38,7 @@ def _compile(element: _JsonExpression, compiler: Any, **options: Any) -> str:
 
 
 class _IsReadable(_JsonExpression):
+    inherit_cache = True
     name = "is_readable"
     type = Boolean()
     sql = {
@@ -49,6 +49,7 @@ class _IsReadable(_JsonExpression):
 
 
 class _Number(_JsonExpression):
+    inherit_cache = True
     name = "number"
     type = Double()
     sql = {
@@ -66,6 +67,7 @@ class _Number(_JsonExpression):
 
 
 class _IsOdd(_JsonExpression):
+    inherit_cache = True
     name = "is_odd"
     type = Boolean()
     sql = {
@@ -85,6 +87,7 @@ class _IsOdd(_JsonExpression):
 
 
 class _Array(_JsonExpression):
+    inherit_cache = True
     name = "array"
     type = Text()
     field_sql = {"sqlite": "'$.{1}'", "postgresql": "{0} -> '{1}'", "mysql": "JSON_EXTRACT({0}, '$.{1}')"}

@@ -376,7 +376,7 @@ def test_a_defect_is_told_in_json_without_its_details(
         raise ZeroDivisionError("a detail")
 
     monkeypatch.setattr("airflow_provider_ei.emulator.control.describe", fail)
-    monkeypatch.setattr("airflow_provider_ei.emulator.store.Store.totals", fail)
+    monkeypatch.setattr("airflow_provider_ei.emulator.item_store.ItemStore.totals", fail)
     for response in (requests.get(f"{client.studio.page_url}emulator/state"), client.send("GET", "/data")):
         assert (response.status_code, response.json()["success"]) == (500, False)
         assert "ZeroDivisionError" in response.json()["error"] and "detail" not in response.text

@@ -7,10 +7,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from airflow_provider_ei.emulator.api.operations import OPERATIONS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from airflow_provider_ei.emulator.operations import OPERATIONS
 
 from .conftest import Client, Contract
 

@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings, Fault, RequestRecord, StoredItem
-from airflow_provider_ei.emulator.names import stored_file_name
+from airflow_provider_ei.emulator.name_rules import stored_file_name
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.apply import ItemUpload
@@ -86,19 +86,16 @@ class Lab:
     def __init__(self, server: EmulatorServer, verify: str | bool = True) -> None:
         self.server = server
         self.slept: list[float] = []
-        self._control = requests.Session()
-        self._control.trust_env = False
-        self._control.verify = verify
 
     def reset(self, **switches: Any) -> None:
         """No data, no faults, no requests, the switches as given or at their defaults."""
-        self._control.post(f"{self.server.page_url}emulator/reset", timeout=30).raise_for_status()
+        self.server.reset()
         self.server.settings.change(EmulatorSettings().switches() | switches)
         self.slept.clear()
 
     def forget_faults(self) -> None:
         """Take back the faults that have hit nothing."""
-        self._control.delete(f"{self.server.page_url}emulator/faults", timeout=30).raise_for_status()
+        self.server.clear_faults()
 
     @property
     def is_late(self) -> bool:

@@ -1,8 +1,8 @@
 """Refuse requests that web pages of other sites send from the developer's browser.
 
 A page of another site can send requests to this machine, and can give it a name of its own (DNS rebinding). So a
-request must name a host of the emulator, and a request of a page must come from the emulator's page. Programs send neither
-``Origin`` nor ``Sec-Fetch-Site``.
+request must name a host of the emulator, and a request of a page must come from the emulator's page. Programs send
+neither ``Origin`` nor ``Sec-Fetch-Site``.
 """
 
 from __future__ import annotations

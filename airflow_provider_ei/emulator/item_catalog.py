@@ -151,11 +151,8 @@ class ItemCatalog:
 
         Each stream is closed when the next one opens. The data cannot change until the iteration ends.
         """
-        sql = "SELECT * FROM files WHERE item_id = ?"
-        if condition.file_sql is not None:
-            sql = f"SELECT files.* FROM {_ITEM_FILES} WHERE items.id = ? AND {condition.file_sql}"
         with self._database.lock:
-            for row in self._query(f"{sql} ORDER BY files.id", (item_id, *condition.values)):
+            for row in self._file_rows(item_id, condition):
                 with self._open(row) as stream:
                     yield _file(row), stream
 
@@ -201,14 +198,15 @@ class ItemCatalog:
         return files
 
     def _first_files(self, item_id: int, condition: SqlCondition, limit: int) -> list[StoredItemFile]:
-        sql, values = "SELECT * FROM files WHERE item_id = ?", EVERYTHING.values
-        if condition.file_sql is not None:
-            sql, values = (
-                f"SELECT files.* FROM {_ITEM_FILES} WHERE items.id = ? AND {condition.file_sql}",
-                condition.values,
-            )
-        rows = self._query(f"{sql} ORDER BY files.id LIMIT ?", (item_id, *values, limit))
-        return [_file(row) for row in rows]
+        return [_file(row) for row in self._file_rows(item_id, condition, limit)]
+
+    def _file_rows(self, item_id: int, condition: SqlCondition, limit: int = -1) -> list[sqlite3.Row]:
+        if condition.file_sql is None:
+            return self._query("SELECT * FROM files WHERE item_id = ? ORDER BY id LIMIT ?", (item_id, limit))
+        return self._query(
+            f"SELECT files.* FROM {_ITEM_FILES} WHERE items.id = ? AND {condition.file_sql} ORDER BY files.id LIMIT ?",
+            (item_id, *condition.values, limit),
+        )
 
     def _selected_totals(self, rows: list[sqlite3.Row], condition: SqlCondition) -> dict[int, tuple[int, int]]:
         """Count the files of each item that a condition selects; empty where it selects all files."""

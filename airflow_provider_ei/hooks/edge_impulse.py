@@ -174,7 +174,7 @@ class EdgeImpulseHook(BaseHook):
     @cached_property
     def given_organization_id(self) -> int | None:
         """The organization as given, else of the connection; None when only the key can tell. Nothing is sent."""
-        from airflow_provider_ei.sync.prepare import whole_number
+        from airflow_provider_ei.numeric import whole_number
 
         return whole_number("organization_id", self._given_organization_id) or self._connection[1]
 
@@ -369,7 +369,7 @@ class EdgeImpulseHook(BaseHook):
         :raises EdgeImpulseError: as :meth:`sync_dataset` does.
         """
         from airflow_provider_ei.hooks.syncing import prepare_sync
-        from airflow_provider_ei.sync.prepare import whole_number
+        from airflow_provider_ei.numeric import whole_number
 
         wanted = whole_number("shards", shards)
         if wanted is None:
@@ -438,7 +438,7 @@ def _checked_text(field: str, value: object) -> str:
 
 
 def _data_id(value: object) -> int:
-    from airflow_provider_ei.sync.prepare import whole_number
+    from airflow_provider_ei.numeric import whole_number
 
     data_id = whole_number("data_id", value)
     if data_id is None:

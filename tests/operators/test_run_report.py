@@ -14,9 +14,7 @@ from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseAuthError, EdgeImpulseSyncError
 from airflow_provider_ei.operators.run_report import REPORT_KEY, first_sentence
 from tests.conftest import API_KEY
-from tests.support import HOME, Run
-
-RunDag = Callable[[str], Run]
+from tests.support.airflow_runs import HOME, RunDag
 
 
 def reports(run_id: str) -> dict[str, list[dict[str, Any]]]:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from airflow_provider_ei.emulator import StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
+from airflow_provider_ei.results import SyncSummary
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.sync.dataset import sidecar
 from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.dataset.source import SourceItem
-from airflow_provider_ei.sync.dataset.summary import SyncSummary
 from airflow_provider_ei.sync.dataset.tree import Tree
 from tests.support.files import MadeUpFile
 from tests.support.items import complete
@@ -102,8 +102,8 @@ def sync(client: StudioClient, folders: Folders, workers: int = 1) -> SyncSummar
 
 
 def sync_source(client: StudioClient, items: list[SourceItem], workers: int = 1) -> SyncSummary:
-    rules = SyncOptions(SYNC_ID, delete=True, largest_part=1.0)
-    return DatasetSync(client, ORGANIZATION, DATASET, Tree(items), rules, workers=workers).run()
+    options = SyncOptions(dataset=DATASET, sync_id=SYNC_ID, delete="extra", max_delete="100%", workers=workers)
+    return DatasetSync(client, ORGANIZATION, Tree(items), options).run()
 
 
 def write(folders: Folders, source: Path) -> None:

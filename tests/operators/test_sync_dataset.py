@@ -18,9 +18,10 @@ from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpuls
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.data import EdgeImpulseSyncDatasetOperator
+from airflow_provider_ei.results import SHARD_COUNTS
 from airflow_provider_ei.sources.pinned import LocalFile
 from airflow_provider_ei.sync.dataset.prepare import DELETE_MODES
-from airflow_provider_ei.task_groups import _COUNTS, FinishSyncOperator
+from airflow_provider_ei.task_groups import FinishSyncOperator
 from tests.support.airflow_runs import HOME, RunDag, has_asset_state, is_airflow_2
 from tests.support.s3 import airflow_connection, s3_client
 
@@ -522,7 +523,7 @@ class TestTaskGroup:
 
     def test_what_is_changed_between_a_shard_and_the_end(self, studio: EmulatorServer, run: RunDag, many: Path) -> None:
         """No count is below nothing, whatever happens in between."""
-        parts = [dict.fromkeys(_COUNTS, 0) | {"created": 13}]
+        parts = [dict.fromkeys(SHARD_COUNTS, 0) | {"created": 13}]
         finish = FinishSyncOperator(task_id="g.finish", dataset="d", source=str(many), sync_id="x", parts=parts)
         total = finish.execute({})
         assert (total["created"], total["unchanged"]) == (25, 0)

@@ -11,8 +11,8 @@ import requests
 
 from airflow_provider_ei.emulator import Fault, StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseDeleteLimitError, EdgeImpulseSyncError
+from airflow_provider_ei.results import count_changes
 from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.dataset.summary import changes
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.files import made_up
@@ -385,7 +385,7 @@ class TestDryRun:
         assert did["changed"] == sorted({*plan["create"], *plan["update"], *plan["repair"], *plan["delete"]})
 
         again = lab.sync(dry_run=True, **rules)
-        assert changes(again) == 0
+        assert count_changes(again) == 0
         assert not any(again["plan"].values())
 
     def test_of_a_first_sync(self, lab: SyncLab) -> None:
@@ -411,7 +411,7 @@ class TestDryRun:
         assert "s01" in synced.items()
 
     def test_lists_a_bounded_number_of_names(self, lab: SyncLab, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("airflow_provider_ei.sync.dataset.summary.MAX_NAMES", 3)
+        monkeypatch.setattr("airflow_provider_ei.sync.dataset.summary.MAX_CHANGED_NAMES", 3)
         lab.write(FILES)
         would = lab.sync(dry_run=True)
         assert (would["plan"]["create"], would["created"]) == (NAMES[:3], 8)

@@ -18,7 +18,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseResponseError,
     EdgeImpulseUnavailableError,
 )
-from airflow_provider_ei.sync.dataset.summary import MAX_FAILURES
+from airflow_provider_ei.results import MAX_DESCRIBED_FAILURES
 from tests.support.items import state_of
 from tests.support.studio import CREATE, DELETE, LIST
 
@@ -168,11 +168,11 @@ def test_a_name_that_is_no_text_is_told_in_plain_characters(lab: SyncLab) -> Non
 
 class TestManyItems:
     def test_the_first_failures_are_told_and_all_are_counted(self, lab: SyncLab) -> None:
-        lab.write({f"s{number:02}/x.csv": "1" for number in range(MAX_FAILURES + 5)})
+        lab.write({f"s{number:02}/x.csv": "1" for number in range(MAX_DESCRIBED_FAILURES + 5)})
         lab.server.inject(Fault(operation=CREATE, kind="success_false", error="no " * 200, count=100))
         error = lab.fails()
-        assert error.summary["failed"] == MAX_FAILURES + 5
-        assert len(error.summary["failures"]) == MAX_FAILURES
+        assert error.summary["failed"] == MAX_DESCRIBED_FAILURES + 5
+        assert len(error.summary["failures"]) == MAX_DESCRIBED_FAILURES
         assert max(len(failure["reason"]) for failure in error.summary["failures"]) == 300
         assert str(error).endswith("\n  and 5 more.")
         assert lab.items() == {}

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseFileError
-from airflow_provider_ei.sources.pinned import LocalFile
+from airflow_provider_ei.sources.local import LocalFile
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.files import UploadFile
 from tests.support.files import FailingFile, MadeUpFile, MeddledFile, pinned

@@ -37,7 +37,7 @@ def read(item: SourceItem, rules: SyncOptions = RULES) -> SourceItem:
     """The same, after its files were read."""
     for file in item.files:
         file.closed = False  # type: ignore[attr-defined]
-    hash_files(item.look("d", rules), lambda: None)
+    hash_files(item.resolve("d", rules), lambda: None)
     return item
 
 
@@ -170,7 +170,7 @@ class TestRead:
     def test_by_size_other_bytes_are_the_same(self) -> None:
         rules = replace(RULES, sizes_only=True)
         item = source()
-        item.look("d", rules)
+        item.resolve("d", rules)
         assert only(item, [there(files={"x.csv": b"2", "y.csv": b"22"})], rules).action == "unchanged"
         assert only(item, [there(files={"x.csv": b"11", "y.csv": b"22"})], rules).action == "update"
 

@@ -2,9 +2,10 @@
 
     {"version": 1, "action": "add", "metadata": {"subject": "s17", "ei_check_complete": 1}}
 
-``add`` overrides the sync's metadata key by key; ``replace`` leaves them out. ``replace-checks`` is ``add``, and removes
-the checks (``ei_check``, ``ei_check_…``) of an earlier file. A sync does that for every action, since it removes each
-key that it wrote and no longer has; what others wrote stays, including their checks. The file itself is not uploaded.
+``add`` overrides the sync's metadata key by key; ``replace`` leaves them out. ``replace-checks`` is ``add``, and
+removes the checks (``ei_check``, ``ei_check_…``) of an earlier file. A sync does that for every action, since it
+removes each key that it wrote and no longer has; what others wrote stays, including their checks. The file itself is
+not uploaded.
 """
 
 from __future__ import annotations

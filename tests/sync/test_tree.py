@@ -68,7 +68,7 @@ class TestDepth:
             times,
             "text/csv",
         )
-        assert (item.facts.name, item.facts.file_count, item.facts.total_bytes) == ("a/b", 2, 5)
+        assert (item.context.name, item.context.file_count, item.context.total_bytes) == ("a/b", 2, 5)
 
     @pytest.mark.parametrize("form", ["{}", "{}/", "file://{}", "{}/../tree"])
     def test_ways_to_write_the_source(self, write_tree: Write, form: str) -> None:

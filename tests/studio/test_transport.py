@@ -16,6 +16,7 @@ from airflow_provider_ei import __version__
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseRedirectError, EdgeImpulseUnavailableError
 from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.files import read_opened
 from airflow_provider_ei.studio.settings import StudioSettings
 
 from .conftest import KEY, OpenClient
@@ -39,6 +40,9 @@ class Zeros:
 
     def check_unchanged(self, handle: BinaryIO) -> None:
         return None
+
+    def read_whole(self) -> bytes:
+        return read_opened(self)
 
 
 class _Zeros:

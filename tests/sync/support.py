@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO, NoReturn
 
 from airflow_provider_ei.emulator import EmulatorServer, RequestRecord, StoredItem
+from airflow_provider_ei.studio.files import read_opened
 from airflow_provider_ei.studio.models import DataFile, DataItem
 from airflow_provider_ei.sync.digest import canonical
 from airflow_provider_ei.sync.item import WantedItem
@@ -48,6 +49,9 @@ class MadeUpFile:
 
     def check_unchanged(self, handle: BinaryIO) -> None:
         return None
+
+    def read_whole(self) -> bytes:
+        return read_opened(self)
 
 
 @dataclass

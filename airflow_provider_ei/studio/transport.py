@@ -183,9 +183,13 @@ class UploadAdapter(HTTPAdapter):
     def _context(self, key: object, authorities: str) -> ssl.SSLContext:
         with self._making_context:
             if (context := self._contexts.get(key)) is None:
-                context = self._contexts[key] = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
-                is_folder = os.path.isdir(authorities)
-                context.load_verify_locations(**{"capath" if is_folder else "cafile": authorities})
+                context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+                is_directory = os.path.isdir(authorities)
+                try:
+                    context.load_verify_locations(**{"capath" if is_directory else "cafile": authorities})
+                except OSError as error:
+                    raise OSError(f"{authorities} has no certificates that can be read: {error}") from error
+                self._contexts[key] = context
         return context
 
     def _pool_classes(self) -> dict[str, type[HTTPConnectionPool]]:

@@ -31,9 +31,9 @@ from airflow_provider_ei.exceptions import (
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.files import read_opened
 from airflow_provider_ei.studio.settings import StudioSettings
+from tests.support.files import MadeUpFile
 
 from .conftest import KEY, OpenClient
-from .stubs import MadeUpFile
 from .wire import Reply, ScriptedServer, SocketServer, read_head, read_request
 
 MANY = 24 * 1024 * 1024
@@ -371,7 +371,7 @@ class TestFullPackets:
                 during.append(corks(port))
                 return super().open()
 
-        file = Watching("1.csv", b"8 bytes.", pinned_size=9 if fails else 8)
+        file = Watching("1.csv", b"8 bytes.", stated_size=9 if fails else 8)
         listing(studio_client)
         with pytest.raises(EdgeImpulseFileError) if fails else nullcontext():
             upload(studio_client, file)
@@ -517,7 +517,7 @@ class TestConnections:
     ) -> None:
         for _ in range(3):
             with pytest.raises(EdgeImpulseError):
-                upload(studio_client, MadeUpFile("1.csv", b"x" * 500_000, pinned_size=400_000))
+                upload(studio_client, MadeUpFile("1.csv", b"x" * 500_000, stated_size=400_000))
             upload(studio_client)
         assert len(studio_emulator.items()) == 3
 

@@ -16,14 +16,10 @@ from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseFileError
 from airflow_provider_ei.sources.pinned import LocalFile
 from airflow_provider_ei.studio.client import StudioClient
-<<<<<<< HEAD
 from airflow_provider_ei.studio.files import LARGE_FILE_BYTES, UploadFile
 from airflow_provider_ei.studio.multipart import MultipartBody
 from airflow_provider_ei.studio.transport import BLOCK_BYTES
-=======
-from airflow_provider_ei.studio.files import UploadFile
 from tests.support.files import FailingFile, MadeUpFile, MeddledFile, pinned
->>>>>>> main
 
 from .conftest import OpenClient
 from .wire import Received, Reply, ScriptedServer

@@ -86,10 +86,10 @@ def sync(lab: FaultLab, files: Mapping[str, bytes], name: str) -> EdgeImpulseErr
         SourceItem(one, [VersionedFile(file, data, version="1") for file, data in its.items()], {"site": "a"})
         for one, its in sorted({name: files, "zz": FILES["plain"]}.items())
     ]
-    rules = SyncOptions("nightly", delete=True, largest_part=1.0)
+    options = SyncOptions(dataset=DATASET, sync_id="nightly", delete="extra", max_delete="100%", workers=2)
     with lab.client(batch_files=2) as client:
         try:
-            DatasetSync(client, ORGANIZATION, DATASET, Tree(items), rules, workers=2).run()
+            DatasetSync(client, ORGANIZATION, Tree(items), options).run()
         except EdgeImpulseSyncError as error:
             assert [failure["name"] for failure in error.summary["failures"]] == [name]
             return error

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
+from airflow_provider_ei.studio.files import read_opened
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -69,6 +70,10 @@ class ObjectStoreFile:
         """Open the object; see ``UploadFile.open``."""
         handle: BinaryIO = self.fs.open(self.key, "rb", block_size=_BLOCK_BYTES)
         return handle
+
+    def read_whole(self) -> bytes:
+        """Read the object at once; see ``UploadFile.read_whole``."""
+        return read_opened(self)
 
     def check_unchanged(self, handle: BinaryIO) -> None:
         """Ask the store, not its cached listing, again; see ``UploadFile.check_unchanged``.

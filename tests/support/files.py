@@ -14,7 +14,7 @@ from airflow_provider_ei.sources.file_specs import parse_file_specs
 from airflow_provider_ei.sources.local import LocalFile
 from airflow_provider_ei.sources.object_store import OpenStore
 from airflow_provider_ei.sources.source_file import SourceFile
-from airflow_provider_ei.studio.files import UploadFile
+from airflow_provider_ei.studio.files import UploadFile, read_opened
 
 
 @dataclass
@@ -42,6 +42,9 @@ class MadeUpFile:
 
     def check_unchanged(self, handle: BinaryIO) -> None:
         return None
+
+    def read_whole(self) -> bytes:
+        return read_opened(self)
 
 
 class _Counted(io.BytesIO):
@@ -123,6 +126,9 @@ class MeddledFile:
 
     def check_unchanged(self, handle: Any) -> None:
         self._file.check_unchanged(handle.handle)
+
+    def read_whole(self) -> bytes:
+        return read_opened(self)
 
 
 class _Meddled:

@@ -66,7 +66,6 @@ class _AddDataDecoratedOperator(DecoratedOperator, EdgeImpulseAddDataOperator):
             checked = [self._checked(item) for item in (returned if many else [returned])]
             uploads = [self._upload(item) for item in checked]
             self._check_list(uploads, many=many)
-            self.files = [upload["files"] for upload in uploads]  # for OpenLineage
             self._result = results = []  # filled item by item, so that a failure reports what was done before it
             for upload in uploads:
                 self.name = upload["name"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -48,15 +48,12 @@ class EdgeImpulseDatasetOperator(EdgeImpulseOperator):
         with best_effort("The link to Edge Impulse Studio"):
             link.persist(context, hook)
 
-    def _source_uris(self) -> Iterable[str]:
-        """Return the paths and URIs that the files come from, for OpenLineage."""
-        return ()
-
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Return the lineage of a finished task; None when it uploaded nothing."""
         with best_effort("OpenLineage"):
             from airflow_provider_ei.operators.openlineage import operator_lineage
 
             result = read_result(self._result)
-            return operator_lineage(self._source_uris(), result) if result else None
+            uris = self._hook.source_uris if self._hook is not None else ()
+            return operator_lineage(uris, result) if result else None
         return None

@@ -9,8 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from airflow_provider_ei.sources.pinned import LocalFile
-from airflow_provider_ei.studio.files import UploadFile
+from airflow_provider_ei.sources.discover import discover_files
+from airflow_provider_ei.sources.file_specs import parse_file_specs
+from airflow_provider_ei.sources.local import LocalFile
+from airflow_provider_ei.sources.object_store import OpenStore
+from airflow_provider_ei.sources.source_file import SourceFile
+from airflow_provider_ei.studio.files import UploadFile, read_opened
 
 
 @dataclass
@@ -38,6 +42,9 @@ class MadeUpFile:
 
     def check_unchanged(self, handle: BinaryIO) -> None:
         return None
+
+    def read_whole(self) -> bytes:
+        return read_opened(self)
 
 
 class _Counted(io.BytesIO):
@@ -120,6 +127,9 @@ class MeddledFile:
     def check_unchanged(self, handle: Any) -> None:
         self._file.check_unchanged(handle.handle)
 
+    def read_whole(self) -> bytes:
+        return read_opened(self)
+
 
 class _Meddled:
     def __init__(self, handle: BinaryIO, meddle: Callable[[], object]) -> None:
@@ -153,3 +163,8 @@ def sha256(data: bytes) -> str:
 
 def no_store(uri: str) -> NoReturn:
     raise AssertionError(f"no store was to be opened: {uri}")
+
+
+def discover(files: object, open_store: OpenStore) -> list[SourceFile]:
+    """Parse the ``files`` argument, and find and pin the files."""
+    return discover_files(parse_file_specs(files), open_store)

@@ -66,4 +66,4 @@ def prepare_sync(
         folder_separator=folder_separator,
         open_store=open_store,
     )
-    return DatasetSync(hook.client, hook.organization_id, checked_dataset, tree, rules, workers=checked_workers)
+    return DatasetSync(hook.data_api, checked_dataset, tree, rules, workers=checked_workers)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.dataset.prepare import check_rules, read_source
 from airflow_provider_ei.sync.dataset.run import DatasetSync
@@ -16,7 +17,7 @@ from bench.clients.product import no_store
 
 def run(given: job.Job, *, source: str | None = None, items: list[dict[str, Any]] | None = None) -> SyncSummary:
     """Bring the dataset in step with a folder or a list of items."""
-    client = StudioClient(StudioSettings(api_key=job.API_KEY, base_url=given.base_url), connections=given.threads)
+    client = HttpClient(StudioSettings(api_key=job.API_KEY, base_url=given.base_url), connections=given.threads)
     rules = check_rules(sync_id="bench", delete="never", max_delete=None, comparison="digest")
     tree = read_source(
         source=source,
@@ -27,7 +28,7 @@ def run(given: job.Job, *, source: str | None = None, items: list[dict[str, Any]
         metadata=job.METADATA,
         open_store=no_store,
     )
-    return DatasetSync(client, 1, job.DATASET, tree, rules, workers=given.threads).run()
+    return DatasetSync(OrganizationDataApi(client, 1), job.DATASET, tree, rules, workers=given.threads).run()
 
 
 def sync(given: job.Job) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow_provider_ei.hooks.syncing import prepare_sync
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync import plan
 from airflow_provider_ei.sync.dataset.summary import SyncSummary
@@ -22,9 +23,9 @@ from .uploading import ask_before_requests
 WORKERS = 4
 
 
-def sync_folder(client: StudioClient, organization_id: int, **arguments: Any) -> SyncSummary:
+def sync_folder(api: OrganizationDataApi, **arguments: Any) -> SyncSummary:
     """What the hook does, without Airflow, which takes seconds to start."""
-    hook: Any = SimpleNamespace(client=client, organization_id=organization_id)
+    hook: Any = SimpleNamespace(data_api=api)
     return prepare_sync(hook, delete="extra", max_delete="100%", workers=WORKERS, **arguments).run()
 
 
@@ -34,10 +35,10 @@ def main(url: str, key: str, steps: str) -> None:
     settings = StudioSettings(
         api_key=key, base_url=url, retry_wait=0.0, settle_seconds=given["settle_seconds"], batch_files=2
     )
-    with StudioClient(settings, connections=WORKERS) as client:
+    with HttpClient(settings, connections=WORKERS) as http:
         if steps == "requests":
-            ask_before_requests(client)
-        sync_folder(client, given["organization"], **given["arguments"])
+            ask_before_requests(http)
+        sync_folder(OrganizationDataApi(http, given["organization"]), **given["arguments"])
     print("done", flush=True)
 
 

@@ -26,7 +26,7 @@ from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.item import WantedItem
-from tests.sync.support import ORGANIZATION, changes, made_up, state_of, users_metadata
+from tests.sync.support import changes, made_up, state_of, users_metadata
 
 from .support import DATASET, Lab
 from .trees import VersionedFile
@@ -70,9 +70,9 @@ def small_item_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
 
 
 def upload(lab: Lab, files: Mapping[str, bytes], name: str) -> EdgeImpulseError | None:
-    with lab.client(batch_files=2) as client:
+    with lab.api(batch_files=2) as api:
         try:
-            ItemUpload(client, ORGANIZATION, WantedItem(name, DATASET, made_up(files), {"site": "a"})).run()
+            ItemUpload(api, WantedItem(name, DATASET, made_up(files), {"site": "a"})).run()
         except EdgeImpulseError as error:
             return error
     return None
@@ -85,9 +85,9 @@ def sync(lab: Lab, files: Mapping[str, bytes], name: str) -> EdgeImpulseError | 
         for one, its in sorted({name: files, "zz": FILES["plain"]}.items())
     ]
     rules = SyncOptions("nightly", delete=True, largest_part=1.0)
-    with lab.client(batch_files=2) as client:
+    with lab.api(batch_files=2) as api:
         try:
-            DatasetSync(client, ORGANIZATION, DATASET, Tree(items), rules, workers=2).run()
+            DatasetSync(api, DATASET, Tree(items), rules, workers=2).run()
         except EdgeImpulseSyncError as error:
             assert [failure["name"] for failure in error.summary["failures"]] == [name]
             return error

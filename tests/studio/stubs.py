@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from airflow_provider_ei.sources.pinned import LocalFile
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.multipart import UploadFile
+
+
+def data_api(client: HttpClient) -> OrganizationDataApi:
+    """Return the data items of the organization that the tests use."""
+    return OrganizationDataApi(client, 7)
 
 
 @dataclass

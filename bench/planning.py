@@ -28,7 +28,7 @@ from bench.clients.job import CONTENT_TYPE, DATASET, METADATA
 from bench.material import FILES
 from bench.results import Row, Table
 
-_RULES = SyncOptions("bench")
+_OPTIONS = SyncOptions(dataset=DATASET, sync_id="bench")
 _SIZE = 20_000
 _CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -55,7 +55,7 @@ def _plan(count: int) -> float:
     gc.enable()
     gc.collect()
     begun = time.perf_counter()
-    plan = plan_dataset(Tree(source), listed, DATASET, _RULES)
+    plan = plan_dataset(Tree(source), listed, _OPTIONS)
     seconds = time.perf_counter() - begun
     asked = -(-count // 100) + (count + 98) // 100
     if plan.counts != {"unchanged": count - asked, "look": asked}:
@@ -81,7 +81,7 @@ def _listed_item(number: int, source: SourceItem) -> DataItem:
         run="an earlier run",
         digest=item_digest(files, METADATA),
         files=files,
-        sync=_RULES.sync_id,
+        sync=_OPTIONS.sync_id,
         fingerprint="another" if number % 100 == 0 else source.fingerprint(),
     )
     metadata = complete_metadata(None, METADATA, state)

@@ -31,15 +31,14 @@ from airflow_provider_ei.hooks.stores import open_store
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from airflow_provider_ei.results import AddDataResult, SyncSummary
     from airflow_provider_ei.studio.api.data import OrganizationDataApi
     from airflow_provider_ei.studio.api.organizations import OrganizationApi
     from airflow_provider_ei.studio.http import HttpClient
     from airflow_provider_ei.studio.models import Bucket, DataItem, Dataset, Organization
     from airflow_provider_ei.studio.settings import StudioSettings
-    from airflow_provider_ei.sync.dataset.options import Shard
-    from airflow_provider_ei.sync.dataset.source import GivenMetadata
-    from airflow_provider_ei.sync.dataset.summary import SyncSummary
-    from airflow_provider_ei.sync.transfer import AddDataResult
+    from airflow_provider_ei.sync.dataset.options import GivenMetadata, Shard, SyncOptions
+    from airflow_provider_ei.sync.dataset.run import DatasetSync
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +124,7 @@ class EdgeImpulseHook(BaseHook):
     def client(self) -> HttpClient:
         """The client that all calls go through; its connections are kept open between them."""
         from airflow_provider_ei.studio.http import HttpClient
-        from airflow_provider_ei.sync.dataset.prepare import MAX_WORKERS
+        from airflow_provider_ei.sync.dataset.options import MAX_WORKERS
 
         client = HttpClient(self.settings, connections=MAX_WORKERS)
         self.__dict__["client"] = client  # before the look, so that whoever cancels in between finds it
@@ -192,7 +191,7 @@ class EdgeImpulseHook(BaseHook):
     @cached_property
     def given_organization_id(self) -> int | None:
         """The organization as given, else of the connection; None when only the key can tell. Nothing is sent."""
-        from airflow_provider_ei.sync.prepare import whole_number
+        from airflow_provider_ei.numeric import whole_number
 
         return whole_number("organization_id", self._given_organization_id) or self._connection[1]
 
@@ -260,7 +259,7 @@ class EdgeImpulseHook(BaseHook):
         :param if_exists: ``update``, ``skip``, ``fail``, or ``overwrite`` (also an item that someone else uploaded).
         :param origin: names the task and its map index, joined by ``#``: an item that another map index of the same
             task has written with other content is not replaced.
-        :return: id, outcome, counts and digest; see :class:`~airflow_provider_ei.sync.transfer.AddDataResult`.
+        :return: id, outcome, counts and digest; see :class:`~airflow_provider_ei.results.AddDataResult`.
         :raises EdgeImpulseInputError: before anything is sent, when an argument or a file is not fit to be uploaded.
         :raises EdgeImpulseConflictError: when the item is there and ``if_exists`` does not allow to touch it.
         :raises EdgeImpulseFileError: when a file changes while it is being sent.
@@ -329,7 +328,7 @@ class EdgeImpulseHook(BaseHook):
         :param exclude: patterns as in ``.gitignore``: not these files.
         :param depth: how many folders deep the data items are.
         :param metadata: flat dict for all items, or a function from
-            :class:`~airflow_provider_ei.sync.dataset.source.ItemContext` to one. What an item brings itself goes over
+            :class:`~airflow_provider_ei.sync.dataset.options.ItemContext` to one. What an item brings itself goes over
             it: ``ei-metadata.json`` beside its files, or ``metadata`` in ``items``.
         :param folder_separator: stands for ``/`` in the names of the items' files, for instance ``__``: for a service
             that drops folders, where ``left/x.csv`` and ``right/x.csv`` would become one file.
@@ -343,34 +342,17 @@ class EdgeImpulseHook(BaseHook):
         :param workers: data items that are sent at once, 1 to 64.
         :param sync_id: tells the items of this sync from those of others; needed to delete.
         :param shard: do only this part of the items.
-        :return: counts and names; see :class:`~airflow_provider_ei.sync.dataset.summary.SyncSummary`.
+        :return: counts and names; see :class:`~airflow_provider_ei.results.SyncSummary`.
         :raises EdgeImpulseInputError: before anything is sent, when an argument is not fit.
         :raises EdgeImpulseDeleteLimitError: before anything is changed, when too much would be deleted.
         :raises EdgeImpulseSyncError: when items have failed, after all others are in step; has the summary.
         :raises EdgeImpulseServiceError: when the service cannot be worked with at all.
         """
-        from airflow_provider_ei.hooks.syncing import prepare_sync
+        from airflow_provider_ei.sync.dataset.options import SyncOptions
 
-        sync = prepare_sync(
-            self,
-            dataset=dataset,
-            source=source,
-            items=items,
-            include=include,
-            exclude=exclude,
-            depth=depth,
-            metadata=metadata,
-            folder_separator=folder_separator,
-            bucket_name=bucket_name,
-            bucket_id=bucket_id,
-            delete=delete,
-            max_delete=max_delete,
-            comparison=comparison,
-            workers=workers,
-            sync_id=sync_id,
-            shard=shard,
-        )
-        summary = sync.run(dry_run=dry_run)
+        given = locals()
+        options = SyncOptions(**{name: given[name] for name in SyncOptions.names()})
+        summary = self._prepare_sync(options).run(dry_run=dry_run)
         if not dry_run:
             report_lineage(self, sync_source_uris(source, items), summary["organization_id"], summary["dataset"])
         return summary
@@ -386,13 +368,21 @@ class EdgeImpulseHook(BaseHook):
         :return: the shards that have anything to do.
         :raises EdgeImpulseError: as :meth:`sync_dataset` does.
         """
-        from airflow_provider_ei.hooks.syncing import prepare_sync
-        from airflow_provider_ei.sync.prepare import whole_number
+        from airflow_provider_ei.numeric import whole_number
+        from airflow_provider_ei.sync.dataset.options import SyncOptions
 
         wanted = whole_number("shards", shards)
         if wanted is None:
             raise EdgeImpulseInputError(f"shards must be a positive whole number, not {shards!r}.")
-        return prepare_sync(self, **arguments).shards(wanted)
+        return self._prepare_sync(SyncOptions(**arguments)).shards(wanted)
+
+    def _prepare_sync(self, options: SyncOptions) -> DatasetSync:
+        """Look at the source; nothing is sent."""
+        from airflow_provider_ei.sync.dataset.read_source import read_source
+        from airflow_provider_ei.sync.dataset.run import DatasetSync
+
+        tree = read_source(options, open_store)
+        return DatasetSync(self.data_api, tree, options)
 
     # --- single calls of the API --------------------------------------------------------------------------
 
@@ -458,7 +448,7 @@ def _checked_text(field: str, value: object) -> str:
 
 
 def _data_id(value: object) -> int:
-    from airflow_provider_ei.sync.prepare import whole_number
+    from airflow_provider_ei.numeric import whole_number
 
     data_id = whole_number("data_id", value)
     if data_id is None:

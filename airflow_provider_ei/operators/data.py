@@ -10,20 +10,21 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.hooks.lineage import source_uris, sync_source_uris
+from airflow_provider_ei.operators.arguments import keyword_arguments
 from airflow_provider_ei.operators.asset_events import emit_asset_events
 from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.labels import label_mapped_task
 from airflow_provider_ei.operators.run_report import report_result
 from airflow_provider_ei.operators.templates import evaluated, has_item_templates, render_for_item
+from airflow_provider_ei.results import count_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_ei.sync.dataset.source import GivenMetadata, ItemContext
-    from airflow_provider_ei.sync.dataset.summary import SyncSummary
-    from airflow_provider_ei.sync.transfer import AddDataResult
+    from airflow_provider_ei.results import AddDataResult, SyncSummary
+    from airflow_provider_ei.sync.dataset.options import GivenMetadata, ItemContext
 
 
 class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
@@ -151,24 +152,6 @@ def merge_metadata(shared: Any, own: Any) -> Any:
     return {**shared, **own} if isinstance(shared, Mapping) and isinstance(own, Mapping) else own or shared
 
 
-#: Arguments that go to the hook as they are.
-_SYNC_ARGUMENTS = (
-    "dataset",
-    "source",
-    "items",
-    "include",
-    "exclude",
-    "depth",
-    "folder_separator",
-    "bucket_name",
-    "bucket_id",
-    "delete",
-    "max_delete",
-    "comparison",
-    "workers",
-)
-
-
 class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
     """Make a dataset hold what a folder, a bucket or upstream tasks have, and cost almost nothing when nothing changed.
 
@@ -199,21 +182,21 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
     :param skip_unchanged: end as skipped when nothing had to be changed.
     :param organization_id: overrides that of the connection.
     :param edge_impulse_conn_id: the Airflow connection.
-    :return: counts and names; see :class:`~airflow_provider_ei.sync.dataset.summary.SyncSummary`.
+    :return: counts and names; see :class:`~airflow_provider_ei.results.SyncSummary`.
     """
 
-    template_fields: Sequence[str] = (
-        *_SYNC_ARGUMENTS,
-        "metadata",
-        "dry_run",
-        "sync_id",
-        "skip_unchanged",
-        "organization_id",
-        "edge_impulse_conn_id",
-    )
     template_fields_renderers = {"items": "json", "include": "json", "exclude": "json", "metadata": "json"}
     collection_fields = frozenset({"items", "include", "exclude", "metadata"})
     item_fields = frozenset({"metadata"})
+
+    # Those that are used here; all own arguments become attributes.
+    source: Any
+    items: Any
+    metadata: Any
+    delete: str
+    sync_id: str | None
+    dry_run: Any
+    skip_unchanged: Any
 
     def __init__(
         self,
@@ -237,26 +220,15 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
         skip_unchanged: bool | str = False,
         **kwargs: Any,
     ) -> None:
+        given = locals()
         super().__init__(**kwargs)
-        self.dataset = dataset
-        self.source = source
-        self.items = items
-        self.include = include
-        self.exclude = exclude
-        self.depth = depth
-        self.metadata = metadata
-        self.folder_separator = folder_separator
-        self.bucket_name = bucket_name
-        self.bucket_id = bucket_id
-        self.delete = delete
-        self.max_delete = max_delete
-        self.dry_run = dry_run  # type: ignore[assignment,method-assign]
-        self.comparison = comparison
-        self.workers = workers
-        self.sync_id = sync_id
-        self.skip_unchanged = skip_unchanged
+        for name in self.own_arguments:
+            setattr(self, name, given[name])
         self._make_plain()
         self._metadata_given = metadata is not None
+
+    own_arguments = keyword_arguments(__init__)
+    template_fields: Sequence[str] = (*own_arguments, "organization_id", "edge_impulse_conn_id")
 
     def execute(self, context: Context) -> Any:
         """Sync, and return what was done.
@@ -274,11 +246,9 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
         return summary if dry_run else self._end(context, summary, skip_unchanged=skip_unchanged)
 
     def _end(self, context: Context, summary: SyncSummary, *, skip_unchanged: bool) -> SyncSummary:
-        from airflow_provider_ei.sync.dataset.summary import changes
-
         report_result(context, summary)
         emit_asset_events(self.outlets, context, summary)
-        if skip_unchanged and not changes(summary):
+        if skip_unchanged and not count_changes(summary):
             raise AirflowSkipException("Nothing has changed.")
         return summary
 
@@ -289,7 +259,8 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
                 f"delete={self.delete!r} in a mapped task needs a sync_id, another one for each source: by default all "
                 "of them have the task's id, and would delete each other's data items."
             )
-        arguments = {name: getattr(self, name) for name in _SYNC_ARGUMENTS}
+        arguments = {name: getattr(self, name) for name in EdgeImpulseSyncDatasetOperator.own_arguments}
+        del arguments["dry_run"], arguments["skip_unchanged"]
         return arguments | {
             "metadata": self._metadata(context),
             "sync_id": self.sync_id or self._default_sync_id(),

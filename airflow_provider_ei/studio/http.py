@@ -16,8 +16,9 @@ from airflow_provider_ei.redaction import know_secret
 from airflow_provider_ei.studio.cancellation import CancelFlag
 from airflow_provider_ei.studio.clock import Clock
 from airflow_provider_ei.studio.counter import RequestCounter
+from airflow_provider_ei.studio.files import OnRead, UploadFile
 from airflow_provider_ei.studio.gate import Gate
-from airflow_provider_ei.studio.multipart import MultipartBody, OnRead, UploadFile
+from airflow_provider_ei.studio.multipart import MultipartBody
 from airflow_provider_ei.studio.reading import ANSWER_BYTES
 from airflow_provider_ei.studio.responses import (
     is_throttling,
@@ -162,7 +163,7 @@ class HttpClient:
         def attempt() -> tuple[dict[str, Any], dict[str, str]]:
             with MultipartBody(fields, files, on_read) as body:  # a new one for each try: a sent body is spent
                 headers = {"Content-Type": body.content_type}
-                answer = self._send(operation, "POST", path, read, data=body.encoder, headers=headers)
+                answer = self._send(operation, "POST", path, read, data=body, headers=headers)
                 return answer, body.sha256_by_name()
 
         return self._tries(attempt, changes=True, idempotent=idempotent, before_retry=before_retry)

@@ -1,191 +1,125 @@
 """The body of an upload: form fields and files, streamed with constant memory.
 
 Each file is opened when its first byte is due and closed after its last, so one descriptor is enough for any number
-of files. Its size is pinned beforehand: it stands in the request's Content-Length, and a file that turns out longer
-or shorter ends the request before the service could store it.
+of files. Its size is pinned beforehand: it counts in the request's Content-Length, and a file that turns out longer,
+shorter or changed ends the request before the service can store it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from types import TracebackType
-from typing import Any, BinaryIO, Protocol
 
 from requests_toolbelt import MultipartEncoder
+from urllib3.fields import format_multipart_header_param
 
-from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError
+from airflow_provider_ei.studio.files import LARGE_FILE_BYTES, OnRead, PinnedReader, UploadFile, read_whole
 from airflow_provider_ei.studio.hashing import HashThread
-
-#: From this size on, a file is hashed beside the sending; below it, the thread would cost more than it gains.
-LARGE_FILE_BYTES = 1024 * 1024
+from airflow_provider_ei.studio.transport import BLOCK_BYTES
 
 
-class UploadFile(Protocol):
-    """One file to send: what it is called there, where it is from, and how to read it."""
+class MultipartBody(MultipartEncoder):  # type: ignore[misc]
+    """A ``multipart/form-data`` body, as a context manager that closes the file that is open.
 
-    @property
-    def name(self) -> str:
-        """Name within the data item, ``/`` between folders."""
-
-    @property
-    def size(self) -> int:
-        """Length in bytes, from stat or from the object store's own listing."""
-
-    @property
-    def content_type(self) -> str:
-        """Media type of the part."""
-
-    @property
-    def source(self) -> str:
-        """Path or URI, for messages."""
-
-    def open(self) -> BinaryIO:
-        """Open for reading from the first byte.
-
-        :raises EdgeImpulseFileError: when it is gone, unreadable, or no longer of the pinned size.
-        """
-
-    def check_unchanged(self, handle: BinaryIO) -> None:
-        """Compare the file with what was pinned, after its last byte was read.
-
-        :raises EdgeImpulseFileError: when it was changed meanwhile.
-        """
-
-
-#: Told after each block: the file's name, and how many of its bytes were read so far.
-OnRead = Callable[[str, int], None]
-
-
-class PinnedReader:
-    """Reads exactly ``file.size`` bytes, and hashes them on the way.
-
-    It has ``read`` and ``len`` (the bytes still to come), which is all that the encoder needs; no ``fileno``, from
-    which the encoder would take a length of its own.
-
-    :param thread: hashes a large file; without it, each block is hashed before it is returned.
-    """
-
-    def __init__(self, file: UploadFile, on_read: OnRead | None = None, thread: HashThread | None = None) -> None:
-        self.file = file
-        self._on_read = on_read
-        self._thread = thread if file.size >= LARGE_FILE_BYTES else None
-        self.len = file.size
-        self._hash = hashlib.sha256()
-        self._handle: BinaryIO | None = None
-
-    def read(self, size: int = -1) -> bytes | memoryview:
-        """Return up to ``size`` bytes, or what is left; to be used before the next call.
-
-        :raises EdgeImpulseFileError: when the file cannot be read, or ends early, or goes on past its size.
-        """
-        if self.len == 0:
-            return b""
-        wanted = self.len if size < 0 else min(size, self.len)
-        try:
-            if self._handle is None:
-                self._handle = self.file.open()
-            block = self._next_block(self._handle, wanted)
-            if not block:
-                raise EdgeImpulseFileError(
-                    f"{self.file.source} shrank while it was being sent: {self.file.size - self.len} bytes instead of "
-                    f"{self.file.size}. {_AT_REST}"
-                )
-            self.len -= len(block)
-            if self._on_read is not None:
-                self._on_read(self.file.name, self.file.size - self.len)
-            if self.len == 0:
-                self._finish(self._handle)
-        except EdgeImpulseError:
-            self.close()
-            raise
-        except Exception as error:  # an object store raises errors of its own, not only OSError
-            self.close()
-            raise EdgeImpulseFileError(f"{self.file.source} could not be read: {_words(error)}.") from error
-        return block
-
-    def _next_block(self, handle: BinaryIO, size: int) -> bytes | memoryview:
-        if self._thread is not None:
-            return self._thread.read(handle, size, self._hash)
-        block = handle.read(size)
-        self._hash.update(block)
-        return block
-
-    def _finish(self, handle: BinaryIO) -> None:
-        if handle.read(1):
-            raise EdgeImpulseFileError(
-                f"{self.file.source} grew while it was being sent; it had {self.file.size} bytes. {_AT_REST}"
-            )
-        self.file.check_unchanged(handle)
-        self.close()
-
-    def check_empty(self) -> None:
-        """Look at a file of 0 bytes, which the encoder never reads.
-
-        :raises EdgeImpulseFileError: when it is gone, unreadable or no longer empty.
-        """
-        try:
-            with self.file.open() as handle:
-                self._finish(handle)
-        except EdgeImpulseError:
-            raise
-        except Exception as error:
-            raise EdgeImpulseFileError(f"{self.file.source} could not be read: {_words(error)}.") from error
-
-    def sha256(self) -> str:
-        """Hex digest of what was read."""
-        return self._hash.hexdigest()
-
-    def close(self) -> None:
-        """Close the file if it is open."""
-        if self._handle is not None:
-            self._handle.close()
-            self._handle = None
-
-
-_AT_REST = "Let the task that writes it finish first."
-
-
-def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__
-
-
-class MultipartBody:
-    """A ``multipart/form-data`` body, as a context manager that closes whatever file is open.
+    The encoder of requests-toolbelt makes the boundary and the parts of the fields. It would copy each byte of a file
+    twice, and keep several objects for each file; so the parts of the files are made here, byte for byte the same.
 
     :param fields: text parts, in order.
     :param files: the ``files[]`` parts, in order.
-    :param on_read: told of each block of a file.
+    :param on_read: called for each file, and for each block of a large one.
     """
 
     def __init__(
         self, fields: Iterable[tuple[str, str]], files: Sequence[UploadFile], on_read: OnRead | None = None
     ) -> None:
+        super().__init__(list(fields))
+        self._files = files
+        self._on_read = on_read
+        self._delimiter = b"\r\n" + self.boundary.encode()
+        # The encoder closes the body after the fields. Without the last four bytes, "--\r\n", more parts may follow.
+        self._fields = super().read()[:-4]
+        self._heads = [_head(file) for file in files]
+        content = sum(map(len, self._heads)) + sum(file.size for file in files)
+        self._length = len(self._fields) + content + len(self._delimiter) * len(files) + len(_CLOSE)
         self._hashing = HashThread()
-        self._readers = [PinnedReader(file, on_read, self._hashing) for file in files]
-        parts: list[tuple[str, Any]] = list(fields)
-        parts += [("files[]", (r.file.name, r, r.file.content_type)) for r in self._readers]
-        self.encoder = MultipartEncoder(parts)
+        self._digests: dict[str, str] = {}
+        self._readers: list[PinnedReader] = []
+        self._blocks = self._generate()
+        self._rest: memoryview = memoryview(b"")
 
     def __enter__(self) -> MultipartBody:
-        for reader in self._readers:
-            if reader.file.size == 0:
-                reader.check_empty()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for reader in self._readers:
-            reader.close()
+        self._blocks.close()
         self._hashing.finish()
 
     @property
-    def content_type(self) -> str:
-        """Value of the Content-Type header."""
-        return str(self.encoder.content_type)
+    def len(self) -> int:
+        """Length in bytes, for requests."""
+        return self._length
+
+    def read(self, size: int = -1) -> bytes | memoryview:
+        """Return the next bytes, at most ``size``; use them before the next call.
+
+        :raises EdgeImpulseFileError: when a file cannot be read or changed.
+        """
+        if size < 0:
+            return b"".join(bytes(block) for block in iter(lambda: self.read(BLOCK_BYTES), b""))
+        if not self._rest:
+            self._rest = memoryview(next(self._blocks, b""))
+        block, self._rest = self._rest[:size], self._rest[size:]
+        return block
 
     def sha256_by_name(self) -> dict[str, str]:
-        """Digest of each file, once the body was sent."""
+        """Return the digest of each file, once the body was sent."""
         self._hashing.finish()
-        return {reader.file.name: reader.sha256() for reader in self._readers}
+        return self._digests | {reader.file.name: reader.sha256() for reader in self._readers}
+
+    def _generate(self) -> Generator[bytes | memoryview]:
+        """Yield the body in blocks: small parts joined, large files as they are read."""
+        parts, count = [self._fields], len(self._fields)
+        room = BLOCK_BYTES - len(self._delimiter) - len(_CLOSE)
+        for file, head in zip(self._files, self._heads, strict=True):
+            if file.size >= LARGE_FILE_BYTES:
+                yield b"".join((*parts, head))
+                parts, count = [], 0
+                yield from self._stream(file)
+            else:
+                if count + len(head) + file.size > room:
+                    yield b"".join(parts)
+                    parts, count = [], 0
+                data = read_whole(file)
+                self._digests[file.name] = hashlib.sha256(data).hexdigest()
+                if self._on_read is not None:
+                    self._on_read(file.name, file.size)
+                parts += head, data
+                count += len(head) + file.size
+            parts.append(self._delimiter)
+            count += len(self._delimiter)
+        yield b"".join((*parts, _CLOSE))
+
+    def _stream(self, file: UploadFile) -> Iterator[memoryview]:
+        reader = PinnedReader(file, self._hashing)
+        self._readers.append(reader)
+        position = 0
+        with closing(reader.blocks()) as blocks:
+            for block in blocks:
+                position += len(block)
+                if self._on_read is not None:
+                    self._on_read(file.name, position)
+                yield block
+
+
+_CLOSE = b"--\r\n"
+
+
+def _head(file: UploadFile) -> bytes:
+    """Return the head of a file's part, with the end of the boundary's line before it."""
+    name = format_multipart_header_param("filename", file.name)
+    head = f'\r\nContent-Disposition: form-data; name="files[]"; {name}\r\nContent-Type: {file.content_type}\r\n\r\n'
+    return head.encode()

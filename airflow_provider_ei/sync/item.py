@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.models import DataItem
-from airflow_provider_ei.studio.multipart import UploadFile
 from airflow_provider_ei.sync.digest import files_digest, item_digest, sha256_of
 from airflow_provider_ei.sync.stored_names import Correspondence, correspond
 
@@ -102,11 +102,11 @@ class WantedItem:
 def hash_files(wanted: WantedItem, check: Callable[[], None]) -> int:
     """Read the files that were not read yet.
 
-    :param check: called with each block; raises to end it.
+    :param check: called with each block; raises to stop early.
     :return: bytes that were read.
     :raises EdgeImpulseFileError: when one cannot be read or changes meanwhile.
     """
     unread = [file for file in wanted.files if file.name not in wanted.hashes]
     for file in unread:
-        wanted.hashes[file.name] = sha256_of(file, lambda *_: check())
+        wanted.hashes[file.name] = sha256_of(file, check)
     return sum(file.size for file in unread)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import sys
-from types import SimpleNamespace
 from typing import Any
 
-from airflow_provider_ei.hooks.syncing import prepare_sync
+from airflow_provider_ei.hooks.stores import open_store
+from airflow_provider_ei.results import SyncSummary
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync import plan
-from airflow_provider_ei.sync.dataset.summary import SyncSummary
+from airflow_provider_ei.sync.dataset.options import SyncOptions
+from airflow_provider_ei.sync.dataset.read_source import read_source
+from airflow_provider_ei.sync.dataset.run import DatasetSync
 
 from .uploading import ask_before_requests
 
@@ -25,8 +27,8 @@ WORKERS = 4
 
 def sync_folder(api: OrganizationDataApi, **arguments: Any) -> SyncSummary:
     """What the hook does, without Airflow, which takes seconds to start."""
-    hook: Any = SimpleNamespace(data_api=api)
-    return prepare_sync(hook, delete="extra", max_delete="100%", workers=WORKERS, **arguments).run()
+    options = SyncOptions(delete="extra", max_delete="100%", workers=WORKERS, **arguments)
+    return DatasetSync(api, read_source(options, open_store), options).run()
 
 
 def main(url: str, key: str, steps: str) -> None:

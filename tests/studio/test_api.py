@@ -18,9 +18,10 @@ from airflow_provider_ei.studio.api import data as data_module
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.api.organizations import OrganizationApi, list_organizations
 from airflow_provider_ei.studio.http import HttpClient
+from tests.support.files import MadeUpFile
+from tests.support.studio import data_api
 
 from .conftest import KEY, OpenClient
-from .stubs import MadeUpFile, data_api
 from .wire import Reply, ScriptedServer
 
 ITEM: dict[str, Any] = {

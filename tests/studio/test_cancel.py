@@ -12,9 +12,10 @@ from airflow_provider_ei.exceptions import EdgeImpulseCancelledError
 from airflow_provider_ei.studio.api.organizations import list_organizations
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
+from tests.support.files import MadeUpFile
+from tests.support.studio import data_api
 
 from .conftest import KEY
-from .stubs import MadeUpFile, data_api
 from .wire import SocketServer
 
 

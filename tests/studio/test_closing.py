@@ -14,7 +14,7 @@ from airflow_provider_ei.studio.api.organizations import OrganizationApi, list_o
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from tests.studio.conftest import KEY
-from tests.support import open_connections
+from tests.support.sockets import open_connections
 
 
 @pytest.fixture(autouse=True)

@@ -24,9 +24,10 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.studio.http import HttpClient
+from tests.support.files import MadeUpFile
+from tests.support.studio import data_api
 
 from .conftest import OpenClient
-from .stubs import MadeUpFile, data_api
 from .wire import Reply, ScriptedServer, SocketServer, read_request
 
 FILE = b"t,x\n0,1\n" * 1000

@@ -23,9 +23,10 @@ from airflow_provider_ei.studio.api.organizations import OrganizationApi, list_o
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.responses import printable
 from airflow_provider_ei.studio.settings import StudioSettings
+from tests.support.files import MadeUpFile
+from tests.support.studio import data_api
 
 from .conftest import KEY, OpenClient
-from .stubs import MadeUpFile, data_api
 from .wire import SUCCESS, Reply, SocketServer, read_request
 
 Pieces = list[bytes]

@@ -10,16 +10,20 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
+from requests_toolbelt import MultipartEncoder
 
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseFileError
 from airflow_provider_ei.sources.pinned import LocalFile
 from airflow_provider_ei.studio.api.organizations import list_organizations
+from airflow_provider_ei.studio.files import LARGE_FILE_BYTES, UploadFile
 from airflow_provider_ei.studio.http import HttpClient
-from airflow_provider_ei.studio.multipart import UploadFile
+from airflow_provider_ei.studio.multipart import MultipartBody
+from airflow_provider_ei.studio.transport import BLOCK_BYTES
+from tests.support.files import FailingFile, MadeUpFile, MeddledFile, pinned
+from tests.support.studio import data_api
 
 from .conftest import OpenClient
-from .stubs import FailingFile, MadeUpFile, MeddledFile, data_api, pinned
 from .wire import Received, Reply, ScriptedServer
 
 #: More than the size from which on a file is hashed in a thread of its own.
@@ -107,6 +111,25 @@ class TestBytesOnTheWire:
         assert first.content == BIG
         assert b"Content-Type: text/csv" in second.head.split(b"\r\n")
         assert second.content == b"\r\n--x--\r\n"
+
+    @pytest.mark.parametrize("fields", [[], [("name", 'a "b" é'), ("metadata", "{}")]], ids=["none", "two"])
+    def test_body_is_that_of_requests_toolbelt(self, fields: list[tuple[str, str]]) -> None:
+        sizes = [0, 1, 5, 128 * 1024 - 300, 128 * 1024, 0, 128 * 1024 + 1, LARGE_FILE_BYTES - 1, LARGE_FILE_BYTES, 3]
+        names = [str(name.values[0]) for name in NAMES]
+        files = [MadeUpFile(name, os.urandom(size)) for name, size in zip(names, sizes, strict=True)]
+        with MultipartBody(fields, files) as body:
+            sent = body.to_string()
+        parts = [("files[]", (file.name, file.data, file.content_type)) for file in files]
+        assert sent == MultipartEncoder([*fields, *parts], boundary=body.boundary_value).to_string()
+        assert len(sent) == body.len
+
+    def test_small_files_leave_together_in_blocks_of_the_socket(self) -> None:
+        files = [MadeUpFile(f"{number}.csv", bytes(4096)) for number in range(1000)]
+        with MultipartBody([], files) as body:
+            blocks = [len(block) for block in iter(lambda: body.read(BLOCK_BYTES), b"")]
+        assert sum(blocks) == body.len
+        assert max(blocks) <= BLOCK_BYTES
+        assert min(blocks[:-1]) > BLOCK_BYTES - 2 * 4096
 
     def test_the_length_is_announced_and_kept(self, studio_open: OpenClient) -> None:
         request = sent_by(studio_open, MadeUpFile("1.bin", BIG), MadeUpFile("é.csv", b""))
@@ -311,6 +334,20 @@ class TestFilesThatChange:
         path.mkdir()
         self.assert_refused(studio_emulator, studio_client, str(path), file)
 
+    @pytest.mark.parametrize("size", [100, len(BIG)], ids=["small", "large"])
+    def test_nothing_is_taken_from_a_pipe_in_the_place_of_a_file(
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient, tmp_path: Path, size: int
+    ) -> None:
+        path = tmp_path / "raw.csv"
+        file = pinned(path, BIG[:size])
+        path.unlink()
+        os.mkfifo(path)
+        with open(os.open(path, os.O_RDWR | os.O_NONBLOCK), "r+b", buffering=0) as pipe:
+            pipe.write(b"for somebody else")
+            error = self.assert_refused(studio_emulator, studio_client, str(path), file)
+            assert pipe.read(100) == b"for somebody else"
+        assert "is a pipe now" in str(error)
+
     @pytest.mark.parametrize(
         "error",
         [
@@ -334,20 +371,20 @@ class TestFilesThatChange:
         self.assert_refused(studio_emulator, studio_client, "made-up/failing.csv", MadeUpFile("1.csv"), file)
 
     @pytest.mark.parametrize(
-        ("pinned_size", "words"),
+        ("stated_size", "words"),
         [pytest.param(7, "grew", id="longer than pinned"), pytest.param(9, "shrank", id="shorter than pinned")],
     )
     def test_source_of_another_length_than_its_store_said(
-        self, studio_emulator: EmulatorServer, studio_client: HttpClient, pinned_size: int, words: str
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient, stated_size: int, words: str
     ) -> None:
-        file = MadeUpFile("x.csv", b"8 bytes.", pinned_size=pinned_size)
+        file = MadeUpFile("x.csv", b"8 bytes.", stated_size=stated_size)
         error = self.assert_refused(studio_emulator, studio_client, "made-up/x.csv", file)
         assert words in str(error)
 
     def test_source_of_no_pinned_bytes_that_has_some(
         self, studio_emulator: EmulatorServer, studio_client: HttpClient
     ) -> None:
-        file = MadeUpFile("x.csv", b"8 bytes.", pinned_size=0)
+        file = MadeUpFile("x.csv", b"8 bytes.", stated_size=0)
         self.assert_refused(studio_emulator, studio_client, "made-up/x.csv", file)
 
     def test_it_is_not_tried_again_and_passes_later(

@@ -28,9 +28,10 @@ from airflow_provider_ei.exceptions import (
 )
 from airflow_provider_ei.studio.api.organizations import list_organizations
 from airflow_provider_ei.studio.retry import parse_retry_after
+from tests.support.files import MadeUpFile
+from tests.support.studio import data_api
 
 from .conftest import KEY, OpenClient
-from .stubs import MadeUpFile, data_api
 from .wire import DROP, Reply, ScriptedServer, SocketServer, read_request
 
 #: All that the operations need, but for ``success``.

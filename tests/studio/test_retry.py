@@ -15,9 +15,10 @@ from airflow_provider_ei.exceptions import (
 from airflow_provider_ei.studio.api.organizations import list_organizations
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.retry import Retries, RetryBudget
+from tests.support.files import MadeUpFile
+from tests.support.studio import data_api
 
 from .conftest import OpenClient
-from .stubs import MadeUpFile, data_api
 from .wire import DROP, Reply, ScriptedServer
 
 PASSING = [

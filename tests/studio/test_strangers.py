@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_ei.exceptions import EdgeImpulseResponseError
 from airflow_provider_ei.studio.models import UNKNOWN_SIZE, DataItem, parse_listed
+from tests.support.studio import data_api
 
 from .conftest import OpenClient
-from .stubs import data_api
 from .test_api import ITEM, ITEM_WITH_FILES, page, without
 from .wire import Reply, ScriptedServer
 

@@ -21,9 +21,10 @@ from airflow_provider_ei.studio.api.organizations import list_organizations
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.studio.throttle import Throttle
+from tests.support.files import MadeUpFile
+from tests.support.studio import data_api
 
 from .conftest import KEY, OpenClient
-from .stubs import MadeUpFile, data_api
 from .wire import Reply, ScriptedServer
 
 REFUSED = Reply(429, {"success": False, "error": "Too many requests"})

@@ -10,25 +10,22 @@ from typing import Any
 import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, RequestRecord
-from airflow_provider_ei.emulator.records import StoredItem
+from airflow_provider_ei.emulator.stored_data import StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseSyncError
+from airflow_provider_ei.results import SyncSummary
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.sync.dataset import sidecar
-from airflow_provider_ei.sync.dataset.options import Shard
-from airflow_provider_ei.sync.dataset.prepare import MAX_WORKERS, check_rules, read_source
+from airflow_provider_ei.sync.dataset.options import MAX_WORKERS, Shard, SyncOptions
+from airflow_provider_ei.sync.dataset.read_source import read_source
 from airflow_provider_ei.sync.dataset.run import DatasetSync
-from airflow_provider_ei.sync.dataset.summary import SyncSummary
-
-from .support import changes, contents, made_up, no_store, state_of, users_metadata, wanted_item
-
-LIST = "listOrganizationFiles"
-CREATE, ADD, UPDATE = "addOrganizationDataItem", "addOrganizationDataFile", "updateOrganizationDataItem"
-DELETE, DELETE_FILE = "deleteOrganizationDataItem", "deleteOrganizationDataFile"
+from tests.support.files import made_up, no_store
+from tests.support.items import state_of, users_metadata, wanted_item
+from tests.support.studio import LIST, changes, contents
 
 METADATA = {"study": "sleep"}
 
 
-class Lab:
+class SyncLab:
     """A folder and a dataset ``d`` that is to hold it.
 
     :ivar client: what the sync talks through.
@@ -93,21 +90,20 @@ class Lab:
         depth: int = 1,
         exclude: Any = None,
         shard: Shard | None = None,
-        **rules: Any,
+        **more: Any,
     ) -> DatasetSync:
         """Look at the folder."""
-        given = {"sync_id": "nightly", "delete": "never", "max_delete": None, "comparison": "digest"} | rules
-        checked = check_rules(**given, shard=shard)
-        tree = read_source(
+        options = SyncOptions(
+            dataset="d",
             source=str(self.top),
-            items=None,
-            include=None,
             exclude=exclude,
             depth=depth,
             metadata=metadata,
-            open_store=no_store,
+            workers=workers,
+            shard=shard,
+            **({"sync_id": "nightly"} | more),
         )
-        return DatasetSync(api or self.api, "d", tree, checked, workers=workers)
+        return DatasetSync(api or self.api, read_source(options, no_store), options)
 
     def sync(self, *, dry_run: bool = False, **more: Any) -> SyncSummary:
         """Sync, from an empty log of requests and of opened files."""

@@ -7,9 +7,10 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
+from airflow_provider_ei.results import MAX_CHANGED_NAMES, SyncSummary, WorkCounts
 from airflow_provider_ei.sources.pinned import LocalFile
 from airflow_provider_ei.studio.api.data import PAGE_ITEMS, OrganizationDataApi
 from airflow_provider_ei.studio.models import DataItem
@@ -27,13 +28,7 @@ from airflow_provider_ei.sync.dataset.plan import (
     plan_source_item,
 )
 from airflow_provider_ei.sync.dataset.source import SourceItem
-from airflow_provider_ei.sync.dataset.summary import (
-    MAX_NAMES,
-    SyncSummary,
-    dry_run_summary,
-    format_failures,
-    format_summary,
-)
+from airflow_provider_ei.sync.dataset.summary import dry_run_summary, format_failures, format_summary
 from airflow_provider_ei.sync.dataset.tally import Tally
 from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.duplicates import Allowance
@@ -62,24 +57,18 @@ class DatasetSync:
 
     :param api: with as many connections as there are workers.
     :param source: what the dataset is to hold.
-    :param workers: how many items at once.
     """
 
     def __init__(
         self,
         api: OrganizationDataApi,
-        dataset: str,
         source: Tree,
-        rules: SyncOptions,
-        *,
-        workers: int,
+        options: SyncOptions,
     ) -> None:
         self._api = api
-        self._dataset = dataset
         self._source = source
-        self._rules = rules
-        self._workers = workers
-        self._tally = Tally(most_in_a_row=max(8, 2 * workers))
+        self._options = options
+        self._tally = Tally(most_in_a_row=max(8, 2 * options.workers))
         self._listed: Sequence[DataItem] = ()
         self._there = 0
         self._duplicates = Allowance(MAX_DUPLICATES_PER_RUN)
@@ -99,8 +88,8 @@ class DatasetSync:
             self._wait_for_the_clock(item.source for item in closer)
             self._share(closer, self._look)
             plan = self._compare()
-        check_deletes(plan, self._rules)
-        log.info("Dataset %r has %d data items. Plan: %s.", self._dataset, self._there, plan)
+        check_deletes(plan, self._options)
+        log.info("Dataset %r has %d data items. Plan: %s.", self._options.dataset, self._there, plan)
         return plan
 
     def shards(self, most: int) -> list[Shard]:
@@ -111,8 +100,8 @@ class DatasetSync:
         :raises EdgeImpulseError: as :meth:`plan` does.
         """
         plan = self._at_first_sight()
-        check_deletes(plan, self._rules)
-        log.info("Dataset %r has %d data items. At first sight: %s.", self._dataset, self._there, plan)
+        check_deletes(plan, self._options)
+        log.info("Dataset %r has %d data items. At first sight: %s.", self._options.dataset, self._there, plan)
         busy = [item.source.name for item in plan.items if item.action != "unchanged"]
         return [shard for shard in Shard.all(most) if any(shard.has(name) for name in busy)]
 
@@ -148,8 +137,8 @@ class DatasetSync:
     # --- plan ---------------------------------------------------------------------------------------------
 
     def _list(self) -> Sequence[DataItem]:
-        listed = self._api.list_data_items(self._dataset, with_files=True)
-        wanted = canonical_name(self._dataset)
+        listed = self._api.list_data_items(self._options.dataset, with_files=True)
+        wanted = canonical_name(self._options.dataset)
         return [item for item in listed if canonical_name(item.dataset) == wanted]
 
     def _at_first_sight(self) -> DatasetPlan:
@@ -158,13 +147,13 @@ class DatasetSync:
         return self._compare()
 
     def _compare(self) -> DatasetPlan:
-        return plan_dataset(self._source, self._listed, self._dataset, self._rules)
+        return plan_dataset(self._source, self._listed, self._options)
 
     def _look(self, planned: PlannedItem) -> None:
         item = planned.source
         try:
-            wanted = item.look(self._dataset, self._rules)
-            if plan_source_item(item, planned.listed, self._rules).action == "look":
+            wanted = item.look(self._options)
+            if plan_source_item(item, planned.listed, self._options).action == "look":
                 self._tally.spent(TransferStats(bytes_hashed=hash_files(wanted, self._api.http.check_cancelled)))
         except ENDS_ALL:
             raise
@@ -197,7 +186,7 @@ class DatasetSync:
             if self._tally.service_down:
                 self._tally.not_tried(name)
                 return
-            wanted = planned.source.look(self._dataset, self._rules)
+            wanted = planned.source.look(self._options)
             upload = ItemUpload(
                 self._api,
                 wanted,
@@ -215,7 +204,10 @@ class DatasetSync:
         self._share(changing, send)
         if unseen:
             self._listed = self._list()
-            by_name, by_id = group_by_name(self._listed, self._dataset), {item.id: item for item in self._listed}
+            by_name, by_id = (
+                group_by_name(self._listed, self._options.dataset),
+                {item.id: item for item in self._listed},
+            )
 
             def see(sent: _Sent) -> None:
                 listed = by_name.get(sent.planned.source.name, [])
@@ -267,14 +259,14 @@ class DatasetSync:
         return [item for item in remover.certain(deletes) if remover.would_delete(item)]
 
     def _remover(self) -> ExtraItemRemover:
-        return ExtraItemRemover(self._api, self._dataset, self._source, self._rules, self._tally)
+        return ExtraItemRemover(self._api, self._source, self._options, self._tally)
 
     def _with_proven_copies(self, planned: Iterable[PlannedItem]) -> list[PlannedItem]:
         """Read, for a dry run, what is there several times; those that do not prove to be copies fail."""
         return [self._with_proven(item) if item.duplicates else item for item in planned]
 
     def _with_proven(self, planned: PlannedItem) -> PlannedItem:
-        name, wanted = planned.source.name, planned.source.look(self._dataset, self._rules)
+        name, wanted = planned.source.name, planned.source.look(self._options)
         upload = ItemUpload(self._api, wanted, duplicates=self._duplicates)
         try:
             upload.check_duplicates(planned.listed)
@@ -289,34 +281,31 @@ class DatasetSync:
 
     def _share(self, pieces: Iterable[_T], work: Callable[[_T], object]) -> None:
         http = self._api.http
-        run_in_threads(pieces, work, workers=self._workers, check=http.check_cancelled, interrupt=http.cancel)
+        run_in_threads(pieces, work, workers=self._options.workers, check=http.check_cancelled, interrupt=http.cancel)
 
     def _summary(self) -> SyncSummary:
-        tally, http, outcomes = self._tally, self._api.http, self._tally.outcomes
-        return SyncSummary(
-            dataset=self._dataset,
-            organization_id=self._api.organization_id,
-            sync_id=self._rules.sync_id,
-            comparison="size" if self._rules.sizes_only else "digest",
-            dry_run=False,
-            listed=self._there,
-            created=outcomes["created"],
-            updated=outcomes["updated"],
-            unchanged=outcomes["unchanged"],
-            repaired=outcomes["repaired"],
-            deduplicated=tally.stats.duplicates,
-            deleted=outcomes["deleted"],
-            kept=tally.kept,
-            failed=tally.failed,
+        tally, http, options = self._tally, self._api.http, self._options
+        work = WorkCounts(
             files_sent=tally.stats.files_sent,
             bytes_sent=tally.stats.bytes_sent,
             bytes_hashed=tally.stats.bytes_hashed,
             requests=http.requests - self._before[0],
             retries=http.retries - self._before[1],
             ambiguous_reconciled=tally.stats.unanswered,
-            seconds=round(time.monotonic() - self._begun, 3),
-            changed=sorted(tally.changed)[:MAX_NAMES],
-            kept_items=tally.kept_items,
-            failures=tally.failures,
-            url=self._api.page_url,
         )
+        summary = {
+            "dataset": options.dataset,
+            "organization_id": self._api.organization_id,
+            "sync_id": options.sync_id,
+            "comparison": options.comparison,
+            "dry_run": False,
+            "listed": self._there,
+            **tally.item_counts(),
+            **work,
+            "seconds": round(time.monotonic() - self._begun, 3),
+            "changed": sorted(tally.changed)[:MAX_CHANGED_NAMES],
+            "kept_items": tally.kept_items,
+            "failures": tally.failures,
+            "url": self._api.page_url,
+        }
+        return cast("SyncSummary", summary)  # mypy cannot join TypedDicts when a key is not required

@@ -1,0 +1,116 @@
+"""The stored data in the forms of the API's schemas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from airflow_provider_ei.emulator.stored_data import StoredDataset, StoredItem
+
+_COMPUTE = {"requestsCpu": 1, "requestsMemory": 1e9, "limitsCpu": 1, "limitsMemory": 1e9}
+CREATED = "2024-01-01T00:00:00.000Z"
+"""When the organization and its projects were created."""
+
+
+def item_summary(item: StoredItem) -> dict[str, Any]:
+    """Return an entry of ``ListOrganizationDataResponse``."""
+    info = {"id": item.id, "name": item.name, "dataset": item.dataset, "bucketPath": item.bucket_path}
+    return {
+        **_item(item),
+        "fullBucketPath": f"s3://{item.bucket_name}/{item.bucket_path}",
+        "metadataStringForCLI": msgspec.json.encode({**item.metadata, "dataItemInfo": info}).decode(),
+    }
+
+
+def item_with_files(item: StoredItem) -> dict[str, Any]:
+    """Return an ``OrganizationDataItem``."""
+    folder = f"{item.bucket_path}/"
+    files = [
+        {"name": file.name, "bucketPath": folder + file.name, "size": file.size, "lastModified": file.modified}
+        for file in item.files
+    ]
+    return {**_item(item), "files": files}
+
+
+def _item(item: StoredItem) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "name": item.name,
+        "bucketId": item.bucket_id,
+        "bucketName": item.bucket_name,
+        "bucketPath": item.bucket_path,
+        "dataset": item.dataset,
+        "totalFileCount": item.file_count,
+        "totalFileSize": item.total_size,
+        "created": item.created,
+        "metadata": item.metadata,
+    }
+
+
+def dataset_info(dataset: StoredDataset) -> dict[str, Any]:
+    """Return an ``OrganizationDataset``."""
+    info: dict[str, Any] = {
+        "dataset": dataset.name,
+        "lastFileCreated": dataset.last_file_created,
+        "totalFileSize": dataset.total_size,
+        "totalFileCount": dataset.file_count,
+        "totalItemCount": dataset.item_count,
+        "totalItemCountChecklistOK": 0,
+        "totalItemCountChecklistFailed": 0,
+        "tags": dataset.tags,
+        "type": dataset.type,
+    }
+    if dataset.category is not None:
+        info["category"] = dataset.category
+    if dataset.bucket is not None:
+        info["bucketPath"] = dataset.bucket.path
+        info["bucket"] = {
+            "id": dataset.bucket.id,
+            "bucket": dataset.bucket.name,
+            "path": dataset.bucket.path,
+            "fullBucketPathDescription": f"s3://{dataset.bucket.name}/{dataset.bucket.path}",
+            "dataItemNamingLevelsDeep": dataset.bucket.naming_levels,
+        }
+    return info
+
+
+def bucket_info(bucket_id: int, name: str) -> dict[str, Any]:
+    """Return an ``OrganizationBucket``."""
+    return {
+        "id": bucket_id,
+        "accessKey": "emulator",
+        "endpoint": "https://s3.amazonaws.com",
+        "bucket": name,
+        "region": "us-east-1",
+        "connected": True,
+        "storageProvider": "s3",
+    }
+
+
+def organization(organization_id: int) -> dict[str, Any]:
+    """Return an ``Organization``."""
+    return {
+        "id": organization_id,
+        "name": "Emulated organization",
+        "users": [],
+        "isDeveloperProfile": False,
+        "whitelabelId": None,
+        "trialId": None,
+        "trialExpiredDate": None,
+        "trialUpgradedDate": None,
+        "created": CREATED,
+        "showHeaderImgMask": False,
+    }
+
+
+def organization_info(organization_id: int, datasets: list[StoredDataset]) -> dict[str, Any]:
+    """Return the members of ``OrganizationInfoResponse``."""
+    return {
+        "organization": organization(organization_id),
+        "datasets": [dataset_info(dataset) for dataset in datasets],
+        "defaultComputeLimits": _COMPUTE,
+        "experiments": [],
+        "cliLists": {"objectDetectionLastLayerOptions": [], "imageInputScalingOptions": []},
+        "performance": {"jobLimitM": 60},
+    }

@@ -1,0 +1,158 @@
+"""The files of an upload: what the client needs to know of each, and how it reads them.
+
+A file's size and version are pinned before anything is sent. Small files are read whole, large ones block by block.
+Either way, a file that turns out to be longer, shorter or changed is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator
+from typing import BinaryIO, Protocol
+
+from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError
+from airflow_provider_ei.studio.hashing import HashThread
+
+#: A smaller file is read whole. A file of this size or more is read in blocks, and hashed in a thread of its own, which
+#: would cost more than it gains for a smaller one.
+LARGE_FILE_BYTES = 1024 * 1024
+
+_WAIT_FOR_WRITER = "Let the task that writes it finish first."
+
+
+class UploadFile(Protocol):
+    """One file to send: its name in the data item, where it comes from, and how to read it."""
+
+    @property
+    def name(self) -> str:
+        """Name within the data item, with ``/`` between folders."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes, from stat or from the object store's own listing."""
+
+    @property
+    def content_type(self) -> str:
+        """Media type of the part."""
+
+    @property
+    def source(self) -> str:
+        """Path or URI, for messages."""
+
+    def open(self) -> BinaryIO:
+        """Open for reading from the first byte.
+
+        :raises EdgeImpulseFileError: when it is gone, unreadable, or no longer of the pinned size.
+        """
+
+    def check_unchanged(self, handle: BinaryIO) -> None:
+        """Compare the file with what was pinned, after its last byte was read.
+
+        :raises EdgeImpulseFileError: when it was changed meanwhile.
+        """
+
+    def read_whole(self) -> bytes:
+        """Read a small file at once: all of it, or one byte more than its pinned size; then compare it as above.
+
+        Use :func:`read_opened` where there is no cheaper way.
+
+        :raises EdgeImpulseFileError: when it is gone, unreadable or changed.
+        """
+
+
+#: Called with a file's name and how many of its bytes were read so far.
+OnRead = Callable[[str, int], None]
+
+
+def read_whole(file: UploadFile) -> bytes:
+    """Return the bytes of a small file.
+
+    :raises EdgeImpulseFileError: when it cannot be read, changed, or does not have the pinned size.
+    """
+    try:
+        data = file.read_whole()
+    except EdgeImpulseError:
+        raise
+    except Exception as error:  # an object store raises errors of its own, not only OSError
+        raise _unreadable(file, error) from error
+    if len(data) < file.size:
+        raise _shrank(file, len(data))
+    if len(data) > file.size:
+        raise _grew(file)
+    return data
+
+
+def read_opened(file: UploadFile) -> bytes:
+    """Read a file through its handle; see ``UploadFile.read_whole``."""
+    handle = file.open()
+    try:
+        left = file.size + 1
+        blocks = []
+        while left and (block := handle.read(left)):
+            blocks.append(block)
+            left -= len(block)
+        file.check_unchanged(handle)
+    finally:
+        handle.close()
+    return b"".join(blocks)
+
+
+class PinnedReader:
+    """Read a large file's pinned bytes, block by block, and hash them.
+
+    :param file: of at least one byte.
+    :param thread: hashes the blocks while the caller uses them.
+    """
+
+    def __init__(self, file: UploadFile, thread: HashThread) -> None:
+        self.file = file
+        self._thread = thread
+        self._hash = hashlib.sha256()
+
+    def blocks(self) -> Generator[memoryview]:
+        """Yield the file's bytes. Use each block before asking for the next one: its memory is used again.
+
+        The last block comes after the check that the file is unchanged. Closing the iterator closes the file.
+
+        :raises EdgeImpulseFileError: when the file cannot be read, changed, or does not have the pinned size.
+        """
+        file, left = self.file, self.file.size
+        try:
+            handle = file.open()
+            try:
+                while left:
+                    block = self._thread.read(handle, left, self._hash)
+                    if not block:
+                        raise _shrank(file, file.size - left)
+                    left -= len(block)
+                    if not left:
+                        if handle.read(1):
+                            raise _grew(file)
+                        file.check_unchanged(handle)
+                    yield block
+            finally:
+                handle.close()
+        except EdgeImpulseError:
+            raise
+        except Exception as error:  # an object store raises errors of its own, not only OSError
+            raise _unreadable(file, error) from error
+
+    def sha256(self) -> str:
+        """Return the hex digest of what was read, once the thread has finished."""
+        return self._hash.hexdigest()
+
+
+def _shrank(file: UploadFile, count: int) -> EdgeImpulseFileError:
+    return EdgeImpulseFileError(
+        f"{file.source} shrank while it was being sent: {count} bytes instead of {file.size}. {_WAIT_FOR_WRITER}"
+    )
+
+
+def _grew(file: UploadFile) -> EdgeImpulseFileError:
+    return EdgeImpulseFileError(
+        f"{file.source} grew while it was being sent; it had {file.size} bytes. {_WAIT_FOR_WRITER}"
+    )
+
+
+def _unreadable(file: UploadFile, error: Exception) -> EdgeImpulseFileError:
+    return EdgeImpulseFileError(f"{file.source} could not be read: {str(error) or type(error).__name__}.")

@@ -29,7 +29,8 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseServiceError,
     EdgeImpulseUnavailableError,
 )
-from airflow_provider_ei.sources.pinned import LocalFile, StoredFile
+from airflow_provider_ei.sources.local import LocalFile
+from airflow_provider_ei.sources.object_file import ObjectStoreFile
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.api.organizations import list_organizations
 from airflow_provider_ei.studio.files import UploadFile
@@ -690,7 +691,7 @@ class TestObjectStore:
         key = f"/{tmp_path.name}/raw.bin"
         fs.pipe(key, BIG)
         (file,) = want(f"memory://{key}", fs)
-        assert isinstance(file, StoredFile)
+        assert isinstance(file, ObjectStoreFile)
         with either_lab.api() as api:
             with pytest.raises(EdgeImpulseFileError, match="changed"):
                 upload_files(api, [MeddledFile(file, lambda: fs.pipe(key, BIG[::-1]))])

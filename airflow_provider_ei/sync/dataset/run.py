@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
 from airflow_provider_ei.results import MAX_CHANGED_NAMES, SyncSummary, WorkCounts
-from airflow_provider_ei.sources.pinned import LocalFile
+from airflow_provider_ei.sources.local import LocalFile
 from airflow_provider_ei.studio.api.data import PAGE_ITEMS, OrganizationDataApi
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.studio.spelling import canonical_name
@@ -75,6 +75,11 @@ class DatasetSync:
         self._limits = BatchLimits(api.http.settings.batch_files, api.http.settings.batch_bytes)
         self._begun = time.monotonic()
         self._before = (api.http.requests, api.http.retries)
+
+    @property
+    def source_uris(self) -> Sequence[str]:
+        """The paths and URIs that a user gave for the source, for lineage."""
+        return self._source.uris
 
     def plan(self) -> DatasetPlan:
         """Compare the source with the dataset; reads what looks new, and changes nothing.
@@ -152,7 +157,7 @@ class DatasetSync:
     def _look(self, planned: PlannedItem) -> None:
         item = planned.source
         try:
-            wanted = item.look(self._options)
+            wanted = item.resolve(self._options)
             if plan_source_item(item, planned.listed, self._options).action == "look":
                 self._tally.spent(TransferStats(bytes_hashed=hash_files(wanted, self._api.http.check_cancelled)))
         except ENDS_ALL:
@@ -186,7 +191,7 @@ class DatasetSync:
             if self._tally.service_down:
                 self._tally.not_tried(name)
                 return
-            wanted = planned.source.look(self._options)
+            wanted = planned.source.resolve(self._options)
             upload = ItemUpload(
                 self._api,
                 wanted,
@@ -266,7 +271,7 @@ class DatasetSync:
         return [self._with_proven(item) if item.duplicates else item for item in planned]
 
     def _with_proven(self, planned: PlannedItem) -> PlannedItem:
-        name, wanted = planned.source.name, planned.source.look(self._options)
+        name, wanted = planned.source.name, planned.source.resolve(self._options)
         upload = ItemUpload(self._api, wanted, duplicates=self._duplicates)
         try:
             upload.check_duplicates(planned.listed)

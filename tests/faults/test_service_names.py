@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_ei.emulator.names import stored_file_name
-from airflow_provider_ei.emulator.switches import CHOICES
+from airflow_provider_ei.emulator.emulator_settings import CHOICES
+from airflow_provider_ei.emulator.name_rules import stored_file_name
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.apply import ItemUpload

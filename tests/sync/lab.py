@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, RequestRecord
-from airflow_provider_ei.emulator.records import StoredItem
+from airflow_provider_ei.emulator.stored_data import StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseSyncError
 from airflow_provider_ei.results import SyncSummary
 from airflow_provider_ei.studio.client import StudioClient

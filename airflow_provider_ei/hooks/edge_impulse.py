@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from airflow_provider_ei.studio.models import Bucket, DataItem, Dataset, Organization
     from airflow_provider_ei.studio.settings import StudioSettings
     from airflow_provider_ei.sync.dataset.options import GivenMetadata, Shard, SyncOptions
-    from airflow_provider_ei.sync.dataset.run import DatasetSync
+    from airflow_provider_ei.sync.dataset.sync import DatasetSync
 
 log = logging.getLogger(__name__)
 
@@ -247,8 +247,8 @@ class EdgeImpulseHook(BaseHook):
         :raises EdgeImpulseFileError: when a file changes while it is being sent.
         :raises EdgeImpulseServiceError: when the service refuses, fails, or cannot be reached.
         """
-        from airflow_provider_ei.sync.apply import ItemUpload
-        from airflow_provider_ei.sync.prepare import check_if_exists, want_item
+        from airflow_provider_ei.sync.item.prepare import check_if_exists, want_item
+        from airflow_provider_ei.sync.item.upload import ItemUpload
 
         checked_if_exists = check_if_exists(if_exists)
         wanted = want_item(
@@ -361,7 +361,7 @@ class EdgeImpulseHook(BaseHook):
     def _prepare_sync(self, options: SyncOptions) -> DatasetSync:
         """Look at the source; nothing is sent."""
         from airflow_provider_ei.sync.dataset.read_source import read_source
-        from airflow_provider_ei.sync.dataset.run import DatasetSync
+        from airflow_provider_ei.sync.dataset.sync import DatasetSync
 
         tree = read_source(options, open_store)
         return DatasetSync(self.client, self.organization_id, tree, options)

@@ -17,8 +17,8 @@ from airflow_provider_ei.results import SyncSummary
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.sync.dataset import sidecar
 from airflow_provider_ei.sync.dataset.options import SyncOptions
-from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.dataset.source import SourceItem
+from airflow_provider_ei.sync.dataset.sync import DatasetSync
 from airflow_provider_ei.sync.dataset.tree import Tree
 from tests.support.files import MadeUpFile
 from tests.support.items import complete

@@ -13,8 +13,8 @@ from airflow_provider_ei.results import AddDataResult
 from airflow_provider_ei.sources.pinned import LocalFile
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
-from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item.upload import ItemUpload
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from tests.support.files import made_up
 from tests.support.studio import KEY, ORGANIZATION, reset
 

@@ -87,11 +87,15 @@ class Comparison:
         if self._flags[position] & _IN_STEP:  # there are several of its name, which takes a closer look
             self._flags[position] &= ~_IN_STEP
             self._dropped[name] = first
-        elif not first and is_own and state is not None and not self._options.sizes_only:
-            if self._source.is_as_listed(name, position, item, state):
-                self._flags[position] |= _IN_STEP
-                return
+        elif not first and is_own and self._is_in_step(name, position, item, state):
+            self._flags[position] |= _IN_STEP
+            return
         self._listed.setdefault(name, []).append(item)
+
+    def _is_in_step(self, name: str, position: int, item: DataItem, state: ItemState | None) -> bool:
+        if state is None or self._options.sizes_only:
+            return False
+        return self._source.is_as_listed(name, position, item, state)
 
     def _add_extra(self, item: DataItem, state: ItemState) -> None:
         steps = state.name.split("/")

@@ -12,8 +12,18 @@ from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync.dataset.extra_item import ExtraItem
 from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.source import SourceItem
-from airflow_provider_ei.sync.item.plan import find_stored, plan_stored
-from airflow_provider_ei.sync.item.steps import BatchLimits, Create, Done, MarkPending, ReadFiles, RunState, Step, WriteDigest
+from airflow_provider_ei.sync.item.plan import check_stored, find_stored, plan_stored
+from airflow_provider_ei.sync.item.steps import (
+    BatchLimits,
+    Create,
+    Done,
+    LetSettle,
+    MarkPending,
+    ReadFiles,
+    RunState,
+    Step,
+    WriteDigest,
+)
 from airflow_provider_ei.sync.item_state import ItemState
 
 #: What to do with an item. ``metadata``: only they have changed. ``look``: its fingerprint differs, so its metadata and
@@ -32,7 +42,7 @@ class PlannedItem:
     :ivar source: the item, once it was read again.
     :ivar listed: the items of its name in the dataset.
     :ivar dropped: the id of another one, which was in step and therefore not kept.
-    :ivar duplicates: how many of the listed items are ours and superfluous; they are removed if they prove to be copies.
+    :ivar duplicates: how many of the listed items are ours and one too many; they are removed if they are copies.
     :ivar problem: why it fails.
     """
 
@@ -121,6 +131,7 @@ def plan_read_item(item: SourceItem, listed: Sequence[DataItem], options: SyncOp
         return PlannedItem(item.name, "create", item)
     try:
         stored = find_stored(wanted, listed, RunState())
+        check_stored(wanted, stored, RunState(), "update")
         first = plan_stored(wanted, stored, RunState(), "update", _NO_LIMITS)[0]
     except EdgeImpulseConflictError as error:
         return PlannedItem(item.name, "fail", item, listed, problem=error)
@@ -137,7 +148,7 @@ def _action(item: SourceItem, step: Step) -> Action:
             return "create"
         case WriteDigest(renews=renews):
             return "renew" if renews else "metadata"
-        case MarkPending(listed):
+        case MarkPending(listed) | LetSettle(listed):
             # What is there is not what was completed there: it was left unfinished, or files have gone or come since.
             state = ItemState.of(listed)
             if state is None or item.wanted is None:

@@ -73,7 +73,7 @@ class SourceItem:
         return f"{_short_hash(looks)}-{_short_hash([[(f.size, f.version) for f in beside], self.texts])}"
 
     def looks(self) -> bytes | None:
-        """Return what tells whether the item is as listed, in 48 bytes; None when the source tells no version of a file.
+        """Return what tells whether the item is as listed, in 48 bytes; None when a file has no version.
 
         It is the fingerprint, and a digest of the files' names and sizes, which a listing has, too.
         """

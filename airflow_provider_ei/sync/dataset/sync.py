@@ -1,4 +1,4 @@
-"""Keeps a dataset in step with a source: list, plan, send in many threads, look at all with one listing, delete last."""
+"""Keeps a dataset in step with a source: list, plan, send in many threads, look at what was sent, delete last."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class DatasetSync:
         return ExtraItemRemover(self._context)
 
     def _with_proven_copies(self, planned: PlannedItem) -> PlannedItem:
-        """Read, for a dry run, what is there several times; an item whose duplicates do not prove to be copies fails."""
+        """Read, for a dry run, what is there several times; an item whose duplicates are not copies fails."""
         error = check_duplicates(self._context, planned) if planned.duplicates else None
         if error is None:
             return planned

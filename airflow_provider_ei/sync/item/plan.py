@@ -209,7 +209,8 @@ def _send_all(wanted: WantedItem, item: DataItem, run: RunState, limits: BatchLi
 
 def _touches(step: Step) -> bool:
     """Whether a step changes an item that is there, or is the first one to do so."""
-    return isinstance(step, MarkPending | AddFiles | RemoveFile | WriteDigest | DeleteDuplicates | LetSettle | CompareBytes)
+    changes = MarkPending | AddFiles | RemoveFile | WriteDigest | DeleteDuplicates
+    return isinstance(step, changes | LetSettle | CompareBytes)
 
 
 def batches(files: Sequence[UploadFile], limits: BatchLimits) -> Iterator[Sequence[UploadFile]]:

@@ -38,7 +38,7 @@ class EdgeImpulseBaseHook(BaseHook):
     :param organization_id: overrides that of the connection.
     """
 
-conn_name_attr = "edge_impulse_conn_id"
+    conn_name_attr = "edge_impulse_conn_id"
     default_conn_name = "edge_impulse_default"
     conn_type = CONN_TYPE
     hook_name = HOOK_NAME

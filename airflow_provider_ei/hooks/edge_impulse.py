@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.hooks.api_calls import ApiCalls
 from airflow_provider_ei.hooks.interruptible import interruptible
-from airflow_provider_ei.hooks.lineage import report_lineage, source_uris, sync_source_uris
+from airflow_provider_ei.hooks.lineage import report_lineage
 from airflow_provider_ei.hooks.stores import open_store
 
 if TYPE_CHECKING:
@@ -31,7 +31,14 @@ class EdgeImpulseHook(ApiCalls):
     :param edge_impulse_conn_id: the connection: password is the API key, host the base URL of Studio (empty for Edge
         Impulse's own), extra may carry ``organization_id``, timeouts and retries.
     :param organization_id: overrides that of the connection. Without either, the key's own organization is asked for.
+    :ivar source_uris: the paths and URIs that the last upload or sync was given.
     """
+
+    def __init__(
+        self, edge_impulse_conn_id: str = ApiCalls.default_conn_name, organization_id: int | str | None = None
+    ) -> None:
+        super().__init__(edge_impulse_conn_id, organization_id)
+        self.source_uris: Sequence[str] = ()
 
     @interruptible
     def add_data(
@@ -93,7 +100,8 @@ class EdgeImpulseHook(ApiCalls):
         )
         result = ItemUpload(self.data_api, wanted, checked_if_exists).run()
         log.info("Data item %r (id %d): %s.", result["name"], result["data_id"], result["outcome"])
-        report_lineage(self, source_uris(files), organization_id, wanted.dataset)
+        self.source_uris = wanted.uris
+        report_lineage(self, self.source_uris, organization_id, wanted.dataset)
         return result
 
     @interruptible
@@ -153,9 +161,11 @@ class EdgeImpulseHook(ApiCalls):
 
         given = locals()
         options = SyncOptions(**{name: given[name] for name in SyncOptions.names()})
-        summary = self._prepare_sync(options).run(dry_run=dry_run)
+        sync = self._prepare_sync(options)
+        summary = sync.run(dry_run=dry_run)
         if not dry_run:
-            report_lineage(self, sync_source_uris(source, items), summary["organization_id"], summary["dataset"])
+            self.source_uris = sync.source_uris
+            report_lineage(self, self.source_uris, summary["organization_id"], summary["dataset"])
         return summary
 
     @interruptible

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -104,10 +104,6 @@ class EdgeImpulseOperator(AuthoredTemplates, BaseOperator):
         if self._killed:
             raise EdgeImpulseCancelledError("The task was killed. The next try completes what is left.")
 
-    def _source_uris(self) -> Iterable[str]:
-        """Return the paths and URIs that the files come from, for OpenLineage."""
-        return ()
-
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Return the lineage of a task that has ended; None when it uploaded nothing."""
         with best_effort("OpenLineage"):
@@ -115,7 +111,8 @@ class EdgeImpulseOperator(AuthoredTemplates, BaseOperator):
             from airflow_provider_ei.results import read_result
 
             result = read_result(self._result)
-            return operator_lineage(self._source_uris(), result) if result else None
+            uris = self._hook.source_uris if self._hook is not None else ()
+            return operator_lineage(uris, result) if result else None
         return None
 
     def on_kill(self) -> None:

@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from airflow_provider_ei.sources.pinned import LocalFile
+from airflow_provider_ei.sources.discover import discover_files
+from airflow_provider_ei.sources.file_specs import parse_file_specs
+from airflow_provider_ei.sources.local import LocalFile
+from airflow_provider_ei.sources.object_store import OpenStore
+from airflow_provider_ei.sources.source_file import SourceFile
 from airflow_provider_ei.studio.files import UploadFile, read_opened
 
 
@@ -159,3 +163,8 @@ def sha256(data: bytes) -> str:
 
 def no_store(uri: str) -> NoReturn:
     raise AssertionError(f"no store was to be opened: {uri}")
+
+
+def discover(files: object, open_store: OpenStore) -> list[SourceFile]:
+    """Parse the ``files`` argument, and find and pin the files."""
+    return discover_files(parse_file_specs(files), open_store)

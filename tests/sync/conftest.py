@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
 from airflow_provider_ei.results import AddDataResult
-from airflow_provider_ei.sources.pinned import LocalFile
+from airflow_provider_ei.sources.local import LocalFile
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.item.upload import ItemUpload
@@ -85,39 +84,6 @@ def sync_upload(sync_client: StudioClient) -> Upload:
         return ItemUpload(client, ORGANIZATION, wanted, if_exists).run()
 
     return upload
-
-
-@pytest.fixture
-def sync_tree(tmp_path: Path) -> Callable[..., Path]:
-    """Write files below a new folder: ``sync_tree({"s1/x.csv": b"…"})``."""
-
-    def write(files: Mapping[str, bytes], folder: str = "tree") -> Path:
-        top = tmp_path / folder
-        top.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            path = top / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-        return top
-
-    return write
-
-
-@pytest.fixture
-def sync_deep(tmp_path: Path) -> Iterator[Callable[[str], str]]:
-    """Make a file 990 folders deep, each named ``d``: ``sync_deep("tree/a")``; removed by a tool that goes so deep."""
-
-    def make(folder: str) -> str:
-        path = str(tmp_path / folder)
-        os.makedirs(path, exist_ok=True)
-        for _ in range(990):
-            path += "/d"
-            os.mkdir(path)
-        Path(path, "y.csv").write_bytes(b"1")
-        return path
-
-    yield make
-    subprocess.run(["rm", "-rf", *map(str, tmp_path.iterdir())], check=True)
 
 
 @pytest.fixture

@@ -157,11 +157,11 @@ class ExtraItemRemover:
 
     def _objection_of_source(self, place: str) -> str | None:
         """Say why an item's place in the source speaks against deleting it; None when nothing does."""
-        look = self._context.source.tree.look(place)
-        if look.presence == "absent" or (look.presence == "excluded" and self._context.options.deletes_excluded):
+        presence = self._context.source.tree.presence(place)
+        if presence.state == "absent" or (presence.state == "excluded" and self._context.options.deletes_excluded):
             return None
-        if look.presence == "unknown":
-            return f"whether the source has it cannot be told now: {look.reason}"
+        if presence.state == "unknown":
+            return f"whether the source has it cannot be told now: {presence.reason}"
         return "the source has it again."
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseRefusedError
-from airflow_provider_ei.sources.pinned import LocalFile
+from airflow_provider_ei.sources.local import LocalFile
 from airflow_provider_ei.sync.dataset.comparison import Comparison
 from airflow_provider_ei.sync.dataset.context import SyncContext
 from airflow_provider_ei.sync.dataset.deletes import ENDS_ALL
@@ -71,7 +71,7 @@ def _look(context: SyncContext, planned: PlannedItem) -> PlannedItem:
                 log.debug("Data item %d is taken to be gone: %s", planned.dropped, error)
         found = plan_read_item(item, listed, options)
         if found.action == "look":
-            read = hash_files(item.look(options), context.api.http.check_cancelled)
+            read = hash_files(item.resolve(options), context.api.http.check_cancelled)
             context.tally.spent(TransferStats(bytes_hashed=read))
             found = plan_read_item(item, listed, options)
     except ENDS_ALL:

@@ -126,7 +126,7 @@ def plan_read_item(item: SourceItem, listed: Sequence[DataItem], options: SyncOp
 
     :param listed: the items of its name in the dataset.
     """
-    wanted = item.look(options)
+    wanted = item.resolve(options)
     if not listed:
         return PlannedItem(item.name, "create", item)
     try:

@@ -49,7 +49,7 @@ def check_duplicates(context: SyncContext, planned: PlannedItem) -> EdgeImpulseE
 
 def _sending(context: SyncContext, planned: PlannedItem) -> _Sending:
     assert planned.source is not None
-    wanted = planned.source.look(context.options)
+    wanted = planned.source.resolve(context.options)
     return _Sending(planned, ItemUpload(context.api, wanted, shared=context.shared))
 
 

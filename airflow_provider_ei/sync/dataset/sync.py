@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -33,6 +34,11 @@ class DatasetSync:
         self._context = SyncContext(api, source, options)
         self._begun = time.monotonic()
         self._before = (api.http.requests, api.http.retries)
+
+    @property
+    def source_uris(self) -> Sequence[str]:
+        """The paths and URIs that a user gave for the source, for lineage."""
+        return self._context.source.tree.uris
 
     def plan(self) -> DatasetPlan:
         """Compare the source with the dataset; reads what looks new, and changes nothing.

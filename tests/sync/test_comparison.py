@@ -92,7 +92,8 @@ def test_an_item_is_read_again_only_when_it_is_looked_at() -> None:
         read.append(name)
         return source(name, "3")
 
-    index = SourceIndex(Tree(), read_again)
+    index = SourceIndex()
+    index.set_tree(Tree(read_item=read_again))
     for name in "abc":
         index.add(source(name))
     plan = compare(index, [there("a", 1), there("b", 2, version="2")])
@@ -104,7 +105,8 @@ def test_an_item_is_read_again_only_when_it_is_looked_at() -> None:
 
 def test_a_problem_of_an_item_protects_it_and_is_not_read_again() -> None:
     bad = replace(source("bad"), problem=EdgeImpulseFileError("gone"))
-    index = SourceIndex(Tree(), lambda name: pytest.fail("read"))
+    index = SourceIndex()
+    index.set_tree(Tree(read_item=lambda name: pytest.fail("read")))
     index.add(bad)
     plan = compare(index, [there("bad", 1), there("gone", 2)])
     assert [(item.name, item.problem) for item in plan.items] == [("bad", bad.problem)]

@@ -34,37 +34,39 @@ def read_source(options: SyncOptions, open_store: OpenStore) -> SourceIndex:
         lost = " If it comes from an upstream task, that task returned nothing or was skipped."
         hint = lost if options.items is None else ""
         raise EdgeImpulseInputError(f"Give source (a folder or a URI) or items (a list), and not both.{hint}")
-    tree = _read_items(options, open_store) if options.source is None else _read_folders(options, open_store)
-    for item in tree.items:
-        _finish(item, options)
-    index = SourceIndex.of(tree)
+    index = _index_items(options, open_store) if options.source is None else _index_folders(options, open_store)
     index.refuse_names_of_one_form()
     if options.sizes_only:
         log.warning("comparison='size': a file of the same name and size counts as the same, whatever is in it.")
     if options.source is not None:
-        _log_left_out(tree, options.source, options.depth)
+        _log_left_out(index, options.source, options.depth)
     return index
 
 
-def _read_items(options: SyncOptions, open_store: OpenStore) -> Tree:
+def _index_items(options: SyncOptions, open_store: OpenStore) -> SourceIndex:
     if options.include or options.exclude:
         raise EdgeImpulseInputError(
             "Leave include and exclude out: they go with source. Leave the files out of items instead."
         )
-    return _upstream_tree(options.items, open_store)
+    index = SourceIndex(lambda item: _finish(item, options))
+    index.set_tree(_upstream_tree(options.items, open_store))
+    return index
 
 
-def _read_folders(options: SyncOptions, open_store: OpenStore) -> Tree:
+def _index_folders(options: SyncOptions, open_store: OpenStore) -> SourceIndex:
     source, takes = options.source or "", Filter(options.include, options.exclude)
-    return read_tree(source, depth=options.depth, takes=takes, open_store=open_store)
+    index = SourceIndex(lambda item: _finish(item, options))
+    index.set_tree(read_tree(source, depth=options.depth, takes=takes, open_store=open_store, add=index.add))
+    return index
 
 
-def _log_left_out(tree: Tree, source: str, depth: int) -> None:
+def _log_left_out(index: SourceIndex, source: str, depth: int) -> None:
     """Log what is not sent.
 
     :raises EdgeImpulseInputError: when the source has files and none of them is in an item.
     """
-    if tree.strays and not (tree.items or tree.empty or tree.excluded):
+    tree = index.tree
+    if tree.strays and not (index or tree.empty or tree.excluded):
         raise EdgeImpulseInputError(
             f"source: {source!r} has no data items. They are the folders {depth} deep in it, with files in them; found "
             f"were only {_some(tree.strays)}. Give the folder above, or another depth."
@@ -76,7 +78,7 @@ def _log_left_out(tree: Tree, source: str, depth: int) -> None:
         log.warning("%s has no files. Nothing is sent or deleted for it.", _some(tree.empty))
     if tree.excluded:
         log.info("%s is not sent: include and exclude leave nothing of it.", _some(tree.excluded))
-    if not tree.items:
+    if not index:
         log.warning("%r has no data items: no folder %d deep with files in it.", source, depth)
 
 
@@ -117,7 +119,7 @@ def _upstream_item(name: str, item: Mapping[str, object], open_store: OpenStore,
         return SourceItem(name, (), problem=error)
 
 
-def _finish(item: SourceItem, options: SyncOptions) -> None:
+def _finish(item: SourceItem, options: SyncOptions) -> SourceItem:
     """Put the sync's metadata below those that the item has, and replace the slashes in the names of its files."""
     given = options.metadata
     try:
@@ -127,6 +129,7 @@ def _finish(item: SourceItem, options: SyncOptions) -> None:
         item.problem = item.problem or error
     if (separator := options.folder_separator) is not None:
         item.files = [replace(cast(Any, file), name=file.name.replace("/", separator)) for file in item.files]
+    return item
 
 
 def _some(names: Sequence[str]) -> str:

@@ -21,13 +21,13 @@ _NO_LOOKS = bytes(_LOOKS_BYTES)
 class SourceIndex:
     """The items of a source by name.
 
-    :ivar tree: the source without its items: what is beside and above them.
-    :param read_again: reads one item anew; None when items are kept whole.
+    :ivar tree: what is beside and above the items; it has them, too, if they cannot be read again.
+    :param finish: completes an item that was read.
     """
 
-    def __init__(self, tree: Tree, read_again: Callable[[str], SourceItem | None] | None = None) -> None:
-        self.tree = tree
-        self._read_again = read_again
+    def __init__(self, finish: Callable[[SourceItem], SourceItem] = lambda item: item) -> None:
+        self.tree = Tree()
+        self._finish = finish
         self._positions: dict[str, int] = {}
         self._looks = bytearray()
         self._problems: dict[str, SourceItem] = {}
@@ -35,10 +35,9 @@ class SourceIndex:
 
     @classmethod
     def of(cls, tree: Tree) -> SourceIndex:
-        """Return the index of a tree with all its items."""
-        index = cls(tree)
-        for item in tree.items:
-            index.add(item)
+        """Return the index of a tree."""
+        index = cls()
+        index.set_tree(tree)
         return index
 
     def __len__(self) -> int:
@@ -51,12 +50,18 @@ class SourceIndex:
         return name in self._positions
 
     def add(self, item: SourceItem) -> None:
-        """Take an item."""
+        """Take an item that can be read again, and keep what it looks like."""
+        item = self._finish(item)
         self._positions[item.name] = len(self._positions)
         self._looks += (None if item.problem is not None else item.looks()) or _NO_LOOKS
         if item.problem is not None:
             self._problems[item.name] = item
-        elif self._read_again is None:
+
+    def set_tree(self, tree: Tree) -> None:
+        """Take what was read, and the items that are kept whole."""
+        self.tree = tree
+        for item in tree.items:
+            self.add(item)
             self._items[item.name] = item
 
     def refuse_names_of_one_form(self) -> None:
@@ -87,7 +92,10 @@ class SourceIndex:
     def item(self, name: str) -> SourceItem | None:
         """Return a whole item, read again where the source can be; None when it is no longer there."""
         known = self._problems.get(name) or self._items.get(name)
-        return self._read_again(name) if known is None and self._read_again is not None else known
+        if known is not None or self.tree.read_item is None:
+            return known
+        item = self.tree.read_item(name)
+        return None if item is None else self._finish(item)
 
     def is_as_listed(self, name: str, position: int, listed: DataItem, state: ItemState) -> bool:
         """Whether nothing has changed on either side; see :func:`~.source.is_as_listed`."""

@@ -14,6 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
 from airflow_provider_ei.sources.ignore import Filter
+from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
 from tests.support.files import no_store
 

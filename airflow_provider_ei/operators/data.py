@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.operators.arguments import keyword_arguments
 from airflow_provider_ei.operators.asset_events import emit_asset_events
-from airflow_provider_ei.operators.base import EdgeImpulseOperator
+from airflow_provider_ei.operators.dataset_base import EdgeImpulseDatasetOperator
 from airflow_provider_ei.operators.labels import label_mapped_task
 from airflow_provider_ei.operators.run_report import report_result
 from airflow_provider_ei.operators.templates import evaluated, has_item_templates, render_for_item
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_ei.sync.dataset.options import GivenMetadata, ItemContext
 
 
-class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
+class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
     """Make one data item equal to the files and metadata that upstream tasks produced.
 
     A retried, cleared or twice-triggered task leaves exactly one item, and sends nothing when the item is right.
@@ -146,7 +146,7 @@ def merge_metadata(shared: Any, own: Any) -> Any:
     return {**shared, **own} if isinstance(shared, Mapping) and isinstance(own, Mapping) else own or shared
 
 
-class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
+class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
     """Make a dataset hold what a folder, a bucket or upstream tasks have, and cost almost nothing when nothing changed.
 
     Each folder in the source is a data item, named by its relative path. Items that others have uploaded, by hand or by

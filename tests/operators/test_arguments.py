@@ -264,9 +264,11 @@ class TestDecorator:
             (
                 "",
                 '[{"name": "n", "files": F}, {"name": "m", "files": F}, {"name": "n", "files": F}]',
-                "'n' is there more",
+                "'n' occurs more than once",
             ),
-            (', name="x"', '[{"files": F}, {"files": F}]', "'x' is there more than once"),
+            (', name="x"', '[{"files": F}, {"files": F}]', "'x' occurs more than once"),
+            ("", '[{"name": 7, "files": F}, {"name": "7", "files": F}]', "'7' occurs more than once"),
+            ("", '[{"name": Subject.ONE, "files": F}, {"name": "one", "files": F}]', "'one' occurs more than once"),
             (", multiple_outputs=True", '[{"name": "n", "files": F}]', "Return one dict"),
             ("", '{"name": "n", "files": None}', "files is None: the upstream task returned nothing"),
         ],
@@ -282,6 +284,9 @@ class TestDecorator:
         error: str,
     ) -> None:
         done = run(f"""
+            from enum import Enum
+            class Subject(str, Enum):
+                ONE = "one"
             F = {str(recording)!r}
             @dag(schedule=None, default_args={{"retries": 2, "retry_delay": 0}})
             def refused():

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+import pytest
+
 from airflow_provider_ei.sources.discover import discover_files
 from airflow_provider_ei.sources.file_specs import parse_file_specs
 from airflow_provider_ei.sources.local import LocalFile
@@ -145,6 +147,18 @@ class _Meddled:
 
     def close(self) -> None:
         self.handle.close()
+
+
+def before_each_read(monkeypatch: pytest.MonkeyPatch, tell: Callable[[LocalFile], object]) -> None:
+    """Call ``tell`` whenever a local file is about to be read."""
+    for way in ("open", "read_whole"):
+        original = getattr(LocalFile, way)
+
+        def read(file: LocalFile, original: Callable[[LocalFile], Any] = original) -> Any:
+            tell(file)
+            return original(file)
+
+        monkeypatch.setattr(LocalFile, way, read)
 
 
 def pinned(path: Path, data: bytes, *, name: str | None = None) -> LocalFile:

@@ -14,7 +14,7 @@ from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.item.upload import ItemUpload
 from airflow_provider_ei.sync.item.wanted import WantedItem
-from tests.support.files import made_up
+from tests.support.files import before_each_read, made_up
 from tests.support.studio import KEY, ORGANIZATION, reset
 
 from .lab import SyncLab
@@ -91,13 +91,11 @@ def lab(sync_studio: EmulatorServer, sync_open: OpenClient, tmp_path: Path, monk
     """A folder, an emulated Studio, and a sync between them."""
     (tmp_path / "study").mkdir()
     made = SyncLab(sync_studio, tmp_path / "study", sync_open)
-    open_file = LocalFile.open
 
-    def open_and_tell(file: LocalFile) -> Any:
+    def tell(file: LocalFile) -> None:
         name = os.path.relpath(file.path, made.top)
         made.opened.append(name)
         made.on_open(name)
-        return open_file(file)
 
-    monkeypatch.setattr(LocalFile, "open", open_and_tell)
+    before_each_read(monkeypatch, tell)
     return made

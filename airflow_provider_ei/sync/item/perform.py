@@ -17,7 +17,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.studio.models import DataItem
-from airflow_provider_ei.studio.responses import is_throttling, may_be_done
+from airflow_provider_ei.studio.responses import may_be_done
 from airflow_provider_ei.sync.digest import item_digest
 from airflow_provider_ei.sync.item.attempt import Attempt
 from airflow_provider_ei.sync.item.conflicts import ambiguous_items, others_item
@@ -155,7 +155,7 @@ def _wait_and_look(attempt: Attempt, error: EdgeImpulseServiceError) -> NoReturn
     :raises EdgeImpulseServiceError: the error, when it has happened as often as a request is tried.
     """
     attempt.stats.unanswered += 1
-    if not is_throttling(error):  # which is not a failure; the client makes the next request wait, or gives up
+    if not error.throttled:  # which is not a failure; the client makes the next request wait, or gives up
         attempt.run.failures += 1
         if attempt.run.failures >= attempt.api.http.settings.retry_attempts:
             raise error

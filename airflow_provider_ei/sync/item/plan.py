@@ -21,8 +21,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError
+from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.models import DataItem
-from airflow_provider_ei.studio.multipart import UploadFile
 from airflow_provider_ei.sync.digest import item_digest
 from airflow_provider_ei.sync.item.conflicts import (
     IfExists,

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from airflow_provider_ei.exceptions import EdgeImpulseRefusedError, EdgeImpulseServiceError, EdgeImpulseTooLargeError
+from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.http import BeforeRetry
 from airflow_provider_ei.studio.models import DataItem
-from airflow_provider_ei.studio.multipart import UploadFile
 from airflow_provider_ei.studio.responses import may_be_done
 from airflow_provider_ei.sync.item.attempt import Attempt
 from airflow_provider_ei.sync.item.duplicates import same

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from airflow_provider_ei.results import Outcome
+from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.models import DataItem
-from airflow_provider_ei.studio.multipart import UploadFile
 
 
 @dataclass

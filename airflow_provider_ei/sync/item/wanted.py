@@ -42,6 +42,7 @@ class WantedItem:
 
     def __post_init__(self) -> None:
         self._sizes = {file.name: file.size for file in self.files}
+        self._digested: tuple[dict[str, str], str] | None = None
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -67,7 +68,10 @@ class WantedItem:
     @property
     def files_digest(self) -> str:
         """Digest of the files."""
-        return files_digest({name: (size, self.hashes[name]) for name, size in self._sizes.items()})
+        if self._digested is None or self._digested[0] != self.hashes:
+            digest = files_digest({name: (size, self.hashes[name]) for name, size in self._sizes.items()})
+            self._digested = (dict(self.hashes), digest)
+        return self._digested[1]
 
     @property
     def digest(self) -> str:

@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_ei.emulator import Fault, RequestRecord, StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError, EdgeImpulseSyncError
 from airflow_provider_ei.results import SyncSummary
-from airflow_provider_ei.sync.dataset.sync import MAX_DUPLICATES_PER_RUN
+from airflow_provider_ei.sync.dataset.context import MAX_DUPLICATES_PER_RUN
 from airflow_provider_ei.sync.item import plan as plan_module
 from airflow_provider_ei.sync.item.upload import ItemUpload
 from airflow_provider_ei.sync.item.wanted import WantedItem

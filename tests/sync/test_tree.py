@@ -478,8 +478,8 @@ class TestReadingOneItemAgain:
         assert tree.items == []
         return tree, found
 
-    def test_gives_what_was_found(self, sync_tree: Any) -> None:
-        top = sync_tree({"a/b/x.csv": b"1", "a/b/s/y.csv": b"22", "a/b/t.tmp": b"", "a/c/.h": b"", "a/d/t.tmp": b""})
+    def test_gives_what_was_found(self, write_tree: Any) -> None:
+        top = write_tree({"a/b/x.csv": b"1", "a/b/s/y.csv": b"22", "a/b/t.tmp": b"", "a/c/.h": b"", "a/d/t.tmp": b""})
         (top / "e").symlink_to(top / "a")
         (top / "a" / "loop").symlink_to(top / "a")
         tree, found = self.read(top, depth=2, exclude=["*.tmp"])
@@ -491,8 +491,8 @@ class TestReadingOneItemAgain:
             assert (again.name, again.files, again.sidecar) == (name, item.files, item.sidecar)
             assert str(again.problem) == str(item.problem)
 
-    def test_sees_what_has_changed_since(self, sync_tree: Any) -> None:
-        top = sync_tree({"a/x.csv": b"1", "b/x.csv": b"1", "c/x.csv": b"1"})
+    def test_sees_what_has_changed_since(self, write_tree: Any) -> None:
+        top = write_tree({"a/x.csv": b"1", "b/x.csv": b"1", "c/x.csv": b"1"})
         tree, _ = self.read(top)
         assert tree.read_item is not None
         (top / "a" / "y.csv").write_bytes(b"2")

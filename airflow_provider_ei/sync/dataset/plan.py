@@ -90,7 +90,7 @@ class DatasetPlan:
     @property
     def counts(self) -> Mapping[str, int]:
         """Number of items by action."""
-        counts = Counter(item.action for item in self.items)
+        counts: Counter[str] = Counter(item.action for item in self.items)
         counts["unchanged"] += self.unchanged
         return counts
 

@@ -65,16 +65,16 @@ class Attempt:
         """Wait until what was sent is listed."""
         self.api.http.sleep(self.api.http.settings.settle_seconds)
 
-    def list(self) -> list[DataItem]:
+    def list_items(self) -> list[DataItem]:
         """List the items that may be the wanted one: of its name, and the one that this run has created.
 
         The service may have made another name of the wanted one, which only a look at the item by its id shows.
         """
-        items = self._list()
+        items = self._list_items()
         self.run.fresh = self.run.absence_known = True
         return items
 
-    def _list(self) -> list[DataItem]:
+    def _list_items(self) -> list[DataItem]:
         run, wanted = self.run, self.wanted
         items = self.api.find_data_items(wanted.dataset, wanted.name)
         if run.data_id is None:
@@ -94,11 +94,11 @@ class Attempt:
     def look(self, step: LookFirst) -> list[DataItem]:
         """Look once more at items that were listed a while ago; by their name when there was none."""
         if step.by_name:
-            return self.list()
+            return self.list_items()
         items = [self.get(item.id) for item in step.items]
         there = [item for item in items if item is not None]
         if len(there) < len(items):
-            return self.list()
+            return self.list_items()
         self.run.fresh = self.run.absence_known = True
         return there
 
@@ -112,7 +112,7 @@ class Attempt:
 
     def is_listed(self, data_id: int) -> bool:
         """Whether a listing has an item."""
-        return any(item.id == data_id for item in self.list())
+        return any(item.id == data_id for item in self.list_items())
 
     def begin_anew(self) -> None:
         """Forget the item, since somebody has taken it away.

@@ -142,7 +142,7 @@ def _create(attempt: Attempt, step: Create) -> None:
         run.unanswered += 1
         _wait_and_look(attempt, error)
     except EdgeImpulseRefusedError as error:
-        if run.unanswered and attempt.list():
+        if run.unanswered and attempt.list_items():
             raise PlanAgain(f"{error} An earlier attempt has arrived after all.") from error
         raise
     else:

@@ -65,7 +65,7 @@ def unless_done(attempt: Attempt, is_done: Callable[[Mapping[int, DataItem]], bo
     try:
         yield
     except EdgeImpulseRefusedError as error:
-        if not is_done({item.id: item for item in attempt.list()}):
+        if not is_done({item.id: item for item in attempt.list_items()}):
             raise
         raise PlanAgain(f"{error} It is done already.") from error
 

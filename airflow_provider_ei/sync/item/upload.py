@@ -58,7 +58,7 @@ class ItemUpload:
         :raises EdgeImpulseError: the precise subclass. The item is then unchanged, or pending, which the next run
             completes; never half-done and marked as complete.
         """
-        done = self._until_done(self._attempt.list(), last_look=True)
+        done = self._until_done(self._attempt.list_items(), last_look=True)
         assert done is not None
         return self._result(done)
 
@@ -109,7 +109,7 @@ class ItemUpload:
             if steps == [ReadFiles()]:  # which changes nothing there, but takes its time
                 attempt.run.fresh = False
             else:
-                listed = attempt.list()
+                listed = attempt.list_items()
         raise EdgeImpulseResponseError(
             f"Try again later: data item {attempt.wanted.name!r} does not become what was sent. Edge Impulse accepts "
             "the changes, and its listing does not show them. If it stays so, ask Edge Impulse's support."

@@ -36,7 +36,9 @@ class ApiCalls(EdgeImpulseBaseHook):
     ) -> Sequence[DataItem]:
         """List all data items, with their files if wanted (``listOrganizationData``, ``listOrganizationFiles``).
 
-        :param filter: SQL-WHERE text, for instance ``metadata->activity = 'running'``.
+        :param dataset: name of the dataset; None for all.
+        :param filter: SQL condition, such as ``metadata->activity = 'running'``.
+        :param with_files: list the files of each item too.
         """
         dataset = None if dataset is None else _checked_text("dataset", dataset)
         return self.data_api.list_data_items(dataset, filter=filter, with_files=with_files)

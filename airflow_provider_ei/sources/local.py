@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
 from airflow_provider_ei.sources.folders import BROKEN_LINK, DIRECTORY, FILE, Entry
@@ -66,8 +65,7 @@ def _unknown_kind(path: str, reason: OSError) -> tuple[str, EdgeImpulseError]:
     )
 
 
-@dataclass(frozen=True)
-class LocalFile:
+class LocalFile(NamedTuple):
     """A regular file on this machine, with the size, time and inode that it had when it was found."""
 
     name: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import BinaryIO, NamedTuple
+from dataclasses import dataclass
+from typing import BinaryIO
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
 from airflow_provider_ei.sources.folders import BROKEN_LINK, DIRECTORY, FILE, Entry
@@ -65,7 +66,8 @@ def _unknown_kind(path: str, reason: OSError) -> tuple[str, EdgeImpulseError]:
     )
 
 
-class LocalFile(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LocalFile:
     """A regular file on this machine, with the size, time and inode that it had when it was found."""
 
     name: str

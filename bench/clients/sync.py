@@ -6,7 +6,8 @@ import sys
 from typing import Any
 
 from airflow_provider_ei.results import SyncSummary
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.read_source import read_source
@@ -17,7 +18,7 @@ from bench.clients.product import no_store
 
 def run(given: job.Job, *, source: str | None = None, items: list[dict[str, Any]] | None = None) -> SyncSummary:
     """Bring the dataset in step with a folder or a list of items."""
-    client = StudioClient(StudioSettings(api_key=job.API_KEY, base_url=given.base_url), connections=given.threads)
+    client = HttpClient(StudioSettings(api_key=job.API_KEY, base_url=given.base_url), connections=given.threads)
     options = SyncOptions(
         dataset=job.DATASET,
         source=source,
@@ -26,7 +27,7 @@ def run(given: job.Job, *, source: str | None = None, items: list[dict[str, Any]
         workers=given.threads,
         sync_id="bench",
     )
-    return DatasetSync(client, 1, read_source(options, no_store), options).run()
+    return DatasetSync(OrganizationDataApi(client, 1), read_source(options, no_store), options).run()
 
 
 def sync(given: job.Job) -> dict[str, Any]:

@@ -1,25 +1,27 @@
-"""This package: what ``hook.add_data`` does, without Airflow's import."""
+"""This package: what the hook's methods do, without Airflow's imports."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
 from typing import Any
 
+from airflow_provider_ei.sources.discover import OpenStore
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.apply import ItemUpload
+from airflow_provider_ei.sync.dataset.prepare import check_rules, read_source
+from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.prepare import want_item
 from bench.clients import job
 
 
-def no_store(uri: str) -> Any:
-    """Open no store: all files are on this machine."""
-    raise ValueError(f"{uri} is no path")
+def _no_store(uri: str) -> Any:
+    raise ValueError(f"{uri} is not a path on this machine")
 
 
-def prepare(given: job.Job) -> Callable[[job.Item], str]:
-    """One client for all items, shared by the threads."""
-    client = StudioClient(StudioSettings(api_key=job.API_KEY, base_url=given.base_url), connections=given.threads)
+def add_data(given: job.Job, open_store: OpenStore = _no_store) -> dict[str, Any]:
+    """Upload each item on its own, as ``hook.add_data`` does."""
+    client = _client(given)
 
     def upload(item: job.Item) -> str:
         wanted = want_item(
@@ -30,12 +32,61 @@ def prepare(given: job.Job) -> Callable[[job.Item], str]:
             bucket_name=None,
             bucket_id=None,
             bucket_path=None,
-            open_store=no_store,
+            open_store=open_store,
         )
         return ItemUpload(client, 1, wanted).run()["outcome"]
 
-    return upload
+    return job.each(upload, given)
+
+
+def add_objects(given: job.Job) -> dict[str, Any]:
+    """Upload objects of a store, as ``hook.add_data`` does."""
+    from airflow_provider_ei.hooks.stores import open_store
+
+    return add_data(given, open_store)
+
+
+def sync_items(given: job.Job) -> dict[str, Any]:
+    """Upload all items at once, as ``hook.sync_dataset(items=…)`` does."""
+    summary = _sync(given, items=[{"name": item.name, "files": item.files} for item in given.items])
+    return {"outcomes": [outcome for outcome in ("created", "updated", "unchanged", "failed") if summary[outcome]]}
+
+
+def sync_folder(given: job.Job) -> dict[str, Any]:
+    """Sync the dataset with the job's folder, as ``hook.sync_dataset(source=…)`` does."""
+    summary = _sync(given, source=given.source)
+    counts = ("created", "updated", "unchanged", "failed", "bytes_sent")
+    return {"outcomes": ["created"] if summary["created"] else [], "summary": {key: summary[key] for key in counts}}
+
+
+def connect(given: job.Job) -> dict[str, Any]:
+    """Send the first request of as many connections as there are threads, all at once."""
+    client, barrier = _client(given), threading.Barrier(given.threads)
+
+    def look(item: job.Item) -> str:
+        barrier.wait()
+        return f"found {len(client.find_data_items(1, job.DATASET, item.name))}"
+
+    return job.each(look, given)
+
+
+def _client(given: job.Job) -> StudioClient:
+    return StudioClient(StudioSettings(api_key=job.API_KEY, base_url=given.base_url), connections=given.threads)
+
+
+def _sync(given: job.Job, *, source: str | None = None, items: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    rules = check_rules(sync_id="bench", delete="never", max_delete=None, comparison="digest")
+    tree = read_source(
+        source=source,
+        items=items,
+        include=None,
+        exclude=None,
+        depth=1,
+        metadata=job.METADATA,
+        open_store=_no_store,
+    )
+    return dict(DatasetSync(_client(given), 1, job.DATASET, tree, rules, workers=given.threads).run())
 
 
 if __name__ == "__main__":
-    job.run(prepare)
+    job.run(add_data, add_objects, sync_items, sync_folder, connect)

@@ -7,12 +7,13 @@ is missing is left out, and the table says so; only the server has to be there.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from bench import airflow, emulated, link, material, object_stores, pictures, results, syncs, uploads
+from bench import airflow, emulated, link, material, object_stores, pictures, results, syncs, tables, uploads
 from bench.measure import Meter
 from bench.sink import Sink
 
@@ -28,7 +29,7 @@ def main() -> None:
     wanted = parser.parse_args()
     sizes, rounds = (material.QUICK, 1) if wanted.quick else (material.FULL, 3)
     begun = time.monotonic()
-    tables = []
+    measured: list[results.Table] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         material.check_room(folder, sizes)
@@ -46,22 +47,18 @@ def main() -> None:
             for part in _PARTS:
                 if wanted.only in (None, part):
                     started = time.monotonic()
-                    tables += parts[part]()
+                    measured += parts[part]()
                     _tell("")
                     print(f"{part}: {time.monotonic() - started:.0f} s", file=sys.stderr)
-    print(results.as_text(tables))
-    print(
-        f"\nMedians of {rounds} round{'s' * (rounds > 1)}, in turn. ÷ ours: time divided by ours in the same round, more "
-        f"than 1 is slower.\nCPU and memory: beyond the same program doing nothing. {time.monotonic() - begun:.0f} s in all."
-    )
-    missed = [f"{aim.what} ({table.title})" for table in tables for aim in table.aims if aim.met is False]
-    print(f"Missed aims{', which are for the full sizes' * wanted.quick}: {'; '.join(missed) or 'none'}.")
-    if wanted.quick or wanted.only:
-        return
-    facts = {"command": "make bench", "rounds": rounds, "seconds": round(time.monotonic() - begun), **results.machine()}
-    (_DOCS / "bench.json").write_text(results.as_json(tables, facts))
-    pictures.draw(_DOCS / "bench.json", _DOCS / "images")
-    print(f"Written: {_DOCS}/bench.json, and the pictures in {_DOCS}/images")
+    about = {"command": "make bench", "rounds": rounds, "seconds": round(time.monotonic() - begun)}
+    facts = results.as_facts(measured, about)
+    print("\n".join([*tables.tables(facts, ["*"]), *tables.aims(facts), "", *tables.run(facts)]))
+    if wanted.quick:
+        print("The aims are for the full sizes.")
+    elif not wanted.only:
+        (_DOCS / "bench.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+        pictures.draw(facts, _DOCS / "images")
+        print(f"Written: {_DOCS}/bench.json, and the pictures in {_DOCS}/images")
 
 
 def _tell(what: str) -> None:

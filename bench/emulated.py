@@ -1,6 +1,6 @@
 """A large dataset in the emulator: how fast it lists, and what a sync without a change needs.
 
-    python -m bench.emulated ITEMS      runs an emulator; fills it when a line arrives on standard input
+python -m bench.emulated ITEMS      runs an emulator; fills it when a line arrives on standard input
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def run(folder: Path, items: int, meter: Meter, rounds: int, tell: Tell) -> list
 def _list(url: str, items: int) -> float:
     begun, opener = time.perf_counter(), urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for offset in range(0, items, PAGE):
-        query = f"dataset={DATASET}&limit={PAGE}&offset={offset}"
-        request = urllib.request.Request(f"{url}/api/organizations/1/data/files?{query}", headers={"x-api-key": API_KEY})
+        page = f"{url}/api/organizations/1/data/files?dataset={DATASET}&limit={PAGE}&offset={offset}"
+        request = urllib.request.Request(page, headers={"x-api-key": API_KEY})
         with opener.open(request) as answer:
             answer.read()
     return time.perf_counter() - begun

@@ -1,7 +1,7 @@
 """The same over a network: server and clients in two network namespaces, with a rate and a delay between them.
 
-The delay is added by :mod:`bench.relay`, since ``tc netem`` is missing from many kernels of virtual machines. Needs root
-and ``/dev/net/tun``; where that is not allowed, the table says so.
+:mod:`bench.relay` adds the delay, since the kernels of many virtual machines have no ``tc netem``. Needs root and
+``/dev/net/tun``; where that is not allowed, the table says so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench import material
-from bench.clients.catalog import ADD_DATA, CURL, ENCODER, RAW_SOCKET, RCLONE, SNIPPET, SYNC_FOLDER, SYNC_ITEMS
+from bench.clients.catalog import ADD_DATA, CURL, ENCODER, RCLONE, SNIPPET, SYNC_FOLDER, SYNC_ITEMS
 from bench.measure import Bout, Load, Meter, Tell, in_turn
 from bench.results import Row, Table, ratio
 from bench.sink import Sink
@@ -41,10 +41,11 @@ def run(folder: Path, sizes: material.Sizes, rounds: int, tell: Tell) -> list[Ta
 def _measure(folder: Path, sizes: material.Sizes, meter: Meter, rounds: int, tell: Tell) -> list[Table]:
     large = Load("large", material.one_large(folder, sizes.link))
     items = Load("items", material.tree(folder / "items", sizes.items, material.SMALL_BYTES, 1), THREADS)
-    new = Load("new", material.tree(folder / "new", sizes.new // 5, material.SMALL_BYTES), THREADS, 0, str(folder / "new"))
+    new_items = material.tree(folder / "new", sizes.new // 5, material.SMALL_BYTES)
+    new = Load("new", new_items, THREADS, source=str(folder / "new"))
     wire = sizes.link * 8 / RATE
     cases = (
-        (f"One file of {format_bytes(sizes.link)}", large, (ADD_DATA, CURL, SNIPPET, ENCODER, RAW_SOCKET), sizes.link),
+        (f"One file of {format_bytes(sizes.link)}", large, (ADD_DATA, CURL, SNIPPET, ENCODER), sizes.link),
         (f"{sizes.items} items of 20 KB, {THREADS} at once", items, (SYNC_ITEMS, CURL, SNIPPET), 0),
         (
             f"First sync of {sizes.new // 5} items of {material.FILES} files of 20 KB, {THREADS} at once",

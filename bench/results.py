@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import statistics
@@ -89,35 +88,8 @@ def ratio(seconds: Mapping[int, float], base: Mapping[int, float]) -> float | No
     return statistics.median(both) if both else None
 
 
-def as_text(tables: Sequence[Table]) -> str:
-    """Return what is printed."""
-    head = f"{'':34}{'seconds':>9}{'÷ ours':>8}{'MB/s':>8}{'CPU s':>8}{'memory MB':>11}{'requests':>10}"
-    lines = []
-    for table in tables:
-        lines += ["", table.title, head]
-        for row in table.rows:
-            cells = (
-                (row.median, "9.3f"),
-                (row.ratio, "8.2f"),
-                (table.size / row.median / 1e6 if row.median and table.size else None, "8.0f"),
-                (row.cpu, "8.2f"),
-                (None if row.memory is None else row.memory / 1e6, "11.1f"),
-                (row.requests, "10.1f"),
-            )
-            text = "".join((f"{value:{form}}" if value is not None else "").rjust(int(form.partition(".")[0])) for value, form in cells)
-            words = [*filter(None, [row.note]), *(f"{count:,.4g} {what}" for what, count in row.counts.items())]
-            lines.append(f"{row.client:34}{text}  {', '.join(words)}".rstrip())
-        lines += [f"  {remark}" for remark in table.remarks]
-        for aim in table.aims:
-            met = {True: "met", False: "MISSED", None: "not measured"}[aim.met]
-            value = "—" if aim.value is None else f"{aim.value:,.3g}"
-            floor = f" ({aim.floor})" if aim.floor and not aim.met else ""
-            lines.append(f"  aim: {aim.what} {aim.bound} {aim.limit:g} {aim.unit}: {value}, {met}{floor}")
-    return "\n".join(lines)
-
-
-def as_json(tables: Sequence[Table], facts: Mapping[str, object]) -> str:
-    """Return the same with every round's seconds."""
+def as_facts(tables: Sequence[Table], about: Mapping[str, object]) -> dict[str, Any]:
+    """Return what ``docs/bench.json`` keeps: the tables with every round's seconds, and what they were measured on."""
 
     def plain(table: Table) -> dict[str, Any]:
         rows = [
@@ -126,11 +98,10 @@ def as_json(tables: Sequence[Table], facts: Mapping[str, object]) -> str:
         ]
         return asdict(table) | {"rows": rows, "aims": [asdict(aim) | {"met": aim.met} for aim in table.aims]}
 
-    return json.dumps({**facts, "tables": [plain(table) for table in tables]}, indent=1, ensure_ascii=False) + "\n"
+    return {**about, **_machine(), "tables": [plain(table) for table in tables]}
 
 
-def machine() -> dict[str, object]:
-    """Return what this was measured on."""
+def _machine() -> dict[str, object]:
     versions = {"python": platform.python_version()}
     for package in ("airflow-provider-ei", "apache-airflow", "requests", "requests-toolbelt", "urllib3"):
         try:

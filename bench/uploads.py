@@ -11,7 +11,6 @@ from bench.clients.catalog import (
     CONNECT,
     CURL,
     ENCODER,
-    RAW_SOCKET,
     SHA256,
     SNIPPET,
     SYNC_ITEMS,
@@ -39,9 +38,7 @@ def run(folder: Path, sizes: material.Sizes, meter: Meter, rounds: int, tell: Te
     for scheme, words in SCHEMES.items():
         title = f"One file of {format_bytes(sizes.large)}, {words}"
         wanted = 0.8 if scheme == "http" else 1.1
-        tables.append(
-            compare(f"large-{scheme}", title, large, (*_EVERYONE, SHA256, RAW_SOCKET), wanted, meter, rounds, tell)
-        )
+        tables.append(compare(f"large-{scheme}", title, large, (*_EVERYONE, SHA256), wanted, meter, rounds, tell))
         title = f"One item of {sizes.many:,} files of 4 KB, {words}"
         tables.append(compare(f"many-{scheme}", title, many, (*_EVERYONE, SHA256), 0.95, meter, rounds, tell))
         tables.append(_many_items(scheme, items, meter, rounds, tell))
@@ -81,8 +78,10 @@ def _many_items(scheme: str, load: Load, meter: Meter, rounds: int, tell: Tell) 
     lists = 2 * LATENCY_MS / 1000
     floor = f"with its two listings {ideal[0] / (ideal[0] + lists):.2f}" if ideal else ""
     aims = [Aim("the ideal time ÷ the time", "≥", 0.9, ratio(ideal, bouts[0].seconds), floor=floor)]
-    remarks = ["This package lists all items before and after. The others do not look, and create duplicates when run again."]
-    return Table(f"items-{scheme}", title, rows, aims, remarks=remarks)
+    remark = (
+        "This package lists all items before and after. The others do not look, and create duplicates when run again."
+    )
+    return Table(f"items-{scheme}", title, rows, aims, remarks=[remark])
 
 
 def _connect(meter: Meter, rounds: int, tell: Tell) -> Table:

@@ -23,7 +23,7 @@ author = "its contributors"
 copyright = "its contributors, Apache-2.0"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "bench.tables"]
 exclude_patterns = ["_build"]
 
 myst_heading_anchors = 4

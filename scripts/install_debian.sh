@@ -7,6 +7,9 @@ missing=
 for package in "$@"; do
     case $package in
         postgresql) ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 ;;
+        libc6-dev) [ -e /usr/include/stdio.h ] ;;
+        libssl-dev) [ -e /usr/include/openssl/ssl.h ] ;;
+        iproute2) command -v ip > /dev/null ;;
         *) command -v "$package" > /dev/null ;;
     esac || missing="$missing $package"
 done

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
-import ssl
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 
@@ -28,32 +25,6 @@ def sha256(given: job.Job) -> dict[str, Any]:
     return {}
 
 
-def raw_socket(given: job.Job) -> dict[str, Any]:
-    """Send one file's bytes without an HTTP library: ``sendfile`` over TCP, blocks of 128 KiB over TLS."""
-    (item,) = given.items
-    (path,) = item.files
-    url = urlsplit(given.url)
-    connection = socket.create_connection((url.hostname, url.port))
-    if url.scheme == "https":
-        connection = ssl.create_default_context(cafile=given.bundle).wrap_socket(
-            connection, server_hostname=url.hostname
-        )
-    with connection, open(path, "rb", buffering=0) as source:
-        length = os.path.getsize(path)
-        connection.sendall(
-            f"POST {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Length: {length}\r\n\r\n".encode()
-        )
-        if url.scheme == "https":
-            block = memoryview(bytearray(_BLOCK))
-            while got := source.readinto(block):
-                connection.sendall(block[:got])
-        else:
-            connection.sendfile(source)
-        if b'"success":true' not in connection.recv(4096).replace(b" ", b""):
-            raise ValueError("refused")
-    return {}
-
-
 def look(given: job.Job) -> dict[str, Any]:
     """Stat every file of the source and load every page of the listing as plain JSON."""
     files = items = 0
@@ -71,4 +42,4 @@ def look(given: job.Job) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    job.run(sha256, raw_socket, look)
+    job.run(sha256, look)

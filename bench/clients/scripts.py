@@ -11,7 +11,7 @@ from bench.clients import job
 
 
 def snippet(given: job.Job) -> dict[str, Any]:
-    """``requests.post(files=…)``, a request and a connection for each item, as Edge Impulse's documentation shows it."""
+    """``requests.post(files=…)`` for each item, over a new connection, as Edge Impulse's documentation shows it."""
 
     def upload(item: job.Item) -> str:
         files = [("files[]", part) for part in _parts(item)]

@@ -43,8 +43,8 @@ def first(folder: Path, items: int, meter: Meter, rounds: int, tell: Tell) -> li
         part = ratio(dict.fromkeys(bouts[0].seconds, waits), bouts[0].seconds)
         rows.append(Row("ideal, one request an item", [waits], part))
         remarks = [
-            f"The ideal is one request an item, {THREADS} at once, and two listings. The snippet sends one item after the "
-            "other, each over a new connection; rclone sends a request for each file. Neither looks at what is there.",
+            f"The ideal is one request an item, {THREADS} at once, and two listings. The snippet sends one item after "
+            "the other, over new connections; rclone sends a request for each file. Neither looks at what is there.",
             f"The snippet and rclone get {len(some):,} items; their times are multiplied by {share:g}.",
         ]
         tables.append(Table(f"first-{scheme}", title, rows, remarks=remarks))

@@ -1,4 +1,4 @@
-"""The log of API requests that tests read."""
+"""The log of API requests, for tests."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 LOG_BYTES = 256 << 20
-"""How much memory the log may take, roughly. The oldest requests go first."""
+"""The approximate memory of the log. Above it, the oldest requests are removed."""
 FIELDS_BYTES = 6 << 20
-"""How much of the fields of one request is kept; the rest is ``...``. A form cannot have as much."""
-_VALUE_BYTES = 100  # what a small object takes in memory beside its content
+"""The approximate size of the fields that are kept of one request; ``...`` stands for the rest. A form is smaller."""
+_VALUE_BYTES = 100  # the memory of a small object, without its content
 _MAX_DEPTH = 20
 _CUT = "..."
 
@@ -28,20 +28,20 @@ class UploadedFile:
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """One API request as the emulator saw it.
+    """An API request, as the emulator has seen it.
 
-    :param seq: number of the request, rising in order of arrival.
+    :param seq: number of the request, in order of arrival.
     :param time: when its head arrived, in seconds since 1970.
     :param path: the path as sent, without the query.
-    :param query: the query text as sent.
-    :param operation: the operation id of the API, or ``None`` for a path the emulator does not play.
-    :param key_ok: whether it came with the right key. The key itself is kept nowhere.
-    :param status: the HTTP status answered; ``None`` while it runs, and if the connection was dropped.
-    :param bytes_received: how much of the request's body came in.
-    :param changed: whether it changed the stored data.
-    :param fault: the kind of the fault that hit it.
+    :param query: the query string as sent.
+    :param operation: the operation id of the API, or None for a path that the emulator does not implement.
+    :param key_ok: whether its key was right. The key itself is not kept.
+    :param status: the HTTP status of the response; None while the request runs, and if the connection was dropped.
+    :param bytes_received: how many bytes of the request's body have arrived.
+    :param changed: whether it has changed the stored data.
+    :param fault: the kind of the fault that has hit it.
     :param fields: the text fields of a multipart request, or the members of a JSON one.
-    :param files: the files of a multipart request that came in whole, in order.
+    :param files: the files of a multipart request that have arrived completely, in order.
     """
 
     seq: int
@@ -63,7 +63,7 @@ class RequestLog:
     """The newest API requests, in order of arrival. Safe to use from several threads."""
 
     def __init__(self, secret: str) -> None:
-        """:param secret: the API key: wherever a client put it by mistake, the log shows ``***``."""
+        """:param secret: the API key: the log shows ``***`` wherever a client has sent it by mistake."""
         self._secret = secret
         self._lock = threading.Lock()
         self._records: dict[int, RequestRecord] = {}
@@ -72,7 +72,7 @@ class RequestLog:
         self._last_seq = 0
 
     def begin(self, **known: Any) -> int:
-        """Note a request that has arrived; returns its number."""
+        """Add a request that has arrived, and return its number."""
         with self._lock:
             self._last_seq += 1
             record = RequestRecord(seq=self._last_seq, **self._clean(known))
@@ -80,7 +80,7 @@ class RequestLog:
             return record.seq
 
     def update(self, seq: int, **known: Any) -> None:
-        """Add what has become known of a request; nothing happens if the log no longer holds it."""
+        """Update a request. Nothing happens if the log has removed it."""
         with self._lock:
             old = self._records.get(seq)
             if old is None:
@@ -99,12 +99,12 @@ class RequestLog:
             self._total -= self._sizes.pop(oldest)
 
     def records(self) -> list[RequestRecord]:
-        """The requests, oldest first."""
+        """Return the requests, oldest first."""
         with self._lock:
             return list(self._records.values())
 
     def clear(self) -> None:
-        """Forget all requests; the numbering goes on."""
+        """Remove all requests. The numbering continues."""
         with self._lock:
             self._records = {}
             self._sizes = {}
@@ -116,14 +116,14 @@ class RequestLog:
 
 
 class _Cleaner:
-    """Copies values without the secret, and without what a client's JSON may hold but ours cannot."""
+    """Copy values without the secret, and without values that JSON cannot represent."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
         self._left = FIELDS_BYTES
 
     def clean(self, value: Any, depth: int = 0) -> Any:
-        """The value, or what is kept of it."""
+        """Return the value, or the part that is kept."""
         self._left -= _VALUE_BYTES
         if depth > _MAX_DEPTH or self._left < 0:
             return _CUT
@@ -161,7 +161,7 @@ class _Cleaner:
 
 
 def _size(value: Any) -> int:
-    """Roughly what a value takes in memory."""
+    """Estimate the memory of a value."""
     if isinstance(value, str):
         return _VALUE_BYTES + len(value)
     if isinstance(value, dict):

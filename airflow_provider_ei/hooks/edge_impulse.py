@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from airflow_provider_ei.studio.client import StudioClient
     from airflow_provider_ei.studio.models import Bucket, DataItem, Dataset, Organization
     from airflow_provider_ei.studio.settings import StudioSettings
-    from airflow_provider_ei.sync.dataset.options import Shard
-    from airflow_provider_ei.sync.dataset.source import GivenMetadata
+    from airflow_provider_ei.sync.dataset.options import GivenMetadata, Shard, SyncOptions
+    from airflow_provider_ei.sync.dataset.run import DatasetSync
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class EdgeImpulseHook(BaseHook):
     def client(self) -> StudioClient:
         """The client that all calls go through; its connections are kept open between them."""
         from airflow_provider_ei.studio.client import StudioClient
-        from airflow_provider_ei.sync.dataset.prepare import MAX_WORKERS
+        from airflow_provider_ei.sync.dataset.options import MAX_WORKERS
 
         client = StudioClient(self.settings, connections=MAX_WORKERS)
         self.__dict__["client"] = client  # before the look, so that whoever cancels in between finds it
@@ -310,7 +310,7 @@ class EdgeImpulseHook(BaseHook):
         :param exclude: patterns as in ``.gitignore``: not these files.
         :param depth: how many folders deep the data items are.
         :param metadata: flat dict for all items, or a function from
-            :class:`~airflow_provider_ei.sync.dataset.source.ItemContext` to one. What an item brings itself goes over
+            :class:`~airflow_provider_ei.sync.dataset.options.ItemContext` to one. What an item brings itself goes over
             it: ``ei-metadata.json`` beside its files, or ``metadata`` in ``items``.
         :param folder_separator: stands for ``/`` in the names of the items' files, for instance ``__``: for a service
             that drops folders, where ``left/x.csv`` and ``right/x.csv`` would become one file.
@@ -330,28 +330,11 @@ class EdgeImpulseHook(BaseHook):
         :raises EdgeImpulseSyncError: when items have failed, after all others are in step; has the summary.
         :raises EdgeImpulseServiceError: when the service cannot be worked with at all.
         """
-        from airflow_provider_ei.hooks.syncing import prepare_sync
+        from airflow_provider_ei.sync.dataset.options import SyncOptions
 
-        sync = prepare_sync(
-            self,
-            dataset=dataset,
-            source=source,
-            items=items,
-            include=include,
-            exclude=exclude,
-            depth=depth,
-            metadata=metadata,
-            folder_separator=folder_separator,
-            bucket_name=bucket_name,
-            bucket_id=bucket_id,
-            delete=delete,
-            max_delete=max_delete,
-            comparison=comparison,
-            workers=workers,
-            sync_id=sync_id,
-            shard=shard,
-        )
-        summary = sync.run(dry_run=dry_run)
+        given = locals()
+        options = SyncOptions(**{name: given[name] for name in SyncOptions.names()})
+        summary = self._prepare_sync(options).run(dry_run=dry_run)
         if not dry_run:
             report_lineage(self, sync_source_uris(source, items), summary["organization_id"], summary["dataset"])
         return summary
@@ -367,13 +350,21 @@ class EdgeImpulseHook(BaseHook):
         :return: the shards that have anything to do.
         :raises EdgeImpulseError: as :meth:`sync_dataset` does.
         """
-        from airflow_provider_ei.hooks.syncing import prepare_sync
         from airflow_provider_ei.numeric import whole_number
+        from airflow_provider_ei.sync.dataset.options import SyncOptions
 
         wanted = whole_number("shards", shards)
         if wanted is None:
             raise EdgeImpulseInputError(f"shards must be a positive whole number, not {shards!r}.")
-        return prepare_sync(self, **arguments).shards(wanted)
+        return self._prepare_sync(SyncOptions(**arguments)).shards(wanted)
+
+    def _prepare_sync(self, options: SyncOptions) -> DatasetSync:
+        """Look at the source; nothing is sent."""
+        from airflow_provider_ei.sync.dataset.read_source import read_source
+        from airflow_provider_ei.sync.dataset.run import DatasetSync
+
+        tree = read_source(options, open_store)
+        return DatasetSync(self.client, self.organization_id, tree, options)
 
     # --- single calls of the API --------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
-from airflow_provider_ei.studio.files import UploadFile
+from airflow_provider_ei.studio.files import UploadFile, read_opened
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -76,9 +76,7 @@ class LocalFile:
         try:
             handle = open(self.path, "rb", buffering=0, opener=_open_without_waiting)  # noqa: SIM115  # the caller closes it
         except OSError as error:
-            raise EdgeImpulseFileError(
-                f"{self.path} was there when the task began and cannot be read now: {error.strerror}."
-            ) from error
+            raise self._cannot_be_read(error) from error
         try:
             self.check_unchanged(handle)
         except EdgeImpulseFileError:
@@ -88,7 +86,34 @@ class LocalFile:
 
     def check_unchanged(self, handle: BinaryIO) -> None:
         """Compare the open file with what was pinned; see ``UploadFile.check_unchanged``."""
-        now = os.fstat(handle.fileno())
+        self._compare(handle.fileno())
+
+    def read_whole(self) -> bytes:
+        """Read with as few system calls as possible; see ``UploadFile.read_whole``."""
+        try:
+            descriptor = _open_without_waiting(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise self._cannot_be_read(error) from error
+        try:
+            # Reading at a position fails for a pipe in the file's place, and so takes nothing out of it.
+            data = os.pread(descriptor, self.size + 1, 0)
+            while len(data) < self.size and (more := os.pread(descriptor, self.size + 1 - len(data), len(data))):
+                data += more
+            self._compare(descriptor)
+        except OSError:
+            self._compare(descriptor)  # what it is now says more than the error
+            raise
+        finally:
+            os.close(descriptor)
+        return data
+
+    def _cannot_be_read(self, error: OSError) -> EdgeImpulseFileError:
+        return EdgeImpulseFileError(
+            f"{self.path} was there when the task began and cannot be read now: {error.strerror}."
+        )
+
+    def _compare(self, descriptor: int) -> None:
+        now = os.fstat(descriptor)
         if not stat.S_ISREG(now.st_mode):
             raise EdgeImpulseFileError(
                 f"{self.path} was a regular file when the task began and is {kind(now.st_mode)} now. Let the task that "
@@ -187,6 +212,10 @@ class StoredFile:
         """Open the object; see ``UploadFile.open``."""
         handle: BinaryIO = self.fs.open(self.key, "rb", block_size=_BLOCK_BYTES)
         return handle
+
+    def read_whole(self) -> bytes:
+        """Read the object at once; see ``UploadFile.read_whole``."""
+        return read_opened(self)
 
     def check_unchanged(self, handle: BinaryIO) -> None:
         """Ask the store, not its cached listing, again; see ``UploadFile.check_unchanged``.

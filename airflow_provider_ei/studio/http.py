@@ -163,7 +163,7 @@ class HttpClient:
         def attempt() -> tuple[dict[str, Any], dict[str, str]]:
             with MultipartBody(fields, files, on_read) as body:  # a new one for each try: a sent body is spent
                 headers = {"Content-Type": body.content_type}
-                answer = self._send(operation, "POST", path, read, data=body.encoder, headers=headers)
+                answer = self._send(operation, "POST", path, read, data=body, headers=headers)
                 return answer, body.sha256_by_name()
 
         return self._tries(attempt, changes=True, idempotent=idempotent, before_retry=before_retry)

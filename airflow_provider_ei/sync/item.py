@@ -102,11 +102,11 @@ class WantedItem:
 def hash_files(wanted: WantedItem, check: Callable[[], None]) -> int:
     """Read the files that were not read yet.
 
-    :param check: called with each block; raises to end it.
+    :param check: called with each block; raises to stop early.
     :return: bytes that were read.
     :raises EdgeImpulseFileError: when one cannot be read or changes meanwhile.
     """
     unread = [file for file in wanted.files if file.name not in wanted.hashes]
     for file in unread:
-        wanted.hashes[file.name] = sha256_of(file, lambda *_: check())
+        wanted.hashes[file.name] = sha256_of(file, check)
     return sum(file.size for file in unread)

@@ -9,7 +9,8 @@ from airflow_provider_ei.sources.discover import OpenStore
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.dataset.prepare import check_rules, read_source
+from airflow_provider_ei.sync.dataset.options import SyncOptions
+from airflow_provider_ei.sync.dataset.read_source import read_source
 from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.prepare import want_item
 from bench.clients import job
@@ -75,17 +76,15 @@ def _client(given: job.Job) -> StudioClient:
 
 
 def _sync(given: job.Job, *, source: str | None = None, items: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    rules = check_rules(sync_id="bench", delete="never", max_delete=None, comparison="digest")
-    tree = read_source(
+    options = SyncOptions(
+        dataset=job.DATASET,
         source=source,
         items=items,
-        include=None,
-        exclude=None,
-        depth=1,
         metadata=job.METADATA,
-        open_store=_no_store,
+        workers=given.threads,
+        sync_id="bench",
     )
-    return dict(DatasetSync(_client(given), 1, job.DATASET, tree, rules, workers=given.threads).run())
+    return dict(DatasetSync(_client(given), 1, read_source(options, _no_store), options).run())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A running emulator, and a client that holds every answer against the published contract."""
+"""A running emulator, and a client that checks every answer against the published contract."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Client:
         self.session.trust_env = False
         self.session.verify = verify
         self.session.headers["x-api-key"] = studio.api_key
-        self._contract = contract
+        self.contract = contract
         self.organization = f"{studio.url}/api/organizations/{studio.organization_id}"
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
@@ -89,7 +89,7 @@ class Client:
         """The JSON of an answer, checked."""
         response = self.send(method, path, **options)
         answer: dict[str, Any] = response.json()
-        self._contract.check(self.studio.requests()[-1].operation, answer)
+        self.contract.check(self.studio.requests()[-1].operation, answer)
         return answer
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:

@@ -7,10 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import requests
-
 from airflow_provider_ei.emulator import EmulatorServer, Fault, RequestRecord, StoredItem
-from airflow_provider_ei.emulator.names import stored_file_name
+from airflow_provider_ei.emulator.name_rules import stored_file_name
 from airflow_provider_ei.results import AddDataResult
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
@@ -66,25 +64,20 @@ class FaultLab:
 
     Time is the test's own: a store that is late (by ``LATER``) happens when a client waits for the settle time, or
     when the test says so. So every case runs the same way each time, and as fast as the machine can.
-
-    :param verify: the certificate to trust, of a server that speaks TLS.
     """
 
-    def __init__(self, server: EmulatorServer, verify: str | bool = True) -> None:
+    def __init__(self, server: EmulatorServer) -> None:
         self.server = server
         self.slept: list[float] = []
-        self._control = requests.Session()
-        self._control.trust_env = False
-        self._control.verify = verify
 
     def reset(self, **switches: Any) -> None:
         """No data, no faults, no requests, the switches as given or at their defaults."""
-        reset(self.server, self._control.post, **switches)
+        reset(self.server, **switches)
         self.slept.clear()
 
     def forget_faults(self) -> None:
         """Take back the faults that have hit nothing."""
-        self._control.delete(f"{self.server.page_url}emulator/faults", timeout=30).raise_for_status()
+        self.server.clear_faults()
 
     @property
     def is_late(self) -> bool:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import sys
-from types import SimpleNamespace
 from typing import Any
 
-from airflow_provider_ei.hooks.syncing import prepare_sync
+from airflow_provider_ei.hooks.stores import open_store
 from airflow_provider_ei.results import SyncSummary
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync import plan
+from airflow_provider_ei.sync.dataset.options import SyncOptions
+from airflow_provider_ei.sync.dataset.read_source import read_source
+from airflow_provider_ei.sync.dataset.run import DatasetSync
 
 from .uploading import ask_before_requests
 
@@ -24,8 +26,8 @@ WORKERS = 4
 
 def sync_folder(client: StudioClient, organization_id: int, **arguments: Any) -> SyncSummary:
     """What the hook does, without Airflow, which takes seconds to start."""
-    hook: Any = SimpleNamespace(client=client, organization_id=organization_id)
-    return prepare_sync(hook, delete="extra", max_delete="100%", workers=WORKERS, **arguments).run()
+    options = SyncOptions(delete="extra", max_delete="100%", workers=WORKERS, **arguments)
+    return DatasetSync(client, organization_id, read_source(options, open_store), options).run()
 
 
 def main(url: str, key: str, steps: str) -> None:

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_ei.emulator.names import stored_file_name
-from airflow_provider_ei.emulator.switches import CHOICES
+from airflow_provider_ei.emulator.emulator_settings import CHOICES
+from airflow_provider_ei.emulator.name_rules import stored_file_name
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.apply import ItemUpload
@@ -86,10 +86,10 @@ def sync(lab: FaultLab, files: Mapping[str, bytes], name: str) -> EdgeImpulseErr
         SourceItem(one, [VersionedFile(file, data, version="1") for file, data in its.items()], {"site": "a"})
         for one, its in sorted({name: files, "zz": FILES["plain"]}.items())
     ]
-    rules = SyncOptions("nightly", delete=True, largest_part=1.0)
+    options = SyncOptions(dataset=DATASET, sync_id="nightly", delete="extra", max_delete="100%", workers=2)
     with lab.client(batch_files=2) as client:
         try:
-            DatasetSync(client, ORGANIZATION, DATASET, Tree(items), rules, workers=2).run()
+            DatasetSync(client, ORGANIZATION, Tree(items), options).run()
         except EdgeImpulseSyncError as error:
             assert [failure["name"] for failure in error.summary["failures"]] == [name]
             return error

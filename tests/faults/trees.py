@@ -102,8 +102,8 @@ def sync(client: StudioClient, folders: Folders, workers: int = 1) -> SyncSummar
 
 
 def sync_source(client: StudioClient, items: list[SourceItem], workers: int = 1) -> SyncSummary:
-    rules = SyncOptions(SYNC_ID, delete=True, largest_part=1.0)
-    return DatasetSync(client, ORGANIZATION, DATASET, Tree(items), rules, workers=workers).run()
+    options = SyncOptions(dataset=DATASET, sync_id=SYNC_ID, delete="extra", max_delete="100%", workers=workers)
+    return DatasetSync(client, ORGANIZATION, Tree(items), options).run()
 
 
 def write(folders: Folders, source: Path) -> None:

@@ -14,6 +14,7 @@ import threading
 from typing import Any
 
 from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.files import read_opened
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync import plan
 from airflow_provider_ei.sync.apply import ItemUpload
@@ -44,6 +45,9 @@ class File:
 
     def check_unchanged(self, handle: object) -> None:
         return None
+
+    def read_whole(self) -> bytes:
+        return read_opened(self)
 
 
 class Blocks(io.BytesIO):

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
+from requests_toolbelt import MultipartEncoder
 
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseFileError
 from airflow_provider_ei.sources.pinned import LocalFile
 from airflow_provider_ei.studio.client import StudioClient
-from airflow_provider_ei.studio.files import UploadFile
+from airflow_provider_ei.studio.files import LARGE_FILE_BYTES, UploadFile
+from airflow_provider_ei.studio.multipart import MultipartBody
+from airflow_provider_ei.studio.transport import BLOCK_BYTES
 from tests.support.files import FailingFile, MadeUpFile, MeddledFile, pinned
 
 from .conftest import OpenClient
@@ -106,6 +109,25 @@ class TestBytesOnTheWire:
         assert first.content == BIG
         assert b"Content-Type: text/csv" in second.head.split(b"\r\n")
         assert second.content == b"\r\n--x--\r\n"
+
+    @pytest.mark.parametrize("fields", [[], [("name", 'a "b" é'), ("metadata", "{}")]], ids=["none", "two"])
+    def test_body_is_that_of_requests_toolbelt(self, fields: list[tuple[str, str]]) -> None:
+        sizes = [0, 1, 5, 128 * 1024 - 300, 128 * 1024, 0, 128 * 1024 + 1, LARGE_FILE_BYTES - 1, LARGE_FILE_BYTES, 3]
+        names = [str(name.values[0]) for name in NAMES]
+        files = [MadeUpFile(name, os.urandom(size)) for name, size in zip(names, sizes, strict=True)]
+        with MultipartBody(fields, files) as body:
+            sent = body.to_string()
+        parts = [("files[]", (file.name, file.data, file.content_type)) for file in files]
+        assert sent == MultipartEncoder([*fields, *parts], boundary=body.boundary_value).to_string()
+        assert len(sent) == body.len
+
+    def test_small_files_leave_together_in_blocks_of_the_socket(self) -> None:
+        files = [MadeUpFile(f"{number}.csv", bytes(4096)) for number in range(1000)]
+        with MultipartBody([], files) as body:
+            blocks = [len(block) for block in iter(lambda: body.read(BLOCK_BYTES), b"")]
+        assert sum(blocks) == body.len
+        assert max(blocks) <= BLOCK_BYTES
+        assert min(blocks[:-1]) > BLOCK_BYTES - 2 * 4096
 
     def test_the_length_is_announced_and_kept(self, studio_open: OpenClient) -> None:
         request = sent_by(studio_open, MadeUpFile("1.bin", BIG), MadeUpFile("é.csv", b""))
@@ -309,6 +331,20 @@ class TestFilesThatChange:
         path.unlink()
         path.mkdir()
         self.assert_refused(studio_emulator, studio_client, str(path), file)
+
+    @pytest.mark.parametrize("size", [100, len(BIG)], ids=["small", "large"])
+    def test_nothing_is_taken_from_a_pipe_in_the_place_of_a_file(
+        self, studio_emulator: EmulatorServer, studio_client: StudioClient, tmp_path: Path, size: int
+    ) -> None:
+        path = tmp_path / "raw.csv"
+        file = pinned(path, BIG[:size])
+        path.unlink()
+        os.mkfifo(path)
+        with open(os.open(path, os.O_RDWR | os.O_NONBLOCK), "r+b", buffering=0) as pipe:
+            pipe.write(b"for somebody else")
+            error = self.assert_refused(studio_emulator, studio_client, str(path), file)
+            assert pipe.read(100) == b"for somebody else"
+        assert "is a pipe now" in str(error)
 
     @pytest.mark.parametrize(
         "error",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from airflow_provider_ei.sources.pinned import LocalFile
-from airflow_provider_ei.studio.files import UploadFile
+from airflow_provider_ei.studio.files import UploadFile, read_opened
 
 
 @dataclass
@@ -38,6 +38,9 @@ class MadeUpFile:
 
     def check_unchanged(self, handle: BinaryIO) -> None:
         return None
+
+    def read_whole(self) -> bytes:
+        return read_opened(self)
 
 
 class _Counted(io.BytesIO):
@@ -119,6 +122,9 @@ class MeddledFile:
 
     def check_unchanged(self, handle: Any) -> None:
         self._file.check_unchanged(handle.handle)
+
+    def read_whole(self) -> bytes:
+        return read_opened(self)
 
 
 class _Meddled:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import requests
-
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings, RequestRecord
 
 KEY = "ei_sync_tests_0123456789abcdef"
@@ -18,12 +14,9 @@ UPLOADS = (CREATE, ADD)
 CHANGING = (CREATE, ADD, UPDATE, DELETE, DELETE_FILE)
 
 
-def reset(server: EmulatorServer, post: Callable[..., requests.Response] = requests.post, **switches: object) -> None:
-    """Remove all data, faults and requests; set the given switches, and the others to their defaults.
-
-    :param post: sends the request; a session's own where only that session trusts the server's certificate.
-    """
-    post(f"{server.page_url}emulator/reset", timeout=30).raise_for_status()
+def reset(server: EmulatorServer, **switches: object) -> None:
+    """Remove all data, faults and requests; set the given switches, and the others to their defaults."""
+    server.reset()
     server.settings.change(EmulatorSettings().switches() | switches)
 
 

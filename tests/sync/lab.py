@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, RequestRecord
-from airflow_provider_ei.emulator.records import StoredItem
+from airflow_provider_ei.emulator.stored_data import StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseSyncError
 from airflow_provider_ei.results import SyncSummary
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.sync.dataset import sidecar
-from airflow_provider_ei.sync.dataset.options import Shard
-from airflow_provider_ei.sync.dataset.prepare import MAX_WORKERS, check_rules, read_source
+from airflow_provider_ei.sync.dataset.options import MAX_WORKERS, Shard, SyncOptions
+from airflow_provider_ei.sync.dataset.read_source import read_source
 from airflow_provider_ei.sync.dataset.run import DatasetSync
 from tests.support.files import made_up, no_store
 from tests.support.items import state_of, users_metadata, wanted_item
@@ -90,21 +90,20 @@ class SyncLab:
         depth: int = 1,
         exclude: Any = None,
         shard: Shard | None = None,
-        **rules: Any,
+        **more: Any,
     ) -> DatasetSync:
         """Look at the folder."""
-        given = {"sync_id": "nightly", "delete": "never", "max_delete": None, "comparison": "digest"} | rules
-        checked = check_rules(**given, shard=shard)
-        tree = read_source(
+        options = SyncOptions(
+            dataset="d",
             source=str(self.top),
-            items=None,
-            include=None,
             exclude=exclude,
             depth=depth,
             metadata=metadata,
-            open_store=no_store,
+            workers=workers,
+            shard=shard,
+            **({"sync_id": "nightly"} | more),
         )
-        return DatasetSync(client or self.client, ORGANIZATION, "d", tree, checked, workers=workers)
+        return DatasetSync(client or self.client, ORGANIZATION, read_source(options, no_store), options)
 
     def sync(self, *, dry_run: bool = False, **more: Any) -> SyncSummary:
         """Sync, from an empty log of requests and of opened files."""

@@ -14,7 +14,7 @@ from airflow_provider_ei.emulator import Fault
 from airflow_provider_ei.studio import client as client_module
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.dataset import run as dataset_module
-from airflow_provider_ei.sync.dataset.source import ItemContext
+from airflow_provider_ei.sync.dataset.options import ItemContext
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.items import users_metadata
 from tests.support.studio import ADD, CREATE, LIST, UPDATE, contents

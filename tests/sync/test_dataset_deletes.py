@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-import requests
 
 from airflow_provider_ei.emulator import Fault, StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseDeleteLimitError, EdgeImpulseSyncError
@@ -427,7 +426,7 @@ def test_the_mixture_through_lost_answers(lab: SyncLab, operation: str, kind: An
         lab.server.inject(Fault(operation=operation, kind=kind, skip=skip, delay_seconds=0.05))
     with suppress(EdgeImpulseSyncError):
         lab.sync(delete="extra")
-    requests.delete(f"{lab.server.page_url}emulator/faults", timeout=30).raise_for_status()
+    lab.server.clear_faults()
     lab.sync(delete="extra")
     (lab.top / "s03/ei-metadata.json").unlink()
     lab.sync(delete="extra")

@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 import pytest
-import requests
 
 from airflow_provider_ei.emulator import Fault, StoredItem
 from airflow_provider_ei.exceptions import (
@@ -256,7 +255,7 @@ class TestListingThatIsWrong:
             synced.sync(delete="extra", max_delete="100%", client=synced.other_client(retry_attempts=1))
         assert DELETE not in synced.operations()
         assert len(synced.items()) == 10
-        requests.delete(f"{synced.server.page_url}emulator/faults", timeout=30).raise_for_status()
+        synced.server.clear_faults()
         assert synced.sync(delete="extra")["changed"] == ["gone"]
         synced.assert_in_step()
 

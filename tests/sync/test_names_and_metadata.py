@@ -16,7 +16,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_ei.emulator import EmulatorSettings
-from airflow_provider_ei.emulator.names import stored_file_name
+from airflow_provider_ei.emulator.name_rules import stored_file_name
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.sources import content_types
 from airflow_provider_ei.sources.names import check_collisions, check_file_name, check_text, wire_forms

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.sync.dataset.options import SyncOptions
-from airflow_provider_ei.sync.dataset.prepare import read_source
+from airflow_provider_ei.sync.dataset.read_source import read_source
 from airflow_provider_ei.sync.dataset.tree import Tree
 from tests.support.files import no_store
 
@@ -20,8 +20,7 @@ Write = Callable[..., Path]
 
 
 def read(**given: Any) -> Tree:
-    arguments: dict[str, Any] = {"source": None, "items": None, "include": None, "exclude": None, "depth": 1}
-    return read_source(**{**arguments, "metadata": None, **given}, open_store=no_store)
+    return read_source(SyncOptions(dataset="d", **given), no_store)
 
 
 PAIRS = [
@@ -58,7 +57,7 @@ class TestFilesThatCollide:
         top = sync_tree({"a/x.csv": b"1", "a/X.csv": b"2"})
         (item,) = read(source=str(top)).items
         with pytest.raises(EdgeImpulseInputError) as caught:
-            item.look("d", SyncOptions("nightly"))
+            item.look(SyncOptions(dataset="d", sync_id="nightly"))
         assert "files: rename or exclude one of two files in the source: " in str(caught.value)
         assert "{" not in str(caught.value)
 
@@ -112,16 +111,8 @@ class TestFolderSeparator:
         for name in ("a/left/x.csv", "a/right/x.csv", "a/y.csv"):
             (top / name).parent.mkdir(parents=True, exist_ok=True)
             (top / name).write_text("1")
-        tree = read_source(
-            source=str(top),
-            items=None,
-            include=["**/left/*.csv", "**/right/*.csv", "y.csv"],
-            exclude=None,
-            depth=1,
-            metadata=None,
-            folder_separator=separator,
-            open_store=no_store,
-        )
+        include = ["**/left/*.csv", "**/right/*.csv", "y.csv"]
+        tree = read(source=str(top), include=include, folder_separator=separator)
         return [sorted(file.name for file in item.files) for item in tree.items]
 
     def test_takes_the_place_of_the_slashes_and_patterns_see_folders(self, tmp_path: Path) -> None:

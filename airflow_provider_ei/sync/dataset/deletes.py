@@ -43,16 +43,14 @@ class ExtraItemRemover:
         self,
         client: StudioClient,
         organization_id: int,
-        dataset: str,
         source: Tree,
-        rules: SyncOptions,
+        options: SyncOptions,
         tally: Tally,
     ) -> None:
         self._client = client
         self._organization_id = organization_id
-        self._dataset = dataset
         self._source = source
-        self._rules = rules
+        self._options = options
         self._tally = tally
 
     def remove(self, planned: DataItem) -> None:
@@ -142,8 +140,8 @@ class ExtraItemRemover:
         now = self._look_at(planned)
         if now is None:
             return False
-        state = own_state(planned, self._dataset, self._rules)
-        reason = objection(planned, now, self._dataset, self._rules)
+        state = own_state(planned, self._options)
+        reason = objection(planned, now, self._options)
         if reason is None and state is not None:
             reason = self._objection_of_source(state.name)
         if reason is not None:
@@ -164,7 +162,7 @@ class ExtraItemRemover:
     def _objection_of_source(self, name: str) -> str | None:
         """Say why an item's place in the source speaks against deleting it; None when nothing does."""
         look = self._source.look(name)
-        if look.presence == "absent" or (look.presence == "excluded" and self._rules.delete_excluded):
+        if look.presence == "absent" or (look.presence == "excluded" and self._options.deletes_excluded):
             return None
         if look.presence == "unknown":
             return f"whether the source has it cannot be told now: {look.reason}"

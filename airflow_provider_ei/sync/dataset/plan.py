@@ -88,18 +88,17 @@ class DatasetPlan:
         return Counter(item.action for item in self.items)
 
 
-def plan_dataset(tree: Tree, listed: Sequence[DataItem], dataset: str, rules: SyncOptions) -> DatasetPlan:
+def plan_dataset(tree: Tree, listed: Sequence[DataItem], options: SyncOptions) -> DatasetPlan:
     """Compare the source with the dataset.
 
     :param tree: the source, with items by look; those that were read (``item.wanted``) are planned to the end.
     :param listed: all items of the dataset, with their files.
     """
-    by_name = group_by_name(listed, dataset)
-    shard = rules.shard
-    mine = [item for item in tree.items if shard is None or shard.has(item.name)]
-    planned = [plan_source_item(item, by_name.get(item.name, ()), rules) for item in mine]
-    own = [(state.name, item) for item in listed if (state := own_state(item, dataset, rules))]
-    here = {item.name for item in tree.items}.union(tree.empty, () if rules.delete_excluded else tree.excluded)
+    by_name = group_by_name(listed, options.dataset)
+    mine = [item for item in tree.items if options.takes(item.name)]
+    planned = [plan_source_item(item, by_name.get(item.name, ()), options) for item in mine]
+    own = [(state.name, item) for item in listed if (state := own_state(item, options))]
+    here = {item.name for item in tree.items}.union(tree.empty, () if options.deletes_excluded else tree.excluded)
     extra = []
     for name, item in sorted(own, key=lambda pair: (pair[0], pair[1].id)):
         places = _places(name)
@@ -108,10 +107,10 @@ def plan_dataset(tree: Tree, listed: Sequence[DataItem], dataset: str, rules: Sy
         replaced = next((place for place in places if place in tree.replaced), None)
         if replaced is None:
             extra.append(item)
-        elif shard is None or shard.has(name):
+        elif options.takes(name):
             planned.append(_not_a_folder(name, item, f"{replaced!r} is {tree.replaced[replaced]} now"))
     planned.sort(key=lambda item: item.source.name)
-    return DatasetPlan(planned, extra if rules.delete else (), len(listed) - len(own))
+    return DatasetPlan(planned, extra if options.deletes else (), len(listed) - len(own))
 
 
 def group_by_name(listed: Iterable[DataItem], dataset: str) -> Mapping[str, list[DataItem]]:
@@ -125,13 +124,13 @@ def group_by_name(listed: Iterable[DataItem], dataset: str) -> Mapping[str, list
     return groups
 
 
-def own_state(item: DataItem, dataset: str, rules: SyncOptions) -> ItemState | None:
+def own_state(item: DataItem, options: SyncOptions) -> ItemState | None:
     """Return the state of an item that certainly belongs to this sync; None for all others."""
     state = ItemState.certain(item)
-    return state if state is not None and (state.dataset, state.sync) == (dataset, rules.sync_id) else None
+    return state if state is not None and (state.dataset, state.sync) == (options.dataset, options.sync_id) else None
 
 
-def objection(planned: DataItem, now: DataItem, dataset: str, rules: SyncOptions) -> str | None:
+def objection(planned: DataItem, now: DataItem, options: SyncOptions) -> str | None:
     """Say why an item must not be deleted although it was to be; None when nothing speaks against it.
 
     :param planned: the item when the deletion was planned.
@@ -139,7 +138,7 @@ def objection(planned: DataItem, now: DataItem, dataset: str, rules: SyncOptions
     """
     if (now.name, now.dataset) != (planned.name, planned.dataset):
         return f"it was renamed or moved since, and is {now.name!r} in dataset {now.dataset!r} now."
-    if own_state(now, dataset, rules) is None:
+    if own_state(now, options) is None:
         return "it no longer belongs to this sync."
     if not same(now, planned):
         return "it was changed since."
@@ -160,7 +159,7 @@ def _not_a_folder(name: str, item: DataItem, what: str) -> PlannedItem:
     return PlannedItem(SourceItem(name, (), problem=problem), "fail", [item], problem=problem)
 
 
-def check_deletes(plan: DatasetPlan, rules: SyncOptions) -> None:
+def check_deletes(plan: DatasetPlan, options: SyncOptions) -> None:
     """Hold the deletes of a plan against the limits, before anything is changed.
 
     :raises EdgeImpulseDeleteLimitError: when there are more, or when the source is empty.
@@ -174,29 +173,30 @@ def check_deletes(plan: DatasetPlan, rules: SyncOptions) -> None:
             f"{what}; the source has no data item at all, so it is taken for lost. Nothing was changed. To empty the "
             "dataset, do it in Studio."
         )
-    there = deletes + sum(any(_in_sync(item, rules) for item in planned.listed) for planned in plan.items)
-    if rules.most_deletes is not None and deletes > rules.most_deletes:
+    there = deletes + sum(any(_in_sync(item, options) for item in planned.listed) for planned in plan.items)
+    limit = options.max_delete
+    if limit.items is not None and deletes > limit.items:
         raise EdgeImpulseDeleteLimitError(
-            f"{what}; max_delete allows {rules.most_deletes}. Nothing was changed. If they are to go, raise max_delete."
+            f"{what}; max_delete allows {limit.items}. Nothing was changed. If they are to go, raise max_delete."
         )
-    if deletes / there > rules.largest_part:
+    if deletes / there > limit.share:
         raise EdgeImpulseDeleteLimitError(
-            f"{what}, that is {deletes / there:.0%} of the {there} that are there; {rules.largest_part:.0%} may be "
+            f"{what}, that is {deletes / there:.0%} of the {there} that are there; {limit.share:.0%} may be "
             "deleted. Nothing was changed. If they are to go, set max_delete to a percentage such as '100%'."
         )
 
 
-def _in_sync(item: DataItem, rules: SyncOptions) -> bool:
+def _in_sync(item: DataItem, options: SyncOptions) -> bool:
     state = ItemState.of(item)
-    return state is not None and state.sync == rules.sync_id
+    return state is not None and state.sync == options.sync_id
 
 
-def plan_source_item(item: SourceItem, listed: Sequence[DataItem], rules: SyncOptions) -> PlannedItem:
+def plan_source_item(item: SourceItem, listed: Sequence[DataItem], options: SyncOptions) -> PlannedItem:
     """Compare one item with those of its name in the dataset."""
     if item.problem is not None:
         return PlannedItem(item, "fail", listed, problem=item.problem)
     if item.wanted is None:
-        return PlannedItem(item, _by_looks(item, listed, rules), listed)
+        return PlannedItem(item, _by_looks(item, listed, options), listed)
     if not listed:
         return PlannedItem(item, "create")
     duplicates = 0
@@ -210,8 +210,8 @@ def plan_source_item(item: SourceItem, listed: Sequence[DataItem], rules: SyncOp
     return PlannedItem(item, _action(item, first), listed, duplicates)
 
 
-def _by_looks(item: SourceItem, listed: Sequence[DataItem], rules: SyncOptions) -> Action:
-    if rules.sizes_only or len(listed) != 1 or not _in_sync(listed[0], rules):
+def _by_looks(item: SourceItem, listed: Sequence[DataItem], options: SyncOptions) -> Action:
+    if options.sizes_only or len(listed) != 1 or not _in_sync(listed[0], options):
         return "look"
     return "unchanged" if item.is_as_listed(listed[0], item.fingerprint()) else "look"
 

@@ -57,26 +57,20 @@ class DatasetSync:
 
     :param client: with as many connections as there are workers.
     :param source: what the dataset is to hold.
-    :param workers: how many items at once.
     """
 
     def __init__(
         self,
         client: StudioClient,
         organization_id: int,
-        dataset: str,
         source: Tree,
-        rules: SyncOptions,
-        *,
-        workers: int,
+        options: SyncOptions,
     ) -> None:
         self._client = client
         self._organization_id = organization_id
-        self._dataset = dataset
         self._source = source
-        self._rules = rules
-        self._workers = workers
-        self._tally = Tally(most_in_a_row=max(8, 2 * workers))
+        self._options = options
+        self._tally = Tally(most_in_a_row=max(8, 2 * options.workers))
         self._listed: Sequence[DataItem] = ()
         self._there = 0
         self._duplicates = Allowance(MAX_DUPLICATES_PER_RUN)
@@ -96,8 +90,8 @@ class DatasetSync:
             self._wait_for_the_clock(item.source for item in closer)
             self._share(closer, self._look)
             plan = self._compare()
-        check_deletes(plan, self._rules)
-        log.info("Dataset %r has %d data items. Plan: %s.", self._dataset, self._there, plan)
+        check_deletes(plan, self._options)
+        log.info("Dataset %r has %d data items. Plan: %s.", self._options.dataset, self._there, plan)
         return plan
 
     def shards(self, most: int) -> list[Shard]:
@@ -108,8 +102,8 @@ class DatasetSync:
         :raises EdgeImpulseError: as :meth:`plan` does.
         """
         plan = self._at_first_sight()
-        check_deletes(plan, self._rules)
-        log.info("Dataset %r has %d data items. At first sight: %s.", self._dataset, self._there, plan)
+        check_deletes(plan, self._options)
+        log.info("Dataset %r has %d data items. At first sight: %s.", self._options.dataset, self._there, plan)
         busy = [item.source.name for item in plan.items if item.action != "unchanged"]
         return [shard for shard in Shard.all(most) if any(shard.has(name) for name in busy)]
 
@@ -145,8 +139,8 @@ class DatasetSync:
     # --- plan ---------------------------------------------------------------------------------------------
 
     def _list(self) -> Sequence[DataItem]:
-        listed = self._client.list_data_items(self._organization_id, self._dataset, with_files=True)
-        wanted = canonical_name(self._dataset)
+        listed = self._client.list_data_items(self._organization_id, self._options.dataset, with_files=True)
+        wanted = canonical_name(self._options.dataset)
         return [item for item in listed if canonical_name(item.dataset) == wanted]
 
     def _at_first_sight(self) -> DatasetPlan:
@@ -155,13 +149,13 @@ class DatasetSync:
         return self._compare()
 
     def _compare(self) -> DatasetPlan:
-        return plan_dataset(self._source, self._listed, self._dataset, self._rules)
+        return plan_dataset(self._source, self._listed, self._options)
 
     def _look(self, planned: PlannedItem) -> None:
         item = planned.source
         try:
-            wanted = item.look(self._dataset, self._rules)
-            if plan_source_item(item, planned.listed, self._rules).action == "look":
+            wanted = item.look(self._options)
+            if plan_source_item(item, planned.listed, self._options).action == "look":
                 self._tally.spent(TransferStats(bytes_hashed=hash_files(wanted, self._client.check_cancelled)))
         except ENDS_ALL:
             raise
@@ -194,7 +188,7 @@ class DatasetSync:
             if self._tally.service_down:
                 self._tally.not_tried(name)
                 return
-            wanted = planned.source.look(self._dataset, self._rules)
+            wanted = planned.source.look(self._options)
             upload = ItemUpload(
                 self._client,
                 self._organization_id,
@@ -213,7 +207,10 @@ class DatasetSync:
         self._share(changing, send)
         if unseen:
             self._listed = self._list()
-            by_name, by_id = group_by_name(self._listed, self._dataset), {item.id: item for item in self._listed}
+            by_name, by_id = (
+                group_by_name(self._listed, self._options.dataset),
+                {item.id: item for item in self._listed},
+            )
 
             def see(sent: _Sent) -> None:
                 listed = by_name.get(sent.planned.source.name, [])
@@ -265,16 +262,14 @@ class DatasetSync:
         return [item for item in remover.certain(deletes) if remover.would_delete(item)]
 
     def _remover(self) -> ExtraItemRemover:
-        return ExtraItemRemover(
-            self._client, self._organization_id, self._dataset, self._source, self._rules, self._tally
-        )
+        return ExtraItemRemover(self._client, self._organization_id, self._source, self._options, self._tally)
 
     def _with_proven_copies(self, planned: Iterable[PlannedItem]) -> list[PlannedItem]:
         """Read, for a dry run, what is there several times; those that do not prove to be copies fail."""
         return [self._with_proven(item) if item.duplicates else item for item in planned]
 
     def _with_proven(self, planned: PlannedItem) -> PlannedItem:
-        name, wanted = planned.source.name, planned.source.look(self._dataset, self._rules)
+        name, wanted = planned.source.name, planned.source.look(self._options)
         upload = ItemUpload(self._client, self._organization_id, wanted, duplicates=self._duplicates)
         try:
             upload.check_duplicates(planned.listed)
@@ -289,10 +284,12 @@ class DatasetSync:
 
     def _share(self, pieces: Iterable[_T], work: Callable[[_T], object]) -> None:
         client = self._client
-        run_in_threads(pieces, work, workers=self._workers, check=client.check_cancelled, interrupt=client.cancel)
+        run_in_threads(
+            pieces, work, workers=self._options.workers, check=client.check_cancelled, interrupt=client.cancel
+        )
 
     def _summary(self) -> SyncSummary:
-        tally, client = self._tally, self._client
+        tally, client, options = self._tally, self._client, self._options
         work = WorkCounts(
             files_sent=tally.stats.files_sent,
             bytes_sent=tally.stats.bytes_sent,
@@ -302,10 +299,10 @@ class DatasetSync:
             ambiguous_reconciled=tally.stats.unanswered,
         )
         summary = {
-            "dataset": self._dataset,
+            "dataset": options.dataset,
             "organization_id": self._organization_id,
-            "sync_id": self._rules.sync_id,
-            "comparison": "size" if self._rules.sizes_only else "digest",
+            "sync_id": options.sync_id,
+            "comparison": options.comparison,
             "dry_run": False,
             "listed": self._there,
             **tally.item_counts(),

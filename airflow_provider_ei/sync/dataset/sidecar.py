@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.studio.files import PinnedReader, UploadFile
+from airflow_provider_ei.studio.files import UploadFile, read_whole
 from airflow_provider_ei.sync.metadata import metadata_texts
 
 NAME = "ei-metadata.json"
@@ -40,7 +40,7 @@ def read(file: UploadFile, given: Mapping[str, str]) -> dict[str, str]:
         raise EdgeImpulseInputError(f"{file.source} has {file.size} bytes; metadata have at most {MAX_BYTES}.")
     try:
         content = json.loads(
-            _whole(file),
+            read_whole(file),
             object_pairs_hook=_without_duplicates,
             parse_constant=_refuse_constant,
             parse_int=_whole_number,
@@ -76,11 +76,3 @@ def _whole_number(digits: str) -> int:
     if len(digits) > _MOST_DIGITS:
         raise ValueError(f"a number has {len(digits)} digits; write it as a text, in quotes")
     return int(digits)
-
-
-def _whole(file: UploadFile) -> bytes:
-    reader = PinnedReader(file)
-    try:
-        return b"".join(bytes(block) for block in iter(lambda: reader.read(MAX_BYTES), b""))
-    finally:
-        reader.close()

@@ -6,7 +6,7 @@ A source of ten thousand items is compared with the service by looks alone. Only
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
@@ -14,7 +14,7 @@ from airflow_provider_ei.sources.names import check_collisions, check_file_name,
 from airflow_provider_ei.sources.pinned import SourceFile
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync.dataset import sidecar
-from airflow_provider_ei.sync.dataset.options import SyncOptions
+from airflow_provider_ei.sync.dataset.options import ItemContext, SyncOptions
 from airflow_provider_ei.sync.digest import canonical
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.item_state import ItemState, certifies
@@ -22,24 +22,6 @@ from airflow_provider_ei.sync.stored_names import correspond, names_digest
 
 #: Goes into every fingerprint, so that a later way to make it cannot be mistaken for this one.
 SCHEME = 1
-
-
-@dataclass(frozen=True)
-class ItemContext:
-    """What a template of the metadata can say of its data item: ``{{ item.name }}``.
-
-    :ivar name: the data item's name.
-    :ivar file_count: number of its files.
-    :ivar total_bytes: bytes of all of them.
-    """
-
-    name: str
-    file_count: int
-    total_bytes: int
-
-
-#: The metadata of one item: as they are, or made for each item.
-GivenMetadata = Mapping[str, object] | Callable[[ItemContext], Mapping[str, object] | None] | None
 
 
 @dataclass
@@ -62,7 +44,7 @@ class SourceItem:
     wanted: WantedItem | None = field(default=None, repr=False)
 
     @property
-    def facts(self) -> ItemContext:
+    def context(self) -> ItemContext:
         """What templates can say of it."""
         return ItemContext(self.name, len(self.files), sum(file.size for file in self.files))
 
@@ -105,7 +87,7 @@ class SourceItem:
         sizes = {file.name: file.size for file in self.files}
         return [(form, sizes[name]) for form, name in names.items()]
 
-    def look(self, dataset: str, rules: SyncOptions) -> WantedItem:
+    def look(self, options: SyncOptions) -> WantedItem:
         """Read its metadata, check its names, and return the item as it should be.
 
         :raises EdgeImpulseInputError: naming what cannot be uploaded.
@@ -113,26 +95,26 @@ class SourceItem:
         """
         if self.wanted is None:
             try:
-                self.wanted = self._want(dataset, rules)
+                self.wanted = self._want(options)
             except EdgeImpulseInputError as error:
                 raise EdgeImpulseInputError(f"Data item {self.name!r}: {error}") from error.__cause__
         return self.wanted
 
-    def _want(self, dataset: str, rules: SyncOptions) -> WantedItem:
+    def _want(self, options: SyncOptions) -> WantedItem:
         for file in self.files:
             check_file_name(file.name, file.source)
         files = ((file.name, file.source) for file in self.files)
         check_collisions(files, remedy="rename or exclude one of two files in the source")
         return WantedItem(
             name=check_text("name", self.name),
-            dataset=dataset,
+            dataset=options.dataset,
             files=sorted(self.files, key=lambda file: file.name),
             metadata=self.texts if self.sidecar is None else sidecar.read(self.sidecar, self.texts),
-            bucket_name=rules.bucket_name,
-            bucket_id=rules.bucket_id,
-            sync_id=rules.sync_id,
-            fingerprint=None if rules.sizes_only else self.fingerprint(),
-            sizes_only=rules.sizes_only,
+            bucket_name=options.bucket_name,
+            bucket_id=options.bucket_id,
+            sync_id=options.sync_id,
+            fingerprint=None if options.sizes_only else self.fingerprint(),
+            sizes_only=options.sizes_only,
         )
 
 

@@ -1,18 +1,18 @@
-"""What the service makes of the names that it is sent: each switch for names, in one place."""
+"""How names are stored: the effect of the switches for names."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-from airflow_provider_ei.emulator.switches import EmulatorSettings, NameForm
+from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings, NameForm
 
 _ESCAPES = ((b"%22", b'"'), (b"%0D", b"\r"), (b"%0A", b"\n"))
 _ENCODINGS = {"utf8": "utf-8", "latin1": "latin-1"}
 
 
 def stored_name(name: str, form: NameForm) -> str:
-    """Return a name of an item, a dataset or a file as it is stored; it may be empty."""
+    """Return the stored form of the name of an item, a dataset or a file. It may be empty."""
     match form:
         case "nfc":
             return unicodedata.normalize("NFC", name)
@@ -25,7 +25,7 @@ def stored_name(name: str, form: NameForm) -> str:
 
 
 def stored_file_name(sent: bytes, settings: EmulatorSettings) -> str:
-    """Return the name under which an uploaded file is stored, or an empty one: the file is dropped.
+    """Return the name under which an uploaded file is stored, or an empty string if the file is dropped.
 
     :param sent: the bytes between the quotes of ``filename="…"``.
     """
@@ -41,7 +41,7 @@ def stored_file_name(sent: bytes, settings: EmulatorSettings) -> str:
 
 
 def unescape(name: bytes) -> bytes:
-    """Return a name of a form's part without the escapes that browsers write."""
+    """Return the name of a form's part without the escapes that browsers write."""
     for written, meant in _ESCAPES:
         name = name.replace(written, meant)
     return name

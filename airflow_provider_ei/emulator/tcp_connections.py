@@ -1,4 +1,4 @@
-"""The open connections, so that a fault can break the one a request came over."""
+"""The open TCP connections, so that a fault can break the connection of a request."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 Peer = tuple[str, int]
-"""Address and port of the other end: what ASGI calls the client."""
+"""Address and port of the other end, which ASGI calls the client."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class Connections:
-    """The transports of a server's connections. Only for the server's event loop."""
+class TcpConnections:
+    """The transports of a server's connections. For the server's event loop only."""
 
     def __init__(self) -> None:
         self._transports: dict[Peer, asyncio.Transport] = {}
 
     def protocol(self) -> type[asyncio.Protocol]:
-        """Uvicorn's protocol for HTTP, which enters its connections here.
+        """Return a protocol class for uvicorn that registers its connections here.
 
-        That of h11, since the other one sets no limit to the size of a request's head.
+        It uses h11, since the alternative does not limit the size of a request's head.
         """
         transports = self._transports
 
@@ -56,7 +56,7 @@ class Connections:
         return TrackedProtocol
 
     def reset(self, peer: Peer) -> None:
-        """Break a connection at once, with a TCP reset."""
+        """Break a connection immediately, with a TCP reset."""
         transport = self._transports.get(peer)
         if transport is None:
             return
@@ -66,7 +66,7 @@ class Connections:
         transport.abort()
 
     def close_all(self) -> None:
-        """Close all connections without waiting for the other ends."""
+        """Close all connections without waiting for the clients."""
         for transport in list(self._transports.values()):
             transport.abort()
 

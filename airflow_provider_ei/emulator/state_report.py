@@ -1,32 +1,34 @@
-"""What the emulator holds, as one JSON object: for tests, and for the page."""
+"""All data as one JSON object, for tests and for the page."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
-from airflow_provider_ei.emulator.catalog import Catalog
-from airflow_provider_ei.emulator.filter_sql import EVERYTHING, Condition
-from airflow_provider_ei.emulator.records import StoredItem
+from msgspec.structs import asdict
+
+from airflow_provider_ei.emulator.filter_sql import EVERYTHING, SqlCondition
+from airflow_provider_ei.emulator.item_catalog import ItemCatalog
+from airflow_provider_ei.emulator.stored_data import StoredItem
 
 
-def describe(
-    catalog: Catalog,
+def describe_state(
+    catalog: ItemCatalog,
     *,
     items_limit: int | None = None,
     files_limit: int | None = None,
     characters_limit: int | None = None,
     search: str = "",
 ) -> dict[str, Any]:
-    """Totals, and the datasets with their items, those changed last first.
+    """Return totals, and the datasets with their items, those changed last first.
 
-    :param items_limit: how many items to tell of, over all datasets; none means all.
-    :param files_limit: how many files of each item to tell of.
-    :param characters_limit: how much of each value of metadata to tell; what is cut says how long it is.
-    :param search: only items whose name contains it, in upper or lower case.
+    :param items_limit: how many items to include, over all datasets; None means all.
+    :param files_limit: how many files of each item to include.
+    :param characters_limit: how many characters of each metadata value to include; a value that is cut ends with its
+        full length.
+    :param search: include only items whose name contains this, ignoring case.
     """
     version = catalog.version
-    condition = Condition("instr(lower(items.name), lower(?)) > 0", (search,)) if search else EVERYTHING
+    condition = SqlCondition("instr(lower(items.name), lower(?)) > 0", (search,)) if search else EVERYTHING
     items = catalog.items(condition, limit=items_limit, files_limit=files_limit, order="changed")
     shown: dict[str, list[dict[str, Any]]] = {}
     for item in items:

@@ -1,4 +1,4 @@
-"""Changing what the organization holds."""
+"""Changes of the organization's data."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_ei.emulator.catalog import Catalog
 from airflow_provider_ei.emulator.database import Database
-from airflow_provider_ei.emulator.records import StoreError
-from airflow_provider_ei.emulator.switches import DuplicateNames, MetadataUpdate
+from airflow_provider_ei.emulator.emulator_settings import DuplicateNames, MetadataUpdate
+from airflow_provider_ei.emulator.item_catalog import ItemCatalog
+from airflow_provider_ei.emulator.stored_data import StoreError
 from airflow_provider_ei.emulator.uploads import Upload
 
 
-class Store(Catalog):
+class ItemStore(ItemCatalog):
     """The items, datasets and buckets of the organization. Each change is one transaction."""
 
     def __init__(self, data_dir: Path) -> None:
@@ -28,7 +28,7 @@ class Store(Catalog):
         self._database.close()
 
     def new_upload(self) -> Upload:
-        """A place for the files of one request; it ends in ``add_item``, ``add_files`` or ``discard()``."""
+        """Return a place for the files of one request: end it by ``add_item``, ``add_files`` or ``discard()``."""
         return self._database.uploads.new()
 
     def add_item(
@@ -43,9 +43,9 @@ class Store(Catalog):
         bucket_id: int | None = None,
         bucket_path: str | None = None,
     ) -> int:
-        """Store an item with its files, whole or not at all; returns its id. A missing dataset is created.
+        """Store an item with its files, all or nothing, and return its id. A missing dataset is created.
 
-        :raises StoreError: if the bucket is unknown, or the name is taken and duplicates are rejected.
+        :raises StoreError: if the bucket does not exist, or the name is taken and duplicates are rejected.
         """
         with self._database.change() as revision:
             same_name = self._query(
@@ -72,9 +72,9 @@ class Store(Catalog):
         return item_id
 
     def add_files(self, item_id: int, upload: Upload) -> None:
-        """Add files to an item, whole or not at all. A file replaces the one that has its name.
+        """Add files to an item, all or nothing. A file replaces the file of its name.
 
-        :raises StoreError: if there is no such item.
+        :raises StoreError: if the item does not exist.
         """
         with self._database.change() as revision:
             self._item_row(item_id)
@@ -89,9 +89,9 @@ class Store(Catalog):
         metadata: Mapping[str, str] | None,
         metadata_update: MetadataUpdate,
     ) -> None:
-        """Change what is given of an item.
+        """Change the given parts of an item.
 
-        :raises StoreError: if there is no such item.
+        :raises StoreError: if the item does not exist.
         """
         with self._database.change() as revision:
             row = self._item_row(item_id)
@@ -108,7 +108,7 @@ class Store(Catalog):
     def delete_item(self, item_id: int) -> None:
         """Delete an item and its files.
 
-        :raises StoreError: if there is no such item.
+        :raises StoreError: if the item does not exist.
         """
         with self._database.change():
             self._item_row(item_id)
@@ -118,7 +118,7 @@ class Store(Catalog):
     def delete_file(self, item_id: int, name: str) -> None:
         """Delete one file of an item.
 
-        :raises StoreError: if there is no such item or file.
+        :raises StoreError: if the item or the file does not exist.
         """
         with self._database.change() as revision:
             self._item_row(item_id)
@@ -127,9 +127,9 @@ class Store(Catalog):
             self._count_files(item_id, revision)
 
     def add_dataset(self, settings: Mapping[str, Any]) -> int:
-        """Create a dataset from the body of ``addOrganizationDataset``; returns its id.
+        """Create a dataset from the body of ``addOrganizationDataset``, and return its id.
 
-        :raises StoreError: if its name is taken or its bucket unknown.
+        :raises StoreError: if the name is taken, or the bucket does not exist.
         """
         with self._database.change():
             name = settings["dataset"]
@@ -139,32 +139,14 @@ class Store(Catalog):
             self._set_dataset(name, settings)
             return self._dataset_ids(name)[0]
 
-    def update_dataset(self, name: str, changes: Mapping[str, Any]) -> None:
-        """Change a dataset by the body of ``updateOrganizationDataset``.
-
-        :raises StoreError: if there is no such dataset, its new name is taken, or its bucket unknown.
-        """
-        with self._database.change() as revision:
-            if not self._dataset_ids(name):
-                raise StoreError(f"Dataset {name!r} not found")
-            new_name = changes.get("dataset", name)
-            if new_name != name:
-                if self._dataset_ids(new_name):
-                    raise StoreError(f"Dataset {new_name!r} already exists")
-                self._execute("UPDATE datasets SET name = ? WHERE name = ?", (new_name, name))
-                self._execute(
-                    "UPDATE items SET dataset = ?, revision = ? WHERE dataset = ?", (new_name, revision, name)
-                )
-            self._set_dataset(new_name, changes)
-
     def add_bucket(self, name: str) -> int:
-        """Add a bucket, unless there is one of that name; returns its id."""
+        """Add a bucket unless one of that name exists, and return its id."""
         with self._database.change():
             self._execute("INSERT OR IGNORE INTO buckets (name) VALUES (?)", (name,))
             return self._bucket(name, None)
 
     def reset(self) -> None:
-        """Forget all items, datasets, and buckets but the default one."""
+        """Delete all items, datasets, and buckets except the default one."""
         with self._database.change():
             self._delete_files("1", ())
             for rows in ("items", "datasets", "buckets WHERE id != 1"):
@@ -214,16 +196,20 @@ class Store(Catalog):
         return [row["id"] for row in self._query("SELECT id FROM datasets WHERE name = ?", (name,))]
 
     def _set_dataset(self, name: str, settings: Mapping[str, Any]) -> None:
-        values: dict[str, Any] = {key: settings[key] for key in ("type", "category") if key in settings}
-        if "tags" in settings:
-            values["tags"] = _json(settings["tags"])
-        if "bucket" in settings:
-            bucket = settings["bucket"]
-            values["bucket_id"] = self._bucket(None, bucket["id"])
-            values["bucket_path"] = bucket["path"]
-            values["naming_levels"] = bucket["dataItemNamingLevelsDeep"]
-        for column, value in values.items():
-            self._execute(f"UPDATE datasets SET {column} = ? WHERE name = ?", (value, name))
+        bucket = settings["bucket"]
+        self._execute(
+            "UPDATE datasets SET type = ?, category = ?, tags = ?, bucket_id = ?, bucket_path = ?, naming_levels = ?"
+            " WHERE name = ?",
+            (
+                settings["type"],
+                settings["category"],
+                _json(settings["tags"]),
+                self._bucket(None, bucket["id"]),
+                bucket["path"],
+                bucket["dataItemNamingLevelsDeep"],
+                name,
+            ),
+        )
 
     def _bucket(self, name: str | None, bucket_id: int | None) -> int:
         if bucket_id is not None:

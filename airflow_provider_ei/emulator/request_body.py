@@ -1,4 +1,4 @@
-"""Reading a request's body."""
+"""The body of a request, as it arrives."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from typing import Any
 from starlette.types import Receive
 
 from airflow_provider_ei.emulator.form_parser import MultipartReader
-from airflow_provider_ei.emulator.records import StoreError
+from airflow_provider_ei.emulator.stored_data import StoreError
 
 _MAX_JSON_BYTES = 16 << 20
 
 
 class Disconnected(Exception):
-    """The client went away, or the server stops: nobody waits for an answer."""
+    """The client has disconnected, or the server stops: nobody waits for a response."""
 
 
 class RequestBody:
-    """A body as it comes in. ``received`` counts its bytes."""
+    """A body that is read as it arrives. ``received`` counts its bytes."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self.received = 0
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The body, piece by piece.
+        """Yield the body, piece by piece.
 
-        :raises Disconnected: if the client goes away before its end.
+        :raises Disconnected: if the client disconnects before the end.
         """
         more = True
         while more:
@@ -43,7 +43,7 @@ class RequestBody:
             yield piece
 
     async def drain(self, limit: int | None = None) -> None:
-        """Read on to the end and keep nothing, or stop once ``limit`` bytes have come in."""
+        """Read and discard the body, to its end or until ``limit`` bytes have arrived."""
         if limit == 0:
             return
         async for _ in self.pieces():
@@ -51,9 +51,9 @@ class RequestBody:
                 return
 
     async def json_object(self) -> dict[str, Any]:
-        """The members of a JSON object.
+        """Return the members of a JSON object.
 
-        :raises StoreError: if it is none, or too large.
+        :raises StoreError: if the body is not a JSON object, or is too large.
         """
         body = bytearray()
         async for piece in self.pieces():
@@ -70,9 +70,9 @@ class RequestBody:
         return value
 
     async def feed(self, reader: MultipartReader, executor: Executor) -> None:
-        """Give the body to a reader. Whoever calls discards the reader's upload if this raises."""
+        """Pass the body to a reader. The caller discards the reader's upload if this raises."""
         loop = asyncio.get_running_loop()
-        # Parsing, hashing and writing one piece happen beside the arrival of the next.
+        # One piece is parsed, hashed and written while the next one arrives.
         working: asyncio.Future[None] | None = None
         try:
             async for piece in self.pieces():

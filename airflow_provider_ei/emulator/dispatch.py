@@ -1,4 +1,4 @@
-"""The API: takes each request through log, latency, faults and key to its operation."""
+"""The application of the API: takes each request through log, latency, faults and key to its operation."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from starlette.responses import JSONResponse, Response, StreamingResponse
+import msgspec
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_ei.emulator.arguments import Arguments
-from airflow_provider_ei.emulator.body import Disconnected, RequestBody
-from airflow_provider_ei.emulator.connections import Connections
+from airflow_provider_ei.emulator.api.arguments import Arguments
+from airflow_provider_ei.emulator.api.operation import Call, Operation
+from airflow_provider_ei.emulator.api.routes import find_operation
+from airflow_provider_ei.emulator.api.unknown_paths import explain
 from airflow_provider_ei.emulator.downloads import CHUNK_BYTES, Download
-from airflow_provider_ei.emulator.errors import error_response
+from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
+from airflow_provider_ei.emulator.error_responses import error_response
 from airflow_provider_ei.emulator.faults import Fault, FaultQueue
 from airflow_provider_ei.emulator.form_parser import MultipartReader
-from airflow_provider_ei.emulator.operations import Call, Operation, find_operation
-from airflow_provider_ei.emulator.paths import explain
-from airflow_provider_ei.emulator.records import StoreError
+from airflow_provider_ei.emulator.item_store import ItemStore
+from airflow_provider_ei.emulator.request_body import Disconnected, RequestBody
 from airflow_provider_ei.emulator.request_log import RequestLog, RequestRecord
-from airflow_provider_ei.emulator.store import Store
-from airflow_provider_ei.emulator.switches import EmulatorSettings
+from airflow_provider_ei.emulator.stored_data import StoreError
+from airflow_provider_ei.emulator.tcp_connections import TcpConnections
 from airflow_provider_ei.emulator.uploads import Upload
 
 
@@ -51,19 +53,19 @@ class _Request:
 BeforeRequest = Callable[[RequestRecord], object]
 
 
-class Api:
+class Dispatcher:
     """The ASGI application below ``/v1/api``.
 
-    :ivar before_request: is called with each request that has arrived, in a thread, before anything is done with it.
+    :ivar before_request: called in a thread with each request that has arrived, before it is carried out.
     """
 
     def __init__(
         self,
-        store: Store,
+        store: ItemStore,
         settings: EmulatorSettings,
         faults: FaultQueue,
         log: RequestLog,
-        connections: Connections,
+        connections: TcpConnections,
         executor: Executor,
     ) -> None:
         self._store = store
@@ -78,13 +80,13 @@ class Api:
         self._late_tasks: set[asyncio.Task[Response]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Play one request."""
+        """Handle one request."""
         request = self._arrived(scope, receive)
         response: Response | None = None
         try:
             await self._pause(self._settings.latency_seconds)
             if self.before_request is not None:
-                # Not in the pool of the operations, which the function may have to wait for.
+                # Not in the executor of the operations: the function may wait for one of them.
                 await asyncio.to_thread(self.before_request, request.record)
             response = await self._respond(request)
         except Disconnected:
@@ -93,40 +95,43 @@ class Api:
             self._log.update(request.seq, status=500)
             raise
         finally:
-            self._log.update(request.seq, bytes_received=request.body.received)
+            status = {} if response is None else {"status": response.status_code}
+            self._log.update(request.seq, bytes_received=request.body.received, **status)
         if response is not None:
-            self._log.update(request.seq, status=response.status_code)
             await response(scope, receive, send)
         if response is None or (request.fault is not None and request.fault.kind == "early_status"):
             self._connections.reset(scope["client"])
-            # Uvicorn must have seen the end of the connection, or it answers in our place.
+            # Until uvicorn has seen the end of the connection: it would send a response of its own.
             while (await receive())["type"] != "http.disconnect":
                 pass
 
     @property
     def late(self) -> int:
-        """How many requests ``store_late`` faults have put off that are not carried out yet."""
+        """The number of requests that ``store_late`` faults have delayed and that are not carried out yet."""
         return len(self._late) + len(self._late_tasks)
 
     async def flush_late(self) -> None:
-        """Carry out now what ``store_late`` faults have put off."""
+        """Carry out now what ``store_late`` faults have delayed."""
         for handle in list(self._late):
             handle.cancel()
-            self._land(handle)
+            self._carry_out_late(handle)
         await asyncio.gather(*self._late_tasks, return_exceptions=True)
 
-    def forget_late(self) -> None:
-        """Give up what ``store_late`` faults have put off."""
+    async def forget_late(self) -> None:
+        """Drop what ``store_late`` faults have delayed."""
+        self._drop_late()
+
+    def stop(self) -> None:
+        """End all waiting: the server stops."""
+        self._stopping.set()
+        self._drop_late()
+
+    def _drop_late(self) -> None:
         for handle, (_, call) in self._late.items():
             handle.cancel()
             if call.upload is not None:
                 call.upload.discard()
         self._late.clear()
-
-    def stop(self) -> None:
-        """End all waiting: the server stops."""
-        self._stopping.set()
-        self.forget_late()
 
     def _arrived(self, scope: Scope, receive: Receive) -> _Request:
         method, path = scope["method"], scope["raw_path"].decode("ascii", "replace")
@@ -152,7 +157,7 @@ class Api:
         return _Request(record, method, path, arguments, headers, operation, path_values, key_ok, fault, body)
 
     async def _respond(self, request: _Request) -> Response | None:
-        """The answer, or none where the connection is to be reset instead."""
+        """Return the response, or None if the connection is to be reset."""
         fault = request.fault
         if fault is None:
             return await self._carry_out(request)
@@ -185,7 +190,7 @@ class Api:
                 return answer
 
     async def _carry_out(self, request: _Request, late_by: float | None = None) -> Response | None:
-        """Read the request and act on it, or have that done later: then there is no answer yet."""
+        """Read the request and run its operation, or schedule that for later and return None."""
         refusal = self._refusal(request)
         if refusal is not None:
             await self._read_for_log(request)
@@ -196,9 +201,9 @@ class Api:
         except StoreError as error:
             return error_response(str(error))
         if late_by is not None:
-            self._put_off(late_by, request, call)
+            self._delay(late_by, request, call)
             return None
-        return await self._act(request, call)
+        return await self._run(request, call)
 
     def _refusal(self, request: _Request) -> Response | None:
         length, most = request.headers.get("content-length", ""), self._settings.max_request_bytes
@@ -252,14 +257,14 @@ class Api:
             self._log.update(request.seq, fields=reader.fields, files=files)
         return reader.fields
 
-    async def _act(self, request: _Request, call: Call) -> Response:
+    async def _run(self, request: _Request, call: Call) -> Response:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._act_blocking, request, call)
+        return await loop.run_in_executor(self._executor, self._run_blocking, request, call)
 
-    def _act_blocking(self, request: _Request, call: Call) -> Response:
+    def _run_blocking(self, request: _Request, call: Call) -> Response:
         assert request.operation is not None
         try:
-            answer = request.operation.act(call)
+            answer = request.operation.run(call)
         except BaseException as error:
             if call.upload is not None:
                 call.upload.discard()
@@ -270,7 +275,7 @@ class Api:
             self._log.update(request.seq, changed=True)
         if isinstance(answer, Download):
             return StreamingResponse(self._stream(answer), headers=answer.headers())
-        return JSONResponse({"success": True, **answer})
+        return Response(msgspec.json.encode({"success": True, **answer}), media_type="application/json")
 
     async def _stream(self, download: Download) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
@@ -283,20 +288,20 @@ class Api:
                 left -= len(chunk)
                 yield chunk
 
-    def _put_off(self, delay: float, request: _Request, call: Call) -> None:
+    def _delay(self, seconds: float, request: _Request, call: Call) -> None:
         def now() -> None:
-            self._land(handle)
+            self._carry_out_late(handle)
 
-        handle = asyncio.get_running_loop().call_later(delay, now)
+        handle = asyncio.get_running_loop().call_later(seconds, now)
         self._late[handle] = (request, call)
 
-    def _land(self, handle: asyncio.TimerHandle) -> None:
-        task = asyncio.get_running_loop().create_task(self._act(*self._late.pop(handle)))
+    def _carry_out_late(self, handle: asyncio.TimerHandle) -> None:
+        task = asyncio.get_running_loop().create_task(self._run(*self._late.pop(handle)))
         self._late_tasks.add(task)
         task.add_done_callback(self._late_tasks.discard)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but no longer than the server runs."""
+        """Wait, but not longer than the server runs."""
         if seconds <= 0:
             return
         try:

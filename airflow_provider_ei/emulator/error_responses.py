@@ -1,4 +1,4 @@
-"""Errors as the API tells them: JSON with ``success`` and ``error``, whatever went wrong."""
+"""Errors in the form of the API: JSON with ``success: false`` and ``error``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from starlette.types import ExceptionHandler
 
 
 def error_response(error: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """An answer that says what is wrong."""
-    # What a client sent may be quoted in it, and JSON can spell half of a surrogate pair, which has no UTF-8 form.
+    """Return a response that says what is wrong."""
+    # It may quote the request, and JSON can hold half of a surrogate pair, which cannot be encoded as UTF-8.
     text = error.encode("utf-8", "replace").decode()
     return JSONResponse({"success": False, "error": text}, status_code=status, headers=headers)
 
@@ -19,15 +19,15 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     headers = dict(error.headers or {})
     text = {
-        404: f"There is nothing at {request.url.path[:200]}; the API is below /v1/api, the page is at /",
+        404: f"Use /v1/api for the API and / for the page: there is nothing at {request.url.path[:200]}.",
         405: f"{request.url.path[:200]} takes {headers.get('Allow')}, not {request.method}",
     }.get(error.status_code, error.detail)
     return error_response(text, error.status_code, headers)
 
 
 async def _defect(request: Request, error: Exception) -> Response:
-    # The exception itself is logged by the server: a message of it may hold anything.
-    return error_response(f"The emulator has failed: {type(error).__name__}; its log says more", 500)
+    # The server logs the exception. Its message may contain anything, so it is not sent.
+    return error_response(f"See the log of the emulator: it has failed with {type(error).__name__}.", 500)
 
 
 EXCEPTION_HANDLERS: dict[int | type[Exception], ExceptionHandler] = {HTTPException: _http_error, Exception: _defect}

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_ei.emulator import EmulatorServer
-from airflow_provider_ei.emulator.guard import Guard
+from airflow_provider_ei.emulator.cross_site_guard import CrossSiteGuard
 
 from .conftest import Client
 
@@ -169,12 +169,12 @@ def test_two_hosts_are_refused(client: Client) -> None:
     ],
 )
 def test_a_host_is_known_by_the_names_that_are_its_own(listening_at: str, host: str, known: bool) -> None:
-    assert (Guard(lambda *_: None, listening_at).refusal("GET", {"host": [host]}) is None) is known
+    assert (CrossSiteGuard(lambda *_: None, listening_at).refusal("GET", {"host": [host]}) is None) is known
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_no_header_breaks_it(host: str, origin: str) -> None:
-    error = Guard(lambda *_: None, "127.0.0.1").refusal("POST", {"host": [host], "origin": [origin]})
+    error = CrossSiteGuard(lambda *_: None, "127.0.0.1").refusal("POST", {"host": [host], "origin": [origin]})
     assert error is None or len(error) < 500
 
 

@@ -1,8 +1,8 @@
-"""Keeps other people's web pages out: those that the developer's browser shows beside the emulator's.
+"""Refuse requests that web pages of other sites send from the developer's browser.
 
-A page of another site can send requests to this machine, and may even take a name for it (DNS rebinding). So a request
-must be addressed to a name that is the emulator's, and one that comes from a page must come from the emulator's own.
-Programs send neither ``Origin`` nor ``Sec-Fetch-Site``.
+A page of another site can send requests to this machine, and can give it a name of its own (DNS rebinding). So a
+request must name a host of the emulator, and a request of a page must come from the emulator's page. Programs send
+neither ``Origin`` nor ``Sec-Fetch-Site``.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from airflow_provider_ei.emulator.errors import error_response
+from airflow_provider_ei.emulator.error_responses import error_response
 
 _READING = ("GET", "HEAD", "OPTIONS")
-# A container reaches the machine that it runs on by these names.
+# A container reaches its host machine by these names.
 _GATEWAYS = ("host.docker.internal", "host.containers.internal")
-# Nobody can register a name that ends like this, or has no dot.
+# Nobody can register a name with one of these endings, or without a dot.
 _PRIVATE_NAME = re.compile(r"[a-z0-9_-]+|.+\.(localhost|internal|local)")
 
 
-class Guard:
-    """The application behind the check."""
+class CrossSiteGuard:
+    """ASGI middleware with the check."""
 
     def __init__(self, app: ASGIApp, listening_at: str) -> None:
-        """:param listening_at: the host as it was given to listen at."""
+        """:param listening_at: the host on which the server was told to listen."""
         self._app = app
         self._own_name = listening_at.lower()
         self._offered = not _is_loopback(self._own_name)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 403, or let the application answer."""
+        """Respond with 403, or call the application."""
         if scope["type"] == "http":
             headers = Headers(scope=scope)
             named = {name: headers.getlist(name) for name in ("host", "origin", "sec-fetch-site")}
@@ -46,19 +46,19 @@ class Guard:
         await self._app(scope, receive, send)
 
     def refusal(self, method: str, headers: Mapping[str, Sequence[str]]) -> str | None:
-        """What is wrong with a request, by its ``host``, ``origin`` and ``sec-fetch-site``."""
+        """Return what is wrong with a request, by its ``host``, ``origin`` and ``sec-fetch-site``."""
         hosts, origins = headers.get("host", ()), headers.get("origin", ())
         if len(hosts) > 1 or not all(self._is_own(host) for host in hosts):
             return (
-                f"Address the emulator as it listens, at {self._own_name}, or start it with --host and the name that"
-                f" it is to have: it does not know {', '.join(hosts)[:200]!r}."
+                f"Use the host {self._own_name}, or start the emulator with --host and the name to use:"
+                f" {', '.join(hosts)[:200]!r} is not one of its names."
             )
         for origin in origins:
             if not hosts or not _same_place(origin, hosts[0]):
-                return f"The emulator takes no requests from pages of other sites, such as {origin[:200]!r}."
+                return f"The emulator refuses requests from pages of other sites, such as {origin[:200]!r}."
         sites = headers.get("sec-fetch-site", ())
         if method not in _READING and any(site not in ("same-origin", "none") for site in sites):
-            return "The emulator takes no requests from pages of other sites."
+            return "The emulator refuses requests from pages of other sites."
         return None
 
     def _is_own(self, host: str) -> bool:
@@ -74,7 +74,7 @@ class Guard:
 
 
 def _same_place(origin: str, host: str) -> bool:
-    """Whether an origin is that of a Host header; a proxy may speak TLS in between."""
+    """Return whether an origin is that of a Host header. A proxy in between may add TLS."""
     try:
         there = urlsplit(origin)
         port = 443 if there.scheme == "https" else 80

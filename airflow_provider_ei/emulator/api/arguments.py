@@ -1,4 +1,4 @@
-"""Checked access to what a client sent: query, form fields and JSON bodies."""
+"""Checked access to the query, the form fields or the JSON body of a request."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_ei.emulator.records import StoreError
+from airflow_provider_ei.emulator.stored_data import StoreError
 
 _DATASET_MEMBERS = {"dataset": str, "tags": list, "category": str, "type": str, "bucket": dict}
 
 
 class Arguments:
-    """The named values of a request. Every method raises ``StoreError`` for a value that cannot be used."""
+    """The named values of a request. Every method raises ``StoreError`` for an invalid value."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.values = values
 
     def text(self, name: str) -> str | None:
-        """A text, or ``None`` if it is missing or empty."""
+        """Return a string, or ``None`` if it is missing or empty."""
         value = self.values.get(name)
         if value is None or value == "":
             return None
@@ -27,14 +27,14 @@ class Arguments:
         return _unicode(name, value)
 
     def required_text(self, name: str) -> str:
-        """A text that must be there."""
+        """Return a required string."""
         value = self.text(name)
         if value is None:
             raise StoreError(f"Missing {name}")
         return value
 
     def integer(self, name: str) -> int | None:
-        """A whole number, or ``None`` if it is missing."""
+        """Return an integer, or ``None`` if it is missing."""
         text = self.text(name)
         if text is None:
             return None
@@ -47,43 +47,38 @@ class Arguments:
         return number
 
     def count(self, name: str) -> int | None:
-        """A whole number of at least 0, or ``None`` if it is missing."""
+        """Return an integer of 0 or more, or ``None`` if it is missing."""
         number = self.integer(name)
         if number is not None and number < 0:
             raise StoreError(f"{name} must not be negative")
         return number
 
     def metadata(self, name: str) -> dict[str, str] | None:
-        """An object of strings, or ``None`` if it is missing."""
+        """Return an object of strings, or ``None`` if it is missing."""
         value = self.values.get(name)
         return None if value is None else _strings(value)
 
-    def dataset(self, *, complete: bool) -> dict[str, Any]:
-        """The body of ``addOrganizationDataset`` (``complete``) or ``updateOrganizationDataset``."""
+    def dataset(self) -> dict[str, Any]:
+        """Return the body of ``addOrganizationDataset``."""
         dataset: dict[str, Any] = {}
         for name, kind in _DATASET_MEMBERS.items():
             value = self.values.get(name)
-            if value is None and not complete:
-                continue
             if not isinstance(value, kind):
                 raise StoreError(f"Missing {name}" if value is None else f"{name} is of the wrong type")
             dataset[name] = value
-        if dataset.get("dataset") == "":
-            raise StoreError("Missing dataset")
-        if dataset.get("type", "clinical") not in ("clinical", "files"):
+        if dataset["type"] not in ("clinical", "files"):
             raise StoreError("type must be clinical or files")
-        if not all(isinstance(tag, str) for tag in dataset.get("tags", ())):
+        if not all(isinstance(tag, str) for tag in dataset["tags"]):
             raise StoreError("tags must be strings")
-        if "bucket" in dataset:
-            _check_bucket(dataset["bucket"])
+        _check_bucket(dataset["bucket"])
         _unicode("dataset", json.dumps(dataset, ensure_ascii=False))
         return dataset
 
 
-def metadata_text(text: str) -> dict[str, str]:
-    """The metadata of a form field.
+def parse_metadata(text: str) -> dict[str, str]:
+    """Return the metadata of a form field.
 
-    :raises StoreError: if the text is no JSON object of strings.
+    :raises StoreError: if the text is not a JSON object of strings.
     """
     try:
         return _strings(json.loads(text))
@@ -107,7 +102,7 @@ def _check_bucket(bucket: Mapping[str, Any]) -> None:
 
 
 def _unicode(name: str, text: str) -> str:
-    # JSON can spell half of a surrogate pair, which has no UTF-8 form.
+    # JSON can hold half of a surrogate pair, which cannot be encoded as UTF-8.
     try:
         text.encode()
     except UnicodeEncodeError:

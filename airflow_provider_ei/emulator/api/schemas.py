@@ -1,35 +1,33 @@
-"""The stored records in the shapes of the API's schemas."""
+"""The stored data in the forms of the API's schemas."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from airflow_provider_ei.emulator.records import StoredDataset, StoredItem
+import msgspec
+
+from airflow_provider_ei.emulator.stored_data import StoredDataset, StoredItem
 
 _COMPUTE = {"requestsCpu": 1, "requestsMemory": 1e9, "limitsCpu": 1, "limitsMemory": 1e9}
-_CREATED = "2024-01-01T00:00:00.000Z"
+CREATED = "2024-01-01T00:00:00.000Z"
+"""When the organization and its projects were created."""
 
 
 def item_summary(item: StoredItem) -> dict[str, Any]:
-    """An entry of ``ListOrganizationDataResponse``."""
+    """Return an entry of ``ListOrganizationDataResponse``."""
     info = {"id": item.id, "name": item.name, "dataset": item.dataset, "bucketPath": item.bucket_path}
     return {
         **_item(item),
         "fullBucketPath": f"s3://{item.bucket_name}/{item.bucket_path}",
-        "metadataStringForCLI": json.dumps({**item.metadata, "dataItemInfo": info}, ensure_ascii=False),
+        "metadataStringForCLI": msgspec.json.encode({**item.metadata, "dataItemInfo": info}).decode(),
     }
 
 
 def item_with_files(item: StoredItem) -> dict[str, Any]:
-    """An ``OrganizationDataItem``."""
+    """Return an ``OrganizationDataItem``."""
+    folder = f"{item.bucket_path}/"
     files = [
-        {
-            "name": file.name,
-            "bucketPath": f"{item.bucket_path}/{file.name}",
-            "size": file.size,
-            "lastModified": file.modified,
-        }
+        {"name": file.name, "bucketPath": folder + file.name, "size": file.size, "lastModified": file.modified}
         for file in item.files
     ]
     return {**_item(item), "files": files}
@@ -51,7 +49,7 @@ def _item(item: StoredItem) -> dict[str, Any]:
 
 
 def dataset_info(dataset: StoredDataset) -> dict[str, Any]:
-    """An ``OrganizationDataset``."""
+    """Return an ``OrganizationDataset``."""
     info: dict[str, Any] = {
         "dataset": dataset.name,
         "lastFileCreated": dataset.last_file_created,
@@ -78,7 +76,7 @@ def dataset_info(dataset: StoredDataset) -> dict[str, Any]:
 
 
 def bucket_info(bucket_id: int, name: str) -> dict[str, Any]:
-    """An ``OrganizationBucket``."""
+    """Return an ``OrganizationBucket``."""
     return {
         "id": bucket_id,
         "accessKey": "emulator",
@@ -91,7 +89,7 @@ def bucket_info(bucket_id: int, name: str) -> dict[str, Any]:
 
 
 def organization(organization_id: int) -> dict[str, Any]:
-    """An ``Organization``."""
+    """Return an ``Organization``."""
     return {
         "id": organization_id,
         "name": "Emulated organization",
@@ -101,13 +99,13 @@ def organization(organization_id: int) -> dict[str, Any]:
         "trialId": None,
         "trialExpiredDate": None,
         "trialUpgradedDate": None,
-        "created": _CREATED,
+        "created": CREATED,
         "showHeaderImgMask": False,
     }
 
 
 def organization_info(organization_id: int, datasets: list[StoredDataset]) -> dict[str, Any]:
-    """The members of ``OrganizationInfoResponse``."""
+    """Return the members of ``OrganizationInfoResponse``."""
     return {
         "organization": organization(organization_id),
         "datasets": [dataset_info(dataset) for dataset in datasets],

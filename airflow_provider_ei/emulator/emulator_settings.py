@@ -1,4 +1,4 @@
-"""The switches: one for each thing nobody knows about the real service."""
+"""The settings of the emulator, with a switch for each unknown behavior of the real service."""
 
 from __future__ import annotations
 
@@ -31,40 +31,40 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "listing_offset": get_args(ListingOffset),
     "archive": get_args(Archive),
 }
-"""The switches that choose between named ways, with their ways; the first one is the default."""
+"""The switches with named values, and these values; the first one is the default."""
 
 
 @dataclass(slots=True)
 class EmulatorSettings:
-    """Who the emulator is, and how it plays what is unknown about the real service.
+    """The key, the organization, and a switch for each unknown behavior of the real service.
 
-    The switches may be assigned while the server runs; the next request follows them. The key and the
-    organization are fixed once it runs.
+    The switches can be assigned while the server runs, and apply from the next request. The key and the organization
+    cannot change while it runs.
 
-    :param api_key: the one key the API accepts.
-    :param organization_id: the one organization that key belongs to.
-    :param duplicate_names: what ``data/add`` does when the dataset has an item of that name: make a second
-        item, answer with an error, or add files and metadata to the item that is there and return its id.
-    :param wrong_key_status: HTTP status for a wrong key; the body is ``success: false`` each time.
-    :param metadata_update: whether an update of an item replaces its metadata or merges into it.
-    :param file_names: how the bytes of an uploaded file's name are decoded.
-    :param file_folders: whether an uploaded file keeps the folders of its name, or is stored under what follows the
-        last ``/`` or ``\\``. Two files of one item that then have the same name: the later one replaces the other.
-    :param file_quotes: whether ``%22`` in an uploaded file's name is decoded to ``"`` (and ``%0D`` and ``%0A`` to
-        line ends), or kept.
+    :param api_key: the key that the API accepts.
+    :param organization_id: the organization of that key.
+    :param duplicate_names: the result of ``data/add`` if the name exists in the dataset: a second item, an error, or
+        the files and metadata added to the existing item, whose id is returned.
+    :param wrong_key_status: HTTP status for a wrong key; the body has ``success: false`` in each case.
+    :param metadata_update: whether an update replaces an item's metadata or merges into it.
+    :param file_names: the encoding of an uploaded file's name.
+    :param file_folders: whether an uploaded file keeps the folders in its name, or is stored under what follows the
+        last ``/`` or ``\\``. If two files of an item then have the same name, the later one replaces the other.
+    :param file_quotes: whether ``%22`` in an uploaded file's name is decoded to ``"`` (and ``%0D`` and ``%0A`` to line
+        breaks), or kept.
     :param trailing_backslash: whether an uploaded file whose name ends with a backslash is stored, or dropped without
         an error.
     :param name_form: how names of items, datasets and uploaded files are stored: as sent, in Unicode's form NFC,
-        without surrounding white space, or with each run of white space as one blank as well. Queries compare with
-        what is stored.
-    :param listing_order: whether items are listed the oldest first, the newest first, or by name.
-    :param listing_offset: whether a listing begins at the offset that is asked for, or always at its first item.
-    :param listing_totals: whether a listing tells how many items and files there are.
-    :param archive: what the download of a whole item is: a ZIP, as the contract says, or a tar with the files below
-        the item's bucket path, as the newest official command line expects.
-    :param max_request_bytes: larger requests are answered with 413, as by a proxy before the service; 0 for no limit.
-    :param latency_seconds: added to every API request.
-    :raises ValueError: for a value that is none of a switch's ways, also on later assignment.
+        without surrounding whitespace, or also with each run of whitespace as one space. Queries compare with the
+        stored name.
+    :param listing_order: whether items are listed oldest first, newest first, or by name.
+    :param listing_offset: whether a listing begins at the requested offset, or always at its first item.
+    :param listing_totals: whether a listing includes the numbers of items and files.
+    :param archive: the format of a downloaded item: a ZIP, as in the contract, or a tar with the files inside the
+        item's bucket path, as the newest official command line expects.
+    :param max_request_bytes: larger requests get status 413, as from a proxy before the service; 0 means no limit.
+    :param latency_seconds: delay of every API request.
+    :raises ValueError: for an invalid value, also on assignment.
     """
 
     api_key: str = field(default="ei_emulator", repr=False)
@@ -89,19 +89,19 @@ class EmulatorSettings:
         object.__setattr__(self, name, value)
 
     def switches(self) -> dict[str, Any]:
-        """The switches and their values: everything but the key and the organization."""
+        """Return the switches and their values: all settings except the key and the organization."""
         fixed = ("api_key", "organization_id")
         return {name: value for name, value in asdict(self).items() if name not in fixed}
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Set several switches, all of them or none.
 
-        :raises ValueError: for a name that is no switch, or a value it cannot take.
+        :raises ValueError: for a name that is not a switch, or an invalid value.
         """
         known = self.switches()
         for name, value in changes.items():
             if name not in known:
-                raise ValueError(f"no such switch: {name}")
+                raise ValueError(f"{name} is not a switch; the switches are {', '.join(known)}")
             _check(name, value)
         for name, value in changes.items():
             setattr(self, name, value)

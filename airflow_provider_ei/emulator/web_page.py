@@ -1,4 +1,4 @@
-"""The page for people: one HTML file that draws what ``/emulator/state`` tells."""
+"""The page: one HTML file that shows the JSON of ``/emulator/state``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from airflow_provider_ei.emulator.switches import EmulatorSettings
+from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
 
-_PAGE = Path(__file__).with_name("page.html")
-# The page needs nothing from anywhere else, and whatever a data item is called can start nothing in it.
+_PAGE = Path(__file__).with_name("web_page.html")
+# The page loads nothing from elsewhere, and no name of a data item can run as a script in it.
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
@@ -24,7 +24,7 @@ _HEADERS = {
 
 
 def page_routes(settings: EmulatorSettings) -> list[BaseRoute]:
-    """The routes of the page: its own, and those of Studio's pages, which links of the provider lead to."""
+    """Return the routes of the page: its own, and those of Studio's pages, the targets of the provider's links."""
     organization = f"/organization/{settings.organization_id}"
     paths = ("/", organization, f"{organization}/data")
     return [Route(path, _get_page, methods=["GET"]) for path in paths]

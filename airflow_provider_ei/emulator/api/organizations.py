@@ -1,0 +1,35 @@
+"""Operations of an organization: what the key gives access to, and the organization's buckets."""
+
+from __future__ import annotations
+
+from airflow_provider_ei.emulator.api import schemas
+from airflow_provider_ei.emulator.api.operation import ORGANIZATION, Answer, Call, Operation
+from airflow_provider_ei.emulator.stored_data import StoreError
+
+
+def list_organizations(call: Call) -> Answer:
+    """``listOrganizations``: the organization of the key."""
+    return {"organizations": [schemas.organization(call.settings.organization_id)]}
+
+
+def list_projects(call: Call) -> Answer:
+    """``listProjects``: refused, since the key is an organization's. The official clients tell keys apart by that."""
+    raise StoreError("Invalid API key: this is the key of an organization, not of a project")
+
+
+def get_organization_info(call: Call) -> Answer:
+    """``getOrganizationInfo``."""
+    return schemas.organization_info(call.settings.organization_id, call.store.datasets())
+
+
+def list_buckets(call: Call) -> Answer:
+    """``listOrganizationBuckets``."""
+    return {"buckets": [schemas.bucket_info(*bucket) for bucket in call.store.buckets()]}
+
+
+OPERATIONS = (
+    Operation("listOrganizations", "GET", "/organizations", list_organizations),
+    Operation("listProjects", "GET", "/projects", list_projects),
+    Operation("getOrganizationInfo", "GET", ORGANIZATION, get_organization_info),
+    Operation("listOrganizationBuckets", "GET", f"{ORGANIZATION}/buckets", list_buckets),
+)

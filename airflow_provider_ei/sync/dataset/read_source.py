@@ -1,0 +1,153 @@
+"""Reads what a dataset is to hold, from a folder, a bucket or a list, before any request."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
+from airflow_provider_ei.sources.discover import OpenStore
+from airflow_provider_ei.sources.file_specs import parse_literal, resolve_files
+from airflow_provider_ei.sources.ignore import Filter
+from airflow_provider_ei.sources.names import check_text
+from airflow_provider_ei.studio.spelling import canonical_name
+from airflow_provider_ei.sync.dataset.options import GivenMetadata, SyncOptions
+from airflow_provider_ei.sync.dataset.source import SourceItem
+from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
+from airflow_provider_ei.sync.metadata import metadata_texts
+
+log = logging.getLogger(__name__)
+
+_ITEM_KEYS = {"name", "files", "metadata"}
+
+
+def read_source(options: SyncOptions, open_store: OpenStore) -> Tree:
+    """Look at everything that the dataset is to hold.
+
+    :raises EdgeImpulseInputError: naming what is wrong with which argument, or with the source.
+    """
+    if (options.source is None) == (options.items is None):
+        lost = " If it comes from an upstream task, that task returned nothing or was skipped."
+        hint = lost if options.items is None else ""
+        raise EdgeImpulseInputError(f"Give source (a folder or a URI) or items (a list), and not both.{hint}")
+    tree = _read_items(options, open_store) if options.source is None else _read_folders(options, open_store)
+    _refuse_names_of_one_form(tree.items)
+    _add_metadata(tree.items, options.metadata)
+    _join_folders(tree.items, options.folder_separator)
+    if options.sizes_only:
+        log.warning("comparison='size': a file of the same name and size counts as the same, whatever is in it.")
+    if options.source is not None:
+        _log_left_out(tree, options.source, options.depth)
+    return tree
+
+
+def _read_items(options: SyncOptions, open_store: OpenStore) -> Tree:
+    if options.include or options.exclude:
+        raise EdgeImpulseInputError(
+            "Leave include and exclude out: they go with source. Leave the files out of items instead."
+        )
+    return Tree(_upstream_items(options.items, open_store))
+
+
+def _read_folders(options: SyncOptions, open_store: OpenStore) -> Tree:
+    source, takes = options.source or "", Filter(options.include, options.exclude)
+    return read_tree(source, depth=options.depth, takes=takes, open_store=open_store)
+
+
+def _log_left_out(tree: Tree, source: str, depth: int) -> None:
+    """Log what is not sent.
+
+    :raises EdgeImpulseInputError: when the source has files and none of them is in an item.
+    """
+    if tree.strays and not (tree.items or tree.empty or tree.excluded):
+        raise EdgeImpulseInputError(
+            f"source: {source!r} has no data items. They are the folders {depth} deep in it, with files in them; found "
+            f"were only {_some(tree.strays)}. Give the folder above, or another depth."
+        )
+    if tree.strays:
+        strays = _some(tree.strays)
+        log.warning("%s is not sent: it lies above the data items, which are folders %d deep.", strays, depth)
+    if tree.empty:
+        log.warning("%s has no files. Nothing is sent or deleted for it.", _some(tree.empty))
+    if tree.excluded:
+        log.info("%s is not sent: include and exclude leave nothing of it.", _some(tree.excluded))
+    if not tree.items:
+        log.warning("%r has no data items: no folder %d deep with files in it.", source, depth)
+
+
+def _upstream_items(items: object, open_store: OpenStore) -> list[SourceItem]:
+    if isinstance(items, str):
+        items = parse_literal(items, "items")
+    if not isinstance(items, Sequence) or isinstance(items, str | bytes):
+        hint = (
+            " If it comes from an upstream task, that task returned nothing or was skipped." if items == "None" else ""
+        )
+        raise EdgeImpulseInputError(
+            f"items must be a list of {{'name', 'files', 'metadata'}}, not {type(items).__name__}: {str(items)[:80]!r}."
+            + hint
+        )
+    made: dict[str, SourceItem] = {}
+    for number, item in enumerate(items):
+        where = f"items[{number}]"
+        if not isinstance(item, Mapping) or set(item) - _ITEM_KEYS or not {"name", "files"} <= set(item):
+            raise EdgeImpulseInputError(
+                f"{where} must be a dict with 'name' and 'files', and 'metadata' if wanted, not {str(item)[:80]}."
+            )
+        name = check_text("name", item["name"], where=f"{where}.")
+        if name in made:
+            raise EdgeImpulseInputError(f"{where}: give each data item a name of its own: {name!r} is there twice.")
+        made[name] = _upstream_item(name, item, open_store)
+    return sorted(made.values(), key=lambda item: item.name)
+
+
+def _upstream_item(name: str, item: Mapping[str, object], open_store: OpenStore) -> SourceItem:
+    try:
+        own = item.get("metadata")
+        texts = metadata_texts(parse_literal(own, "metadata") if isinstance(own, str) else own)
+        return SourceItem(name, resolve_files(item["files"], open_store), texts)
+    except EdgeImpulseError as error:
+        return SourceItem(name, (), problem=error)
+
+
+def _refuse_names_of_one_form(items: Sequence[SourceItem]) -> None:
+    """Make it a problem of two items when a service may take their names for one."""
+    by_form: dict[str, list[SourceItem]] = {}
+    for item in items:
+        by_form.setdefault(canonical_name(item.name), []).append(item)
+    for same in by_form.values():
+        if len(same) > 1:
+            names = ", ".join(ascii(item.name) for item in same)
+            for item in same:
+                item.problem = EdgeImpulseInputError(
+                    f"Rename one of {names}: they differ in white space or in the form of their Unicode characters "
+                    "alone, and the service may take them for one data item."
+                )
+
+
+def _add_metadata(items: Sequence[SourceItem], given: GivenMetadata) -> None:
+    """Put the sync's metadata below those that the items have."""
+    if not callable(given):
+        shared = cast("Mapping[str, str]", given)
+        for item in items:
+            item.texts = {**shared, **item.texts} if item.texts else shared
+        return
+    for item in items:
+        try:
+            item.texts = {**metadata_texts(given(item.context)), **item.texts}
+        except EdgeImpulseInputError as error:
+            item.problem = item.problem or error
+
+
+def _join_folders(items: Sequence[SourceItem], separator: str | None) -> None:
+    """Replace the slashes in the names of the files."""
+    if separator is None:
+        return
+    for item in items:
+        item.files = [replace(cast(Any, file), name=file.name.replace("/", separator)) for file in item.files]
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, names[:5]))
+    return shown + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")

@@ -32,7 +32,6 @@ def main() -> None:
     measured: list[results.Table] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        material.check_room(folder, sizes)
         with Sink(folder / "server") as sink:
             meter = Meter(sink, folder)
             parts = {

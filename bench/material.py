@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,26 +45,9 @@ class Sizes:
     mapped: int
     page: float
 
-    @property
-    def bytes_on_disk(self) -> int:
-        """How much room the files take, at 4 KiB and more each."""
-        small = self.items + FILES * self.new * 1.1 + self.objects
-        return int(self.large + self.many * MANY_BYTES + small * SMALL_BYTES + self.idle[-1] * 100)
-
 
 FULL = Sizes(1_000_000_000, 10_000, 400, 1_000, (10_000, 100_000, 1_000_000), 100_000, 2_500, 500_000_000, 40, 1)
 QUICK = Sizes(100_000_000, 1_000, 100, 100, (1_000, 10_000), 1_000, 50, 25_000_000, 5, 0.1)
-
-
-def check_room(folder: Path, sizes: Sizes) -> None:
-    """End the run when the disk is too small.
-
-    :raises SystemExit: saying how much is missing.
-    """
-    free = shutil.disk_usage(folder).free
-    if free < sizes.bytes_on_disk * 1.1 + 2e9:
-        needed = sizes.bytes_on_disk / 1e9 + 2
-        raise SystemExit(f"{needed:.1f} GB are needed in {folder}; {free / 1e9:.1f} GB are free.")
 
 
 def item_name(number: int) -> str:

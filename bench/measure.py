@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -141,16 +142,20 @@ class Meter:
         launch = [sys.executable, "-I", "-S", str(_LAUNCH), str(open_files)]
         command = [*self._prefix, *launch, *client.start(job, idle)]
         environment = {**self._environment, **load.environment}
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True, process_group=0)
         try:
-            process = subprocess.run(
-                command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True
-            )
-        except subprocess.TimeoutExpired:
-            raise UploadFailed(f"not done after {_TIMEOUT_SECONDS:g} s") from None
-        output, _, last = process.stdout.rstrip().rpartition("\n")
+            stdout, stderr = process.communicate(timeout=_TIMEOUT_SECONDS)
+        except BaseException as reason:
+            os.killpg(process.pid, signal.SIGKILL)  # the client is a child of the launcher
+            process.communicate()
+            if isinstance(reason, subprocess.TimeoutExpired):
+                raise UploadFailed(f"not done after {_TIMEOUT_SECONDS:g} s") from None
+            raise
+        output, _, last = stdout.rstrip().rpartition("\n")
         seconds, cpu, kib, status = last.split()
         if status != "0":
-            words = (process.stderr.strip().splitlines() or [f"exit status {status}"])[-1]
+            words = (stderr.strip().splitlines() or [f"exit status {status}"])[-1]
             raise UploadFailed("ended by the system" if status.startswith("-") else words)
         return _Ended(float(seconds), float(cpu), int(kib) * 1024, output.strip())
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what some tests run beside Airflow, from Debian's packages, unless it is there.
-# usage: install_debian.sh PACKAGE ...   (redis-server, postgresql, chromium)
+# usage: install_debian.sh PACKAGE ...   (redis-server, postgresql, chromium, what the bench runs)
 # Services that the packages start are not used and not touched.
 set -eu
 missing=

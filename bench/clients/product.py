@@ -16,11 +16,12 @@ from airflow_provider_ei.sync.prepare import want_item
 from bench.clients import job
 
 
-def _no_store(uri: str) -> Any:
+def no_store(uri: str) -> Any:
+    """Open no store: all files are on this machine."""
     raise ValueError(f"{uri} is not a path on this machine")
 
 
-def add_data(given: job.Job, open_store: OpenStore = _no_store) -> dict[str, Any]:
+def add_data(given: job.Job, open_store: OpenStore = no_store) -> dict[str, Any]:
     """Upload each item on its own, as ``hook.add_data`` does."""
     client = _client(given)
 
@@ -38,13 +39,6 @@ def add_data(given: job.Job, open_store: OpenStore = _no_store) -> dict[str, Any
         return ItemUpload(client, 1, wanted).run()["outcome"]
 
     return job.each(upload, given)
-
-
-def add_objects(given: job.Job) -> dict[str, Any]:
-    """Upload objects of a store, as ``hook.add_data`` does."""
-    from airflow_provider_ei.hooks.stores import open_store
-
-    return add_data(given, open_store)
 
 
 def sync_items(given: job.Job) -> dict[str, Any]:
@@ -84,8 +78,8 @@ def _sync(given: job.Job, *, source: str | None = None, items: list[dict[str, An
         workers=given.threads,
         sync_id="bench",
     )
-    return dict(DatasetSync(_client(given), 1, read_source(options, _no_store), options).run())
+    return dict(DatasetSync(_client(given), 1, read_source(options, no_store), options).run())
 
 
 if __name__ == "__main__":
-    job.run(add_data, add_objects, sync_items, sync_folder, connect)
+    job.run(add_data, sync_items, sync_folder, connect)

@@ -32,7 +32,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.hooks.edge_impulse"]}],
         "operators": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.operators.data"]}],
-        "sensors": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.sensors.data"]}],
+        "sensors": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.sensors.dataset"]}],
         "triggers": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.triggers.dataset"]}],
         "task-decorators": [
             {

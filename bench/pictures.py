@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def _panel(axis: Any, table: Mapping[str, Any]) -> None:
             words += f", {row['memory'] / 1e6:,.0f} MB"
         axis.text(min(seconds or 0, longest), place, f" {words}", va="center")
     axis.set(xlim=(0, longest * 1.35), yticks=range(len(rows)), yticklabels=[row["client"] for row in rows])
-    axis.set_title(table["title"], loc="left", size=9, weight="bold", wrap=True)
+    axis.set_title(textwrap.fill(table["title"], 70), loc="left", size=9, weight="bold")
     axis.invert_yaxis()
     axis.xaxis.set_visible(False)
     axis.spines[["top", "right", "bottom"]].set_visible(False)

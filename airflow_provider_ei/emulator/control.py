@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import asdict
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -77,7 +78,7 @@ class ControlApi:
     async def _get_requests(self, request: Request) -> Response:
         """Return all logged API requests, oldest first: see ``RequestRecord``."""
         return await self._in_thread(
-            lambda: JSONResponse({"requests": [asdict(record) for record in self._log.records()]})
+            lambda: Response(msgspec.json.encode({"requests": self._log.records()}), media_type="application/json")
         )
 
     async def _delete_requests(self, request: Request) -> Response:

@@ -61,6 +61,7 @@ CREATE TABLE IF NOT EXISTS files (
     offset INTEGER NOT NULL,
     UNIQUE (item_id, name)
 );
+CREATE INDEX IF NOT EXISTS files_by_item ON files (item_id);
 CREATE INDEX IF NOT EXISTS files_by_upload ON files (upload);
 """
 

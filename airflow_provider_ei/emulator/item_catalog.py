@@ -108,6 +108,23 @@ class ItemCatalog:
             totals = self._selected_totals(rows, condition)
         return [_item(row, tuple(files.get(row["id"], ())), totals.get(row["id"])) for row in rows]
 
+    def items_with_file_entries(
+        self,
+        condition: SqlCondition,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+        order: ItemOrder = "oldest",
+    ) -> list[tuple[StoredItem, str]]:
+        """Return items without their files, each with the JSON of its files as the API lists them.
+
+        SQLite writes that JSON several times faster than objects of Python are made.
+        """
+        with self._database.lock:
+            items = self.items(condition, limit=limit, offset=offset, files_limit=0, order=order)
+            entries = self._file_entries([item.id for item in items], condition)
+        return [(item, entries.get(item.id, "[]")) for item in items]
+
     def item(self, item_id: int, condition: SqlCondition = EVERYTHING) -> StoredItem:
         """Return one item, with those of its files that a condition selects.
 
@@ -115,7 +132,7 @@ class ItemCatalog:
         """
         for item in self.items(condition.within("items.id = ?", item_id)):
             return item
-        raise StoreError(f"Data item {item_id} not found{'' if condition is EVERYTHING else ' with this filter'}")
+        raise item_not_found(item_id, condition)
 
     def datasets(self) -> list[StoredDataset]:
         """Return all datasets, by name."""
@@ -197,6 +214,18 @@ class ItemCatalog:
             files[item_id].append(StoredItemFile(*columns))
         return files
 
+    def _file_entries(self, item_ids: list[int], condition: SqlCondition) -> dict[int, str]:
+        # Entries of that index are in order of the files' ids, which is the order of the array.
+        entries = (
+            "SELECT json_group_array(json_object('name', files.name,"
+            " 'bucketPath', items.bucket_path || '/' || files.name, 'size', files.size,"
+            " 'lastModified', files.modified)) FROM files INDEXED BY files_by_item"
+            f" WHERE files.item_id = items.id AND {condition.file_sql or '1'}"
+        )
+        values = () if condition.file_sql is None else condition.values
+        sql = f"SELECT items.id, ({entries}) FROM {_ITEMS} WHERE items.id IN (SELECT value FROM json_each(?))"
+        return dict(self._tuples(sql, (*values, json.dumps(item_ids))))
+
     def _first_files(self, item_id: int, condition: SqlCondition, limit: int) -> list[StoredItemFile]:
         return [_file(row) for row in self._file_rows(item_id, condition, limit)]
 
@@ -229,6 +258,11 @@ class ItemCatalog:
         cursor = self._database.connection.cursor()
         cursor.row_factory = None
         return cursor.execute(sql, values).fetchall()
+
+
+def item_not_found(item_id: int, condition: SqlCondition = EVERYTHING) -> StoreError:
+    """Return the error for an item that does not exist or does not meet a condition."""
+    return StoreError(f"Data item {item_id} not found{'' if condition is EVERYTHING else ' with this filter'}")
 
 
 def _file(row: sqlite3.Row) -> StoredItemFile:

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_provider_ei.emulator.database import Database
 from airflow_provider_ei.emulator.emulator_settings import DuplicateNames, MetadataUpdate
-from airflow_provider_ei.emulator.item_catalog import ItemCatalog
+from airflow_provider_ei.emulator.item_catalog import ItemCatalog, item_not_found
 from airflow_provider_ei.emulator.stored_data import StoreError
 from airflow_provider_ei.emulator.uploads import Upload
 
@@ -226,7 +226,7 @@ class ItemStore(ItemCatalog):
     def _item_row(self, item_id: int) -> sqlite3.Row:
         for row in self._query("SELECT * FROM items WHERE id = ?", (item_id,)):
             return row
-        raise StoreError(f"Data item {item_id} not found")
+        raise item_not_found(item_id)
 
     def _execute(self, sql: str, values: Sequence[Any] = ()) -> int:
         return self._database.connection.execute(sql, values).lastrowid or 0

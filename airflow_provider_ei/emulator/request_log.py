@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass, field, replace
 from typing import Any
 
-LOG_BYTES = 256 << 20
+import msgspec
+from msgspec.structs import replace
+
+LOG_BYTES = 64 << 20
 """The approximate memory of the log. Above it, the oldest requests are removed."""
 FIELDS_BYTES = 6 << 20
 """The approximate size of the fields that are kept of one request; ``...`` stands for the rest. A form is smaller."""
-_VALUE_BYTES = 100  # the memory of a small object, without its content
+_VALUE_BYTES = 10  # the size of a value without its content
+_RECORD_BYTES = 200  # the memory for an entry of the log, without its content
 _MAX_DEPTH = 20
 _CUT = "..."
 
 
-@dataclass(frozen=True, slots=True)
-class UploadedFile:
-    """A file part of a multipart request: its decoded name, content type, size in bytes and SHA-256 (hex)."""
+class UploadedFile(msgspec.Struct, frozen=True):
+    """A file part of a multipart request: its decoded name, content type, size in bytes and SHA-256 (hexadecimal)."""
 
     name: str
     content_type: str
@@ -26,8 +28,7 @@ class UploadedFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
+class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
     """An API request, as the emulator has seen it.
 
     :param seq: number of the request, in order of arrival.
@@ -55,19 +56,25 @@ class RequestRecord:
     bytes_received: int = 0
     changed: bool = False
     fault: str | None = None
-    fields: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any] = {}
     files: tuple[UploadedFile, ...] = ()
 
 
+_decode = msgspec.msgpack.Decoder(RequestRecord).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
 class RequestLog:
-    """The newest API requests, in order of arrival. Safe to use from several threads."""
+    """The newest API requests, in order of arrival. Safe to use from several threads.
+
+    It keeps them encoded: a request with ten files then takes 1.5 kB instead of 5.
+    """
 
     def __init__(self, secret: str) -> None:
         """:param secret: the API key: the log shows ``***`` wherever a client has sent it by mistake."""
         self._secret = secret
         self._lock = threading.Lock()
-        self._records: dict[int, RequestRecord] = {}
-        self._sizes: dict[int, int] = {}
+        self._records: dict[int, bytes] = {}
         self._total = 0
         self._last_seq = 0
 
@@ -75,39 +82,34 @@ class RequestLog:
         """Add a request that has arrived, and return its number."""
         with self._lock:
             self._last_seq += 1
-            record = RequestRecord(seq=self._last_seq, **self._clean(known))
-            self._keep(record, _size(known))
-            return record.seq
+            self._keep(RequestRecord(seq=self._last_seq, **self._clean(known)))
+            return self._last_seq
 
     def update(self, seq: int, **known: Any) -> None:
         """Update a request. Nothing happens if the log has removed it."""
         with self._lock:
             old = self._records.get(seq)
-            if old is None:
-                return
-            known = self._clean(known)
-            grown = _size(known) - _size({name: getattr(old, name) for name in known})
-            self._keep(replace(old, **known), self._sizes[seq] + grown)
+            if old is not None:
+                self._total -= len(old) + _RECORD_BYTES
+                self._keep(replace(_decode(old), **self._clean(known)))
 
-    def _keep(self, record: RequestRecord, size: int) -> None:
-        self._records[record.seq] = record
-        self._total += size - self._sizes.get(record.seq, 0)
-        self._sizes[record.seq] = size
+    def _keep(self, record: RequestRecord) -> None:
+        self._records[record.seq] = encoded = _encode(record)
+        self._total += len(encoded) + _RECORD_BYTES
         while self._total > LOG_BYTES and len(self._records) > 1:
             oldest = next(iter(self._records))
-            del self._records[oldest]
-            self._total -= self._sizes.pop(oldest)
+            self._total -= len(self._records.pop(oldest)) + _RECORD_BYTES
 
     def records(self) -> list[RequestRecord]:
         """Return the requests, oldest first."""
         with self._lock:
-            return list(self._records.values())
+            encoded = list(self._records.values())
+        return [_decode(record) for record in encoded]
 
     def clear(self) -> None:
         """Remove all requests. The numbering continues."""
         with self._lock:
             self._records = {}
-            self._sizes = {}
             self._total = 0
 
     def _clean(self, known: dict[str, Any]) -> dict[str, Any]:
@@ -130,6 +132,8 @@ class _Cleaner:
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, float) and not math.isfinite(value):
+            return str(value)
+        if isinstance(value, int) and abs(value) >= 2**63:  # too large for the encoding
             return str(value)
         if isinstance(value, dict):
             cleaned: dict[Any, Any] = {}
@@ -158,16 +162,3 @@ class _Cleaner:
             text = f"{text[: self._left]}{_CUT}"
         self._left -= len(text)
         return text
-
-
-def _size(value: Any) -> int:
-    """Estimate the memory of a value."""
-    if isinstance(value, str):
-        return _VALUE_BYTES + len(value)
-    if isinstance(value, dict):
-        return _VALUE_BYTES + sum(_size(key) + _size(inner) for key, inner in value.items())
-    if isinstance(value, (list, tuple)):
-        return _VALUE_BYTES + sum(map(_size, value))
-    if isinstance(value, UploadedFile):
-        return 5 * _VALUE_BYTES + len(value.name) + len(value.content_type)
-    return _VALUE_BYTES

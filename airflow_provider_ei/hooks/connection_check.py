@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError
 from airflow_provider_ei.redaction import safe_text
@@ -21,16 +20,8 @@ def try_connection(settings: StudioSettings, wanted: int | None) -> tuple[bool, 
     :param wanted: the organization id in the connection, if there is one.
     :return: whether it works, and a sentence for the person who pressed the button.
     """
-    quick = replace(
-        settings,
-        retry_attempts=1,
-        throttle_patience=0.0,
-        connect_timeout=min(settings.connect_timeout, TEST_TIMEOUT),
-        write_timeout=min(settings.write_timeout, TEST_TIMEOUT),
-        read_timeout=min(settings.read_timeout, TEST_TIMEOUT),
-    )
     try:
-        organizations = _list_organizations(quick)
+        organizations = _list_organizations(settings.for_one_try(TEST_TIMEOUT))
     except EdgeImpulseError as error:
         return False, str(error)
     ids = {organization.id for organization in organizations}

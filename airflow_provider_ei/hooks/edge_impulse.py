@@ -23,7 +23,7 @@ from airflow_provider_ei.hooks.connection import (
     read_connection,
 )
 from airflow_provider_ei.hooks.interruptible import interruptible
-from airflow_provider_ei.hooks.lineage import report_lineage, source_uris, sync_source_uris
+from airflow_provider_ei.hooks.lineage import report_lineage
 from airflow_provider_ei.hooks.stores import open_store
 
 # requests, pydantic and the rest are imported where they are used: a DAG file that only declares tasks is parsed every
@@ -51,6 +51,7 @@ class EdgeImpulseHook(BaseHook):
     :param edge_impulse_conn_id: the connection: password is the API key, host the base URL of Studio (empty for Edge
         Impulse's own), extra may carry ``organization_id``, timeouts and retries.
     :param organization_id: overrides that of the connection. Without either, the key's own organization is asked for.
+    :ivar source_uris: the paths and URIs that the last upload or sync was given.
     """
 
     conn_name_attr = "edge_impulse_conn_id"
@@ -63,6 +64,7 @@ class EdgeImpulseHook(BaseHook):
         self.edge_impulse_conn_id = edge_impulse_conn_id
         self._given_organization_id = organization_id
         self._cancelled = False
+        self.source_uris: Sequence[str] = ()
 
     # --- the connection's form in Airflow 2; Airflow 3 takes it from get_provider_info --------------------
 
@@ -274,7 +276,8 @@ class EdgeImpulseHook(BaseHook):
         )
         result = ItemUpload(self.client, organization_id, wanted, checked_if_exists).run()
         log.info("Data item %r (id %d): %s.", result["name"], result["data_id"], result["outcome"])
-        report_lineage(self, source_uris(files), organization_id, wanted.dataset)
+        self.source_uris = wanted.uris
+        report_lineage(self, self.source_uris, organization_id, wanted.dataset)
         return result
 
     @interruptible
@@ -334,9 +337,11 @@ class EdgeImpulseHook(BaseHook):
 
         given = locals()
         options = SyncOptions(**{name: given[name] for name in SyncOptions.names()})
-        summary = self._prepare_sync(options).run(dry_run=dry_run)
+        sync = self._prepare_sync(options)
+        summary = sync.run(dry_run=dry_run)
         if not dry_run:
-            report_lineage(self, sync_source_uris(source, items), summary["organization_id"], summary["dataset"])
+            self.source_uris = sync.source_uris
+            report_lineage(self, self.source_uris, summary["organization_id"], summary["dataset"])
         return summary
 
     @interruptible

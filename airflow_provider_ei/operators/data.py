@@ -9,25 +9,22 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.hooks.lineage import source_uris, sync_source_uris
 from airflow_provider_ei.operators.arguments import keyword_arguments
 from airflow_provider_ei.operators.asset_events import emit_asset_events
-from airflow_provider_ei.operators.base import EdgeImpulseOperator
+from airflow_provider_ei.operators.dataset_base import EdgeImpulseDatasetOperator
 from airflow_provider_ei.operators.labels import label_mapped_task
 from airflow_provider_ei.operators.run_report import report_result
 from airflow_provider_ei.operators.templates import evaluated, has_item_templates, render_for_item
 from airflow_provider_ei.results import count_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_ei.results import AddDataResult, SyncSummary
     from airflow_provider_ei.sync.dataset.options import GivenMetadata, ItemContext
 
 
-class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
+class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
     """Make one data item equal to the files and metadata that upstream tasks produced.
 
     A retried, cleared or twice-triggered task leaves exactly one item, and sends nothing when the item is right.
@@ -101,9 +98,6 @@ class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
         emit_asset_events(self.outlets, context, result)
         return result
 
-    def _source_uris(self) -> Iterable[str]:
-        return source_uris(self.files)
-
     def _arguments(self) -> dict[str, Any]:
         """Return what the hook is given."""
         return {
@@ -144,7 +138,7 @@ def check_files_given(name: Any, files: Any) -> None:
 
 def merge_metadata(shared: Any, own: Any) -> Any:
     """Return metadata for all items with those of one item over them, key by key."""
-    from airflow_provider_ei.sources.file_specs import parse_literal
+    from airflow_provider_ei.sources.literals import parse_literal
 
     shared, own = (
         parse_literal(one, "metadata") if isinstance(one, str) else evaluated("metadata", one) for one in (shared, own)
@@ -152,7 +146,7 @@ def merge_metadata(shared: Any, own: Any) -> Any:
     return {**shared, **own} if isinstance(shared, Mapping) and isinstance(own, Mapping) else own or shared
 
 
-class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
+class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
     """Make a dataset hold what a folder, a bucket or upstream tasks have, and cost almost nothing when nothing changed.
 
     Each folder in the source is a data item, named by its relative path. Items that others have uploaded, by hand or by
@@ -266,15 +260,12 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
             "sync_id": self.sync_id or self._default_sync_id(),
         }
 
-    def _source_uris(self) -> Iterable[str]:
-        return sync_source_uris(self.source, self.items)
-
     def _default_sync_id(self) -> str:
         return f"{self.dag_id}.{self.task_id}"
 
     def _metadata(self, context: Context) -> GivenMetadata:
         """Return the rendered metadata, or a function that finishes them for each data item."""
-        from airflow_provider_ei.sources.file_specs import parse_literal
+        from airflow_provider_ei.sources.literals import parse_literal
 
         if self.metadata is None and self._metadata_given:
             raise EdgeImpulseInputError("metadata is None: the upstream task returned nothing, or has not run yet.")

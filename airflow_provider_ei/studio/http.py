@@ -13,7 +13,12 @@ from urllib.parse import urlsplit
 from requests import RequestException, Response
 from urllib3.exceptions import HTTPError
 
-from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError, EdgeImpulseServiceError
+from airflow_provider_ei.exceptions import (
+    MAX_RETRY_WAIT,
+    EdgeImpulseCancelledError,
+    EdgeImpulseError,
+    EdgeImpulseServiceError,
+)
 from airflow_provider_ei.redaction import know_secret
 from airflow_provider_ei.studio.clock import Clock
 from airflow_provider_ei.studio.files import OnRead, UploadFile
@@ -21,7 +26,6 @@ from airflow_provider_ei.studio.gate import Gate
 from airflow_provider_ei.studio.multipart import MultipartBody
 from airflow_provider_ei.studio.reading import ANSWER_BYTES
 from airflow_provider_ei.studio.responses import (
-    is_throttling,
     may_be_done,
     printable,
     read_answer,
@@ -29,7 +33,7 @@ from airflow_provider_ei.studio.responses import (
     read_file,
     wants_new_try,
 )
-from airflow_provider_ei.studio.retry import MAX_WAIT, Retries, RetryBudget, asked_wait
+from airflow_provider_ei.studio.retry import Retries, RetryBudget
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.studio.transport import open_session
 
@@ -75,7 +79,7 @@ class HttpClient:
         self._stop = _Stop()
         self._clock = Clock(sleep or self._stop.sleep)
         self._budget = RetryBudget()
-        self._gate = Gate(most_wait=min(MAX_WAIT, settings.throttle_patience), clock=self._clock, stop=self._stop)
+        self._gate = Gate(most_wait=min(MAX_RETRY_WAIT, settings.throttle_patience), clock=self._clock, stop=self._stop)
         self._traffic = RequestCounter()
         self._session = open_session(settings.api_key, write_timeout=settings.write_timeout, connections=connections)
 
@@ -212,7 +216,7 @@ class HttpClient:
             wait: float | None = None
             if not wants_new_try(failure, idempotent=idempotent):
                 pass
-            elif is_throttling(failure):
+            elif failure.throttled:
                 # The gate makes the next try wait; it is not the request that failed. The patience is this request's,
                 # too: a service may refuse all changes and still grant each look before one.
                 now = self._clock.now()
@@ -220,12 +224,12 @@ class HttpClient:
                 refused_for = max(self._gate.refused_for(), now - refused_since)
                 wait = None if refused_for > settings.throttle_patience else settling
             elif (drawn := retries.wait_after_failure(self._clock.now())) is not None:
-                wait = max(drawn, asked_wait(failure), settling)
+                wait = max(drawn, failure.requested_wait, settling)
                 log.warning("%s Trying again in %.1f s (%d of %d).", failure, wait, retries.failures, retries.attempts)
             if wait is None:
                 # What is still on its way must not overtake whatever is done next, here or by the next run.
                 if settling:
-                    self.sleep(max(settling, asked_wait(failure)))
+                    self.sleep(max(settling, failure.requested_wait))
                 raise failure
             if wait:
                 self.sleep(wait)
@@ -245,8 +249,8 @@ class HttpClient:
         try:
             result = self._exchange(operation, method, path, read, most_bytes, **kwargs)
         except EdgeImpulseServiceError as error:
-            if is_throttling(error):
-                self._gate.refused(begun, error.retry_after)  # type: ignore[attr-defined]
+            if error.throttled:
+                self._gate.refused(begun, error.retry_after)
             elif error.status is not None:
                 self._gate.granted()
             raise

@@ -182,13 +182,6 @@ _BAD_PROXIES = (
 )
 
 
-def is_throttling(error: EdgeImpulseServiceError) -> bool:
-    """Whether the service asks to send less for a while: 429, or 503 with ``Retry-After``."""
-    if isinstance(error, EdgeImpulseUnavailableError):
-        return error.status == HTTPStatus.SERVICE_UNAVAILABLE and error.retry_after is not None
-    return isinstance(error, EdgeImpulseRateLimitError)
-
-
 def may_be_done(error: BaseException) -> bool:
     """Whether the service may have carried the request out, now or in a moment, although there was no usable answer."""
     if isinstance(error, EdgeImpulseUnavailableError):

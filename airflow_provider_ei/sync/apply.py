@@ -28,7 +28,7 @@ from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.http import BeforeRetry
 from airflow_provider_ei.studio.models import DataItem
-from airflow_provider_ei.studio.responses import is_throttling, may_be_done
+from airflow_provider_ei.studio.responses import may_be_done
 from airflow_provider_ei.sync.conflicts import IfExists, ambiguous_items, others_item
 from airflow_provider_ei.sync.digest import item_digest
 from airflow_provider_ei.sync.duplicates import Allowance, is_copy, same
@@ -395,7 +395,7 @@ class ItemUpload:
         :raises EdgeImpulseServiceError: the error, when it has happened as often as a request is tried.
         """
         self._stats.unanswered += 1
-        if not is_throttling(error):  # which is no failure; the client makes the next request wait, or gives up
+        if not error.throttled:  # which is no failure; the client makes the next request wait, or gives up
             self._failures += 1
             if self._failures >= self._client.settings.retry_attempts:
                 raise error

@@ -42,7 +42,7 @@ def files_digest(files: Mapping[str, tuple[int, str]]) -> str:
 
     :param files: size in bytes and SHA-256 in hex, by name.
     """
-    return _digest({"scheme": SCHEME, "files": sorted([name, *facts] for name, facts in files.items())})
+    return _digest({"scheme": SCHEME, "files": [[name, *files[name]] for name in sorted(files)]})
 
 
 def item_digest(files: str, metadata: Mapping[str, str]) -> str:

@@ -21,6 +21,7 @@ class WantedItem:
     :ivar sizes_only: take files of the same names and sizes as they are listed for the same, without reading them.
     :ivar origin: names the task that uploads it, for mapped uploads: two of them in one DAG run do not replace each
         other's items.
+    :ivar uris: the paths and URIs that a user gave for the files, for lineage.
     :ivar hashes: SHA-256 in hex by file name, of the files that were read. A file is read when it is sent, so a new
         item of any size is read once.
     """
@@ -36,10 +37,12 @@ class WantedItem:
     fingerprint: str | None = None
     sizes_only: bool = False
     origin: str | None = None
+    uris: Sequence[str] = ()
     hashes: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._sizes = {file.name: file.size for file in self.files}
+        self._digested: tuple[dict[str, str], str] | None = None
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -65,7 +68,10 @@ class WantedItem:
     @property
     def files_digest(self) -> str:
         """Digest of the files."""
-        return files_digest({name: (size, self.hashes[name]) for name, size in self._sizes.items()})
+        if self._digested is None or self._digested[0] != self.hashes:
+            digest = files_digest({name: (size, self.hashes[name]) for name, size in self._sizes.items()})
+            self._digested = (dict(self.hashes), digest)
+        return self._digested[1]
 
     @property
     def digest(self) -> str:

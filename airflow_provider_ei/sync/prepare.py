@@ -6,9 +6,11 @@ from typing import Any, get_args
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.numeric import whole_number
-from airflow_provider_ei.sources.discover import OpenStore
-from airflow_provider_ei.sources.file_specs import parse_literal, resolve_files
+from airflow_provider_ei.sources.discover import discover_files
+from airflow_provider_ei.sources.file_specs import parse_file_specs
+from airflow_provider_ei.sources.literals import parse_literal
 from airflow_provider_ei.sources.names import check_text
+from airflow_provider_ei.sources.object_store import OpenStore
 from airflow_provider_ei.sync.checks import check_bucket, optional_text
 from airflow_provider_ei.sync.conflicts import IfExists
 from airflow_provider_ei.sync.item import WantedItem
@@ -34,6 +36,7 @@ def want_item(
     name = check_text("name", name)
     try:
         check_bucket(bucket_name, bucket_id)
+        specs = parse_file_specs(files)
         return WantedItem(
             name=name,
             dataset=check_text("dataset", dataset),
@@ -42,7 +45,8 @@ def want_item(
             bucket_id=whole_number("bucket_id", bucket_id),
             bucket_path=optional_text("bucket_path", bucket_path),
             origin=origin,
-            files=resolve_files(files, open_store),
+            uris=tuple(spec.path for spec in specs),
+            files=discover_files(specs, open_store),
         )
     except EdgeImpulseInputError as error:
         raise EdgeImpulseInputError(f"Data item {name!r}: {error}") from error.__cause__

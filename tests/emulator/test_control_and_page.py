@@ -202,7 +202,7 @@ def test_items_are_in_the_order_of_the_time_that_the_page_shows(client: Client, 
         (dataset,) = client.studio.state()["datasets"]
         times = [item["changed"] for item in dataset["items"]]
         assert times == sorted(times, reverse=True)
-        assert times[0] > started.replace("+00:00", "Z") > before[dataset["items"][0]["id"]].changed
+        assert times[0] > started.replace("+00:00", "Z") >= before[dataset["items"][0]["id"]].changed
         for item in dataset["items"]:
             assert item["created"] == before[item["id"]].created
             assert (item["changed"] == before[item["id"]].changed) == (item["revision"] == before[item["id"]].revision)

@@ -29,7 +29,8 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseServiceError,
     EdgeImpulseUnavailableError,
 )
-from airflow_provider_ei.sources.pinned import LocalFile, StoredFile
+from airflow_provider_ei.sources.local import LocalFile
+from airflow_provider_ei.sources.object_file import ObjectStoreFile
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.settings import StudioSettings
@@ -689,7 +690,7 @@ class TestObjectStore:
         key = f"/{tmp_path.name}/raw.bin"
         fs.pipe(key, BIG)
         (file,) = want(f"memory://{key}", fs)
-        assert isinstance(file, StoredFile)
+        assert isinstance(file, ObjectStoreFile)
         with either_lab.client() as client:
             with pytest.raises(EdgeImpulseFileError, match="changed"):
                 upload_files(client, [MeddledFile(file, lambda: fs.pipe(key, BIG[::-1]))])

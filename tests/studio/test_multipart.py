@@ -14,7 +14,7 @@ from requests_toolbelt import MultipartEncoder
 
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseFileError
-from airflow_provider_ei.sources.pinned import LocalFile
+from airflow_provider_ei.sources.local import LocalFile
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.files import LARGE_FILE_BYTES, UploadFile
 from airflow_provider_ei.studio.multipart import MultipartBody

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from airflow_provider_ei.sources.pinned import LocalFile
+import pytest
+
+from airflow_provider_ei.sources.discover import discover_files
+from airflow_provider_ei.sources.file_specs import parse_file_specs
+from airflow_provider_ei.sources.local import LocalFile
+from airflow_provider_ei.sources.object_store import OpenStore
+from airflow_provider_ei.sources.source_file import SourceFile
 from airflow_provider_ei.studio.files import UploadFile, read_opened
 
 
@@ -143,6 +149,18 @@ class _Meddled:
         self.handle.close()
 
 
+def before_each_read(monkeypatch: pytest.MonkeyPatch, tell: Callable[[LocalFile], object]) -> None:
+    """Call ``tell`` whenever a local file is about to be read."""
+    for way in ("open", "read_whole"):
+        original = getattr(LocalFile, way)
+
+        def read(file: LocalFile, original: Callable[[LocalFile], Any] = original) -> Any:
+            tell(file)
+            return original(file)
+
+        monkeypatch.setattr(LocalFile, way, read)
+
+
 def pinned(path: Path, data: bytes, *, name: str | None = None) -> LocalFile:
     """Write a file and pin it."""
     path.write_bytes(data)
@@ -159,3 +177,8 @@ def sha256(data: bytes) -> str:
 
 def no_store(uri: str) -> NoReturn:
     raise AssertionError(f"no store was to be opened: {uri}")
+
+
+def discover(files: object, open_store: OpenStore) -> list[SourceFile]:
+    """Parse the ``files`` argument, and find and pin the files."""
+    return discover_files(parse_file_specs(files), open_store)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,12 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
 from airflow_provider_ei.results import AddDataResult
-from airflow_provider_ei.sources.pinned import LocalFile
+from airflow_provider_ei.sources.local import LocalFile
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.apply import ItemUpload
 from airflow_provider_ei.sync.item import WantedItem
-from tests.support.files import made_up
+from tests.support.files import before_each_read, made_up
 from tests.support.studio import KEY, ORGANIZATION, reset
 
 from .lab import SyncLab
@@ -88,50 +87,15 @@ def sync_upload(sync_client: StudioClient) -> Upload:
 
 
 @pytest.fixture
-def sync_tree(tmp_path: Path) -> Callable[..., Path]:
-    """Write files below a new folder: ``sync_tree({"s1/x.csv": b"…"})``."""
-
-    def write(files: Mapping[str, bytes], folder: str = "tree") -> Path:
-        top = tmp_path / folder
-        top.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            path = top / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-        return top
-
-    return write
-
-
-@pytest.fixture
-def sync_deep(tmp_path: Path) -> Iterator[Callable[[str], str]]:
-    """Make a file 990 folders deep, each named ``d``: ``sync_deep("tree/a")``; removed by a tool that goes so deep."""
-
-    def make(folder: str) -> str:
-        path = str(tmp_path / folder)
-        os.makedirs(path, exist_ok=True)
-        for _ in range(990):
-            path += "/d"
-            os.mkdir(path)
-        Path(path, "y.csv").write_bytes(b"1")
-        return path
-
-    yield make
-    subprocess.run(["rm", "-rf", *map(str, tmp_path.iterdir())], check=True)
-
-
-@pytest.fixture
 def lab(sync_studio: EmulatorServer, sync_open: OpenClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SyncLab:
     """A folder, an emulated Studio, and a sync between them."""
     (tmp_path / "study").mkdir()
     made = SyncLab(sync_studio, tmp_path / "study", sync_open)
-    open_file = LocalFile.open
 
-    def open_and_tell(file: LocalFile) -> Any:
+    def tell(file: LocalFile) -> None:
         name = os.path.relpath(file.path, made.top)
         made.opened.append(name)
         made.on_open(name)
-        return open_file(file)
 
-    monkeypatch.setattr(LocalFile, "open", open_and_tell)
+    before_each_read(monkeypatch, tell)
     return made

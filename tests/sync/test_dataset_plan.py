@@ -37,7 +37,7 @@ def read(item: SourceItem, options: SyncOptions = OPTIONS) -> SourceItem:
     """The same, after its files were read."""
     for file in item.files:
         file.closed = False  # type: ignore[attr-defined]
-    hash_files(item.look(options), lambda: None)
+    hash_files(item.resolve(options), lambda: None)
     return item
 
 
@@ -169,7 +169,7 @@ class TestRead:
     def test_by_size_other_bytes_are_the_same(self) -> None:
         options = replace(OPTIONS, comparison="size")
         item = source()
-        item.look(options)
+        item.resolve(options)
         assert only(item, [there(files={"x.csv": b"2", "y.csv": b"22"})], options).action == "unchanged"
         assert only(item, [there(files={"x.csv": b"11", "y.csv": b"22"})], options).action == "update"
 

@@ -260,20 +260,20 @@ class TestAsListed:
 class TestLook:
     def test_makes_what_is_wanted_once(self) -> None:
         source = item()
-        wanted = source.look(replace(OPTIONS, bucket_id=3))
+        wanted = source.resolve(replace(OPTIONS, bucket_id=3))
         assert (wanted.name, wanted.dataset, wanted.sync_id, wanted.bucket_id) == ("run 1", "d", "nightly", 3)
         assert [file.name for file in wanted.files] == ["sub/y.csv", "x.csv"]
         assert wanted.metadata == TEXTS
         assert wanted.fingerprint == source.fingerprint()
-        assert source.look(OPTIONS) is wanted
+        assert source.resolve(OPTIONS) is wanted
 
     def test_what_is_compared_by_size_has_no_fingerprint(self) -> None:
-        wanted = item().look(replace(OPTIONS, comparison="size"))
+        wanted = item().resolve(replace(OPTIONS, comparison="size"))
         assert (wanted.fingerprint, wanted.sizes_only) == (None, True)
 
     def test_reads_the_sidecar(self) -> None:
         data = b'{"version": 1, "action": "add", "metadata": {"subject": "s18"}}'
-        wanted = item(sidecar=LookedAt("ei-metadata.json", data, closed=False)).look(OPTIONS)
+        wanted = item(sidecar=LookedAt("ei-metadata.json", data, closed=False)).resolve(OPTIONS)
         assert wanted.metadata == TEXTS | {"subject": "s18"}
 
     @pytest.mark.parametrize(
@@ -287,12 +287,12 @@ class TestLook:
     )
     def test_names_that_cannot_travel(self, name: str, words: str) -> None:
         with pytest.raises(EdgeImpulseInputError, match=f"^Data item 'run 1': .*{words}"):
-            with_file(0, name=name).look(OPTIONS)
+            with_file(0, name=name).resolve(OPTIONS)
 
     @pytest.mark.parametrize("name", ["", " x", "a\tb", "\udcff"])
     def test_a_name_of_an_item_that_cannot_travel(self, name: str) -> None:
         with pytest.raises(EdgeImpulseInputError, match=r"^Data item .*name"):
-            replace(item(), name=name).look(OPTIONS)
+            replace(item(), name=name).resolve(OPTIONS)
 
 
 class TestShards:

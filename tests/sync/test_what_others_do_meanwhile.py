@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, RequestRecord
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError, EdgeImpulseResponseError
-from airflow_provider_ei.sources.file_specs import resolve_files
+from tests.support.files import discover
 from tests.support.studio import CREATE, contents, operations
 
 from .lab import SyncLab
@@ -111,7 +111,7 @@ def test_files_of_a_store_that_tells_times_in_two_forms_are_sent_from_a_folder(
 ) -> None:
     store = fsspec.filesystem("memory", use_listings_cache=False)
     store.pipe("/times/run 1/x.csv", b"1")
-    files = resolve_files("memory://times/run 1", lambda uri: (store, "/times/run 1"))
+    files = discover("memory://times/run 1", lambda uri: (store, "/times/run 1"))
     result = sync_upload(files)
     assert contents(sync_studio, result["data_id"]) == {"x.csv": b"1"}
     store.rm("/times", recursive=True)

@@ -10,6 +10,7 @@ from airflow_provider_ei.emulator.api.operation import ORGANIZATION, Answer, Cal
 from airflow_provider_ei.emulator.downloads import download_file, download_item
 from airflow_provider_ei.emulator.filter_sql import EVERYTHING, FilterError, SqlCondition
 from airflow_provider_ei.emulator.filters import parse_filter
+from airflow_provider_ei.emulator.item_catalog import item_not_found
 from airflow_provider_ei.emulator.name_rules import stored_name
 from airflow_provider_ei.emulator.stored_data import StoreError
 from airflow_provider_ei.emulator.uploads import Upload
@@ -37,9 +38,9 @@ def list_files(call: Call) -> Answer:
         empty = {"totalFileSize": 0, "totalFileCount": 0, "totalDataItemCount": 0, "data": []}
         return {"filterParseError": str(error), **empty}
     totals = call.store.totals(condition)
-    items = call.store.items(condition, **_page(call))
+    items = call.store.items_with_file_entries(condition, **_page(call))
     return {
-        "data": [schemas.item_with_files(item) for item in items],
+        "data": [schemas.item_with_files(*item) for item in items],
         **_totals(call, totalFileSize=totals.size, totalFileCount=totals.files, totalDataItemCount=totals.items),
     }
 
@@ -67,7 +68,10 @@ def add_files(call: Call) -> Answer:
 
 def get_item(call: Call) -> Answer:
     """``getOrganizationDataItem``."""
-    return {"data": schemas.item_with_files(call.store.item(_data_id(call), _filter_of_one(call)))}
+    condition = _filter_of_one(call)
+    for item in call.store.items_with_file_entries(condition.within("items.id = ?", _data_id(call))):
+        return {"data": schemas.item_with_files(*item)}
+    raise item_not_found(_data_id(call), condition)
 
 
 def update_item(call: Call) -> Answer:

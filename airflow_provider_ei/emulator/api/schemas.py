@@ -23,14 +23,12 @@ def item_summary(item: StoredItem) -> dict[str, Any]:
     }
 
 
-def item_with_files(item: StoredItem) -> dict[str, Any]:
-    """Return an ``OrganizationDataItem``."""
-    folder = f"{item.bucket_path}/"
-    files = [
-        {"name": file.name, "bucketPath": folder + file.name, "size": file.size, "lastModified": file.modified}
-        for file in item.files
-    ]
-    return {**_item(item), "files": files}
+def item_with_files(item: StoredItem, file_entries: str) -> dict[str, Any]:
+    """Return an ``OrganizationDataItem``.
+
+    :param file_entries: the JSON of its files.
+    """
+    return {**_item(item), "files": msgspec.Raw(file_entries.encode())}
 
 
 def _item(item: StoredItem) -> dict[str, Any]:

@@ -161,11 +161,11 @@ class ExtraItemRemover:
 
     def _objection_of_source(self, name: str) -> str | None:
         """Say why an item's place in the source speaks against deleting it; None when nothing does."""
-        look = self._source.look(name)
-        if look.presence == "absent" or (look.presence == "excluded" and self._options.deletes_excluded):
+        presence = self._source.presence(name)
+        if presence.state == "absent" or (presence.state == "excluded" and self._options.deletes_excluded):
             return None
-        if look.presence == "unknown":
-            return f"whether the source has it cannot be told now: {look.reason}"
+        if presence.state == "unknown":
+            return f"whether the source has it cannot be told now: {presence.reason}"
         return "the source has it again."
 
 

@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import Any, cast
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
-from airflow_provider_ei.sources.discover import OpenStore
-from airflow_provider_ei.sources.file_specs import parse_literal, resolve_files
+from airflow_provider_ei.sources.discover import discover_files
+from airflow_provider_ei.sources.file_specs import parse_file_specs
 from airflow_provider_ei.sources.ignore import Filter
+from airflow_provider_ei.sources.literals import parse_literal
 from airflow_provider_ei.sources.names import check_text
+from airflow_provider_ei.sources.object_store import OpenStore
 from airflow_provider_ei.studio.spelling import canonical_name
 from airflow_provider_ei.sync.dataset.options import GivenMetadata, SyncOptions
 from airflow_provider_ei.sync.dataset.source import SourceItem
@@ -48,7 +50,7 @@ def _read_items(options: SyncOptions, open_store: OpenStore) -> Tree:
         raise EdgeImpulseInputError(
             "Leave include and exclude out: they go with source. Leave the files out of items instead."
         )
-    return Tree(_upstream_items(options.items, open_store))
+    return _upstream_tree(options.items, open_store)
 
 
 def _read_folders(options: SyncOptions, open_store: OpenStore) -> Tree:
@@ -77,7 +79,7 @@ def _log_left_out(tree: Tree, source: str, depth: int) -> None:
         log.warning("%r has no data items: no folder %d deep with files in it.", source, depth)
 
 
-def _upstream_items(items: object, open_store: OpenStore) -> list[SourceItem]:
+def _upstream_tree(items: object, open_store: OpenStore) -> Tree:
     if isinstance(items, str):
         items = parse_literal(items, "items")
     if not isinstance(items, Sequence) or isinstance(items, str | bytes):
@@ -89,6 +91,7 @@ def _upstream_items(items: object, open_store: OpenStore) -> list[SourceItem]:
             + hint
         )
     made: dict[str, SourceItem] = {}
+    uris: list[str] = []
     for number, item in enumerate(items):
         where = f"items[{number}]"
         if not isinstance(item, Mapping) or set(item) - _ITEM_KEYS or not {"name", "files"} <= set(item):
@@ -98,15 +101,17 @@ def _upstream_items(items: object, open_store: OpenStore) -> list[SourceItem]:
         name = check_text("name", item["name"], where=f"{where}.")
         if name in made:
             raise EdgeImpulseInputError(f"{where}: give each data item a name of its own: {name!r} is there twice.")
-        made[name] = _upstream_item(name, item, open_store)
-    return sorted(made.values(), key=lambda item: item.name)
+        made[name] = _upstream_item(name, item, open_store, uris)
+    return Tree(sorted(made.values(), key=lambda item: item.name), uris=uris)
 
 
-def _upstream_item(name: str, item: Mapping[str, object], open_store: OpenStore) -> SourceItem:
+def _upstream_item(name: str, item: Mapping[str, object], open_store: OpenStore, uris: list[str]) -> SourceItem:
     try:
         own = item.get("metadata")
         texts = metadata_texts(parse_literal(own, "metadata") if isinstance(own, str) else own)
-        return SourceItem(name, resolve_files(item["files"], open_store), texts)
+        specs = parse_file_specs(item["files"])
+        uris.extend(spec.path for spec in specs)
+        return SourceItem(name, discover_files(specs, open_store), texts)
     except EdgeImpulseError as error:
         return SourceItem(name, (), problem=error)
 

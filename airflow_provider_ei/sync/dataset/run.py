@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
 from airflow_provider_ei.results import MAX_CHANGED_NAMES, SyncSummary, WorkCounts
-from airflow_provider_ei.sources.pinned import LocalFile
+from airflow_provider_ei.sources.local import LocalFile
 from airflow_provider_ei.studio.client import PAGE_ITEMS, StudioClient
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.studio.spelling import canonical_name
@@ -77,6 +77,11 @@ class DatasetSync:
         self._limits = BatchLimits(client.settings.batch_files, client.settings.batch_bytes)
         self._begun = time.monotonic()
         self._before = (client.requests, client.retries)
+
+    @property
+    def source_uris(self) -> Sequence[str]:
+        """The paths and URIs that a user gave for the source, for lineage."""
+        return self._source.uris
 
     def plan(self) -> DatasetPlan:
         """Compare the source with the dataset; reads what looks new, and changes nothing.
@@ -154,7 +159,7 @@ class DatasetSync:
     def _look(self, planned: PlannedItem) -> None:
         item = planned.source
         try:
-            wanted = item.look(self._options)
+            wanted = item.resolve(self._options)
             if plan_source_item(item, planned.listed, self._options).action == "look":
                 self._tally.spent(TransferStats(bytes_hashed=hash_files(wanted, self._client.check_cancelled)))
         except ENDS_ALL:
@@ -188,7 +193,7 @@ class DatasetSync:
             if self._tally.service_down:
                 self._tally.not_tried(name)
                 return
-            wanted = planned.source.look(self._options)
+            wanted = planned.source.resolve(self._options)
             upload = ItemUpload(
                 self._client,
                 self._organization_id,
@@ -269,7 +274,7 @@ class DatasetSync:
         return [self._with_proven(item) if item.duplicates else item for item in planned]
 
     def _with_proven(self, planned: PlannedItem) -> PlannedItem:
-        name, wanted = planned.source.name, planned.source.look(self._options)
+        name, wanted = planned.source.name, planned.source.resolve(self._options)
         upload = ItemUpload(self._client, self._organization_id, wanted, duplicates=self._duplicates)
         try:
             upload.check_duplicates(planned.listed)

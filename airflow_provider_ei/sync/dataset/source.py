@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
 from airflow_provider_ei.sources.names import check_collisions, check_file_name, check_text
-from airflow_provider_ei.sources.pinned import SourceFile
+from airflow_provider_ei.sources.source_file import SourceFile
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync.dataset import sidecar
 from airflow_provider_ei.sync.dataset.options import ItemContext, SyncOptions
@@ -33,7 +33,7 @@ class SourceItem:
     :ivar sidecar: the file beside them with metadata of its own.
     :ivar texts: metadata that the sync adds.
     :ivar problem: why it cannot be uploaded, as far as that was seen without opening a file.
-    :ivar wanted: the item as it should be, once :meth:`look` was called.
+    :ivar wanted: the item as it should be, once :meth:`resolve` was called.
     """
 
     name: str
@@ -87,7 +87,7 @@ class SourceItem:
         sizes = {file.name: file.size for file in self.files}
         return [(form, sizes[name]) for form, name in names.items()]
 
-    def look(self, options: SyncOptions) -> WantedItem:
+    def resolve(self, options: SyncOptions) -> WantedItem:
         """Read its metadata, check its names, and return the item as it should be.
 
         :raises EdgeImpulseInputError: naming what cannot be uploaded.

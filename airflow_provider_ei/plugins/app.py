@@ -20,10 +20,11 @@ from markupsafe import Markup
 from airflow_provider_ei.operators.run_report import DRY_RUN
 from airflow_provider_ei.plugins import formatting
 from airflow_provider_ei.plugins.chart import Bar, draw
-from airflow_provider_ei.plugins.datasets import MAX_RUNS, Dataset, read_overview
+from airflow_provider_ei.plugins.dataset_history import MAX_RUNS, DatasetHistory
 from airflow_provider_ei.plugins.details import read_details
+from airflow_provider_ei.plugins.overview import read_overview
 from airflow_provider_ei.plugins.permissions import ENTITIES
-from airflow_provider_ei.plugins.task_history import FAILED_STATES, TaskKey, TaskRecord, returned_value, task_records
+from airflow_provider_ei.plugins.task_instances import FAILED_STATES, TaskKey, TaskRecord, returned_value, task_records
 from airflow_provider_ei.results import ITEM_OUTCOMES
 
 DAYS = 30
@@ -91,7 +92,7 @@ def _seconds(record: TaskRecord | None) -> float | None:
     return max(record.ended - record.started, timedelta()).total_seconds()
 
 
-def _chart(dataset: Dataset) -> Markup:
+def _chart(dataset: DatasetHistory) -> Markup:
     bars = [
         Bar(
             f"{formatting.date(run.when)}: {formatting.count(run.counts.sent_items, 'data item')}, "

@@ -1,4 +1,4 @@
-"""Reading Airflow's own database, and what the page makes of it."""
+"""The queries of Airflow's database, and what the page makes of them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from sqlalchemy.orm import Session
 from airflow_provider_ei import task_groups
 from airflow_provider_ei.decorators import add_data
 from airflow_provider_ei.operators import data
-from airflow_provider_ei.operators.base import EdgeImpulseOperator
+from airflow_provider_ei.operators.dataset_base import EdgeImpulseDatasetOperator
 from airflow_provider_ei.operators.links import EdgeImpulseDatasetLink
-from airflow_provider_ei.plugins import datasets, json_sql, task_history
-from airflow_provider_ei.plugins.datasets import Overview, read_overview
-from airflow_provider_ei.plugins.task_history import TaskKey, returned_value, task_records
+from airflow_provider_ei.plugins import json_sql, task_instances, task_reports
+from airflow_provider_ei.plugins import overview as overview_module
+from airflow_provider_ei.plugins.overview import Overview, read_overview
+from airflow_provider_ei.plugins.task_instances import TaskKey, returned_value, task_records
 from airflow_provider_ei.results import read_result
 from tests.plugins.conftest import NOW, URL, Rows, sync, upload
 
@@ -36,8 +37,8 @@ def session(rows: Rows) -> Iterator[Session]:
 @pytest.fixture
 def overview(session: Session, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Overview]:
     """Gives what a user sees who may read the DAGs ``nightly`` and ``uploads``."""
-    monkeypatch.setattr(datasets, "readable_dags", lambda _: DAGS)
-    monkeypatch.setattr(datasets, "dags_with_readable_xcoms", lambda _, dag_ids, session: set(dag_ids))
+    monkeypatch.setattr(overview_module, "readable_dags", lambda _: DAGS)
+    monkeypatch.setattr(overview_module, "dags_with_readable_xcoms", lambda _, dag_ids, session: set(dag_ids))
     return lambda skip=0: read_overview(session, None, SINCE, skip)
 
 
@@ -49,9 +50,9 @@ def classes(of: type) -> Iterator[type]:
 
 def test_all_operators_are_known_by_name() -> None:
     modules = {module.__name__ for module in (task_groups, add_data, data)}
-    names = {one.__name__ for one in classes(EdgeImpulseOperator) if one.__module__ in modules}
-    assert set(task_history.OPERATORS) == names - {"_GroupedOperator"}
-    assert EdgeImpulseDatasetLink().xcom_key == task_history.LINK_KEY
+    names = {one.__name__ for one in classes(EdgeImpulseDatasetOperator) if one.__module__ in modules}
+    assert set(task_instances.OPERATORS) == names - {"_GroupedOperator"}
+    assert EdgeImpulseDatasetLink().xcom_key == task_instances.LINK_KEY
 
 
 def test_shows_syncs_and_uploads(rows: Rows, overview: Callable[..., Overview]) -> None:
@@ -158,7 +159,7 @@ def test_a_page_has_so_many_datasets_and_the_next_one_the_others(rows: Rows, ove
 def test_runs_of_very_many_instances_are_summed_up_while_it_costs_little(
     rows: Rows, overview: Callable[..., Overview], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datasets, "MAX_SUMMED", 5)
+    monkeypatch.setattr(overview_module, "MAX_SUMMED", 5)
     for run in range(4):
         for index in range(2):
             rows.task(run_id=f"r{run}", map_index=index, returns=upload("a"), age=timedelta(hours=run))
@@ -169,8 +170,8 @@ def test_runs_of_very_many_instances_are_summed_up_while_it_costs_little(
 def test_when_there_are_more_tasks_than_are_read_it_says_since_when(
     rows: Rows, overview: Callable[..., Overview], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(task_history, "MAX_RUN_REPORTS", 2)
-    monkeypatch.setattr(datasets, "MAX_RUN_REPORTS", 2)
+    monkeypatch.setattr(task_reports, "MAX_RUN_REPORTS", 2)
+    monkeypatch.setattr(overview_module, "MAX_RUN_REPORTS", 2)
     for number in range(3):
         rows.task(run_id=f"r{number}", returns=sync(f"d{number}", created=1), age=timedelta(hours=number))
     seen = overview()
@@ -236,14 +237,14 @@ def test_one_task(rows: Rows, session: Session) -> None:
 
 @pytest.mark.parametrize("dialect", [postgresql.dialect(), mysql.dialect()], ids=["postgresql", "mysql"])
 def test_other_databases_can_be_asked_the_same(dialect: object) -> None:
-    value = task_history.XComModel.value
+    value = task_instances.XComModel.value
     text = str(
         select(
             json_sql.is_readable(value),
             json_sql.number(value, "created"),
             json_sql.is_odd(value, "created"),
-            json_sql.texts(value, "dataset", "url"),
+            json_sql.array(value, "dataset", "url"),
         ).compile(dialect=dialect)  # type: ignore[arg-type]
     )
     assert "dataset" in text and "created" in text
-    assert "rendered_fields" in str(task_history._select_records().compile(dialect=dialect))  # type: ignore[arg-type]
+    assert "rendered_fields" in str(task_instances._select_records().compile(dialect=dialect))  # type: ignore[arg-type]

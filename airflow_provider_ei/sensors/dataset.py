@@ -19,26 +19,26 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.hooks.polling import DatasetCriteria, DatasetPoller
+from airflow_provider_ei.operators.base import EdgeImpulseTask, airflow_errors
+from airflow_provider_ei.polling.dataset_criteria import DatasetCriteria
+from airflow_provider_ei.polling.dataset_poller import DatasetPoller
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
-#: Exceptions of a look that end the waiting also with ``silent_fail``, as in Airflow's own loop.
+#: Exceptions that end the waiting also with ``silent_fail``, as in Airflow's own loop.
 _FINAL = (AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout)
 
 
-class _DatasetSensor(BaseSensorOperator):
+class _DatasetSensor(EdgeImpulseTask, BaseSensorOperator):
     """Base of the sensors.
 
     :param organization_id: overrides that of the connection.
     :param edge_impulse_conn_id: the Airflow connection.
     :param deferrable: wait in the triggerer, without a worker. All other arguments mean the same as without it.
     """
-
-    ui_color = "#dcefe8"
 
     def __init__(
         self,
@@ -58,23 +58,21 @@ class _DatasetSensor(BaseSensorOperator):
         raise NotImplementedError
 
     def poke(self, context: Context) -> bool:
-        """Look once. The client is kept for the next look.
+        """List the dataset once. The client is kept for the next time.
 
-        :raises AirflowFailException: for an error that no further look can mend.
+        :raises AirflowFailException: for a permanent error.
         """
-        try:
+        with airflow_errors():
+            self._check_killed()
             if self._poller is None:
-                hook = EdgeImpulseHook(self.edge_impulse_conn_id, organization_id=self.organization_id)
-                self._poller = DatasetPoller(self._criteria(), hook)
-            return self._poller.look().met
-        except EdgeImpulseError as error:
-            raise _as_airflow_error(error) from None
+                self._poller = DatasetPoller(self._criteria(), self._create_hook())
+            return self._poller.poll().met
 
     def execute(self, context: Context) -> Any:
         """Wait, here or in the triggerer."""
         try:
             if self.deferrable:
-                return self._look_and_defer(context)
+                return self._poke_and_defer(context)
             return super().execute(context)
         except (AirflowSensorTimeout, AirflowSkipException):
             if self._poller is not None:
@@ -85,7 +83,7 @@ class _DatasetSensor(BaseSensorOperator):
                 self._poller.hook.close()
                 self._poller = None
 
-    def _look_and_defer(self, context: Context) -> None:
+    def _poke_and_defer(self, context: Context) -> None:
         deadline = time.time() + self.timeout
         try:
             if self.poke(context):
@@ -93,9 +91,9 @@ class _DatasetSensor(BaseSensorOperator):
         except (Exception, AirflowTaskTimeout) as error:
             if isinstance(error, _FINAL) or not self.silent_fail:
                 self._fail(error)
-            self.log.error("The look failed: %s", error)
+            self.log.error("The poke failed: %s", error)
         if time.time() > deadline:
-            self._time_out(self._poller.last_seen() if self._poller else None)
+            self._time_out(self._poller.describe_last() if self._poller else None)
         from airflow_provider_ei.triggers.dataset import EdgeImpulseDatasetTrigger
 
         trigger = EdgeImpulseDatasetTrigger(
@@ -111,27 +109,31 @@ class _DatasetSensor(BaseSensorOperator):
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
-        """End as poke mode does after the look that the trigger reports.
+        """End as a sensor in poke mode does, after what the trigger reports.
 
-        :raises AirflowFailException: for an error that no further look can mend.
-        :raises EdgeImpulseError: of its own class, for a transient one; Airflow's ``retries`` apply.
-        :raises AirflowSensorTimeout: when nothing has come in time.
-        :raises AirflowSkipException: in their place, as ``soft_fail`` and ``never_fail`` say.
+        :raises AirflowFailException: for a permanent error.
+        :raises EdgeImpulseError: for a transient error, with its own class; Airflow's ``retries`` apply.
+        :raises AirflowSensorTimeout: when the criteria were not met in time.
+        :raises AirflowSkipException: instead of these, as ``soft_fail`` and ``never_fail`` say.
         """
         if "error" in event:
-            self._fail(_as_airflow_error(EdgeImpulseError.from_event(event)))
+            try:
+                with airflow_errors():
+                    raise EdgeImpulseError.from_event(event)
+            except (EdgeImpulseError, AirflowFailException) as error:
+                self._fail(error)
         if "timed_out" in event:
             self._time_out(event.get("seen"))
         self.log.info("Criteria met: %s.", event.get("seen"))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Go on after the trigger.
+        """Continue after the trigger.
 
-        Airflow's sensors treat errors otherwise here than in poke mode, and each version in its own way.
+        Here Airflow's sensors handle errors differently than in poke mode, and each version in its own way.
         """
         failed = next_method == "__fail__"
         if failed and "timeout" in str((next_kwargs or {}).get("error")).lower():
-            self._time_out()  # the trigger itself could not say so: no triggerer was running
+            self._time_out()  # the trigger could not report it: no triggerer was running
         try:
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
         except AirflowException as error:
@@ -139,15 +141,10 @@ class _DatasetSensor(BaseSensorOperator):
                 self._fail(error)
             raise
 
-    def on_kill(self) -> None:
-        """End the look under way."""
-        if self._poller is not None:
-            self._poller.hook.cancel()
-
     def _fail(self, error: BaseException) -> NoReturn:
-        """Raise what Airflow raises in poke mode for a failed look.
+        """Raise what Airflow raises in poke mode for a poke that failed.
 
-        There, ``soft_fail`` skips the task only after an error that ends the waiting for good.
+        In poke mode, ``soft_fail`` skips the task only after an error that ends the waiting for good.
         """
         if not isinstance(error, AirflowSkipException):
             if self.never_fail:
@@ -159,10 +156,6 @@ class _DatasetSensor(BaseSensorOperator):
     def _time_out(self, seen: str | None = None) -> NoReturn:
         message = f"Sensor has timed out after {self.timeout:g} seconds{f': {seen}' if seen else ''}."
         raise AirflowSkipException(message) if self.soft_fail else AirflowSensorTimeout(message)
-
-
-def _as_airflow_error(error: EdgeImpulseError) -> Exception:
-    return error if error.retryable else AirflowFailException(str(error))
 
 
 class EdgeImpulseDataItemSensor(_DatasetSensor):
@@ -180,18 +173,19 @@ class EdgeImpulseDataItemSensor(_DatasetSensor):
         super().__init__(**kwargs)
         self.dataset = dataset
         self.name = name
+        self._make_plain()
 
     def _criteria(self) -> DatasetCriteria:
         return DatasetCriteria(self.dataset, name=self.name)
 
 
 class EdgeImpulseDatasetSensor(_DatasetSensor):
-    """Wait until a dataset has a number of data items, and no new one for a while.
+    """Wait until a dataset has enough data items and, if wanted, no new one has been added for a while.
 
     :param dataset: name of the dataset.
-    :param at_least: how many data items there have to be.
-    :param filter: only those that match it: SQL-WHERE text, such as ``metadata->activity = 'running'``.
-    :param quiet_seconds: and for how many seconds none has been added.
+    :param at_least: number of complete data items to wait for.
+    :param filter: count only data items that match this condition, such as ``metadata->activity = 'running'``.
+    :param quiet_seconds: wait also until no data item has been added for so many seconds.
     """
 
     template_fields: Sequence[str] = (
@@ -217,9 +211,10 @@ class EdgeImpulseDatasetSensor(_DatasetSensor):
         self.at_least = at_least
         self.filter = filter
         self.quiet_seconds = quiet_seconds
+        self._make_plain()
 
     def _criteria(self) -> DatasetCriteria:
-        # As numbers, or as the strings that templates render to.
+        # Numbers, or strings that templates render to.
         at_least: Any = self.at_least
         quiet_seconds: Any = self.quiet_seconds
         return DatasetCriteria(self.dataset, filter=self.filter, at_least=at_least, quiet_seconds=quiet_seconds)

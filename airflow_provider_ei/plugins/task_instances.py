@@ -1,7 +1,7 @@
-"""Reads from Airflow's own database what tasks of ours have done: few rows, and never a value of unbounded size.
+"""Queries the state of task instances, their reports and their arguments: few rows, no values of unbounded size.
 
-Tasks are found by their reports (``operators/run_report.py``), which the database sums up: it has an index of XComs'
-names. Where a task has left no report, because it still runs or was killed, its state and its arguments are read.
+Tasks are found by their reports (``task_reports.py``). The state and the arguments matter where a task has left no
+report, because it is still running or was killed.
 """
 
 from __future__ import annotations
@@ -18,26 +18,19 @@ from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, exists, fu
 from sqlalchemy.orm import Session, aliased
 
 from airflow_provider_ei.operators.run_report import MAX_REPORT_BYTES, REPORT_KEY
-from airflow_provider_ei.plugins import json_sql, stored_values
-from airflow_provider_ei.results import NUMBERS, Counts
+from airflow_provider_ei.plugins import stored_values
 
-#: Tasks in DAG runs that are looked at, the newest ones.
-MAX_RUN_REPORTS = 10_000
-
-#: DAGs that are looked at although no task in them has left a report.
+#: DAGs that are read although none of their tasks has left a report.
 MAX_DAGS = 1000
 
-#: Characters of a rendered argument list, and of a return value, that are read.
-MAX_ARGUMENTS = 100_000
-MAX_VALUE = 2_000_000
+#: Longest rendered arguments and longest return value that are read, in characters.
+MAX_ARGUMENTS_LENGTH = 100_000
+MAX_VALUE_LENGTH = 2_000_000
 
-#: Sums are cut here; no page has room for more digits.
-MAX_SUM = 10**18
-
-#: Under which an operator keeps Studio's address; the same as ``EdgeImpulseDatasetLink.xcom_key``.
+#: XCom with Studio's address; the same as ``EdgeImpulseDatasetLink.xcom_key``.
 LINK_KEY = "edge_impulse_studio_url"
 
-#: As Airflow's database knows our operators. A task that failed before it could leave anything is found by them.
+#: Our operators as Airflow's database names them. They identify tasks that failed before they could push an XCom.
 OPERATORS = (
     "EdgeImpulseAddDataOperator",
     "EdgeImpulseSyncDatasetOperator",
@@ -53,7 +46,7 @@ RUNNING_STATES = ("running", "deferred", "up_for_reschedule")
 
 @dataclass(frozen=True)
 class TaskKey:
-    """A task in a DAG run; with a map index, one of its instances."""
+    """A task in a DAG run, or one mapped instance of it."""
 
     dag_id: str
     run_id: str
@@ -62,46 +55,16 @@ class TaskKey:
 
     @property
     def task(self) -> TaskKey:
-        """The task with all that it is mapped to."""
+        """The task with all its mapped instances."""
         return TaskKey(self.dag_id, self.run_id, self.task_id)
-
-
-@dataclass(frozen=True)
-class RunReports:
-    """The reports that a task has left in a DAG run, of one dataset.
-
-    :ivar key: the task with all that it is mapped to.
-    :ivar head: dataset, organization and ``written`` as they are stored; None of reports that cannot be read.
-    :ivar reports: how many.
-    """
-
-    key: TaskKey
-    head: str | None
-    reports: int
-    when: datetime
-
-
-@dataclass(frozen=True)
-class Reported:
-    """What a task has reported in a DAG run, over all that it is mapped to.
-
-    :ivar head: dataset, organization, ``written``, kind and address as they are stored.
-    :ivar odd: reports with a number that is none, or out of all bounds.
-    """
-
-    key: TaskKey
-    head: str
-    when: datetime
-    counts: Counts
-    odd: int
 
 
 @dataclass
 class States:
     """The states of a task's instances in a DAG run.
 
-    :ivar counts: how many are in each state.
-    :ivar first: the first map index in each state.
+    :ivar counts: number of instances in each state.
+    :ivar first: first map index in each state.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -116,10 +79,10 @@ class States:
 class TaskRecord:
     """A task instance.
 
-    :ivar label: what Airflow shows in the place of a mapped task's number.
-    :ivar is_ours: whether it is a task of this package at all.
-    :ivar url: Studio's address, which it left when it began.
-    :ivar report: what it reported; None when it did not, or when that cannot be read (``is_unreadable``).
+    :ivar label: what Airflow shows instead of a mapped task's index.
+    :ivar is_ours: whether it is a task of this package.
+    :ivar url: Studio's address, which the task pushed when it started.
+    :ivar report: its report; None when there is none or it cannot be read (``is_unreadable``).
     :ivar dataset: its rendered argument.
     """
 
@@ -137,57 +100,8 @@ class TaskRecord:
     dataset: str | None
 
 
-_value = XComModel.value
-# Guarded, since SQLite ends a query at malformed JSON.
-_head = case((json_sql.is_readable(_value), json_sql.texts(_value, "dataset", "organization_id", "written")))
-
-
-def run_reports(session: Session, dag_ids: Collection[str], since: datetime) -> list[RunReports]:
-    """Return what tasks have left reports of, newest first."""
-    task, when = (XComModel.dag_id, XComModel.run_id, XComModel.task_id), func.max(XComModel.timestamp).label("when")
-    query = (
-        select(*task, _head.label("head"), func.count(), when)
-        .where(XComModel.key == REPORT_KEY, XComModel.timestamp >= since, XComModel.dag_id.in_(dag_ids))
-        .group_by(*task, "head")
-        .order_by(when.desc())
-        .limit(MAX_RUN_REPORTS)
-    )
-    return [RunReports(TaskKey(*row[:3]), *row[3:]) for row in session.execute(query)]
-
-
-def reported(session: Session, keys: Iterable[TaskKey]) -> list[Reported]:
-    """Return the sums of what tasks have reported, over all that they are mapped to."""
-    wanted = [(key.dag_id, key.run_id, key.task_id) for key in keys]
-    if not wanted:
-        return []
-    head = json_sql.texts(_value, "dataset", "organization_id", "written", "kind", "url").label("head")
-    numbers = {one: func.sum(json_sql.number(_value, one)).label(f"sum_{one}") for one in NUMBERS}
-    has_odd = or_(*(json_sql.is_odd(_value, one) for one in NUMBERS))
-    odd = func.sum(case((has_odd, 1), else_=0)).label("odd")
-    when = func.max(XComModel.timestamp).label("when")
-    task = (XComModel.dag_id, XComModel.run_id, XComModel.task_id)
-    query = (
-        select(*task, head, when, odd, *numbers.values())
-        .where(XComModel.key == REPORT_KEY, tuple_(*task).in_(wanted), json_sql.is_readable(_value))
-        .group_by(*task, "head")
-        .order_by(when.desc())
-    )
-    runs = []
-    for row in session.execute(query).mappings():
-        runs.append(
-            Reported(
-                key=TaskKey(row["dag_id"], row["run_id"], row["task_id"]),
-                head=row["head"],
-                when=row["when"],
-                counts=Counts.read({one: float(row[f"sum_{one}"] or 0) for one in NUMBERS}, limit=MAX_SUM),
-                odd=int(row["odd"] or 0),
-            )
-        )
-    return runs
-
-
 def dags_without_reports(session: Session, dag_ids: Collection[str], since: datetime) -> set[str]:
-    """Return the DAGs whose tasks of ours run or have failed, whether or not they have left a report."""
+    """Return the DAGs in which our tasks are running or have failed, with or without a report."""
     query = (
         select(TaskInstance.dag_id)
         .where(TaskInstance.dag_id.in_(dag_ids), TaskInstance.operator.in_(OPERATORS), _is_unfinished(since))
@@ -198,9 +112,9 @@ def dags_without_reports(session: Session, dag_ids: Collection[str], since: date
 
 
 def unfinished(
-    session: Session, dag_ids: Collection[str], states: Collection[str], since: datetime, most: int
+    session: Session, dag_ids: Collection[str], states: Collection[str], since: datetime, limit: int
 ) -> list[TaskKey]:
-    """Return tasks of ours with an instance in one of the states, newest first; the map index is that of the first."""
+    """Return our tasks with an instance in one of the states, newest first; each with its first map index."""
     mark = aliased(XComModel)
     is_ours = or_(
         TaskInstance.operator.in_(OPERATORS),
@@ -212,7 +126,7 @@ def unfinished(
         .where(TaskInstance.dag_id.in_(dag_ids), TaskInstance.state.in_(states), _is_unfinished(since), is_ours)
         .group_by(*task)
         .order_by(func.max(func.coalesce(TaskInstance.end_date, TaskInstance.start_date)).desc())
-        .limit(most)
+        .limit(limit)
     )
     return [TaskKey(*row) for row in session.execute(query)]
 
@@ -225,7 +139,7 @@ def _is_unfinished(since: datetime) -> ColumnElement[bool]:
 
 
 def states(session: Session, keys: Iterable[TaskKey]) -> dict[TaskKey, States]:
-    """Return the states of tasks, over all that they are mapped to."""
+    """Return the states of tasks, over all mapped instances."""
     task = (TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id)
     query = (
         select(
@@ -254,7 +168,7 @@ def states(session: Session, keys: Iterable[TaskKey]) -> dict[TaskKey, States]:
 
 
 def task_records(session: Session, keys: Iterable[TaskKey]) -> dict[TaskKey, TaskRecord]:
-    """Return task instances, of whatever kind they are."""
+    """Return task instances of any operator."""
     task = (TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id, TaskInstance.map_index)
     wanted = [(key.dag_id, key.run_id, key.task_id, key.map_index) for key in keys]
     rows = session.execute(_select_records().where(tuple_(*task).in_(wanted))) if wanted else ()
@@ -262,8 +176,8 @@ def task_records(session: Session, keys: Iterable[TaskKey]) -> dict[TaskKey, Tas
 
 
 def returned_value(session: Session, key: TaskKey) -> stored_values.Value:
-    """Return all that a task instance has returned, names included."""
-    query = select(_bounded(_value, MAX_VALUE), func.length(cast(_value, Text))).where(
+    """Return the whole return value of a task instance, with names."""
+    query = select(_bounded(XComModel.value, MAX_VALUE_LENGTH), func.length(cast(XComModel.value, Text))).where(
         XComModel.key == "return_value",
         XComModel.dag_id == key.dag_id,
         XComModel.task_id == key.task_id,
@@ -291,7 +205,7 @@ def _select_records() -> Select[Any]:
         _bounded(mark.value, stored_values.MAX_URL_TEXT),
         report.key,
         _bounded(report.value, MAX_REPORT_BYTES),
-        _bounded(Rendered.rendered_fields, MAX_ARGUMENTS),
+        _bounded(Rendered.rendered_fields, MAX_ARGUMENTS_LENGTH),
     ]
     return (
         select(*columns)
@@ -321,10 +235,10 @@ def _record(row: Any) -> TaskRecord:
     )
 
 
-def _bounded(value: Any, most: int) -> ColumnElement[str | None]:
-    """Select a JSON value as it is stored, unless it is large: what is not read cannot fail to be decoded."""
+def _bounded(value: Any, max_length: int) -> ColumnElement[str | None]:
+    """Select a JSON value as stored, unless it is too long; it is decoded later, where errors can be handled."""
     text = cast(value, Text)
-    return case((func.length(text) <= most, text))
+    return case((func.length(text) <= max_length, text))
 
 
 def _same_task(other: Any) -> list[ColumnElement[bool]]:

@@ -14,11 +14,15 @@ import pytest
 from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.exceptions import EdgeImpulseAuthError, EdgeImpulseInputError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.hooks.polling import REQUEST_TIMEOUT, DatasetCriteria, DatasetPoller, ShortRequestsHook
+from airflow_provider_ei.polling.dataset_criteria import DatasetCriteria
+from airflow_provider_ei.polling.dataset_poller import DatasetPoller
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync.item_state import ItemState, pending_metadata
+from airflow_provider_ei.triggers.short_requests import REQUEST_TIMEOUT, ShortRequestsHook
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+LOGGER = "airflow_provider_ei.polling.dataset_poller"
 
 
 def listed(number: int, *, age: float = 0, metadata: dict[str, str] | None = None, naive: bool = False) -> DataItem:
@@ -87,7 +91,7 @@ class TestWords:
             (DatasetCriteria("d"), [listed(1, age=150)], "newest 2 min ago"),
             (DatasetCriteria("d"), [listed(1, age=3 * 3600)], "newest 3 h ago"),
             (DatasetCriteria("d"), [listed(1, age=5 * 86_400)], "newest 5 d ago"),
-            (DatasetCriteria("d", quiet_seconds=60), [listed(1, age=4)], "60 s without a new one are needed"),
+            (DatasetCriteria("d", quiet_seconds=60), [listed(1, age=4)], "60 s without a new item required"),
         ],
     )
     def test_say_what_was_seen(self, criteria: DatasetCriteria, items: list[DataItem], words: str) -> None:
@@ -108,26 +112,28 @@ class TestPoller:
     def test_logs_at_the_start_at_each_change_and_at_the_end(
         self, upload: Callable[[str], None], caplog: pytest.LogCaptureFixture
     ) -> None:
-        with EdgeImpulseHook() as hook, caplog.at_level(logging.INFO, "airflow_provider_ei.hooks.polling"):
+        with EdgeImpulseHook() as hook, caplog.at_level(logging.INFO, LOGGER):
             poller = DatasetPoller(DatasetCriteria("d", at_least=2), hook)
 
             def new_lines() -> list[str]:
-                lines = [r.getMessage() for r in caplog.records if r.name == "airflow_provider_ei.hooks.polling"]
+                lines = [
+                    r.getMessage() for r in caplog.records if r.name == "airflow_provider_ei.polling.dataset_poller"
+                ]
                 caplog.clear()
                 return [line.partition(",")[0].partition(" (")[0] for line in lines]
 
-            poller.look()
+            poller.poll()
             assert new_lines() == ["Waiting: 0 of 2 items"]
-            poller.look()
+            poller.poll()
             assert new_lines() == []
             upload("a-1")
-            poller.look()
-            poller.look()
+            poller.poll()
+            poller.poll()
             assert new_lines() == ["Waiting: 1 of 2 items"]
             poller.log_last()
             assert new_lines() == ["Criteria not met. Last seen: 1 of 2 items"]
             upload("a-2")
-            poller.look()
+            poller.poll()
             assert new_lines() == ["Criteria met: 2 of 2 items"]
             poller.log_last()
             assert new_lines() == []
@@ -138,10 +144,10 @@ class TestPoller:
         connect(emulator.url)  # without an organization id
         with EdgeImpulseHook() as hook:
             poller = DatasetPoller(DatasetCriteria("d"), hook)
-            poller.look()
+            poller.poll()
             client = hook.client
             for _ in range(6):
-                poller.look()
+                poller.poll()
             assert hook.client is client
         operations = [request.operation for request in emulator.requests()]
         assert operations.count("listOrganizations") == 1
@@ -151,13 +157,13 @@ class TestPoller:
         connect(emulator.url)
         with EdgeImpulseHook() as hook:
             poller = DatasetPoller(DatasetCriteria("d"), hook)
-            poller.look()
+            poller.poll()
             first = hook.client
             connect(emulator.url, password="ei_revoked")
             with pytest.raises(EdgeImpulseAuthError):
-                poller.look()
+                poller.poll()
             connect(emulator.url)
-            poller.look()
+            poller.poll()
             assert hook.client is not first
 
     def test_the_organization_of_a_new_key_is_asked_for(
@@ -165,7 +171,7 @@ class TestPoller:
     ) -> None:
         connect(emulator.url, organization_id=7)
         with EdgeImpulseHook() as hook:
-            DatasetPoller(DatasetCriteria("d"), hook).look()
+            DatasetPoller(DatasetCriteria("d"), hook).poll()
             assert hook.organization_id == 7
             connect(emulator.url, organization_id=8)
             hook.reload_connection()

@@ -27,7 +27,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Edge Impulse",
                 "external-doc-url": "https://docs.edgeimpulse.com/",
-                "tags": ["service"],
+                "tags": ["ai", "machine-learning", "service"],
             }
         ],
         "hooks": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.hooks.edge_impulse"]}],

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parent.parent / "airflow_provider_ei"
+import airflow_provider_ei
+
+PACKAGE = Path(airflow_provider_ei.__file__).resolve().parent
 
 # What each layer imports, from the bottom to the top. All may import the version.
 IMPORTS: dict[str, set[str]] = {

@@ -6,7 +6,8 @@ import threading
 
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError
 from airflow_provider_ei.redaction import safe_text
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.organizations import list_organizations
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.models import Organization
 from airflow_provider_ei.studio.settings import StudioSettings
 
@@ -43,11 +44,11 @@ def _list_organizations(settings: StudioSettings) -> list[Organization]:
 
     def ask() -> None:
         try:
-            outcome.append(client.list_organizations())
+            outcome.append(list_organizations(client))
         except EdgeImpulseError as error:
             outcome.append(error)
 
-    with StudioClient(settings) as client:
+    with HttpClient(settings) as client:
         thread = threading.Thread(target=ask, name="edge-impulse-test", daemon=True)
         thread.start()
         thread.join(TEST_TIMEOUT)

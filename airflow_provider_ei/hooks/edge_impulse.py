@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_ei.results import AddDataResult, SyncSummary
-    from airflow_provider_ei.studio.client import StudioClient
+    from airflow_provider_ei.studio.api.data import OrganizationDataApi
+    from airflow_provider_ei.studio.api.organizations import OrganizationApi
+    from airflow_provider_ei.studio.http import HttpClient
     from airflow_provider_ei.studio.models import Bucket, DataItem, Dataset, Organization
     from airflow_provider_ei.studio.settings import StudioSettings
     from airflow_provider_ei.sync.dataset.options import GivenMetadata, Shard, SyncOptions
@@ -121,20 +123,36 @@ class EdgeImpulseHook(BaseHook):
         return self._connection[0]
 
     @cached_property
-    def client(self) -> StudioClient:
+    def client(self) -> HttpClient:
         """The client that all calls go through; its connections are kept open between them."""
-        from airflow_provider_ei.studio.client import StudioClient
+        from airflow_provider_ei.studio.http import HttpClient
         from airflow_provider_ei.sync.dataset.options import MAX_WORKERS
 
-        client = StudioClient(self.settings, connections=MAX_WORKERS)
+        client = HttpClient(self.settings, connections=MAX_WORKERS)
         self.__dict__["client"] = client  # before the look, so that whoever cancels in between finds it
         if self._cancelled:
             client.cancel()
         return client
 
-    def get_conn(self) -> StudioClient:
+    def get_conn(self) -> HttpClient:
         """Return the client, as Airflow's hooks do."""
         return self.client
+
+    @property
+    def data_api(self) -> OrganizationDataApi:
+        """The operations on the organization's data items.
+
+        :raises EdgeImpulseError: as :attr:`organization_id` does.
+        """
+        from airflow_provider_ei.studio.api.data import OrganizationDataApi
+
+        return OrganizationDataApi(self.client, self.organization_id)
+
+    @property
+    def _organization_api(self) -> OrganizationApi:
+        from airflow_provider_ei.studio.api.organizations import OrganizationApi
+
+        return OrganizationApi(self.client, self.organization_id)
 
     @property
     def requests_sent(self) -> int:
@@ -187,7 +205,7 @@ class EdgeImpulseHook(BaseHook):
         """
         if self.given_organization_id is not None:
             return self.given_organization_id
-        organizations = self.client.list_organizations()
+        organizations = self.list_organizations()
         if len(organizations) != 1:
             seen = ", ".join(f"{o.id} ({o.name})" for o in organizations) or "none"
             raise EdgeImpulseConfigError(
@@ -274,7 +292,7 @@ class EdgeImpulseHook(BaseHook):
             "file" if len(wanted.files) == 1 else "files",
             wanted.total_bytes,
         )
-        result = ItemUpload(self.client, organization_id, wanted, checked_if_exists).run()
+        result = ItemUpload(self.data_api, wanted, checked_if_exists).run()
         log.info("Data item %r (id %d): %s.", result["name"], result["data_id"], result["outcome"])
         self.source_uris = wanted.uris
         report_lineage(self, self.source_uris, organization_id, wanted.dataset)
@@ -369,22 +387,24 @@ class EdgeImpulseHook(BaseHook):
         from airflow_provider_ei.sync.dataset.run import DatasetSync
 
         tree = read_source(options, open_store)
-        return DatasetSync(self.client, self.organization_id, tree, options)
+        return DatasetSync(self.data_api, tree, options)
 
     # --- single calls of the API --------------------------------------------------------------------------
 
     def list_organizations(self) -> Sequence[Organization]:
         """List the organizations of the key (``listOrganizations``)."""
-        return self.client.list_organizations()
+        from airflow_provider_ei.studio.api.organizations import list_organizations
+
+        return list_organizations(self.client)
 
     def list_buckets(self) -> Sequence[Bucket]:
         """List the organization's storage buckets (``listOrganizationBuckets``)."""
-        return self.client.list_buckets(self.organization_id)
+        return self._organization_api.list_buckets()
 
     def get_dataset(self, dataset: str) -> Dataset:
         """Get a dataset's type and totals (``getOrganizationDataset``)."""
         dataset = _checked_text("dataset", dataset)
-        return self.client.get_dataset(self.organization_id, dataset)
+        return self._organization_api.get_dataset(dataset)
 
     def list_data_items(
         self, dataset: str | None = None, *, filter: str | None = None, with_files: bool = False
@@ -394,17 +414,17 @@ class EdgeImpulseHook(BaseHook):
         :param filter: SQL-WHERE text, for instance ``metadata->activity = 'running'``.
         """
         dataset = None if dataset is None else _checked_text("dataset", dataset)
-        return self.client.list_data_items(self.organization_id, dataset, filter=filter, with_files=with_files)
+        return self.data_api.list_data_items(dataset, filter=filter, with_files=with_files)
 
     def find_data_items(self, dataset: str, name: str) -> Sequence[DataItem]:
         """List the data items of exactly that name, with their files (``listOrganizationFiles``)."""
         dataset, name = _checked_text("dataset", dataset), _checked_text("name", name)
-        return self.client.find_data_items(self.organization_id, dataset, name)
+        return self.data_api.find_data_items(dataset, name)
 
     def get_data_item(self, data_id: int) -> DataItem:
         """Get a data item with its files (``getOrganizationDataItem``)."""
         data_id = _data_id(data_id)
-        return self.client.get_data_item(self.organization_id, data_id)
+        return self.data_api.get_data_item(data_id)
 
     def update_data_item(
         self,
@@ -418,12 +438,12 @@ class EdgeImpulseHook(BaseHook):
         data_id = _data_id(data_id)
         name = None if name is None else _checked_text("name", name)
         dataset = None if dataset is None else _checked_text("dataset", dataset)
-        self.client.update_data_item(self.organization_id, data_id, metadata=metadata, name=name, dataset=dataset)
+        self.data_api.update_data_item(data_id, metadata=metadata, name=name, dataset=dataset)
 
     def delete_data_item(self, data_id: int) -> None:
         """Delete a data item with its objects in the bucket (``deleteOrganizationDataItem``)."""
         data_id = _data_id(data_id)
-        self.client.delete_data_item(self.organization_id, data_id)
+        self.data_api.delete_data_item(data_id)
 
 
 def _checked_text(field: str, value: object) -> str:

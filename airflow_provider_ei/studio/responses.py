@@ -67,17 +67,17 @@ _CHECK_PROXY = "Check the proxy in the environment (HTTPS_PROXY, HTTP_PROXY, ALL
 _TAG = re.compile(r"(<[^<>]*>)")
 
 
-def read_answer(response: requests.Response, operation: str, most_bytes: int) -> dict[str, Any]:
+def read_answer(response: requests.Response, operation: str, max_bytes: int) -> dict[str, Any]:
     """Return the JSON object of a successful answer.
 
-    :param most_bytes: of the body.
+    :param max_bytes: of the body.
     :raises EdgeImpulseServiceError: the precise subclass for anything else.
     """
     status = response.status_code
     if not 200 <= status < 300:
         raise _refusal(response, operation)
     try:
-        body = read_body(response, most_bytes)
+        body = read_body(response, max_bytes)
         if _json_memory(body) > MAX_JSON_MEMORY:
             raise AnswerTooLargeError
     except AnswerTooLargeError:

@@ -24,7 +24,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.results import AddDataResult, Outcome
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.http import BeforeRetry
 from airflow_provider_ei.studio.models import DataItem
@@ -77,8 +77,7 @@ class ItemUpload:
 
     def __init__(
         self,
-        client: StudioClient,
-        organization_id: int,
+        api: OrganizationDataApi,
         wanted: WantedItem,
         if_exists: IfExists = "update",
         duplicates: Allowance | None = None,
@@ -86,12 +85,11 @@ class ItemUpload:
         alone: bool = False,
     ) -> None:
         self._stats = TransferStats()
-        self._client = client
-        self._organization_id = organization_id
+        self._api = api
         self._wanted = wanted
         self._if_exists = if_exists
         self._duplicates = duplicates or Allowance(MAX_DUPLICATES)
-        self._limits = limits or BatchLimits(client.settings.batch_files, client.settings.batch_bytes)
+        self._limits = limits or BatchLimits(api.http.settings.batch_files, api.http.settings.batch_bytes)
         self._run = RunState()
         self._log_progress = ProgressLog(wanted)
         self._failures = 0
@@ -149,7 +147,7 @@ class ItemUpload:
         """
         recent = fresh or self._alone  # enough to create what is not there; reading up to 8 MiB makes no difference
         for _ in range(MAX_ROUNDS):
-            self._client.check_cancelled()
+            self._api.http.check_cancelled()
             steps = plan_item(self._wanted, listed, self._run, self._if_exists, self._limits)
             if _touches(steps[0]) and not (recent if isinstance(steps[0], Create) else fresh):
                 listed, fresh, recent = self._looked_at(listed, steps[0]), True, True
@@ -180,7 +178,7 @@ class ItemUpload:
         The service may have made another name of the wanted one, which only a look at the item by its id shows.
         """
         run, wanted = self._run, self._wanted
-        items = self._client.find_data_items(self._organization_id, wanted.dataset, wanted.name)
+        items = self._api.find_data_items(wanted.dataset, wanted.name)
         if run.data_id is None:
             return items
         if any(item.id == run.data_id for item in items):
@@ -206,16 +204,16 @@ class ItemUpload:
     def _item(self, data_id: int) -> DataItem | None:
         """Look at one item by its id; None when the service does not give it."""
         try:
-            return self._client.get_data_item(self._organization_id, data_id)
+            return self._api.get_data_item(data_id)
         except EdgeImpulseRefusedError as error:
             log.debug("Data item %d is taken to be gone: %s", data_id, error)
             return None
 
     def _do(self, step: Step) -> None:
-        client, organization_id, wanted = self._client, self._organization_id, self._wanted
+        api, wanted = self._api, self._wanted
         match step:
             case ReadFiles():
-                self._stats.bytes_hashed += hash_files(wanted, client.check_cancelled)
+                self._stats.bytes_hashed += hash_files(wanted, api.http.check_cancelled)
             case Create():
                 self._create(step)
             case DeleteDuplicates():
@@ -228,16 +226,16 @@ class ItemUpload:
                 metadata = pending_metadata(item, wanted.metadata, self._state().stored_as(item, None))
                 before_retry = self._if_unchanged(item)
                 with self._unless_gone(item):
-                    client.update_data_item(organization_id, item.id, metadata=metadata, before_retry=before_retry)
+                    api.update_data_item(item.id, metadata=metadata, before_retry=before_retry)
             case AddFiles(item, files):
                 before_retry = self._if_ours(item)
                 with self._unless_gone(item), self._in_smaller_batches(files):
-                    add = client.add_files
-                    self._sent(add(organization_id, item.id, files, self._log_progress, before_retry=before_retry))
+                    add = api.add_files
+                    self._sent(add(item.id, files, self._log_progress, before_retry=before_retry))
             case RemoveFile(item, name):
                 before_retry = self._if_ours(item)
                 with self._unless_gone(item), self._unless(lambda listed: _lacks(listed.get(item.id), name)):
-                    client.delete_file(organization_id, item.id, name, before_retry=before_retry)
+                    api.delete_file(item.id, name, before_retry=before_retry)
             case WriteDigest():
                 self._write_digest(step)
             case RecheckListing():
@@ -259,7 +257,7 @@ class ItemUpload:
         )
 
     def _create(self, step: Create) -> None:
-        client, wanted, run = self._client, self._wanted, self._run
+        api, wanted, run = self._api, self._wanted, self._run
         if step.complete:
             metadata = complete_metadata(None, wanted.metadata, self._state(files_digest=wanted.files_digest))
         else:
@@ -268,8 +266,7 @@ class ItemUpload:
         run.outcome = "created"
         try:
             with self._in_smaller_batches(step.files):
-                run.data_id, hashes = client.add_data_item(
-                    self._organization_id,
+                run.data_id, hashes = api.add_data_item(
                     name=wanted.name,
                     dataset=wanted.dataset,
                     metadata=metadata,
@@ -296,11 +293,11 @@ class ItemUpload:
 
         :raises EdgeImpulseConflictError: when it is not certain that all of them are: then a person has to choose.
         """
-        client, organization_id, kept = self._client, self._organization_id, step.kept
+        api, kept = self._api, step.kept
         if not self._are_copies(step):
             if not self._run.rechecks:  # another run may be about to put it right
                 self._run.rechecks += 1
-                client.sleep(client.settings.settle_seconds)
+                api.http.sleep(api.http.settings.settle_seconds)
                 raise _PlanAnew(f"Several data items are named {kept.name!r}, the oldest is {kept.id}; looking again.")
             raise EdgeImpulseConflictError(ambiguous_items(self._wanted, [kept, *step.items]))
         if not self._duplicates.take(len(step.items)):
@@ -311,15 +308,15 @@ class ItemUpload:
                 raise _PlanAnew(f"Data item {item.id} was changed meanwhile; looking again.")
             log.warning("Deleting data item %d, a copy of data item %d, %r.", item.id, kept.id, kept.name)
             with self._unless(lambda listed, gone=item.id: gone not in listed):  # type: ignore[misc]
-                client.delete_data_item(organization_id, item.id, before_retry=self._if_unchanged(item))
+                api.delete_data_item(item.id, before_retry=self._if_unchanged(item))
             self._stats.duplicates += 1
 
     def _are_copies(self, step: DeleteDuplicates) -> bool:
         """Whether all of them prove to be copies; what is compared may be gone before it is read."""
-        client, organization_id, wanted = self._client, self._organization_id, self._wanted
-        self._stats.bytes_hashed += hash_files(wanted, client.check_cancelled)
+        api, wanted = self._api, self._wanted
+        self._stats.bytes_hashed += hash_files(wanted, api.http.check_cancelled)
         try:
-            return all(is_copy(client, organization_id, item, step.kept, wanted) for item in step.items)
+            return all(is_copy(api, item, step.kept, wanted) for item in step.items)
         except EdgeImpulseRefusedError as error:
             message = f"{error} One of the data items named {step.kept.name!r} is gone; looking again."
             raise _PlanAnew(message) from error
@@ -329,9 +326,9 @@ class ItemUpload:
         self._begin(item, changes=not step.renews)
         state = self._state(files_digest=step.files_digest).stored_as(item, step.stored_files)
         metadata = complete_metadata(item, self._wanted.metadata, state)
-        update, before_retry = self._client.update_data_item, self._if_unchanged(item)
+        update, before_retry = self._api.update_data_item, self._if_unchanged(item)
         with self._unless_gone(item):
-            update(self._organization_id, item.id, metadata=metadata, before_retry=before_retry)
+            update(item.id, metadata=metadata, before_retry=before_retry)
 
     def _let_earlier_run_settle(self, item: DataItem) -> None:
         """Wait once before taking over an item that a run left pending: what it sent last may still be on its way."""
@@ -339,7 +336,7 @@ class ItemUpload:
         pending = state is not None and not state.complete
         if pending and self._run.data_id != item.id and not self._settled:
             self._settled = True
-            self._client.sleep(self._client.settings.settle_seconds)
+            self._api.http.sleep(self._api.http.settings.settle_seconds)
             raise _PlanAnew(f"An earlier run has left data item {item.id} unfinished; completing it.")
 
     def _check_bytes(self, item: DataItem) -> None:
@@ -347,12 +344,12 @@ class ItemUpload:
 
         :raises EdgeImpulseConflictError: then nothing is changed.
         """
-        client, wanted = self._client, self._wanted
+        api, wanted = self._api, self._wanted
         if ItemState.of(item) is not None or self._if_exists == "overwrite" or item.id in self._adopted:
             return
-        self._stats.bytes_hashed += hash_files(wanted, client.check_cancelled)
+        self._stats.bytes_hashed += hash_files(wanted, api.http.check_cancelled)
         for name, sha256 in wanted.hashes.items():
-            if client.file_sha256(self._organization_id, item.id, name) != sha256:
+            if api.file_sha256(item.id, name) != sha256:
                 raise EdgeImpulseConflictError(others_item(wanted, item, f"{name!r} has other bytes"))
         self._adopted.add(item.id)
         raise _PlanAnew(f"Data item {item.id} was not uploaded by this package, and has the same files; adopting it.")
@@ -363,7 +360,7 @@ class ItemUpload:
         others = state is not None and state.run != run.run
         if others and run.data_id == item.id and run.sent and not (state and state.complete):
             log.warning("Another run is uploading data item %d at the same time; sending its files again.", item.id)
-            self._client.sleep(random.uniform(0, self._client.settings.settle_seconds))  # so that one of them is first
+            self._api.http.sleep(random.uniform(0, self._api.http.settings.settle_seconds))  # one of them first
         if others or state is None:
             run.sent = set()
         run.data_id = item.id
@@ -397,7 +394,7 @@ class ItemUpload:
         self._stats.unanswered += 1
         if not error.throttled:  # which is no failure; the client makes the next request wait, or gives up
             self._failures += 1
-            if self._failures >= self._client.settings.retry_attempts:
+            if self._failures >= self._api.http.settings.retry_attempts:
                 raise error
         raise _PlanAnew(f"{error} Looking whether it has arrived.") from error
 
@@ -466,7 +463,7 @@ class ItemUpload:
                 f"Data item {name!r} is not listed as it was sent: {step.difference}. The next run sends it again."
             )
         self._run.rechecks += 1
-        self._client.sleep(self._client.settings.settle_seconds)
+        self._api.http.sleep(self._api.http.settings.settle_seconds)
 
     def _result(self, done: Done) -> AddDataResult:
         item, state = done.item, ItemState.of(done.item)
@@ -474,12 +471,12 @@ class ItemUpload:
             data_id=item.id,
             name=item.name,
             dataset=item.dataset,
-            organization_id=self._organization_id,
+            organization_id=self._api.organization_id,
             outcome=done.outcome,
             file_count=item.total_file_count,
             total_bytes=item.total_file_size,
             digest=None if state is None else state.digest,
-            url=self._client.settings.data_url(self._organization_id),
+            url=self._api.page_url,
         )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.item_state import ItemState, creation_digest, without_injected
@@ -33,9 +33,7 @@ class Allowance:
             return True
 
 
-def is_copy(
-    client: StudioClient, organization_id: int, duplicate: DataItem, kept: DataItem, wanted: WantedItem
-) -> bool:
+def is_copy(api: OrganizationDataApi, duplicate: DataItem, kept: DataItem, wanted: WantedItem) -> bool:
     """Whether an item came from a repeated creation: it has nothing that neither the kept one has, nor what is
     uploaded now.
 
@@ -48,7 +46,7 @@ def is_copy(
     """
 
     def sha256(item: DataItem, name: str) -> str:
-        return client.file_sha256(organization_id, item.id, name)
+        return api.file_sha256(item.id, name)
 
     if _is_as_created(duplicate):
         return True

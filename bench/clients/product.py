@@ -6,7 +6,8 @@ import threading
 from typing import Any
 
 from airflow_provider_ei.sources.discover import OpenStore
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.apply import ItemUpload
 from airflow_provider_ei.sync.dataset.options import SyncOptions
@@ -23,7 +24,7 @@ def no_store(uri: str) -> Any:
 
 def add_data(given: job.Job, open_store: OpenStore = no_store) -> dict[str, Any]:
     """Upload each item on its own, as ``hook.add_data`` does."""
-    client = _client(given)
+    data = _data(given)
 
     def upload(item: job.Item) -> str:
         wanted = want_item(
@@ -36,7 +37,7 @@ def add_data(given: job.Job, open_store: OpenStore = no_store) -> dict[str, Any]
             bucket_path=None,
             open_store=open_store,
         )
-        return ItemUpload(client, 1, wanted).run()["outcome"]
+        return ItemUpload(data, wanted).run()["outcome"]
 
     return job.each(upload, given)
 
@@ -56,17 +57,18 @@ def sync_folder(given: job.Job) -> dict[str, Any]:
 
 def connect(given: job.Job) -> dict[str, Any]:
     """Send the first request of as many connections as there are threads, all at once."""
-    client, barrier = _client(given), threading.Barrier(given.threads)
+    data, barrier = _data(given), threading.Barrier(given.threads)
 
     def look(item: job.Item) -> str:
         barrier.wait()
-        return f"found {len(client.find_data_items(1, job.DATASET, item.name))}"
+        return f"found {len(data.find_data_items(job.DATASET, item.name))}"
 
     return job.each(look, given)
 
 
-def _client(given: job.Job) -> StudioClient:
-    return StudioClient(StudioSettings(api_key=job.API_KEY, base_url=given.base_url), connections=given.threads)
+def _data(given: job.Job) -> OrganizationDataApi:
+    settings = StudioSettings(api_key=job.API_KEY, base_url=given.base_url)
+    return OrganizationDataApi(HttpClient(settings, connections=given.threads), 1)
 
 
 def _sync(given: job.Job, *, source: str | None = None, items: list[dict[str, Any]] | None = None) -> dict[str, Any]:
@@ -78,7 +80,7 @@ def _sync(given: job.Job, *, source: str | None = None, items: list[dict[str, An
         workers=given.threads,
         sync_id="bench",
     )
-    return dict(DatasetSync(_client(given), 1, read_source(options, no_store), options).run())
+    return dict(DatasetSync(_data(given), read_source(options, no_store), options).run())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from typing import Any
 from airflow_provider_ei.emulator import EmulatorServer, Fault, RequestRecord, StoredItem
 from airflow_provider_ei.emulator.name_rules import stored_file_name
 from airflow_provider_ei.results import AddDataResult
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.apply import ItemUpload
 from airflow_provider_ei.sync.item import WantedItem
@@ -96,13 +97,13 @@ class FaultLab:
             self.land()
 
     @contextmanager
-    def client(
+    def api(
         self, *, sleep: Callable[[float], None] | None = None, connections: int = 1, **settings: Any
-    ) -> Iterator[StudioClient]:
+    ) -> Iterator[OrganizationDataApi]:
         values = {"api_key": KEY, "base_url": self.server.url, "read_timeout": 30.0, "retry_wait": 0.0}
         values |= {"settle_seconds": SETTLE_SECONDS} | settings
-        with StudioClient(StudioSettings(**values), connections=connections, sleep=sleep or self.sleep) as client:
-            yield client
+        with HttpClient(StudioSettings(**values), connections=connections, sleep=sleep or self.sleep) as http:
+            yield OrganizationDataApi(http, ORGANIZATION)
 
     def inject(self, kind: str, at: int = 0, operation: str = "*", **more: Any) -> None:
         """Let one request go wrong: the one that ``at`` matching ones come before."""
@@ -166,16 +167,16 @@ class FaultLab:
         return None
 
 
-def upload(client: StudioClient, content: Content, if_exists: Any = "update") -> AddDataResult:
+def upload(api: OrganizationDataApi, content: Content, if_exists: Any = "update") -> AddDataResult:
     """One run of the product."""
-    return upload_files(client, made_up(content.files), content.metadata, if_exists)
+    return upload_files(api, made_up(content.files), content.metadata, if_exists)
 
 
 def upload_files(
-    client: StudioClient, files: Sequence[Any], metadata: Mapping[str, str] | None = None, if_exists: Any = "update"
+    api: OrganizationDataApi, files: Sequence[Any], metadata: Mapping[str, str] | None = None, if_exists: Any = "update"
 ) -> AddDataResult:
     wanted = WantedItem(NAME, DATASET, list(files), dict(metadata or {}))
-    return ItemUpload(client, ORGANIZATION, wanted, if_exists).run()
+    return ItemUpload(api, wanted, if_exists).run()
 
 
 def lies(server: EmulatorServer, *known: Content) -> list[StoredItem]:

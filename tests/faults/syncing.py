@@ -12,7 +12,8 @@ from typing import Any
 
 from airflow_provider_ei.hooks.stores import open_store
 from airflow_provider_ei.results import SyncSummary
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync import plan
 from airflow_provider_ei.sync.dataset.options import SyncOptions
@@ -24,10 +25,10 @@ from .uploading import ask_before_requests
 WORKERS = 4
 
 
-def sync_folder(client: StudioClient, organization_id: int, **arguments: Any) -> SyncSummary:
+def sync_folder(api: OrganizationDataApi, **arguments: Any) -> SyncSummary:
     """What the hook does, without Airflow, which takes seconds to start."""
     options = SyncOptions(delete="extra", max_delete="100%", workers=WORKERS, **arguments)
-    return DatasetSync(client, organization_id, read_source(options, open_store), options).run()
+    return DatasetSync(api, read_source(options, open_store), options).run()
 
 
 def main(url: str, key: str, steps: str) -> None:
@@ -36,10 +37,10 @@ def main(url: str, key: str, steps: str) -> None:
     settings = StudioSettings(
         api_key=key, base_url=url, retry_wait=0.0, settle_seconds=given["settle_seconds"], batch_files=2
     )
-    with StudioClient(settings, connections=WORKERS) as client:
+    with HttpClient(settings, connections=WORKERS) as http:
         if steps == "requests":
-            ask_before_requests(client)
-        sync_folder(client, given["organization"], **given["arguments"])
+            ask_before_requests(http)
+        sync_folder(OrganizationDataApi(http, given["organization"]), **given["arguments"])
     print("done", flush=True)
 
 

@@ -28,7 +28,7 @@ from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.item import WantedItem
 from tests.support.files import made_up
 from tests.support.items import state_of, users_metadata
-from tests.support.studio import ORGANIZATION, changes
+from tests.support.studio import changes
 
 from .lab import DATASET, FaultLab
 from .trees import VersionedFile
@@ -72,9 +72,9 @@ def small_item_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
 
 
 def upload(lab: FaultLab, files: Mapping[str, bytes], name: str) -> EdgeImpulseError | None:
-    with lab.client(batch_files=2) as client:
+    with lab.api(batch_files=2) as api:
         try:
-            ItemUpload(client, ORGANIZATION, WantedItem(name, DATASET, made_up(files), {"site": "a"})).run()
+            ItemUpload(api, WantedItem(name, DATASET, made_up(files), {"site": "a"})).run()
         except EdgeImpulseError as error:
             return error
     return None
@@ -87,9 +87,9 @@ def sync(lab: FaultLab, files: Mapping[str, bytes], name: str) -> EdgeImpulseErr
         for one, its in sorted({name: files, "zz": FILES["plain"]}.items())
     ]
     options = SyncOptions(dataset=DATASET, sync_id="nightly", delete="extra", max_delete="100%", workers=2)
-    with lab.client(batch_files=2) as client:
+    with lab.api(batch_files=2) as api:
         try:
-            DatasetSync(client, ORGANIZATION, Tree(items), options).run()
+            DatasetSync(api, Tree(items), options).run()
         except EdgeImpulseSyncError as error:
             assert [failure["name"] for failure in error.summary["failures"]] == [name]
             return error

@@ -13,8 +13,9 @@ import sys
 import threading
 from typing import Any
 
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.files import read_opened
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync import plan
 from airflow_provider_ei.sync.apply import ItemUpload
@@ -69,16 +70,16 @@ def main(url: str, key: str, steps: str) -> None:
     given = json.loads(sys.stdin.readline())
     plan.SMALL_ITEM_BYTES = 10  # whatever is uploaded here is large
     settings = StudioSettings(api_key=key, base_url=url, retry_wait=0.0, settle_seconds=0.0, batch_files=2)
-    with StudioClient(settings) as client:
-        ask_before_requests(client)
+    with HttpClient(settings) as http:
+        ask_before_requests(http)
         files = [File(name, data.encode(), asks=steps == "blocks") for name, data in given["files"].items()]
         wanted = WantedItem(given["name"], given["dataset"], files, given["metadata"])
-        ItemUpload(client, given["organization"], wanted).run()
+        ItemUpload(OrganizationDataApi(http, given["organization"]), wanted).run()
     print("done", flush=True)
 
 
-def ask_before_requests(client: StudioClient) -> None:
-    for adapter in set(client._session.adapters.values()):
+def ask_before_requests(http: HttpClient) -> None:
+    for adapter in set(http._session.adapters.values()):
         adapter.send = asking(adapter.send)  # type: ignore[method-assign]
 
 

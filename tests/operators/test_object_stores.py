@@ -105,7 +105,7 @@ class TestS3:
         files = discover("s3://study_s3@recordings/changing.csv", open_store)
         s3.put_object(Bucket="recordings", Key="changing.csv", Body=b"two")
         with pytest.raises(EdgeImpulseFileError, match=r"s3://study_s3@recordings/changing.csv"):
-            EdgeImpulseHook().client.add_data_item(7, name="x", dataset="d", metadata={}, files=files)
+            EdgeImpulseHook().data_api.add_data_item(name="x", dataset="d", metadata={}, files=files)
         assert studio.items() == []
 
 

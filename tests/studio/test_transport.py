@@ -28,10 +28,12 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseRedirectError,
     EdgeImpulseUnavailableError,
 )
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.organizations import list_organizations
 from airflow_provider_ei.studio.files import read_opened
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from tests.support.files import MadeUpFile
+from tests.support.studio import data_api
 
 from .conftest import KEY, OpenClient
 from .wire import Reply, ScriptedServer, SocketServer, read_head, read_request
@@ -73,25 +75,25 @@ class _Zeros:
         return None
 
 
-def upload(client: StudioClient, *files: object) -> None:
-    client.add_data_item(7, name="run 1", dataset="d", metadata={}, files=files or [MadeUpFile("1.csv")])  # type: ignore[arg-type]
+def upload(client: HttpClient, *files: object) -> None:
+    data_api(client).add_data_item(name="run 1", dataset="d", metadata={}, files=files or [MadeUpFile("1.csv")])  # type: ignore[arg-type]
 
 
-def listing(client: StudioClient) -> None:
-    client.list_organizations()
+def listing(client: HttpClient) -> None:
+    list_organizations(client)
 
 
 CALLS = [
     pytest.param(upload, id="upload"),
     pytest.param(listing, id="listing"),
-    pytest.param(lambda client: client.update_data_item(7, 1, name="x"), id="change"),
-    pytest.param(lambda client: client.delete_data_item(7, 1), id="delete"),
+    pytest.param(lambda client: data_api(client).update_data_item(1, name="x"), id="change"),
+    pytest.param(lambda client: data_api(client).delete_data_item(1), id="delete"),
 ]
 
 
 class TestBlocks:
     def test_files_are_read_in_blocks_of_128_kib(
-        self, studio_emulator: EmulatorServer, studio_client: StudioClient
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient
     ) -> None:
         file = Zeros()
         upload(studio_client, file)
@@ -106,9 +108,7 @@ class TestRedirects:
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     @pytest.mark.parametrize("call", CALLS)
-    def test_to_another_host(
-        self, studio_open: OpenClient, status: int, call: Callable[[StudioClient], object]
-    ) -> None:
+    def test_to_another_host(self, studio_open: OpenClient, status: int, call: Callable[[HttpClient], object]) -> None:
         with ScriptedServer() as other:
             reply = Reply(status, "", {"Location": f"{other.url}/elsewhere?token=secret"})
             with ScriptedServer(reply) as first, pytest.raises(EdgeImpulseRedirectError) as caught:
@@ -120,7 +120,7 @@ class TestRedirects:
         assert f"127.0.0.1:{other.port}/v1/elsewhere" in str(caught.value)
         assert "secret" not in str(caught.value)
 
-    def test_to_the_same_host(self, studio_emulator: EmulatorServer, studio_client: StudioClient) -> None:
+    def test_to_the_same_host(self, studio_emulator: EmulatorServer, studio_client: HttpClient) -> None:
         studio_emulator.inject(Fault(kind="redirect", status=307, location="/v1/api/organizations"))
         with pytest.raises(EdgeImpulseRedirectError):
             listing(studio_client)
@@ -144,7 +144,7 @@ class TestRedirects:
 
 class TestHeaders:
     @pytest.mark.parametrize("call", CALLS)
-    def test_key_and_version_are_sent(self, studio_open: OpenClient, call: Callable[[StudioClient], object]) -> None:
+    def test_key_and_version_are_sent(self, studio_open: OpenClient, call: Callable[[HttpClient], object]) -> None:
         with ScriptedServer() as server:
             call(studio_open(server.url))
             (request,) = server.received
@@ -361,7 +361,7 @@ class TestTls:
 class TestFullPackets:
     @pytest.mark.parametrize("fails", [False, True], ids=["sent", "failed"])
     def test_are_asked_for_while_a_body_is_sent_and_not_after_it(
-        self, studio_emulator: EmulatorServer, studio_client: StudioClient, fails: bool
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient, fails: bool
     ) -> None:
         port = int(studio_emulator.url.split(":")[2].partition("/")[0])
         during: list[list[int]] = []
@@ -445,7 +445,7 @@ class TestTimeouts:
 
     @pytest.mark.parametrize("call", [pytest.param(upload, id="upload"), pytest.param(listing, id="listing")])
     def test_host_that_does_not_answer_ends_the_request_after_the_read_timeout(
-        self, studio_open: OpenClient, call: Callable[[StudioClient], None]
+        self, studio_open: OpenClient, call: Callable[[HttpClient], None]
     ) -> None:
         ended = threading.Event()
 
@@ -507,13 +507,13 @@ class TestConnections:
                     closed.set()
 
         with SocketServer(talk) as server:
-            with StudioClient(StudioSettings(api_key=KEY, base_url=server.url)) as client:
+            with HttpClient(StudioSettings(api_key=KEY, base_url=server.url)) as client:
                 listing(client)
                 assert not closed.is_set()
             assert closed.wait(30)
 
     def test_a_file_that_fails_leaves_a_client_that_works(
-        self, studio_emulator: EmulatorServer, studio_client: StudioClient
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient
     ) -> None:
         for _ in range(3):
             with pytest.raises(EdgeImpulseError):
@@ -544,7 +544,7 @@ class TestTheKeyIsShownNowhere:
         studio_emulator: EmulatorServer,
         studio_open: OpenClient,
         caplog: pytest.LogCaptureFixture,
-        call: Callable[[StudioClient], None],
+        call: Callable[[HttpClient], None],
         fault: Fault,
     ) -> None:
         studio_emulator.inject(fault)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings, RequestRecord
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.http import HttpClient
 
 KEY = "ei_sync_tests_0123456789abcdef"
 ORGANIZATION = 7
@@ -18,6 +20,11 @@ def reset(server: EmulatorServer, **switches: object) -> None:
     """Remove all data, faults and requests; set the given switches, and the others to their defaults."""
     server.reset()
     server.settings.change(EmulatorSettings().switches() | switches)
+
+
+def data_api(client: HttpClient) -> OrganizationDataApi:
+    """The operations on the data items of the emulator's organization."""
+    return OrganizationDataApi(client, ORGANIZATION)
 
 
 def contents(server: EmulatorServer, data_id: int) -> dict[str, bytes]:

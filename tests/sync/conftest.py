@@ -10,7 +10,8 @@ import pytest
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
 from airflow_provider_ei.results import AddDataResult
 from airflow_provider_ei.sources.local import LocalFile
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.apply import ItemUpload
 from airflow_provider_ei.sync.item import WantedItem
@@ -19,7 +20,7 @@ from tests.support.studio import KEY, ORGANIZATION, reset
 
 from .lab import SyncLab
 
-OpenClient = Callable[..., StudioClient]
+OpenClient = Callable[..., OrganizationDataApi]
 Upload = Callable[..., AddDataResult]
 
 
@@ -49,25 +50,25 @@ def sync_open(sync_studio: EmulatorServer) -> Iterator[OpenClient]:
     """Open a client: ``sync_open(sleep=…, **settings)``. It does not sleep."""
     clients = []
 
-    def open_client(
+    def open_api(
         *, sleep: Callable[[float], None] = lambda seconds: None, connections: int = 1, **settings: Any
-    ) -> StudioClient:
+    ) -> OrganizationDataApi:
         values = {"api_key": KEY, "base_url": sync_studio.url, "read_timeout": 30.0} | settings
-        clients.append(StudioClient(StudioSettings(**values), connections=connections, sleep=sleep))
-        return clients[-1]
+        clients.append(HttpClient(StudioSettings(**values), connections=connections, sleep=sleep))
+        return OrganizationDataApi(clients[-1], ORGANIZATION)
 
-    yield open_client
+    yield open_api
     for client in clients:
         client.close()
 
 
 @pytest.fixture
-def sync_client(sync_open: OpenClient) -> StudioClient:
+def sync_api(sync_open: OpenClient) -> OrganizationDataApi:
     return sync_open()
 
 
 @pytest.fixture
-def sync_upload(sync_client: StudioClient) -> Upload:
+def sync_upload(sync_api: OrganizationDataApi) -> Upload:
     """Make item ``run 1`` of dataset ``d`` what is given: ``sync_upload(files, metadata)``."""
 
     def upload(
@@ -75,13 +76,13 @@ def sync_upload(sync_client: StudioClient) -> Upload:
         metadata: Mapping[str, str] | None = None,
         *,
         if_exists: Any = "update",
-        client: StudioClient = sync_client,
+        api: OrganizationDataApi = sync_api,
         name: str = "run 1",
         **more: Any,
     ) -> AddDataResult:
         sources = made_up(files) if isinstance(files, Mapping) else list(files)
         wanted = WantedItem(name, "d", sources, dict(metadata or {}), **more)
-        return ItemUpload(client, ORGANIZATION, wanted, if_exists).run()
+        return ItemUpload(api, wanted, if_exists).run()
 
     return upload
 

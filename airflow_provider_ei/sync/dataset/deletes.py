@@ -12,7 +12,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseRefusedError,
     EdgeImpulseServiceError,
 )
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.plan import objection, own_state
@@ -41,14 +41,12 @@ class ExtraItemRemover:
 
     def __init__(
         self,
-        client: StudioClient,
-        organization_id: int,
+        api: OrganizationDataApi,
         source: Tree,
         options: SyncOptions,
         tally: Tally,
     ) -> None:
-        self._client = client
-        self._organization_id = organization_id
+        self._api = api
         self._source = source
         self._options = options
         self._tally = tally
@@ -71,7 +69,7 @@ class ExtraItemRemover:
                 return
             log.info("Deleting data item %r (id %d), which the source no longer has.", name, planned.id)
             try:
-                self._client.delete_data_item(self._organization_id, planned.id, before_retry=before_retry)
+                self._api.delete_data_item(planned.id, before_retry=before_retry)
             except _Deleted:
                 pass  # by a try whose answer was lost
             except EdgeImpulseRefusedError:
@@ -118,7 +116,7 @@ class ExtraItemRemover:
         if len(others) > MAX_DUPLICATES:
             return False
         nothing = WantedItem(oldest.name, oldest.dataset, (), {})
-        return all(is_copy(self._client, self._organization_id, other, oldest, nothing) for other in others)
+        return all(is_copy(self._api, other, oldest, nothing) for other in others)
 
     def would_delete(self, planned: DataItem) -> bool:
         """Whether :meth:`remove` would delete an item now; if not, it is counted as there."""
@@ -150,11 +148,10 @@ class ExtraItemRemover:
 
     def _look_at(self, planned: DataItem) -> DataItem | None:
         """Look at an item by its id; None when it is gone, by the word of a listing, too."""
-        client, organization_id = self._client, self._organization_id
         try:
-            return client.get_data_item(organization_id, planned.id)
+            return self._api.get_data_item(planned.id)
         except EdgeImpulseRefusedError:
-            there = client.find_data_items(organization_id, planned.dataset, planned.name)
+            there = self._api.find_data_items(planned.dataset, planned.name)
             if any(other.id == planned.id for other in there):
                 raise
             return None

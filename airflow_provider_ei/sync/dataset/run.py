@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
 from airflow_provider_ei.results import MAX_CHANGED_NAMES, SyncSummary, WorkCounts
 from airflow_provider_ei.sources.local import LocalFile
-from airflow_provider_ei.studio.client import PAGE_ITEMS, StudioClient
+from airflow_provider_ei.studio.api.data import PAGE_ITEMS, OrganizationDataApi
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.studio.spelling import canonical_name
 from airflow_provider_ei.sync.apply import ItemUpload
@@ -55,28 +55,26 @@ class _Sent:
 class DatasetSync:
     """One run of a sync.
 
-    :param client: with as many connections as there are workers.
+    :param api: with as many connections as there are workers.
     :param source: what the dataset is to hold.
     """
 
     def __init__(
         self,
-        client: StudioClient,
-        organization_id: int,
+        api: OrganizationDataApi,
         source: Tree,
         options: SyncOptions,
     ) -> None:
-        self._client = client
-        self._organization_id = organization_id
+        self._api = api
         self._source = source
         self._options = options
         self._tally = Tally(most_in_a_row=max(8, 2 * options.workers))
         self._listed: Sequence[DataItem] = ()
         self._there = 0
         self._duplicates = Allowance(MAX_DUPLICATES_PER_RUN)
-        self._limits = BatchLimits(client.settings.batch_files, client.settings.batch_bytes)
+        self._limits = BatchLimits(api.http.settings.batch_files, api.http.settings.batch_bytes)
         self._begun = time.monotonic()
-        self._before = (client.requests, client.retries)
+        self._before = (api.http.requests, api.http.retries)
 
     @property
     def source_uris(self) -> Sequence[str]:
@@ -144,7 +142,7 @@ class DatasetSync:
     # --- plan ---------------------------------------------------------------------------------------------
 
     def _list(self) -> Sequence[DataItem]:
-        listed = self._client.list_data_items(self._organization_id, self._options.dataset, with_files=True)
+        listed = self._api.list_data_items(self._options.dataset, with_files=True)
         wanted = canonical_name(self._options.dataset)
         return [item for item in listed if canonical_name(item.dataset) == wanted]
 
@@ -161,7 +159,7 @@ class DatasetSync:
         try:
             wanted = item.resolve(self._options)
             if plan_source_item(item, planned.listed, self._options).action == "look":
-                self._tally.spent(TransferStats(bytes_hashed=hash_files(wanted, self._client.check_cancelled)))
+                self._tally.spent(TransferStats(bytes_hashed=hash_files(wanted, self._api.http.check_cancelled)))
         except ENDS_ALL:
             raise
         except EdgeImpulseError as error:
@@ -179,7 +177,7 @@ class DatasetSync:
         tick = 2.0 if newest % 1_000_000_000 == 0 else 0.02  # some file systems know whole seconds only
         age = (now - newest) / 1e9
         if age < tick:
-            self._client.sleep(tick - age)
+            self._api.http.sleep(tick - age)
 
     # --- apply --------------------------------------------------------------------------------------------
 
@@ -195,8 +193,7 @@ class DatasetSync:
                 return
             wanted = planned.source.resolve(self._options)
             upload = ItemUpload(
-                self._client,
-                self._organization_id,
+                self._api,
                 wanted,
                 duplicates=self._duplicates,
                 limits=self._limits,
@@ -267,7 +264,7 @@ class DatasetSync:
         return [item for item in remover.certain(deletes) if remover.would_delete(item)]
 
     def _remover(self) -> ExtraItemRemover:
-        return ExtraItemRemover(self._client, self._organization_id, self._source, self._options, self._tally)
+        return ExtraItemRemover(self._api, self._source, self._options, self._tally)
 
     def _with_proven_copies(self, planned: Iterable[PlannedItem]) -> list[PlannedItem]:
         """Read, for a dry run, what is there several times; those that do not prove to be copies fail."""
@@ -275,7 +272,7 @@ class DatasetSync:
 
     def _with_proven(self, planned: PlannedItem) -> PlannedItem:
         name, wanted = planned.source.name, planned.source.resolve(self._options)
-        upload = ItemUpload(self._client, self._organization_id, wanted, duplicates=self._duplicates)
+        upload = ItemUpload(self._api, wanted, duplicates=self._duplicates)
         try:
             upload.check_duplicates(planned.listed)
         except ENDS_ALL:
@@ -288,24 +285,22 @@ class DatasetSync:
     # --- all along ----------------------------------------------------------------------------------------
 
     def _share(self, pieces: Iterable[_T], work: Callable[[_T], object]) -> None:
-        client = self._client
-        run_in_threads(
-            pieces, work, workers=self._options.workers, check=client.check_cancelled, interrupt=client.cancel
-        )
+        http = self._api.http
+        run_in_threads(pieces, work, workers=self._options.workers, check=http.check_cancelled, interrupt=http.cancel)
 
     def _summary(self) -> SyncSummary:
-        tally, client, options = self._tally, self._client, self._options
+        tally, http, options = self._tally, self._api.http, self._options
         work = WorkCounts(
             files_sent=tally.stats.files_sent,
             bytes_sent=tally.stats.bytes_sent,
             bytes_hashed=tally.stats.bytes_hashed,
-            requests=client.requests - self._before[0],
-            retries=client.retries - self._before[1],
+            requests=http.requests - self._before[0],
+            retries=http.retries - self._before[1],
             ambiguous_reconciled=tally.stats.unanswered,
         )
         summary = {
             "dataset": options.dataset,
-            "organization_id": self._organization_id,
+            "organization_id": self._api.organization_id,
             "sync_id": options.sync_id,
             "comparison": options.comparison,
             "dry_run": False,
@@ -316,6 +311,6 @@ class DatasetSync:
             "changed": sorted(tally.changed)[:MAX_CHANGED_NAMES],
             "kept_items": tally.kept_items,
             "failures": tally.failures,
-            "url": client.settings.data_url(self._organization_id),
+            "url": self._api.page_url,
         }
         return cast("SyncSummary", summary)  # mypy cannot join TypedDicts when a key is not required

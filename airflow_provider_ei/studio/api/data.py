@@ -1,4 +1,4 @@
-"""One method for each operation of the API that is used; each returns a checked, typed answer."""
+"""The data items of an organization."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from airflow_provider_ei.exceptions import (
     EdgeImpulseLargeResponseError,
@@ -17,17 +16,7 @@ from airflow_provider_ei.exceptions import (
 from airflow_provider_ei.studio.files import OnRead, UploadFile
 from airflow_provider_ei.studio.http import BeforeRetry, HttpClient
 from airflow_provider_ei.studio.listing import ATTEMPTS, Listing, ListingMovedError, OffsetIgnoredError, Page
-from airflow_provider_ei.studio.models import (
-    ApiModel,
-    Bucket,
-    DataItem,
-    Dataset,
-    Id,
-    ModelT,
-    Organization,
-    parse,
-    parse_listed,
-)
+from airflow_provider_ei.studio.models import ApiModel, DataItem, Id, parse, parse_list, parse_listed
 from airflow_provider_ei.studio.reading import LISTING_BYTES
 from airflow_provider_ei.studio.responses import printable
 from airflow_provider_ei.studio.spelling import canonical_name, may_be_stored_as, spellings
@@ -45,38 +34,29 @@ class Created(ApiModel):
     id: Id
 
 
-class StudioClient(HttpClient):
-    """Client for one API key. A context manager: leaving it closes the connections.
+class OrganizationDataApi:
+    """The operations on an organization's data items.
 
     Every method raises :class:`~airflow_provider_ei.exceptions.EdgeImpulseServiceError` or a precise subclass when
     the service refuses, fails or cannot be reached, after the tries that the settings allow.
+
+    :ivar http: the client that the requests are sent through.
     """
 
-    # --- organizations, datasets, buckets -----------------------------------------------------------------
+    def __init__(self, http: HttpClient, organization_id: int) -> None:
+        self.http = http
+        self.organization_id = organization_id
+        self._path = f"/api/organizations/{organization_id}/data"
 
-    def list_organizations(self) -> list[Organization]:
-        """List the organizations of the key, which is its own one only (``listOrganizations``)."""
-        operation = "listOrganizations"
-        answer = self._call(operation, "GET", "/api/organizations")
-        return _each(Organization, answer, "organizations", operation)
+    @property
+    def page_url(self) -> str:
+        """Return the page of the data in Studio."""
+        return self.http.settings.data_url(self.organization_id)
 
-    def get_dataset(self, organization_id: int, dataset: str) -> Dataset:
-        """Get a dataset's type and totals (``getOrganizationDataset``)."""
-        operation = "getOrganizationDataset"
-        path = f"/api/organizations/{organization_id}/dataset/{quote(dataset, safe='')}"
-        return parse(Dataset, self._call(operation, "GET", path).get("dataset"), operation)
-
-    def list_buckets(self, organization_id: int) -> list[Bucket]:
-        """List the organization's storage buckets (``listOrganizationBuckets``)."""
-        operation = "listOrganizationBuckets"
-        answer = self._call(operation, "GET", f"/api/organizations/{organization_id}/buckets")
-        return _each(Bucket, answer, "buckets", operation)
-
-    # --- data items: reading ------------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------------
 
     def list_data_items(
         self,
-        organization_id: int,
         dataset: str | None = None,
         *,
         filter: str | None = None,
@@ -100,22 +80,20 @@ class StudioClient(HttpClient):
         """
         items: dict[int, DataItem] = {}
         for spelling in (None,) if dataset is None else spellings(dataset):
-            listed = self._list_data_items(organization_id, spelling, filter=filter, with_files=with_files)
+            listed = self._list_data_items(spelling, filter=filter, with_files=with_files)
             items.update((item.id, item) for item in listed)
         return list(items.values())
 
-    def _list_data_items(
-        self, organization_id: int, dataset: str | None, *, filter: str | None, with_files: bool
-    ) -> list[DataItem]:
+    def _list_data_items(self, dataset: str | None, *, filter: str | None, with_files: bool) -> list[DataItem]:
         operation = "listOrganizationFiles" if with_files else "listOrganizationData"
-        path = f"/api/organizations/{organization_id}/data" + ("/files" if with_files else "")
+        path = self._path + ("/files" if with_files else "")
         limit = PAGE_ITEMS
 
         def fetch(offset: int) -> Page:
             nonlocal limit
             query = {"dataset": dataset, "filter": filter, "limit": limit, "offset": offset}
             try:
-                answer = self._call(operation, "GET", path, query=query, most_bytes=LISTING_BYTES)
+                answer = self.http.request_json(operation, "GET", path, query=query, max_bytes=LISTING_BYTES)
             except EdgeImpulseLargeResponseError:
                 if limit == 1:
                     raise
@@ -129,11 +107,11 @@ class StudioClient(HttpClient):
                     status=200,
                     server_text=words,
                 )
-            values = _list(answer, "data", operation)
+            values = parse_list(answer, "data", operation)
             items = tuple(parse_listed(value, operation, place) for place, value in enumerate(values, offset))
             return Page(offset, items, _total(answer, operation), is_full=len(items) >= limit)
 
-        listing = Listing(fetch, self.sleep)
+        listing = Listing(fetch, self.http.sleep)
         try:
             return listing.take()
         except ListingMovedError as moved:
@@ -148,7 +126,7 @@ class StudioClient(HttpClient):
             error.retryable = not isinstance(moved, OffsetIgnoredError)
             raise error from None
 
-    def find_data_items(self, organization_id: int, dataset: str, name: str) -> list[DataItem]:
+    def find_data_items(self, dataset: str, name: str) -> list[DataItem]:
         """List the data items of that name, with their files.
 
         A name counts exactly as it is written, unless it differs from its canonical form (see ``canonical_name``). Then
@@ -163,31 +141,31 @@ class StudioClient(HttpClient):
             return may_be_stored_as(name, item.name) and may_be_stored_as(dataset, item.dataset)
 
         if canonical_name(name) == name and not any(text in name for text in _UNSAFE_IN_FILTER):
-            listed = self.list_data_items(organization_id, dataset, filter=f"name = '{name}'", with_files=True)
+            listed = self.list_data_items(dataset, filter=f"name = '{name}'", with_files=True)
             return list(filter(is_wanted, listed))
-        named = list(filter(is_wanted, self.list_data_items(organization_id, dataset)))
+        named = list(filter(is_wanted, self.list_data_items(dataset)))
         try:
-            found = [self.get_data_item(organization_id, item.id) for item in named]
+            found = [self.get_data_item(item.id) for item in named]
         except EdgeImpulseRefusedError:
             # One of them may be gone by now. A listing with files is more to read, but of one moment.
-            found = self.list_data_items(organization_id, dataset, with_files=True)
+            found = self.list_data_items(dataset, with_files=True)
         return list(filter(is_wanted, found))
 
-    def get_data_item(self, organization_id: int, data_id: int) -> DataItem:
+    def get_data_item(self, data_id: int) -> DataItem:
         """Get a data item with its files (``getOrganizationDataItem``)."""
         operation = "getOrganizationDataItem"
-        path = f"/api/organizations/{organization_id}/data/{data_id}"
-        answer = self._call(operation, "GET", path, most_bytes=LISTING_BYTES)
+        path = f"{self._path}/{data_id}"
+        answer = self.http.request_json(operation, "GET", path, max_bytes=LISTING_BYTES)
         return parse(DataItem, answer.get("data"), operation, f"data item {data_id}")
 
-    def file_sha256(self, organization_id: int, data_id: int, file_name: str) -> str:
+    def file_sha256(self, data_id: int, file_name: str) -> str:
         """Download a file of a data item and return its SHA-256 in hex (``downloadOrganizationDataFile``).
 
         The file is streamed and never kept. Each 128 KiB of it have to arrive within the read timeout.
 
         :raises EdgeImpulseResponseError: when the answer is not a file, or nobody can tell whether it is whole.
         """
-        path = f"/api/organizations/{organization_id}/data/{data_id}/files/download"
+        path = f"{self._path}/{data_id}/files/download"
         digest = hashlib.sha256()
 
         def begin() -> Callable[[bytes], object]:
@@ -195,14 +173,13 @@ class StudioClient(HttpClient):
             digest = hashlib.sha256()
             return digest.update
 
-        self._download("downloadOrganizationDataFile", path, {"fileName": file_name}, begin)
+        self.http.download("downloadOrganizationDataFile", path, {"fileName": file_name}, begin)
         return digest.hexdigest()
 
-    # --- data items: changing -----------------------------------------------------------------------------
+    # --- changing -----------------------------------------------------------------------------------------
 
     def add_data_item(
         self,
-        organization_id: int,
         *,
         name: str,
         dataset: str,
@@ -231,9 +208,7 @@ class StudioClient(HttpClient):
             "metadata": json.dumps(dict(metadata), ensure_ascii=False),
         }
         fields = [("name", name), *((key, value) for key, value in optional.items() if value is not None)]
-        answer, digests = self._upload(
-            operation, f"/api/organizations/{organization_id}/data/add", fields, files, on_read, idempotent=False
-        )
+        answer, digests = self.http.upload(operation, f"{self._path}/add", fields, files, on_read, idempotent=False)
         return parse(Created, answer, operation).id, digests
 
     # A change to an item may be repeated as it is, since it sets a state and adds nothing to it. But between two tries
@@ -241,7 +216,6 @@ class StudioClient(HttpClient):
 
     def add_files(
         self,
-        organization_id: int,
         data_id: int,
         files: Sequence[UploadFile],
         on_read: OnRead | None = None,
@@ -254,14 +228,13 @@ class StudioClient(HttpClient):
         :param before_retry: called before it is tried again.
         :return: the SHA-256 of what was sent by file name.
         """
-        path = f"/api/organizations/{organization_id}/data/{data_id}/add"
-        return self._upload(
+        path = f"{self._path}/{data_id}/add"
+        return self.http.upload(
             "addOrganizationDataFile", path, [], files, on_read, idempotent=True, before_retry=before_retry
         )[1]
 
     def update_data_item(
         self,
-        organization_id: int,
         data_id: int,
         *,
         metadata: Mapping[str, str] | None = None,
@@ -276,39 +249,24 @@ class StudioClient(HttpClient):
         :param before_retry: called before it is tried again.
         """
         wanted = {"name": name, "dataset": dataset, "metadata": None if metadata is None else dict(metadata)}
-        self._call(
+        self.http.request_json(
             "updateOrganizationDataItem",
             "POST",
-            f"/api/organizations/{organization_id}/data/{data_id}",
+            f"{self._path}/{data_id}",
             body={key: value for key, value in wanted.items() if value is not None},
             before_retry=before_retry,
         )
 
-    def delete_file(
-        self, organization_id: int, data_id: int, file_name: str, *, before_retry: BeforeRetry | None = None
-    ) -> None:
+    def delete_file(self, data_id: int, file_name: str, *, before_retry: BeforeRetry | None = None) -> None:
         """Remove one file from a data item (``deleteOrganizationDataFile``)."""
-        path = f"/api/organizations/{organization_id}/data/{data_id}/download"
+        path = f"{self._path}/{data_id}/download"
         query = {"fileName": file_name}
-        self._call("deleteOrganizationDataFile", "DELETE", path, query=query, before_retry=before_retry)
+        self.http.request_json("deleteOrganizationDataFile", "DELETE", path, query=query, before_retry=before_retry)
 
-    def delete_data_item(self, organization_id: int, data_id: int, *, before_retry: BeforeRetry | None = None) -> None:
+    def delete_data_item(self, data_id: int, *, before_retry: BeforeRetry | None = None) -> None:
         """Delete a data item together with its objects in the bucket (``deleteOrganizationDataItem``)."""
-        path = f"/api/organizations/{organization_id}/data/{data_id}"
-        self._call("deleteOrganizationDataItem", "DELETE", path, before_retry=before_retry)
-
-
-def _each(kind: type[ModelT], answer: Mapping[str, Any], field: str, operation: str) -> list[ModelT]:
-    return [parse(kind, value, operation) for value in _list(answer, field, operation)]
-
-
-def _list(answer: Mapping[str, Any], field: str, operation: str) -> list[Any]:
-    values = answer.get(field)
-    if not isinstance(values, list):
-        raise EdgeImpulseResponseError(
-            f"{operation}: the answer has no list {field!r}.", operation=operation, status=200
-        )
-    return values
+        path = f"{self._path}/{data_id}"
+        self.http.request_json("deleteOrganizationDataItem", "DELETE", path, before_retry=before_retry)
 
 
 def _total(answer: Mapping[str, Any], operation: str) -> int | None:

@@ -17,13 +17,22 @@ except ModuleNotFoundError as missing:
     raise
 from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
 from airflow_provider_ei.emulator.faults import Fault
+from airflow_provider_ei.emulator.job_control import JobControl, JobRecord
+from airflow_provider_ei.emulator.job_engine import FOREVER, JobPlan
+from airflow_provider_ei.emulator.project_control import EmulatorProject, ProjectControl
 from airflow_provider_ei.emulator.request_log import RequestRecord, UploadedFile
 from airflow_provider_ei.emulator.stored_data import StoredItem, StoredItemFile
 
 __all__ = [
+    "FOREVER",
+    "EmulatorProject",
     "EmulatorServer",
     "EmulatorSettings",
     "Fault",
+    "JobControl",
+    "JobPlan",
+    "JobRecord",
+    "ProjectControl",
     "RequestRecord",
     "StoredItem",
     "StoredItemFile",

@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data-dir", default=DEFAULT_DATA_DIR, help="directory of the data: missing, empty, or created by the emulator"
     )
-    parser.add_argument("--api-key", default=defaults.api_key, help="the key the API accepts")
+    parser.add_argument("--api-key", default=defaults.api_key, help="the key of the organization")
     parser.add_argument(
         "--organization-id", type=int, default=defaults.organization_id, help="the organization of the key"
     )
@@ -65,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
         "--max-request-bytes", type=int, default=0, help="respond with 413 to larger requests; 0: no limit"
     )
     parser.add_argument("--latency-seconds", type=float, default=0.0, help="delay of every API request")
+    for name in ("job_queued_seconds", "job_running_seconds"):
+        help_text = f"how long a job {'waits before it starts' if 'queued' in name else 'runs'}"
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, type=float, default=getattr(defaults, name), help=help_text)
     for name, help_text in (
         ("duplicate_names", "the result of adding an item whose name exists in the dataset"),
         ("wrong_key_status", "HTTP status for a wrong key"),
@@ -77,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
         ("listing_order", "the order in which items are listed"),
         ("listing_offset", "whether a listing begins at the requested offset"),
         ("archive", "the format of a downloaded item"),
+        ("organization_key_in_projects", "whether the organization's key can be used for its projects"),
+        ("concurrent_jobs", "whether a job can start while another one of its kind is active"),
+        ("job_categories", "whether the category of a job tells its kind"),
     ):
         ways = CHOICES[name]
         parser.add_argument(

@@ -26,6 +26,7 @@ from airflow_provider_ei.emulator.faults import Fault, FaultQueue
 from airflow_provider_ei.emulator.item_store import ItemStore
 from airflow_provider_ei.emulator.request_log import RequestLog
 from airflow_provider_ei.emulator.state_report import describe_state
+from airflow_provider_ei.emulator.workspace import Workspace
 
 DEFAULT_ITEMS = 200
 DEFAULT_FILES = 20
@@ -40,6 +41,7 @@ class ControlApi:
     def __init__(
         self,
         store: ItemStore,
+        workspace: Workspace,
         settings: EmulatorSettings,
         faults: FaultQueue,
         log: RequestLog,
@@ -47,6 +49,7 @@ class ControlApi:
         executor: Executor,
     ) -> None:
         self._store = store
+        self._workspace = workspace
         self._settings = settings
         self._faults = faults
         self._log = log
@@ -149,6 +152,7 @@ class ControlApi:
         self._faults.clear()
         self._log.clear()
         await asyncio.get_running_loop().run_in_executor(self._executor, self._store.reset)
+        self._workspace.reset()
 
     async def _in_thread(self, work: Callable[[], Response]) -> Response:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)

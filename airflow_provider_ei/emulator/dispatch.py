@@ -25,11 +25,20 @@ from airflow_provider_ei.emulator.error_responses import error_response
 from airflow_provider_ei.emulator.faults import Fault, FaultQueue
 from airflow_provider_ei.emulator.form_parser import MultipartReader
 from airflow_provider_ei.emulator.item_store import ItemStore
+from airflow_provider_ei.emulator.projects import Project
 from airflow_provider_ei.emulator.request_body import Disconnected, RequestBody
 from airflow_provider_ei.emulator.request_log import RequestLog, RequestRecord
 from airflow_provider_ei.emulator.stored_data import StoreError
 from airflow_provider_ei.emulator.tcp_connections import TcpConnections
 from airflow_provider_ei.emulator.uploads import Upload
+from airflow_provider_ei.emulator.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A valid key, of a project or of the organization."""
+
+    project: Project | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,7 @@ class _Request:
     headers: dict[str, str]
     operation: Operation | None
     path_values: dict[str, str]
-    key_ok: bool
+    key: _Key | None
     fault: Fault | None
     body: RequestBody
 
@@ -62,6 +71,7 @@ class Dispatcher:
     def __init__(
         self,
         store: ItemStore,
+        workspace: Workspace,
         settings: EmulatorSettings,
         faults: FaultQueue,
         log: RequestLog,
@@ -69,6 +79,7 @@ class Dispatcher:
         executor: Executor,
     ) -> None:
         self._store = store
+        self._workspace = workspace
         self._settings = settings
         self._faults = faults
         self._log = log
@@ -140,7 +151,7 @@ class Dispatcher:
         found = find_operation(method, path)
         operation, path_values = found or (None, {})
         operation_id = None if operation is None else operation.id
-        key_ok = hmac.compare_digest(headers.get("x-api-key", "").encode(), self._settings.api_key.encode())
+        key = self._identify(headers.get("x-api-key", ""))
         fault = self._faults.take(operation_id)
         known: dict[str, Any] = {
             "time": time.time(),
@@ -148,13 +159,13 @@ class Dispatcher:
             "path": path,
             "query": query,
             "operation": operation_id,
-            "key_ok": key_ok,
+            "key_ok": key is not None,
             "fault": None if fault is None else fault.kind,
         }
         record = RequestRecord(seq=self._log.begin(**known), **known)
         arguments = Arguments(dict(parse_qsl(query, keep_blank_values=True)))
         body = RequestBody(receive)
-        return _Request(record, method, path, arguments, headers, operation, path_values, key_ok, fault, body)
+        return _Request(record, method, path, arguments, headers, operation, path_values, key, fault, body)
 
     async def _respond(self, request: _Request) -> Response | None:
         """Return the response, or None if the connection is to be reset."""
@@ -209,14 +220,38 @@ class Dispatcher:
         length, most = request.headers.get("content-length", ""), self._settings.max_request_bytes
         if most and length.isdecimal() and int(length) > most:
             return error_response("Request Entity Too Large", 413)
-        if not request.key_ok:
+        if request.key is None:
             return error_response("Invalid API key", self._settings.wrong_key_status)
         if request.operation is None:
             return error_response(*explain(request.method, request.path))
-        organization = request.path_values.get("organizationId")
-        if organization is not None and organization != str(self._settings.organization_id):
-            return error_response(f"Organization {organization} not found, or this API key has no access to it")
+        error = self._access_error(request.key, request.operation, request.path_values)
+        return None if error is None else error_response(error)
+
+    def _access_error(self, key: _Key, operation: Operation, path: dict[str, str]) -> str | None:
+        """Return why a key does not give access to an operation."""
+        if operation.key_kind == "organization":
+            if key.project is not None:
+                return "Invalid API key: this is the key of a project, not of an organization"
+            organization = path.get("organizationId")
+            if organization is not None and organization != str(self._settings.organization_id):
+                return f"Organization {organization} not found, or this API key has no access to it"
+            return None
+        project = path.get("projectId")
+        if key.project is None:
+            if project is None or self._settings.organization_key_in_projects == "reject":
+                return "Invalid API key: this is the key of an organization, not of a project"
+            return None
+        if project is not None and project != str(key.project.id):
+            return f"Project {project} not found, or this API key has no access to it"
+        if operation.changes and key.project.role != "admin":
+            return f"This API key has no permission for that: its role is {key.project.role}"
         return None
+
+    def _identify(self, api_key: str) -> _Key | None:
+        if hmac.compare_digest(api_key.encode(), self._settings.api_key.encode()):
+            return _Key(None)
+        project = self._workspace.project_of_key(api_key)
+        return None if project is None else _Key(project)
 
     async def _read_for_log(self, request: _Request) -> None:
         if request.operation is None:
@@ -241,7 +276,17 @@ class Dispatcher:
         else:
             await request.body.drain()
         arguments = Arguments(fields)
-        return Call(self._store, self._settings, request.path_values, request.query, arguments, upload)
+        key_project = None if request.key is None else request.key.project
+        return Call(
+            self._store,
+            self._workspace,
+            self._settings,
+            0 if key_project is None else key_project.id,
+            request.path_values,
+            request.query,
+            arguments,
+            upload,
+        )
 
     async def _read_multipart(self, request: _Request, upload: Upload) -> dict[str, str]:
         reader = MultipartReader(request.headers.get("content-type", ""), upload, self._settings)

@@ -17,6 +17,9 @@ NameForm = Literal["raw", "nfc", "trim", "collapse"]
 ListingOrder = Literal["oldest", "newest", "name"]
 ListingOffset = Literal["honored", "ignored"]
 Archive = Literal["zip", "tar"]
+OrganizationKeyInProjects = Literal["reject", "accept"]
+ConcurrentJobs = Literal["run", "reject"]
+JobCategories = Literal["by_kind", "same"]
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "duplicate_names": get_args(DuplicateNames),
@@ -30,19 +33,23 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "listing_order": get_args(ListingOrder),
     "listing_offset": get_args(ListingOffset),
     "archive": get_args(Archive),
+    "organization_key_in_projects": get_args(OrganizationKeyInProjects),
+    "concurrent_jobs": get_args(ConcurrentJobs),
+    "job_categories": get_args(JobCategories),
 }
 """The switches with named values, and these values; the first one is the default."""
 
 
 @dataclass(slots=True)
 class EmulatorSettings:
-    """The key, the organization, and a switch for each unknown behavior of the real service.
+    """The keys, the organization, and a switch for each unknown behavior of the real service.
 
-    The switches can be assigned while the server runs, and apply from the next request. The key and the organization
-    cannot change while it runs.
+    The switches can be assigned while the server runs, and apply from the next request. The keys and the
+    organization cannot change while it runs.
 
-    :param api_key: the key that the API accepts.
+    :param api_key: the key of the organization.
     :param organization_id: the organization of that key.
+    :param project_api_key: the key of the first project, whose id is 1.
     :param duplicate_names: the result of ``data/add`` if the name exists in the dataset: a second item, an error, or
         the files and metadata added to the existing item, whose id is returned.
     :param wrong_key_status: HTTP status for a wrong key; the body has ``success: false`` in each case.
@@ -62,6 +69,11 @@ class EmulatorSettings:
     :param listing_totals: whether a listing includes the numbers of items and files.
     :param archive: the format of a downloaded item: a ZIP, as in the contract, or a tar with the files inside the
         item's bucket path, as the newest official command line expects.
+    :param organization_key_in_projects: whether the organization's key can be used for its projects.
+    :param concurrent_jobs: whether a job can start while another one of its kind is active in the same project.
+    :param job_categories: whether the ``category`` of a job tells its kind, or is the same for all jobs.
+    :param job_queued_seconds: how long a job waits before it starts, unless it has a plan of its own.
+    :param job_running_seconds: how long a job runs, unless it has a plan of its own.
     :param max_request_bytes: larger requests get status 413, as from a proxy before the service; 0 means no limit.
     :param latency_seconds: delay of every API request.
     :raises ValueError: for an invalid value, also on assignment.
@@ -69,6 +81,7 @@ class EmulatorSettings:
 
     api_key: str = field(default="ei_emulator", repr=False)
     organization_id: int = 1
+    project_api_key: str = field(default="ei_emulator_project", repr=False)
     duplicate_names: DuplicateNames = "new_id"
     wrong_key_status: WrongKeyStatus = 401
     metadata_update: MetadataUpdate = "replace"
@@ -81,6 +94,11 @@ class EmulatorSettings:
     listing_offset: ListingOffset = "honored"
     listing_totals: bool = True
     archive: Archive = "zip"
+    organization_key_in_projects: OrganizationKeyInProjects = "reject"
+    concurrent_jobs: ConcurrentJobs = "run"
+    job_categories: JobCategories = "by_kind"
+    job_queued_seconds: float = 0.2
+    job_running_seconds: float = 1.0
     max_request_bytes: int = 0
     latency_seconds: float = 0.0
 
@@ -89,8 +107,8 @@ class EmulatorSettings:
         object.__setattr__(self, name, value)
 
     def switches(self) -> dict[str, Any]:
-        """Return the switches and their values: all settings except the key and the organization."""
-        fixed = ("api_key", "organization_id")
+        """Return the switches and their values: all settings except the keys and the organization."""
+        fixed = ("api_key", "organization_id", "project_api_key")
         return {name: value for name, value in asdict(self).items() if name not in fixed}
 
     def change(self, changes: Mapping[str, Any]) -> None:
@@ -111,14 +129,14 @@ def _check(name: str, value: Any) -> None:
     if name in CHOICES:
         if isinstance(value, bool) or value not in CHOICES[name]:
             raise ValueError(f"{name} must be one of {', '.join(map(str, CHOICES[name]))}")
-    elif name == "latency_seconds":
+    elif name in ("latency_seconds", "job_queued_seconds", "job_running_seconds"):
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e9:
-            raise ValueError("latency_seconds must be a number of seconds, from 0 to 1e9")
+            raise ValueError(f"{name} must be a number of seconds, from 0 to 1e9")
     elif name == "max_request_bytes":
         if type(value) is not int or value < 0:
             raise ValueError("max_request_bytes must be a number of bytes, or 0")
     elif name == "listing_totals":
         if not isinstance(value, bool):
             raise ValueError("listing_totals must be true or false")
-    elif name == "api_key" and not value:
-        raise ValueError("api_key must not be empty")
+    elif name in ("api_key", "project_api_key") and not value:
+        raise ValueError(f"{name} must not be empty")

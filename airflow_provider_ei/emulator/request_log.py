@@ -72,11 +72,16 @@ class RequestLog:
 
     def __init__(self, secret: str) -> None:
         """:param secret: the API key: the log shows ``***`` wherever a client has sent it by mistake."""
-        self._secret = secret
+        self._secrets = [secret]
         self._lock = threading.Lock()
         self._records: dict[int, bytes] = {}
         self._total = 0
         self._last_seq = 0
+
+    def add_secret(self, secret: str) -> None:
+        """Hide another key."""
+        with self._lock:
+            self._secrets.append(secret)
 
     def begin(self, **known: Any) -> int:
         """Add a request that has arrived, and return its number."""
@@ -113,15 +118,15 @@ class RequestLog:
             self._total = 0
 
     def _clean(self, known: dict[str, Any]) -> dict[str, Any]:
-        cleaner = _Cleaner(self._secret)
+        cleaner = _Cleaner(self._secrets)
         return {name: cleaner.clean(value) for name, value in known.items()}
 
 
 class _Cleaner:
-    """Copy values without the secret, and without values that JSON cannot represent."""
+    """Copy values without the secrets, and without values that JSON cannot represent."""
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret
+    def __init__(self, secrets: list[str]) -> None:
+        self._secrets = secrets
         self._left = FIELDS_BYTES
 
     def clean(self, value: Any, depth: int = 0) -> Any:
@@ -143,7 +148,7 @@ class _Cleaner:
                 cleaned[self.clean(key)] = self.clean(inner, depth + 1)
             return cleaned
         if isinstance(value, tuple):
-            return tuple(self._file(file) if self._secret in file.name else file for file in value)
+            return tuple(self._file(file) for file in value)
         if isinstance(value, list):
             kept = []
             for inner in value:
@@ -154,11 +159,17 @@ class _Cleaner:
         return value
 
     def _file(self, file: UploadedFile) -> UploadedFile:
-        return replace(file, name=file.name.replace(self._secret, "***"))
+        name = self._hide(file.name)
+        return file if name == file.name else replace(file, name=name)
 
     def _text(self, value: str) -> str:
-        text = value.encode(errors="replace").decode().replace(self._secret, "***")
+        text = self._hide(value.encode(errors="replace").decode())
         if len(text) > self._left:
             text = f"{text[: self._left]}{_CUT}"
         self._left -= len(text)
+        return text
+
+    def _hide(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
         return text

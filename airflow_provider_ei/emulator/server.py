@@ -9,10 +9,13 @@ from types import TracebackType
 from typing import Any
 
 from airflow_provider_ei.emulator.api.routes import OPERATION_IDS
+from airflow_provider_ei.emulator.clock import EmulatorClock
 from airflow_provider_ei.emulator.dispatch import BeforeRequest
 from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
 from airflow_provider_ei.emulator.faults import ChooseFault, Fault, FaultQueue
 from airflow_provider_ei.emulator.filter_sql import EVERYTHING, SqlCondition
+from airflow_provider_ei.emulator.job_control import JobControl
+from airflow_provider_ei.emulator.project_control import ProjectControl
 from airflow_provider_ei.emulator.request_log import RequestLog, RequestRecord
 from airflow_provider_ei.emulator.server_thread import ServerThread
 from airflow_provider_ei.emulator.state_report import describe_state
@@ -41,6 +44,9 @@ class EmulatorServer:
     :param port: 0 chooses a free one.
     :param certfile: PEM file with a certificate, for TLS.
     :param keyfile: PEM file with the private key, unless ``certfile`` contains it.
+    :ivar clock: the clock of the jobs, which tests can stop and turn.
+    :ivar jobs: control of the jobs: see :class:`JobControl`.
+    :ivar projects: control of the projects: see :class:`ProjectControl`.
     """
 
     def __init__(
@@ -61,6 +67,9 @@ class EmulatorServer:
         self._faults = FaultQueue(OPERATION_IDS)
         self._log = RequestLog(self.settings.api_key)
         self._running: ServerThread | None = None
+        self.clock = EmulatorClock()
+        self.jobs = JobControl(lambda: self._live.workspace)
+        self.projects = ProjectControl(lambda: self._live.workspace)
 
     def __enter__(self) -> EmulatorServer:
         self.start()
@@ -83,6 +92,7 @@ class EmulatorServer:
                 self.settings,
                 self._faults,
                 self._log,
+                self.clock,
                 data_dir=self._data_dir,
                 address=self._address,
                 certfile=self._certfile,
@@ -110,8 +120,13 @@ class EmulatorServer:
 
     @property
     def api_key(self) -> str:
-        """The key that the API accepts."""
+        """The key of the organization."""
         return self.settings.api_key
+
+    @property
+    def project_api_key(self) -> str:
+        """The key of the first project, whose id is 1."""
+        return self.settings.project_api_key
 
     @property
     def organization_id(self) -> int:

@@ -16,6 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from airflow_provider_ei.emulator.clock import EmulatorClock
 from airflow_provider_ei.emulator.control import ControlApi
 from airflow_provider_ei.emulator.cross_site_guard import CrossSiteGuard
 from airflow_provider_ei.emulator.dispatch import Dispatcher
@@ -26,6 +27,7 @@ from airflow_provider_ei.emulator.item_store import ItemStore
 from airflow_provider_ei.emulator.request_log import RequestLog
 from airflow_provider_ei.emulator.tcp_connections import TcpConnections
 from airflow_provider_ei.emulator.web_page import page_routes
+from airflow_provider_ei.emulator.workspace import Workspace
 
 # A client would see the end of an idle connection as a fault that no test has injected.
 _KEEP_ALIVE_SECONDS = 600
@@ -48,6 +50,7 @@ class ServerThread:
         settings: EmulatorSettings,
         faults: FaultQueue,
         log: RequestLog,
+        clock: EmulatorClock,
         *,
         data_dir: str | Path | None,
         address: tuple[str, int],
@@ -64,8 +67,9 @@ class ServerThread:
             resources.callback(self.store.close)
             executor = resources.enter_context(ThreadPoolExecutor(_WORKERS, "emulator-worker"))
             connections = TcpConnections()
-            self.dispatcher = Dispatcher(self.store, settings, faults, log, connections, executor)
-            self._control = ControlApi(self.store, settings, faults, log, self.dispatcher, executor)
+            self.workspace = Workspace(settings, clock, log)
+            self.dispatcher = Dispatcher(self.store, self.workspace, settings, faults, log, connections, executor)
+            self._control = ControlApi(self.store, self.workspace, settings, faults, log, self.dispatcher, executor)
             application = Starlette(
                 routes=[*page_routes(settings), *self._control.routes(), Mount("/v1/api", app=self.dispatcher)],
                 exception_handlers=EXCEPTION_HANDLERS,

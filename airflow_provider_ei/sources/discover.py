@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
 from airflow_provider_ei.sources import content_types
@@ -24,8 +24,7 @@ from airflow_provider_ei.sources.problems import missing
 from airflow_provider_ei.sources.source_file import SourceFile
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(NamedTuple):
     """A file that was found: its own name, where it is, and what pins it under a name and a content type."""
 
     name: str

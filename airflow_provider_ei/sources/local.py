@@ -89,13 +89,13 @@ class LocalFile:
 
     @classmethod
     def pin(cls, path: str, name: str, content_type: str) -> LocalFile:
-        """Pin a file, and check that it can be opened.
+        """Pin a file, and check that it may be read.
 
         :raises EdgeImpulseInputError: when it is missing, unreadable, or not a regular file.
         """
         try:
             found = os.stat(path)
-            if stat.S_ISREG(found.st_mode):
+            if stat.S_ISREG(found.st_mode) and not _may_read(path):  # else there is no need to open it
                 with open(path, "rb", buffering=0, opener=_open_without_waiting) as handle:
                     found = os.fstat(handle.fileno())
         except FileNotFoundError:
@@ -166,6 +166,11 @@ class LocalFile:
                 f"{self.path} was changed after the task had begun with it: {self.size} bytes then, {now.st_size} "
                 "now. Let the task that writes it finish first."
             )
+
+
+def _may_read(path: str) -> bool:
+    """Whether this process may read a file. On some systems, False says nothing."""
+    return os.access in os.supports_effective_ids and os.access(path, os.R_OK, effective_ids=True)
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
+from airflow_provider_ei.sources.local import LocalFile
 from airflow_provider_ei.studio.files import UploadFile
 from tests.support.files import discover, no_store
 
@@ -187,15 +188,20 @@ class TestFilesThatWereReplaced:
         [(os.mkfifo, "a pipe"), (lambda path: path.symlink_to("/dev/zero"), "a device"), (Path.mkdir, "raw.csv")],
         ids=["pipe", "device", "directory"],
     )
-    def test_opening_it_is_an_error(self, write_tree: Tree, make: Callable[[Path], object], what: str) -> None:
+    @pytest.mark.parametrize("read", [LocalFile.open, LocalFile.read_whole], ids=["opened", "read-whole"])
+    def test_opening_it_is_an_error(
+        self, write_tree: Tree, make: Callable[[Path], object], what: str, read: Callable[[Any], object]
+    ) -> None:
         path = write_tree({"raw.csv": b"1"}) / "raw.csv"
         (file,) = resolve(str(path))
         path.unlink()
         make(path)
         with pytest.raises(EdgeImpulseFileError, match=what):
-            file.open()
+            read(file)
 
-    def test_pinning_it_is_an_error(self, write_tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_pinning_it_is_an_error_where_only_opening_tells_whether_it_may_be_read(
+        self, write_tree: Tree, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         path = write_tree({"raw.csv": b"1"}) / "raw.csv"
         opens = os.open
 
@@ -204,6 +210,7 @@ class TestFilesThatWereReplaced:
             os.mkfifo(path)
             return opens(*args)
 
+        monkeypatch.setattr(os, "supports_effective_ids", set())
         monkeypatch.setattr(os, "open", swap_and_open)
         assert "it is a pipe" in refusal(str(path))
 

@@ -262,7 +262,11 @@ class TestNoConnection:
         assert "Host (Studio base URL) of the connection" in str(error)
 
     def test_a_host_that_speaks_plain_http_is_asked_for(self, studio_open: OpenClient) -> None:
-        with ScriptedServer(Reply(400)) as server:
+        def refuse(connection: socket.socket) -> None:
+            connection.recv(65536)  # a TLS greeting, in whose random bytes a line may end, or not
+            connection.sendall(Reply(400).raw())
+
+        with SocketServer(refuse) as server:
             error = self.failure(studio_open, server.url.replace("http://", "https://"))
         assert isinstance(error, EdgeImpulseUnavailableError)
         assert str(error).startswith("Is it http://?")
@@ -368,7 +372,7 @@ class TestTls:
             assert len(server.requests()) == 1
 
     def test_host_that_speaks_no_tls(self, studio_open: OpenClient) -> None:
-        with ScriptedServer() as server:
+        with SocketServer(lambda connection: connection.sendall(Reply().raw())) as server:
             error = TestNoConnection.failure(studio_open, server.url.replace("http:", "https:"))
         assert isinstance(error, EdgeImpulseError)
         assert f"127.0.0.1:{server.port}" in str(error)

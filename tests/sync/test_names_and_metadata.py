@@ -846,6 +846,9 @@ class TestContentTypes:
             ("a.unknown", "application/octet-stream"),
             ("csv", "application/octet-stream"),
             (".csv", "application/octet-stream"),
+            ("day.1/csv", "application/octet-stream"),
+            ("run.2.wav", "audio/wav"),
+            ("data:text/html,x.csv", "text/csv"),
         ],
     )
     def test_guess(self, name: str, kind: str) -> None:

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from airflow_provider_ei.emulator.api import schemas
 from airflow_provider_ei.emulator.api.operation import ORGANIZATION, Answer, Call, Operation
-from airflow_provider_ei.emulator.stored_data import StoreError
 
 
 def list_organizations(call: Call) -> Answer:
     """``listOrganizations``: the organization of the key."""
     return {"organizations": [schemas.organization(call.settings.organization_id)]}
-
-
-def list_projects(call: Call) -> Answer:
-    """``listProjects``: refused, since the key is an organization's. The official clients tell keys apart by that."""
-    raise StoreError("Invalid API key: this is the key of an organization, not of a project")
 
 
 def get_organization_info(call: Call) -> Answer:
@@ -29,7 +23,6 @@ def list_buckets(call: Call) -> Answer:
 
 OPERATIONS = (
     Operation("listOrganizations", "GET", "/organizations", list_organizations),
-    Operation("listProjects", "GET", "/projects", list_projects),
     Operation("getOrganizationInfo", "GET", ORGANIZATION, get_organization_info),
     Operation("listOrganizationBuckets", "GET", f"{ORGANIZATION}/buckets", list_buckets),
 )

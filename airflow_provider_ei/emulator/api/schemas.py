@@ -1,4 +1,4 @@
-"""The stored data in the forms of the API's schemas."""
+"""The data and projects in the forms of the API's schemas."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
+from airflow_provider_ei.emulator.clock import iso_time
+from airflow_provider_ei.emulator.projects import Project, ProjectVersion
 from airflow_provider_ei.emulator.stored_data import StoredDataset, StoredItem
 
 _COMPUTE = {"requestsCpu": 1, "requestsMemory": 1e9, "limitsCpu": 1, "limitsMemory": 1e9}
-CREATED = "2024-01-01T00:00:00.000Z"
-"""When the organization and its projects were created."""
+_CREATED = "2024-01-01T00:00:00.000Z"
 
 
 def item_summary(item: StoredItem) -> dict[str, Any]:
@@ -97,9 +98,50 @@ def organization(organization_id: int) -> dict[str, Any]:
         "trialId": None,
         "trialExpiredDate": None,
         "trialUpgradedDate": None,
-        "created": CREATED,
+        "created": _CREATED,
         "showHeaderImgMask": False,
     }
+
+
+def project(organization_id: int, project: Project) -> dict[str, Any]:
+    """Return a ``Project``."""
+    return {
+        "id": project.id,
+        "name": project.name,
+        "description": "",
+        "created": iso_time(project.created),
+        "lastModified": iso_time(project.last_modified),
+        "owner": "Emulated organization",
+        "ownerOrganizationId": organization_id,
+        "collaborators": [],
+        "labelingMethod": "single_label",
+        "metadata": {},
+        "isEnterpriseProject": True,
+        "whitelabelId": None,
+        "tier": "enterprise",
+        "hasPublicVersion": any(version.public for version in project.versions),
+        "isPublic": False,
+        "allowsLivePublicAccess": False,
+        "ownerIsDeveloperProfile": False,
+        "indPauseProcessingSamples": False,
+        "publicProjectListed": False,
+    }
+
+
+def version(version: ProjectVersion) -> dict[str, Any]:
+    """Return an entry of ``ListVersionsResponse``."""
+    info: dict[str, Any] = {
+        "id": version.id,
+        "version": version.id,
+        "description": version.description,
+        "bucket": {"path": f"versions/{version.id}"},
+        "created": iso_time(version.created),
+    }
+    if version.accuracy is not None:
+        info["testAccuracy"] = version.accuracy
+    if version.public:
+        info["publicProjectId"] = 100_000 + version.id
+    return info
 
 
 def organization_info(organization_id: int, datasets: list[StoredDataset]) -> dict[str, Any]:

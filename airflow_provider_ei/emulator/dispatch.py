@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from airflow_provider_ei.emulator.api.arguments import Arguments
 from airflow_provider_ei.emulator.api.operation import Call, Operation
@@ -108,7 +108,10 @@ class Dispatcher:
         finally:
             status = {} if response is None else {"status": response.status_code}
             self._log.update(request.seq, bytes_received=request.body.received, **status)
-        if response is not None:
+        if response is not None and request.fault is not None and request.fault.kind == "cut_response":
+            await response(scope, receive, _first_bytes(send, request.fault.after_bytes))
+            self._connections.close(scope["client"])
+        elif response is not None:
             await response(scope, receive, send)
         if response is None or (request.fault is not None and request.fault.kind == "early_status"):
             self._connections.reset(scope["client"])
@@ -195,6 +198,8 @@ class Dispatcher:
             case "drop_after":
                 await self._carry_out(request)
                 return None
+            case "cut_response":
+                return await self._carry_out(request)
             case "slow":
                 answer = await self._carry_out(request)
                 await self._pause(fault.delay_seconds)
@@ -314,7 +319,7 @@ class Dispatcher:
             if call.upload is not None:
                 call.upload.discard()
             if isinstance(error, StoreError):
-                return error_response(str(error))
+                return error_response(str(error), error.status)
             raise
         if request.operation.changes:
             self._log.update(request.seq, changed=True)
@@ -354,6 +359,22 @@ class Dispatcher:
         except TimeoutError:
             return
         raise Disconnected
+
+
+def _first_bytes(send: Send, left: int) -> Send:
+    """Return a function that sends the head of a response and the first bytes of its body."""
+
+    async def send_part(message: Message) -> None:
+        nonlocal left
+        if message["type"] == "http.response.body":
+            part = message.get("body", b"")[:left]
+            left -= len(part)
+            if not part:
+                return
+            message = {**message, "body": part, "more_body": True}
+        await send(message)
+
+    return send_part
 
 
 def _fault_response(fault: Fault) -> Response:

@@ -9,11 +9,11 @@ from airflow_provider_ei.sources.discover import OpenStore
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
-from airflow_provider_ei.sync.apply import ItemUpload
 from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.read_source import read_source
-from airflow_provider_ei.sync.dataset.run import DatasetSync
-from airflow_provider_ei.sync.prepare import want_item
+from airflow_provider_ei.sync.dataset.sync import DatasetSync
+from airflow_provider_ei.sync.item.prepare import want_item
+from airflow_provider_ei.sync.item.upload import ItemUpload
 from bench.clients import job
 
 

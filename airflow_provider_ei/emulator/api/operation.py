@@ -12,7 +12,7 @@ from airflow_provider_ei.emulator.downloads import Download
 from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
 from airflow_provider_ei.emulator.item_store import ItemStore
 from airflow_provider_ei.emulator.job_engine import Job, JobKind
-from airflow_provider_ei.emulator.projects import Project
+from airflow_provider_ei.emulator.projects import IMPULSE_ID, Project
 from airflow_provider_ei.emulator.stored_data import StoreError
 from airflow_provider_ei.emulator.uploads import Upload
 from airflow_provider_ei.emulator.workspace import Workspace
@@ -58,6 +58,15 @@ class Call:
         :raises StoreError: if it does not exist.
         """
         return self.workspace.project(int(self.path["projectId"]))
+
+    def check_impulse(self) -> None:
+        """Check the impulse of the query.
+
+        :raises StoreError: if it is not the impulse of the project.
+        """
+        impulse = self.query.integer("impulseId")
+        if impulse not in (None, IMPULSE_ID):
+            raise StoreError(f"Impulse {impulse} not found")
 
     def start_job(self, kind: JobKind, on_success: Callable[[float], None]) -> Job:
         """Start a job for the project of the path, or for the organization.

@@ -36,7 +36,9 @@ def avoided() -> list[tuple[re.Pattern[str], str]]:
 
 def files() -> Iterator[str]:
     """Everything that people read, as paths relative to the repository."""
-    top = (path for path in ROOT.iterdir() if path.is_file() and path.name != "LICENSE")
+    top = (
+        path for path in ROOT.iterdir() if path.suffix in (".md", ".py", ".toml") or path.name in ("Makefile", "NOTICE")
+    )
     for path in sorted([*top, *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file())]):
         name = path.relative_to(ROOT).as_posix()
         if path.suffix in SUFFIXES and not name.startswith(SKIP) and "__pycache__" not in name:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that some tests need, unless they are installed.
+# Installs the Debian packages that some tests and the bench need, unless they are installed.
 # usage: install_debian.sh PACKAGE ...   (redis-server, postgresql, chromium)
 # The tests do not use the services that these packages start.
 set -eu
@@ -7,6 +7,9 @@ missing=
 for package in "$@"; do
     case $package in
         postgresql) ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 ;;
+        libc6-dev) [ -e /usr/include/stdio.h ] ;;
+        libssl-dev) [ -e /usr/include/openssl/ssl.h ] ;;
+        iproute2) command -v ip > /dev/null ;;
         *) command -v "$package" > /dev/null ;;
     esac || missing="$missing $package"
 done

@@ -136,9 +136,9 @@ def test_an_extra_that_is_not_an_object_is_told_by_the_test_button_and_by_a_call
     monkeypatch.setenv("AIRFLOW_CONN_ACME", json.dumps(made))  # the form would refuse it, a secrets backend does not
     works, words = EdgeImpulseHook("acme").test_connection()
     assert not works
-    assert words.startswith("The extra must be a JSON object")
+    assert words.startswith("Make the extra a JSON object")
     assert "'acme'" in words
-    with pytest.raises(EdgeImpulseConfigError, match=r"^The extra must be a JSON object"):
+    with pytest.raises(EdgeImpulseConfigError, match=r"^Make the extra a JSON object"):
         EdgeImpulseHook("acme").list_organizations()
 
 

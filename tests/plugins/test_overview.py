@@ -118,7 +118,7 @@ def test_parts_of_a_sync_are_not_counted_twice(rows: Rows, overview: Callable[..
     shard = {"dataset": "fleet", "organization_id": 7, "kind": "shard", "written": True, "created": 2}
     rows.task(task_id="g.plan", operator="PlanShardsOperator", returns=[{"part": 0, "parts": 2}], dataset="fleet")
     rows.task(task_id="g.sync_shard", map_index=0, operator="SyncShardOperator", report=shard)
-    (dataset,) = overview().datasets  # while the last task has not begun
+    (dataset,) = overview().datasets  # while the last task has not started
     assert [run.key.task_id for run in dataset.runs] == ["g.sync_shard"]
     rows.task(task_id="g.finish", operator="FinishSyncOperator", returns=sync("fleet", created=2))
     (dataset,) = overview().datasets

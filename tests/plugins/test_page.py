@@ -188,8 +188,8 @@ def test_another_try_is_promised_only_where_there_is_one(
 ) -> None:
     rows.task(state=state, report={"dataset": "mist", "error": "Check Password."})
     text = page(TASK)
-    assert "Check Password." in text and ("Airflow tries again" in text) is promised
-    assert ("Airflow does not try again" in text) is not promised
+    assert "Check Password." in text and ("Airflow will retry" in text) is promised
+    assert ("Airflow will not retry" in text) is not promised
 
 
 def test_more_datasets_are_a_link_away(page: Callable[..., str], rows: Rows) -> None:
@@ -246,13 +246,13 @@ def test_the_tab_of_several_uploads_of_one_task(page: Callable[..., str], rows: 
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ("failed", "does not try again"),
-        ("up_for_retry", "Airflow tries again"),
-        ("running", "The numbers come"),
+        ("failed", "will not retry"),
+        ("up_for_retry", "Airflow will retry"),
+        ("running", "The numbers appear"),
         ("skipped", "skipped before"),
         ("success", "No numbers"),
-        ("queued", "not begun"),
-        (None, "not begun"),
+        ("queued", "not started"),
+        (None, "not started"),
     ],
 )
 def test_the_tab_of_a_task_without_numbers(page: Callable[..., str], rows: Rows, state: str | None, words: str) -> None:
@@ -261,7 +261,7 @@ def test_the_tab_of_a_task_without_numbers(page: Callable[..., str], rows: Rows,
 
 
 def test_the_tab_of_other_tasks(page: Callable[..., str], rows: Rows) -> None:
-    assert "not been started" in page(TASK)
+    assert "not started" in page(TASK)
     rows.task(operator="BashOperator", url=None, returns={"dataset": "x"})
     assert "does not send anything" in page(TASK)
 

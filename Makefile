@@ -33,11 +33,11 @@ test-slow: setup  ## the tests that take longer: gigabytes, kills, every fault a
 soak: setup  ## minutes of syncs, uploads and kills in bad weather; what must not grow is measured (SECONDS=300)
 	@"$(PY)" -m tests.soak $(SECONDS)
 
-test-pythons:  ## what meets Airflow, on the other Pythons that this machine has
+test-pythons:  ## what meets Airflow, on the other Pythons that this machine has, with the installed wheel
 	@for version in 3.12 3.13; do \
 		python=$$(sh scripts/find_python.sh $$version); \
 		if [ -z "$$python" ]; then echo "Python $$version is not on this machine: left out."; continue; fi; \
-		"$(MAKE)" --no-print-directory test VENV=.venv-py$$version PYTHON="$$python" ARGS="$(PYTHONS_TESTS)" || exit 1; \
+		"$(MAKE)" --no-print-directory test-wheel VENV=.venv-py$$version PYTHON="$$python" ARGS="$(PYTHONS_TESTS)" || exit 1; \
 	done
 
 test-celery:  ## a sync by two Celery workers, one of them killed; root gets Redis and PostgreSQL installed

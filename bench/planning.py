@@ -18,9 +18,10 @@ from datetime import UTC, datetime
 
 from airflow_provider_ei.sources.local import LocalFile
 from airflow_provider_ei.studio.models import DataFile, DataItem
+from airflow_provider_ei.sync.dataset.comparison import Comparison
 from airflow_provider_ei.sync.dataset.options import SyncOptions
-from airflow_provider_ei.sync.dataset.plan import plan_dataset
 from airflow_provider_ei.sync.dataset.source import SourceItem
+from airflow_provider_ei.sync.dataset.source_index import SourceIndex
 from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.digest import files_digest, item_digest
 from airflow_provider_ei.sync.item_state import ItemState, complete_metadata
@@ -55,7 +56,9 @@ def _plan(count: int) -> float:
     gc.enable()
     gc.collect()
     begun = time.perf_counter()
-    plan = plan_dataset(Tree(source), listed, _OPTIONS)
+    comparison = Comparison(SourceIndex.of(Tree(source)), _OPTIONS)
+    comparison.add(listed)
+    plan = comparison.plan()
     seconds = time.perf_counter() - begun
     asked = -(-count // 100) + (count + 98) // 100
     if plan.counts != {"unchanged": count - asked, "look": asked}:

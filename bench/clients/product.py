@@ -8,8 +8,8 @@ from typing import Any
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
-from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.prepare import want_item
+from airflow_provider_ei.sync.item.prepare import want_item
+from airflow_provider_ei.sync.item.upload import ItemUpload
 from bench.clients import job
 
 

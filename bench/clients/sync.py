@@ -11,7 +11,7 @@ from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.read_source import read_source
-from airflow_provider_ei.sync.dataset.run import DatasetSync
+from airflow_provider_ei.sync.dataset.sync import DatasetSync
 from bench.clients import job
 from bench.clients.product import no_store
 

@@ -12,8 +12,8 @@ from airflow_provider_ei.sources.literals import parse_literal
 from airflow_provider_ei.sources.names import check_text
 from airflow_provider_ei.sources.object_store import OpenStore
 from airflow_provider_ei.sync.checks import check_bucket, optional_text
-from airflow_provider_ei.sync.conflicts import IfExists
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item.conflicts import IfExists
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from airflow_provider_ei.sync.metadata import metadata_texts
 
 

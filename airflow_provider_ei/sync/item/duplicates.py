@@ -1,4 +1,4 @@
-"""Decides whether an item that is there twice may be removed once: only what is provably a copy is.
+"""Decides whether a duplicate may be removed: only if it is provably a copy.
 
 A creation whose answer is lost is repeated when the item is not there, and may turn out to have been carried out
 after all. What it leaves is a copy, or, if a killed run had sent it, an unfinished item that has just what the
@@ -12,7 +12,7 @@ import threading
 
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.models import DataItem
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from airflow_provider_ei.sync.item_state import ItemState, creation_digest, without_injected
 from airflow_provider_ei.sync.metadata import STATE_KEY
 

@@ -9,7 +9,7 @@ from typing import Literal
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.studio.spelling import canonical_name
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from airflow_provider_ei.sync.item_state import ItemState
 from airflow_provider_ei.sync.stored_names import Correspondence
 

@@ -15,7 +15,7 @@ from airflow.providers.common.compat.lineage import hook as lineage_hook
 from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.hooks import lineage
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.operators import labels, outlets
+from airflow_provider_ei.operators import asset_events, labels
 from airflow_provider_ei.operators import lineage as operator_lineage
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
 from airflow_provider_ei.operators.links import EdgeImpulseDatasetLink
@@ -37,7 +37,7 @@ REPORTS: dict[str, tuple[Any, str]] = {
     "lineage": (lineage_hook, "get_hook_lineage_collector"),
     "sources of lineage": (lineage, "collapse_to_folders"),
     "asset event": (OutletEventAccessors, "__getitem__"),
-    "asset of an alias": (outlets, "create_asset"),
+    "asset of an alias": (asset_events, "create_asset"),
 }
 if AssetStateStoreAccessors is not None:
     REPORTS["asset state"] = (AssetStateStoreAccessors, "__getitem__")

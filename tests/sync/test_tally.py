@@ -33,9 +33,9 @@ def reason(tally: Tally) -> str:
 
 
 def test_a_service_without_answers_is_taken_to_be_down() -> None:
-    assert not failed(*[DOWN] * (LIMIT - 1)).hopeless
+    assert not failed(*[DOWN] * (LIMIT - 1)).service_down
     tally = failed(*[DOWN] * LIMIT)
-    assert tally.hopeless
+    assert tally.service_down
     assert reason(tally) == "Not tried: the 3 data items before it had no usable answer."
 
 
@@ -43,7 +43,7 @@ def test_a_service_without_answers_is_taken_to_be_down() -> None:
 def test_throttling_does_not_count_as_an_outage(error: EdgeImpulseError) -> None:
     tally = failed(*[DOWN] * (LIMIT - 1), error)
     tally.done("another", "created")
-    assert not tally.hopeless
+    assert not tally.service_down
     tally = failed(error, *[DOWN] * (LIMIT - 1))
     assert reason(tally) == "Not tried: the service has throttled all requests for longer than throttle_patience."
 
@@ -51,10 +51,10 @@ def test_throttling_does_not_count_as_an_outage(error: EdgeImpulseError) -> None
 @pytest.mark.parametrize("error", THROTTLED)
 def test_when_patience_with_throttling_is_over_the_others_are_not_tried(error: EdgeImpulseError) -> None:
     tally = failed(error)
-    assert tally.hopeless
+    assert tally.service_down
     assert reason(tally) == "Not tried: the service has throttled all requests for longer than throttle_patience."
     tally.answered()
-    assert not tally.hopeless
+    assert not tally.service_down
 
 
 def test_an_error_of_a_file_says_nothing_about_the_service() -> None:

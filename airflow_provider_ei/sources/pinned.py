@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
-from airflow_provider_ei.studio.multipart import UploadFile
+from airflow_provider_ei.studio.files import UploadFile
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

@@ -14,6 +14,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseRefusedError,
     EdgeImpulseResponseError,
 )
+from airflow_provider_ei.studio.files import OnRead, UploadFile
 from airflow_provider_ei.studio.http import BeforeRetry, HttpClient
 from airflow_provider_ei.studio.listing import ATTEMPTS, Listing, ListingMovedError, OffsetIgnoredError, Page
 from airflow_provider_ei.studio.models import (
@@ -27,7 +28,6 @@ from airflow_provider_ei.studio.models import (
     parse,
     parse_listed,
 )
-from airflow_provider_ei.studio.multipart import OnRead, UploadFile
 from airflow_provider_ei.studio.reading import LISTING_BYTES
 from airflow_provider_ei.studio.responses import printable
 from airflow_provider_ei.studio.spelling import canonical_name, may_be_stored_as, spellings

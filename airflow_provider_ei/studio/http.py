@@ -16,8 +16,9 @@ from urllib3.exceptions import HTTPError
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError, EdgeImpulseServiceError
 from airflow_provider_ei.redaction import know_secret
 from airflow_provider_ei.studio.clock import Clock
+from airflow_provider_ei.studio.files import OnRead, UploadFile
 from airflow_provider_ei.studio.gate import Gate
-from airflow_provider_ei.studio.multipart import MultipartBody, OnRead, UploadFile
+from airflow_provider_ei.studio.multipart import MultipartBody
 from airflow_provider_ei.studio.reading import ANSWER_BYTES
 from airflow_provider_ei.studio.responses import (
     is_throttling,

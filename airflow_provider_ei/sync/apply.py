@@ -24,9 +24,9 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.http import BeforeRetry
 from airflow_provider_ei.studio.models import DataItem
-from airflow_provider_ei.studio.multipart import UploadFile
 from airflow_provider_ei.studio.responses import is_throttling, may_be_done
 from airflow_provider_ei.sync.conflicts import IfExists, ambiguous_items, others_item
 from airflow_provider_ei.sync.digest import item_digest

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from airflow_provider_ei.studio.multipart import OnRead, PinnedReader, UploadFile
+from airflow_provider_ei.studio.files import OnRead, PinnedReader, UploadFile
 
 #: Goes into every digest, so that a later way to compute it cannot be mistaken for this one.
 SCHEME = 1

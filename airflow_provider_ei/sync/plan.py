@@ -23,8 +23,8 @@ from typing import Literal
 from uuid import uuid4
 
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError
+from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.models import DataItem
-from airflow_provider_ei.studio.multipart import UploadFile
 from airflow_provider_ei.sync.conflicts import (
     IfExists,
     ambiguous_items,

@@ -31,7 +31,7 @@ from airflow_provider_ei.exceptions import (
 )
 from airflow_provider_ei.sources.pinned import LocalFile, StoredFile
 from airflow_provider_ei.studio.client import StudioClient
-from airflow_provider_ei.studio.multipart import UploadFile
+from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.prepare import want_item

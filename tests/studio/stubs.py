@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from airflow_provider_ei.sources.pinned import LocalFile
-from airflow_provider_ei.studio.multipart import UploadFile
+from airflow_provider_ei.studio.files import UploadFile
 
 
 @dataclass

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseFileError
+from airflow_provider_ei.studio.files import LARGE_FILE_BYTES, UploadFile
 from airflow_provider_ei.studio.hashing import BLOCKS
-from airflow_provider_ei.studio.multipart import LARGE_FILE_BYTES, MultipartBody, UploadFile
+from airflow_provider_ei.studio.multipart import MultipartBody
 from airflow_provider_ei.studio.transport import BLOCK_BYTES
 
 from .stubs import FailingFile, MeddledFile, pinned

@@ -15,7 +15,7 @@ from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseFileError
 from airflow_provider_ei.sources.pinned import LocalFile
 from airflow_provider_ei.studio.client import StudioClient
-from airflow_provider_ei.studio.multipart import UploadFile
+from airflow_provider_ei.studio.files import UploadFile
 
 from .conftest import OpenClient
 from .stubs import FailingFile, MadeUpFile, MeddledFile, pinned

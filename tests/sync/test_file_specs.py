@@ -21,7 +21,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
 from airflow_provider_ei.sources.file_specs import parse_literal, resolve_files
-from airflow_provider_ei.studio.multipart import UploadFile
+from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.sync.digest import sha256_of
 
 from .support import no_store, sha256

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.studio.multipart import PinnedReader, UploadFile
+from airflow_provider_ei.studio.files import PinnedReader, UploadFile
 from airflow_provider_ei.sync.metadata import metadata_texts
 
 NAME = "ei-metadata.json"

@@ -10,7 +10,7 @@ then ``finish`` could not tell that from an upstream task that was skipped, whic
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -18,23 +18,10 @@ from airflow.providers.common.compat.sdk import TaskGroup
 
 from airflow_provider_ei.operators.data import EdgeImpulseSyncDatasetOperator
 from airflow_provider_ei.operators.run_report import report_result
+from airflow_provider_ei.results import add_shards, shard_counts
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-
-#: What a shard tells of itself; a few hundred bytes.
-_COUNTS = (
-    "created",
-    "updated",
-    "repaired",
-    "deduplicated",
-    "files_sent",
-    "bytes_sent",
-    "bytes_hashed",
-    "requests",
-    "retries",
-    "ambiguous_reconciled",
-)
 
 
 def edge_impulse_sync(
@@ -114,7 +101,7 @@ class SyncShardOperator(_GroupedOperator):
     """Does one shard.
 
     :param shard: as the plan has it; without contents, there is nothing to do.
-    :return: counts, see :class:`~airflow_provider_ei.sync.dataset.summary.SyncSummary`.
+    :return: counts, see :class:`~airflow_provider_ei.results.SyncSummary`.
     """
 
     template_fields: Sequence[str] = (*EdgeImpulseSyncDatasetOperator.template_fields, "shard")
@@ -126,13 +113,13 @@ class SyncShardOperator(_GroupedOperator):
     def execute(self, context: Context) -> dict[str, int]:
         """Sync the items of the shard, and return the counts."""
         if not self.shard:
-            return dict.fromkeys(_COUNTS, 0)
+            return shard_counts(None)
         from airflow_provider_ei.sync.dataset.options import Shard
 
         with self._working_hook(context) as hook:
             summary = hook.sync_dataset(**self._arguments(context), shard=Shard(**self.shard))
         report_result(context, summary, is_shard=True)
-        return {what: summary[what] for what in _COUNTS}  # type: ignore[literal-required]
+        return shard_counts(summary)
 
 
 class FinishSyncOperator(_GroupedOperator):
@@ -148,9 +135,6 @@ class FinishSyncOperator(_GroupedOperator):
         self.parts = parts
 
     def _end(self, context: Context, summary: Any, *, skip_unchanged: bool) -> Any:
-        parts: Iterable[dict[str, int]] = [part for part in self.parts or () if part]
-        total = {**summary, **{what: summary[what] + sum(part[what] for part in parts) for what in _COUNTS}}
-        sent = sum(part[what] for part in parts for what in ("created", "updated", "repaired"))
-        total["unchanged"] = max(0, summary["unchanged"] - sent)  # less when one was changed once more since
+        total = add_shards(summary, (part for part in self.parts or () if part))
         self._result = total
-        return super()._end(context, total, skip_unchanged=skip_unchanged)  # type: ignore[arg-type]
+        return super()._end(context, total, skip_unchanged=skip_unchanged)

@@ -162,8 +162,8 @@ def _instance(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     from airflow.models.taskinstance import uuid7
 
-    from airflow_provider_ei.operators.results import read_result
     from airflow_provider_ei.operators.run_report import REPORT_KEY, build_report
+    from airflow_provider_ei.results import read_result
 
     instance = {
         "dag_id": dag_id,

@@ -11,12 +11,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from airflow_provider_ei.emulator import EmulatorServer
-from tests.support import DAGS_FOLDER, HOME, is_airflow_2, load_dags, run_dag
+from tests.support.airflow_runs import DAGS_FOLDER, HOME, is_airflow_2, load_dags, run_dag
+from tests.support.s3 import airflow_connection, s3_client
 
 EXAMPLES = sorted((Path(__file__).resolve().parent.parent / "example_dags").glob("*.py"))
 
@@ -115,16 +114,9 @@ class TestNightlySync:
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An S3 server with the bucket of the examples, which the default connection leads to."""
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    extra = {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"}
-    connection = {"conn_type": "aws", "login": "test", "password": "test", "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
-    client = boto3.client("s3", aws_access_key_id="test", aws_secret_access_key="test", **extra)
-    client.create_bucket(Bucket="recordings")
-    yield client
-    server.stop()
+    with s3_client("recordings") as client:
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", airflow_connection(client))
+        yield client
 
 
 def newest_event(dag_id: str) -> tuple[int, dict[str, Any]]:

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
 from tests.conftest import API_KEY
-from tests.support import DAGS_FOLDER, run_dag
+from tests.support.airflow_runs import DAGS_FOLDER, run_dag
 
 FAILURES_PAGE = Path(__file__).resolve().parent.parent / "docs" / "failures.md"
 

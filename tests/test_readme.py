@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer
 from bench import readme
-from tests.support import DAGS_FOLDER, is_airflow_2, load_dags, run_dag
+from tests.support.airflow_runs import DAGS_FOLDER, is_airflow_2, load_dags, run_dag
 
 ROOT = Path(__file__).parent.parent
 

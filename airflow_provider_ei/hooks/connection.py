@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from airflow_provider_ei.exceptions import EdgeImpulseConfigError
+from airflow_provider_ei.numeric import read_number
 from airflow_provider_ei.studio.settings import DEFAULT_BASE_URL, MAX_SECONDS, StudioSettings, parse_base_url
 
 log = logging.getLogger(__name__)
@@ -166,16 +166,13 @@ def _number(name: str, extra: dict[str, Any], *, kind: str) -> Any:
     value = extra.get(name)
     if value is None or value == "":
         return None
-    try:
-        number = float(value) if not isinstance(value, bool) else math.nan
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number) or number <= 0 or (kind == "integer" and number != int(number)):
+    number = read_number(value)
+    if number is None or number <= 0 or (kind == "integer" and number != int(number)):
         what = "a positive whole number" if kind == "integer" else "a positive number of seconds"
         raise EdgeImpulseConfigError(f"Set extra {name!r} to {what}, not {value!r}.")
     if kind == "number" and number > MAX_SECONDS:
         raise EdgeImpulseConfigError(f"Set extra {name!r} to at most {MAX_SECONDS:.0f} seconds, a day, not {value!r}.")
-    return int(number) if kind == "integer" else number
+    return int(number) if kind == "integer" else float(number)
 
 
 def form_widgets() -> dict[str, Any]:

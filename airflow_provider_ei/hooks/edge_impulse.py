@@ -31,13 +31,12 @@ from airflow_provider_ei.hooks.stores import open_store
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from airflow_provider_ei.results import AddDataResult, SyncSummary
     from airflow_provider_ei.studio.client import StudioClient
     from airflow_provider_ei.studio.models import Bucket, DataItem, Dataset, Organization
     from airflow_provider_ei.studio.settings import StudioSettings
     from airflow_provider_ei.sync.dataset.options import Shard
     from airflow_provider_ei.sync.dataset.source import GivenMetadata
-    from airflow_provider_ei.sync.dataset.summary import SyncSummary
-    from airflow_provider_ei.sync.transfer import AddDataResult
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +173,7 @@ class EdgeImpulseHook(BaseHook):
     @cached_property
     def given_organization_id(self) -> int | None:
         """The organization as given, else of the connection; None when only the key can tell. Nothing is sent."""
-        from airflow_provider_ei.sync.prepare import whole_number
+        from airflow_provider_ei.numeric import whole_number
 
         return whole_number("organization_id", self._given_organization_id) or self._connection[1]
 
@@ -242,7 +241,7 @@ class EdgeImpulseHook(BaseHook):
         :param if_exists: ``update``, ``skip``, ``fail``, or ``overwrite`` (also an item that someone else uploaded).
         :param origin: names the task and its map index, joined by ``#``: an item that another map index of the same
             task has written with other content is not replaced.
-        :return: id, outcome, counts and digest; see :class:`~airflow_provider_ei.sync.transfer.AddDataResult`.
+        :return: id, outcome, counts and digest; see :class:`~airflow_provider_ei.results.AddDataResult`.
         :raises EdgeImpulseInputError: before anything is sent, when an argument or a file is not fit to be uploaded.
         :raises EdgeImpulseConflictError: when the item is there and ``if_exists`` does not allow to touch it.
         :raises EdgeImpulseFileError: when a file changes while it is being sent.
@@ -325,7 +324,7 @@ class EdgeImpulseHook(BaseHook):
         :param workers: data items that are sent at once, 1 to 64.
         :param sync_id: tells the items of this sync from those of others; needed to delete.
         :param shard: do only this part of the items.
-        :return: counts and names; see :class:`~airflow_provider_ei.sync.dataset.summary.SyncSummary`.
+        :return: counts and names; see :class:`~airflow_provider_ei.results.SyncSummary`.
         :raises EdgeImpulseInputError: before anything is sent, when an argument is not fit.
         :raises EdgeImpulseDeleteLimitError: before anything is changed, when too much would be deleted.
         :raises EdgeImpulseSyncError: when items have failed, after all others are in step; has the summary.
@@ -369,7 +368,7 @@ class EdgeImpulseHook(BaseHook):
         :raises EdgeImpulseError: as :meth:`sync_dataset` does.
         """
         from airflow_provider_ei.hooks.syncing import prepare_sync
-        from airflow_provider_ei.sync.prepare import whole_number
+        from airflow_provider_ei.numeric import whole_number
 
         wanted = whole_number("shards", shards)
         if wanted is None:
@@ -438,7 +437,7 @@ def _checked_text(field: str, value: object) -> str:
 
 
 def _data_id(value: object) -> int:
-    from airflow_provider_ei.sync.prepare import whole_number
+    from airflow_provider_ei.numeric import whole_number
 
     data_id = whole_number("data_id", value)
     if data_id is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+from airflow_provider_ei.numeric import read_number
 
 if TYPE_CHECKING:
     from airflow_provider_ei.studio.models import DataItem
@@ -48,11 +48,11 @@ class DatasetCriteria:
             object.__setattr__(self, "name", check_text("name", self.name))
         if self.filter is not None and not isinstance(self.filter, str):
             raise EdgeImpulseInputError(f"Give filter as a string, not {type(self.filter).__name__}: {self.filter!r}.")
-        at_least = _number("at_least", self.at_least)
+        at_least = _not_negative("at_least", self.at_least)
         if at_least != int(at_least):
             raise EdgeImpulseInputError(f"Give at_least as a whole number, not {self.at_least!r}.")
         object.__setattr__(self, "at_least", int(at_least))
-        object.__setattr__(self, "quiet_seconds", _number("quiet_seconds", self.quiet_seconds))
+        object.__setattr__(self, "quiet_seconds", float(_not_negative("quiet_seconds", self.quiet_seconds)))
 
     def look(self, hook: EdgeImpulseHook) -> Observation:
         """List the data items once (``listOrganizationData``; ``listOrganizationFiles`` for a name).
@@ -170,12 +170,9 @@ class ShortRequestsHook(EdgeImpulseHook):
         return short, organization_id
 
 
-def _number(name: str, value: object) -> float:
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number) or number < 0:
+def _not_negative(name: str, value: object) -> int | float:
+    number = read_number(value)
+    if number is None or number < 0:
         raise EdgeImpulseInputError(f"Give {name} as a number that is not negative, not {value!r}.")
     return number
 

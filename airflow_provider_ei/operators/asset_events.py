@@ -13,8 +13,7 @@ from airflow_provider_ei.hooks.best_effort import best_effort
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_ei.sync.dataset.summary import SyncSummary
-    from airflow_provider_ei.sync.transfer import AddDataResult
+    from airflow_provider_ei.results import AddDataResult, SyncSummary
 
 #: Under which the last sync is found in an asset's state (Airflow 3.3 and newer).
 STATE_KEY = "edge_impulse_sync"

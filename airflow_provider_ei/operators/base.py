@@ -112,7 +112,7 @@ class EdgeImpulseOperator(AuthoredTemplates, BaseOperator):
         """Return the lineage of a task that has ended; None when it uploaded nothing."""
         with best_effort("OpenLineage"):
             from airflow_provider_ei.operators.lineage import operator_lineage
-            from airflow_provider_ei.operators.results import read_result
+            from airflow_provider_ei.results import read_result
 
             result = read_result(self._result)
             return operator_lineage(self._source_uris(), result) if result else None

@@ -15,15 +15,15 @@ from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.labels import label_mapped_task
 from airflow_provider_ei.operators.run_report import report_result
 from airflow_provider_ei.operators.templates import evaluated, has_item_templates, render_for_item
+from airflow_provider_ei.results import count_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_ei.results import AddDataResult, SyncSummary
     from airflow_provider_ei.sync.dataset.source import GivenMetadata, ItemContext
-    from airflow_provider_ei.sync.dataset.summary import SyncSummary
-    from airflow_provider_ei.sync.transfer import AddDataResult
 
 
 class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
@@ -199,7 +199,7 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
     :param skip_unchanged: end as skipped when nothing had to be changed.
     :param organization_id: overrides that of the connection.
     :param edge_impulse_conn_id: the Airflow connection.
-    :return: counts and names; see :class:`~airflow_provider_ei.sync.dataset.summary.SyncSummary`.
+    :return: counts and names; see :class:`~airflow_provider_ei.results.SyncSummary`.
     """
 
     template_fields: Sequence[str] = (
@@ -274,11 +274,9 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
         return summary if dry_run else self._end(context, summary, skip_unchanged=skip_unchanged)
 
     def _end(self, context: Context, summary: SyncSummary, *, skip_unchanged: bool) -> SyncSummary:
-        from airflow_provider_ei.sync.dataset.summary import changes
-
         report_result(context, summary)
         emit_asset_events(self.outlets, context, summary)
-        if skip_unchanged and not changes(summary):
+        if skip_unchanged and not count_changes(summary):
             raise AirflowSkipException("Nothing has changed.")
         return summary
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_ei.operators.results import Result
+    from airflow_provider_ei.results import Result
 
 
 def operator_lineage(sources: Iterable[str], result: Result) -> OperatorLineage[Any, Any]:
@@ -28,7 +28,7 @@ def operator_lineage(sources: Iterable[str], result: Result) -> OperatorLineage[
     from airflow.providers.common.compat.openlineage.facet import OutputStatisticsOutputDatasetFacet as Statistics
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    numbers = result.numbers
+    counts = result.counts
     inputs: list[Dataset] = [
         Dataset(namespace=namespace, name=name) for namespace, name in collapse_to_folders(sources)
     ]
@@ -36,7 +36,9 @@ def operator_lineage(sources: Iterable[str], result: Result) -> OperatorLineage[
         namespace=f"{SCHEME}://{result.organization_id}",
         name=result.dataset,
         outputFacets={
-            "outputStatistics": Statistics(rowCount=numbers.sent, size=numbers.bytes, fileCount=numbers.files)
+            "outputStatistics": Statistics(
+                rowCount=counts.sent_items, size=counts["bytes_sent"], fileCount=counts["files_sent"]
+            )
         },
     )
     return OperatorLineage(inputs=inputs, outputs=[output])

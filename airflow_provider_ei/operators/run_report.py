@@ -10,14 +10,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.hooks.best_effort import best_effort
-from airflow_provider_ei.operators.results import Result, read_result, read_text
+from airflow_provider_ei.results import Result, read_result, read_string
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -31,7 +30,7 @@ REPORT_KEY = "edge_impulse_report"
 MAX_REPORT_BYTES = 4000
 
 #: Failed data items in a report, and characters of a dataset's name, of a data item's, and of a sentence.
-MAX_FAILURES = 5
+MAX_REPORTED_FAILURES = 5
 _MAX_DATASET, _MAX_NAME, _MAX_SENTENCE = 250, 120, 300
 
 DRY_RUN, SYNC, UPLOAD, SHARD = "dry run", "sync", "upload", "shard"
@@ -67,12 +66,12 @@ def build_report(result: Result, kind: str | None = None) -> dict[str, Any]:
     """
     kind = kind or (DRY_RUN if result.dry_run else SYNC if result.is_sync else UPLOAD)
     report: dict[str, Any] = {
-        "dataset": read_text(result.dataset, _MAX_DATASET),
+        "dataset": read_string(result.dataset, _MAX_DATASET),
         "organization_id": result.organization_id,
         "kind": kind,
         "url": result.url,
-        "written": not result.dry_run and result.numbers.items > 0,
-        **asdict(result.numbers),
+        "written": not result.dry_run and result.counts.confirmed_items > 0,
+        **result.counts.to_json(),
     }
     return _bounded({name: value for name, value in report.items() if value})
 
@@ -86,7 +85,7 @@ def build_failure(operator: Any, error: BaseException, organization_id: int | No
     result = read_result(summary if summary is not None else getattr(operator, "_result", None))
     is_upload = hasattr(operator, "if_exists")
     report: dict[str, Any] = {
-        "dataset": read_text(getattr(operator, "dataset", None), _MAX_DATASET),
+        "dataset": read_string(getattr(operator, "dataset", None), _MAX_DATASET),
         "organization_id": organization_id,
         "kind": UPLOAD if is_upload else SYNC,
         **(build_report(result) if result else {}),
@@ -97,7 +96,7 @@ def build_failure(operator: Any, error: BaseException, organization_id: int | No
         failures: list[dict[str, Any]] = [{"name": getattr(operator, "name", None), "reason": ""}]
     else:
         failures = list(summary.get("failures", ()) if isinstance(summary, Mapping) else ())
-    report["failures"] = [failure for one in failures[:MAX_FAILURES] if (failure := _failure(one))]
+    report["failures"] = [failure for one in failures[:MAX_REPORTED_FAILURES] if (failure := _failure(one))]
     return _bounded({name: value for name, value in report.items() if value})
 
 
@@ -121,11 +120,11 @@ def first_sentence(error: BaseException | str) -> str:
     sentence = re.split(r"(?<=[.!?])\s|\n", str(error).strip(), maxsplit=1)[0].rstrip(": ")
     if isinstance(error, BaseException) and (not isinstance(error, EdgeImpulseError) or not sentence):
         sentence = f"{type(error).__name__}: {sentence}".rstrip(": ")
-    return read_text(sentence, _MAX_SENTENCE) or ""
+    return read_string(sentence, _MAX_SENTENCE) or ""
 
 
 def _failure(value: object) -> dict[str, str] | None:
-    if not isinstance(value, Mapping) or (name := read_text(value.get("name"), _MAX_NAME)) is None:
+    if not isinstance(value, Mapping) or (name := read_string(value.get("name"), _MAX_NAME)) is None:
         return None
     return {"name": name, "reason": first_sentence(str(value.get("reason") or ""))}
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from airflow_provider_ei.operators.results import Counts
 from airflow_provider_ei.operators.run_report import DRY_RUN, SHARD, SYNC, UPLOAD
 from airflow_provider_ei.plugins import task_history
 from airflow_provider_ei.plugins.permissions import dags_with_readable_xcoms, readable_dags
@@ -27,6 +26,7 @@ from airflow_provider_ei.plugins.task_history import (
     TaskKey,
     TaskRecord,
 )
+from airflow_provider_ei.results import Counts
 
 #: Datasets of a page, runs of a dataset, and failed and running tasks.
 MAX_DATASETS = 10

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from airflow_provider_ei.operators.results import Result, read_result, read_text
 from airflow_provider_ei.plugins.stored_values import read_failures
+from airflow_provider_ei.results import PLANNED_ACTIONS, Result, read_result, read_string
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def read_details(value: object) -> Details:
         lists=tuple(names for names in _lists(value) if names.names),
         failures=read_failures(value.get("failures")),
         uploads=(result,) if result else (),
-        sync_id=read_text(value.get("sync_id")),
+        sync_id=read_string(value.get("sync_id")),
     )
 
 
@@ -56,9 +56,9 @@ def _lists(value: Mapping[str, object]) -> Iterator[Names]:
     yield Names("Changed data items", _texts(value.get("changed")))
     plan = value.get("plan")
     if isinstance(plan, Mapping):
-        for action in ("create", "update", "repair", "delete"):
+        for action in PLANNED_ACTIONS:
             yield Names(f"Would be {action.removesuffix('e')}ed", _texts(plan.get(action)))
 
 
 def _texts(value: object) -> list[str]:
-    return [text for one in value if (text := read_text(one)) is not None] if isinstance(value, list) else []
+    return [text for one in value if (text := read_string(one)) is not None] if isinstance(value, list) else []

@@ -13,8 +13,8 @@ from sqlalchemy import Boolean, ColumnElement, Double, Text, literal_column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from airflow_provider_ei.operators.results import MAX_NUMBER
 from airflow_provider_ei.operators.run_report import MAX_REPORT_BYTES
+from airflow_provider_ei.results import MAX_NUMBER
 
 
 class _IsReadable(FunctionElement[bool]):

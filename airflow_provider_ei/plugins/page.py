@@ -24,11 +24,15 @@ from airflow_provider_ei.plugins.datasets import MAX_RUNS, Dataset, read_overvie
 from airflow_provider_ei.plugins.details import read_details
 from airflow_provider_ei.plugins.permissions import ENTITIES
 from airflow_provider_ei.plugins.task_history import FAILED_STATES, TaskKey, TaskRecord, returned_value, task_records
+from airflow_provider_ei.results import ITEM_OUTCOMES
 
 DAYS = 30
 #: Names of a list, and runs in a table.
-MAX_NAMES = 50
+MAX_SHOWN_NAMES = 50
 MAX_ROWS = 8
+
+#: Numbers that are shown also when they are 0; the others only when they are not.
+ALWAYS_SHOWN = ["created", "updated", "unchanged", "deleted", "failed"]
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -76,7 +80,7 @@ def get_task(dag_id: str, run_id: str, task_id: str, session: SessionDep, map_in
         problem=returned.problem,
         seconds=_seconds(record),
         has_failed=record is not None and record.state in FAILED_STATES,
-        max_names=MAX_NAMES,
+        max_names=MAX_SHOWN_NAMES,
     )
 
 
@@ -90,10 +94,10 @@ def _seconds(record: TaskRecord | None) -> float | None:
 def _chart(dataset: Dataset) -> Markup:
     bars = [
         Bar(
-            f"{formatting.date(run.when)}: {formatting.count(run.counts.sent, 'data item')}, "
-            f"{formatting.size(run.counts.bytes)} sent",
-            run.counts.sent,
-            run.counts.bytes,
+            f"{formatting.date(run.when)}: {formatting.count(run.counts.sent_items, 'data item')}, "
+            f"{formatting.size(run.counts['bytes_sent'])} sent",
+            run.counts.sent_items,
+            run.counts["bytes_sent"],
         )
         for run in reversed(dataset.runs)
         if run.counts and run.kind != DRY_RUN
@@ -120,6 +124,8 @@ def _environment() -> Environment:
         "task_address": formatting.task_address,
         "log_address": formatting.log_address,
         "script": Markup(_script()),
+        "always_shown": ALWAYS_SHOWN,
+        "sometimes_shown": [key for key in ITEM_OUTCOMES if key not in ALWAYS_SHOWN],
         "max_runs": MAX_RUNS,
         "max_rows": MAX_ROWS,
     }

@@ -5,19 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_ei.operators.results import Counts, is_number, read_id, read_number, read_text
-
-#: The numbers of a report.
-NUMBERS = tuple(field.name for field in fields(Counts))
+from airflow_provider_ei.results import NUMBERS, Counts, is_number, read_id, read_string
 
 #: Characters of an address as JSON.
 MAX_URL_TEXT = 1000
-
-#: Sums are cut here; no page has room for more digits.
-_MAX_SUM = 10**18
 
 
 @dataclass(frozen=True)
@@ -67,15 +61,14 @@ def read_report(text: str | None) -> Report | None:
     value = _parse(text)
     if not isinstance(value, Mapping):
         return None
-    numbers = {name: read_number(value.get(name)) for name in NUMBERS}
     return Report(
-        dataset=read_text(value.get("dataset")),
+        dataset=read_string(value.get("dataset")),
         organization_id=read_id(value.get("organization_id")),
-        kind=read_text(value.get("kind")),
+        kind=read_string(value.get("kind")),
         url=_web_address(value.get("url")),
         has_written=value.get("written") is True,
-        counts=_counts(numbers),
-        error=read_text(value.get("error")),
+        counts=Counts.read(value),
+        error=read_string(value.get("error")),
         failures=read_failures(value.get("failures")),
         odd=tuple(name for name in NUMBERS if name in value and not is_number(value[name])),
     )
@@ -84,16 +77,16 @@ def read_report(text: str | None) -> Report | None:
 def read_failures(value: object) -> tuple[tuple[str, str], ...]:
     """Read names of data items that have failed, and why."""
     found = [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
-    return tuple((read_text(one.get("name")) or "", read_text(one.get("reason")) or "") for one in found)
+    return tuple((read_string(one.get("name")) or "", read_string(one.get("reason")) or "") for one in found)
 
 
 def read_head(text: str | None) -> Head | None:
     """Read what reports are grouped by; None when it names no dataset."""
     value = _parse(text)
-    if not isinstance(value, list) or not value or not (dataset := read_text(value[0])):
+    if not isinstance(value, list) or not value or not (dataset := read_string(value[0])):
         return None
     organization_id, written, kind, url = (*value[1:], None, None, None, None)[:4]
-    return Head(dataset, read_id(organization_id), written is True, read_text(kind), _web_address(url))
+    return Head(dataset, read_id(organization_id), written is True, read_string(kind), _web_address(url))
 
 
 def read_url(text: str | None) -> str | None:
@@ -104,7 +97,7 @@ def read_url(text: str | None) -> str | None:
 def read_argument(text: str | None, name: str) -> str | None:
     """Read a rendered argument that is a text."""
     value = _parse(text)
-    return read_text(value.get(name)) if isinstance(value, Mapping) else None
+    return read_string(value.get(name)) if isinstance(value, Mapping) else None
 
 
 def read_value(text: str | None, size: int) -> Value:
@@ -121,18 +114,8 @@ def read_value(text: str | None, size: int) -> Value:
         return Value(problem="It is not JSON, or nested too deep")
 
 
-def whole(number: Any) -> int:
-    """Return a sum that a database has made, as a whole number that can be shown."""
-    return int(min(number or 0, _MAX_SUM))
-
-
 def _parse(text: str | None) -> Any:
     return read_value(text, 0).content
-
-
-def _counts(numbers: Mapping[str, float]) -> Counts:
-    whole_numbers = {name: int(number) for name, number in numbers.items() if name != "seconds"}
-    return Counts(**whole_numbers, seconds=numbers["seconds"])
 
 
 def _web_address(value: object) -> str | None:

@@ -17,9 +17,9 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, exists, func, or_, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
-from airflow_provider_ei.operators.results import Counts
 from airflow_provider_ei.operators.run_report import MAX_REPORT_BYTES, REPORT_KEY
 from airflow_provider_ei.plugins import json_sql, stored_values
+from airflow_provider_ei.results import NUMBERS, Counts
 
 #: Tasks in DAG runs that are looked at, the newest ones.
 MAX_RUN_REPORTS = 10_000
@@ -30,6 +30,9 @@ MAX_DAGS = 1000
 #: Characters of a rendered argument list, and of a return value, that are read.
 MAX_ARGUMENTS = 100_000
 MAX_VALUE = 2_000_000
+
+#: Sums are cut here; no page has room for more digits.
+MAX_SUM = 10**18
 
 #: Under which an operator keeps Studio's address; the same as ``EdgeImpulseDatasetLink.xcom_key``.
 LINK_KEY = "edge_impulse_studio_url"
@@ -158,8 +161,8 @@ def reported(session: Session, keys: Iterable[TaskKey]) -> list[Reported]:
     if not wanted:
         return []
     head = json_sql.texts(_value, "dataset", "organization_id", "written", "kind", "url").label("head")
-    numbers = {one: func.sum(json_sql.number(_value, one)).label(f"sum_{one}") for one in stored_values.NUMBERS}
-    has_odd = or_(*(json_sql.is_odd(_value, one) for one in stored_values.NUMBERS))
+    numbers = {one: func.sum(json_sql.number(_value, one)).label(f"sum_{one}") for one in NUMBERS}
+    has_odd = or_(*(json_sql.is_odd(_value, one) for one in NUMBERS))
     odd = func.sum(case((has_odd, 1), else_=0)).label("odd")
     when = func.max(XComModel.timestamp).label("when")
     task = (XComModel.dag_id, XComModel.run_id, XComModel.task_id)
@@ -171,13 +174,12 @@ def reported(session: Session, keys: Iterable[TaskKey]) -> list[Reported]:
     )
     runs = []
     for row in session.execute(query).mappings():
-        sums = {one: stored_values.whole(row[f"sum_{one}"]) for one in stored_values.NUMBERS if one != "seconds"}
         runs.append(
             Reported(
                 key=TaskKey(row["dag_id"], row["run_id"], row["task_id"]),
                 head=row["head"],
                 when=row["when"],
-                counts=Counts(**sums, seconds=float(row["sum_seconds"] or 0)),
+                counts=Counts.read({one: float(row[f"sum_{one}"] or 0) for one in NUMBERS}, limit=MAX_SUM),
                 odd=int(row["odd"] or 0),
             )
         )

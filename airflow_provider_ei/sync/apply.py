@@ -23,6 +23,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseTooLargeError,
     EdgeImpulseUnavailableError,
 )
+from airflow_provider_ei.results import AddDataResult, Outcome
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.http import BeforeRetry
@@ -41,7 +42,6 @@ from airflow_provider_ei.sync.plan import (
     DeleteDuplicates,
     Done,
     MarkPending,
-    Outcome,
     ReadFiles,
     RecheckListing,
     RemoveFile,
@@ -51,7 +51,7 @@ from airflow_provider_ei.sync.plan import (
     plan_item,
 )
 from airflow_provider_ei.sync.progress import ProgressLog
-from airflow_provider_ei.sync.transfer import AddDataResult, TransferStats
+from airflow_provider_ei.sync.transfer import TransferStats
 
 log = logging.getLogger(__name__)
 

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 from uuid import uuid4
 
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError
+from airflow_provider_ei.results import Outcome
 from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync.conflicts import (
@@ -39,8 +39,6 @@ from airflow_provider_ei.sync.digest import item_digest
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.item_state import ItemState, carries, certifies
 from airflow_provider_ei.sync.stored_names import names_digest
-
-Outcome = Literal["created", "updated", "unchanged", "skipped"]
 
 #: Up to this many bytes, the files of a new item are read once more beforehand, to send it in one request.
 SMALL_ITEM_BYTES = 8 * 1024 * 1024

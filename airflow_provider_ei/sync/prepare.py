@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.numeric import whole_number
 from airflow_provider_ei.sources.discover import OpenStore
 from airflow_provider_ei.sources.file_specs import parse_literal, resolve_files
 from airflow_provider_ei.sources.names import check_text
@@ -33,14 +34,13 @@ def want_item(
     """
     name = check_text("name", name)
     try:
-        if bucket_id not in (None, "") and bucket_name not in (None, ""):
-            raise EdgeImpulseInputError("Give bucket_id or bucket_name, not both.")
+        name_of_bucket, id_of_bucket = check_bucket(bucket_name, bucket_id)
         return WantedItem(
             name=name,
             dataset=check_text("dataset", dataset),
             metadata=metadata_texts(parse_literal(metadata, "metadata") if isinstance(metadata, str) else metadata),
-            bucket_name=_optional_text("bucket_name", bucket_name),
-            bucket_id=whole_number("bucket_id", bucket_id),
+            bucket_name=name_of_bucket,
+            bucket_id=id_of_bucket,
             bucket_path=_optional_text("bucket_path", bucket_path),
             origin=origin,
             files=resolve_files(files, open_store),
@@ -60,22 +60,14 @@ def check_if_exists(value: Any) -> IfExists:
     return value  # type: ignore[no-any-return]
 
 
-def whole_number(field: str, value: object, *, error: type[EdgeImpulseError] = EdgeImpulseInputError) -> int | None:
-    """Read an id, which a template may have rendered to a text; None and an empty text mean none.
+def check_bucket(bucket_name: object, bucket_id: object) -> tuple[str | None, int | None]:
+    """Return the name or the number of the bucket for new items; None and None for the organization's own.
 
-    :raises EdgeImpulseError: of the given class, when it is not a positive whole number.
+    :raises EdgeImpulseInputError: when both are given, or one is not usable.
     """
-    if value is None or value == "":
-        return None
-    try:
-        if isinstance(value, bool | float):
-            raise ValueError
-        number = int(value)  # type: ignore[call-overload]
-    except (TypeError, ValueError):
-        number = 0
-    if number < 1:
-        raise error(f"{field} must be a positive whole number, not {value!r}.")
-    return int(number)
+    if bucket_id not in (None, "") and bucket_name not in (None, ""):
+        raise EdgeImpulseInputError("Give bucket_id or bucket_name, not both.")
+    return _optional_text("bucket_name", bucket_name), whole_number("bucket_id", bucket_id)
 
 
 def _optional_text(field: str, value: object) -> str | None:

@@ -1,29 +1,8 @@
-"""What an upload did, and what it took."""
+"""What an upload sent, read and found out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypedDict
-
-from airflow_provider_ei.sync.plan import Outcome
-
-
-class AddDataResult(TypedDict):
-    """What ``add_data`` did. Plain JSON, so that it can be an XCom.
-
-    ``total_bytes`` in bytes; ``digest`` is SHA-256 over files and metadata, None for a skipped item of someone else;
-    ``url`` is the page of the organization's data in Studio.
-    """
-
-    data_id: int
-    name: str
-    dataset: str
-    organization_id: int
-    outcome: Outcome
-    file_count: int
-    total_bytes: int
-    digest: str | None
-    url: str
 
 
 @dataclass

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from airflow_provider_ei.results import SyncSummary
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.dataset.prepare import check_rules, read_source
 from airflow_provider_ei.sync.dataset.run import DatasetSync
-from airflow_provider_ei.sync.dataset.summary import SyncSummary
 from bench.clients import job
 from bench.clients.product import no_store
 

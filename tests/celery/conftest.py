@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
 from tests.conftest import API_KEY
-from tests.processes import free_ports
+from tests.support.sockets import free_ports
 
 from .services import postgres, redis
 from .stack import Stack

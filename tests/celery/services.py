@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.processes import Process, as_user, listens, wait_for
+from tests.support.processes import Process, as_user, wait_for
+from tests.support.sockets import listens
 
 _MISSING = "{} is missing: `make test-celery` installs it"
 

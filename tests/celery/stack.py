@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.processes import Found, Process, wait_for
+from tests.support.processes import Found, Process, wait_for
 
 from .runs import Instance, RestApi, Run
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.processes import Found, Process, free_ports, wait_for
+from tests.support.processes import Found, Process, wait_for
+from tests.support.sockets import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,37 +11,37 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
 from tests.studio.conftest import studio_certificate, studio_environment  # noqa: F401  # fixtures
-from tests.sync.support import KEY, ORGANIZATION
+from tests.support.studio import KEY, ORGANIZATION
 
 from .explorer import ExplorerT
-from .support import Lab
+from .lab import FaultLab
 
 
 @pytest.fixture(scope="session")
-def one_lab() -> Iterator[Lab]:
+def one_lab() -> Iterator[FaultLab]:
     with EmulatorServer(EmulatorSettings(api_key=KEY, organization_id=ORGANIZATION)) as server:
-        yield Lab(server)
+        yield FaultLab(server)
 
 
 @pytest.fixture
-def lab(one_lab: Lab) -> Lab:
+def lab(one_lab: FaultLab) -> FaultLab:
     """An emulator without data, faults and requests, its switches at their defaults."""
     one_lab.reset()
     return one_lab
 
 
 @pytest.fixture(scope="session")
-def one_tls_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+def one_tls_lab(request: pytest.FixtureRequest) -> Iterator[FaultLab]:
     certificate: Path = request.getfixturevalue("studio_certificate")
     settings = EmulatorSettings(api_key=KEY, organization_id=ORGANIZATION)
     with EmulatorServer(settings, certfile=certificate) as server:
-        yield Lab(server, verify=str(certificate))
+        yield FaultLab(server, verify=str(certificate))
 
 
 @pytest.fixture(params=["plain", "tls"])
-def either_lab(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Lab:
+def either_lab(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FaultLab:
     """The same over plain HTTP, and over TLS with a certificate that the environment says to trust."""
-    lab: Lab = request.getfixturevalue("one_lab" if request.param == "plain" else "one_tls_lab")
+    lab: FaultLab = request.getfixturevalue("one_lab" if request.param == "plain" else "one_tls_lab")
     if request.param == "tls":
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(request.getfixturevalue("studio_certificate")))
     lab.reset()

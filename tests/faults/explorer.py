@@ -24,10 +24,10 @@ from typing import Any, TypeVar
 
 from airflow_provider_ei.emulator import RequestRecord
 from airflow_provider_ei.exceptions import EdgeImpulseError
-from tests.sync.support import changes
+from tests.support.studio import CHANGING, changes
 
 from .kinds import KINDS, Kind, Place, places
-from .support import CHANGING, Lab, State
+from .lab import FaultLab, State
 
 ExplorerT = TypeVar("ExplorerT", bound="Explorer")
 
@@ -41,7 +41,7 @@ class Explorer(ABC):
 
     kinds: Sequence[Kind] = KINDS
 
-    def __init__(self, lab: Lab, begin: State, switches: Mapping[str, Any]) -> None:
+    def __init__(self, lab: FaultLab, begin: State, switches: Mapping[str, Any]) -> None:
         self.lab = lab
         self.begin = begin
         self.switches = switches

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .support import CHANGING, UPLOADS
+from tests.support.studio import CHANGING, UPLOADS
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_ei.emulator import RequestRecord
-from tests.sync.support import KEY
+from tests.support.studio import KEY
 
-from .support import Lab
+from .lab import FaultLab
 
 
 class Stepping:
@@ -46,7 +46,7 @@ class Stepping:
 
 
 @contextmanager
-def stepping(lab: Lab, module: str, steps: str, given: Mapping[str, Any]) -> Iterator[Stepping]:
+def stepping(lab: FaultLab, module: str, steps: str, given: Mapping[str, Any]) -> Iterator[Stepping]:
     """Start ``python -m tests.faults.<module>``.
 
     :param steps: before what it asks.
@@ -65,12 +65,12 @@ def stepping(lab: Lab, module: str, steps: str, given: Mapping[str, Any]) -> Ite
         process.wait(30)
 
 
-def wait_for(lab: Lab, at: int, condition: Callable[[RequestRecord], object]) -> None:
+def wait_for(lab: FaultLab, at: int, condition: Callable[[RequestRecord], object]) -> None:
     """Wait until a request is as far as that."""
     wait_until(lab, lambda log: len(log) > at and condition(log[at]))
 
 
-def wait_until(lab: Lab, condition: Callable[[Sequence[RequestRecord]], object]) -> None:
+def wait_until(lab: FaultLab, condition: Callable[[Sequence[RequestRecord]], object]) -> None:
     """Wait until the requests so far are as they should be."""
     deadline = time.monotonic() + 60
     while not condition(lab.server.requests()):

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow_provider_ei.hooks.syncing import prepare_sync
+from airflow_provider_ei.results import SyncSummary
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync import plan
-from airflow_provider_ei.sync.dataset.summary import SyncSummary
 
 from .uploading import ask_before_requests
 

@@ -21,7 +21,7 @@ import pytest
 from airflow_provider_ei.sync import plan as plan_module
 
 from .explorer import Explorer
-from .support import EMPTY, Content, Lab, upload
+from .lab import EMPTY, Content, FaultLab, upload
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -111,7 +111,7 @@ SINGLES = [
 class Uploads(Explorer):
     """Of one data item."""
 
-    def __init__(self, lab: Lab, variant: Variant) -> None:
+    def __init__(self, lab: FaultLab, variant: Variant) -> None:
         super().__init__(lab, EMPTY, variant.switches)
         self.variant = variant
 
@@ -127,7 +127,7 @@ Explore = Callable[[Variant], Uploads]
 
 
 @pytest.fixture
-def explore(lab: Lab, counted: Callable[[Uploads], Uploads], monkeypatch: pytest.MonkeyPatch) -> Explore:
+def explore(lab: FaultLab, counted: Callable[[Uploads], Uploads], monkeypatch: pytest.MonkeyPatch) -> Explore:
     def begin(variant: Variant) -> Uploads:
         monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", 10 if variant.large else 1000)
         return counted(Uploads(lab, variant))

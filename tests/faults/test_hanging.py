@@ -24,9 +24,8 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from tests.sync.support import contents, state_of
-
-from .support import CREATE, LIST
+from tests.support.items import state_of
+from tests.support.studio import CREATE, LIST, contents
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

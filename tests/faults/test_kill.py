@@ -8,10 +8,10 @@ import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.sync import plan as plan_module
-from tests.sync.support import ORGANIZATION, changes
+from tests.support.studio import ADD, CREATE, DELETE_FILE, LIST, ORGANIZATION, UPDATE, changes
 
+from .lab import DATASET, NAME, Content, FaultLab, lies, upload
 from .stepping import Stepping, stepping, wait_for
-from .support import ADD, CREATE, DATASET, DELETE_FILE, LIST, NAME, UPDATE, Content, Lab, lies, upload
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -51,18 +51,18 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", 10)
 
 
-def quiet_run(lab: Lab, content: Content) -> str:
+def quiet_run(lab: FaultLab, content: Content) -> str:
     with lab.client(batch_files=2) as client:
         return upload(client, content)["outcome"]
 
 
-def prepare(lab: Lab, work: str) -> None:
+def prepare(lab: FaultLab, work: str) -> None:
     if work == "update":
         quiet_run(lab, OLD)
     lab.server.clear_requests()
 
 
-def uploading(lab: Lab, content: Content, steps: str = "requests") -> AbstractContextManager[Stepping]:
+def uploading(lab: FaultLab, content: Content, steps: str = "requests") -> AbstractContextManager[Stepping]:
     given = {
         "name": NAME,
         "dataset": DATASET,
@@ -73,7 +73,7 @@ def uploading(lab: Lab, content: Content, steps: str = "requests") -> AbstractCo
     return stepping(lab, "uploading", steps, given)
 
 
-def assert_made_right(lab: Lab, content: Content) -> None:
+def assert_made_right(lab: FaultLab, content: Content) -> None:
     """Nothing is called complete that is not; a quiet run makes it right, and one more has nothing to do."""
     assert lies(lab.server, OLD, NEW) == []
     quiet_run(lab, content)
@@ -85,7 +85,7 @@ def assert_made_right(lab: Lab, content: Content) -> None:
 
 class TestKilled:
     @pytest.mark.parametrize("work", REQUESTS)
-    def test_these_are_the_requests(self, lab: Lab, work: str) -> None:
+    def test_these_are_the_requests(self, lab: FaultLab, work: str) -> None:
         """Those that the tests below stop at."""
         prepare(lab, work)
         with uploading(lab, NEW) as process:
@@ -97,7 +97,7 @@ class TestKilled:
 
     @each_request
     @pytest.mark.parametrize("content", [NEW, OLD], ids=["to the new", "back to the old"])
-    def test_before_a_request(self, lab: Lab, work: str, at: int, content: Content) -> None:
+    def test_before_a_request(self, lab: FaultLab, work: str, at: int, content: Content) -> None:
         prepare(lab, work)
         with uploading(lab, NEW) as process:
             process.pass_by(at)
@@ -107,7 +107,9 @@ class TestKilled:
 
     @each_change
     @pytest.mark.parametrize("content", [NEW, OLD], ids=["to the new", "back to the old"])
-    def test_after_it_is_stored_and_before_the_answer(self, lab: Lab, work: str, at: int, content: Content) -> None:
+    def test_after_it_is_stored_and_before_the_answer(
+        self, lab: FaultLab, work: str, at: int, content: Content
+    ) -> None:
         prepare(lab, work)
         lab.inject("slow", at, delay_seconds=3600.0)
         with uploading(lab, NEW) as process:
@@ -120,7 +122,7 @@ class TestKilled:
 
     @each_change
     @pytest.mark.parametrize("kind", ["drop_before", "store_late"])
-    def test_while_it_waits_after_a_lost_answer(self, lab: Lab, work: str, at: int, kind: str) -> None:
+    def test_while_it_waits_after_a_lost_answer(self, lab: FaultLab, work: str, at: int, kind: str) -> None:
         """What is late arrives when the process is gone, and before the next run."""
         prepare(lab, work)
         lab.inject(kind, at)
@@ -132,7 +134,7 @@ class TestKilled:
         assert_made_right(lab, NEW)
 
     @each_change
-    def test_what_is_late_arrives_in_the_next_run(self, lab: Lab, work: str, at: int) -> None:
+    def test_what_is_late_arrives_in_the_next_run(self, lab: FaultLab, work: str, at: int) -> None:
         """Nobody has waited for it. The next run finds an item that another one has begun, and waits in its place."""
         prepare(lab, work)
         lab.inject("store_late", at)
@@ -153,7 +155,7 @@ class TestKilled:
 
     @pytest.mark.parametrize("work", REQUESTS)
     @pytest.mark.parametrize("block", range(BLOCKS))
-    def test_in_the_middle_of_a_body(self, lab: Lab, work: str, block: int) -> None:
+    def test_in_the_middle_of_a_body(self, lab: FaultLab, work: str, block: int) -> None:
         prepare(lab, work)
         with uploading(lab, NEW, "blocks") as process:
             asked = [process.asks()]

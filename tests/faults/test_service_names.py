@@ -26,9 +26,11 @@ from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.item import WantedItem
-from tests.sync.support import ORGANIZATION, changes, made_up, state_of, users_metadata
+from tests.support.files import made_up
+from tests.support.items import state_of, users_metadata
+from tests.support.studio import ORGANIZATION, changes
 
-from .support import DATASET, Lab
+from .lab import DATASET, FaultLab
 from .trees import VersionedFile
 
 #: The switches, with the ways that are not their first one.
@@ -69,7 +71,7 @@ def small_item_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     yield request.param
 
 
-def upload(lab: Lab, files: Mapping[str, bytes], name: str) -> EdgeImpulseError | None:
+def upload(lab: FaultLab, files: Mapping[str, bytes], name: str) -> EdgeImpulseError | None:
     with lab.client(batch_files=2) as client:
         try:
             ItemUpload(client, ORGANIZATION, WantedItem(name, DATASET, made_up(files), {"site": "a"})).run()
@@ -78,7 +80,7 @@ def upload(lab: Lab, files: Mapping[str, bytes], name: str) -> EdgeImpulseError 
     return None
 
 
-def sync(lab: Lab, files: Mapping[str, bytes], name: str) -> EdgeImpulseError | None:
+def sync(lab: FaultLab, files: Mapping[str, bytes], name: str) -> EdgeImpulseError | None:
     """Of two items: this one, and one without any trouble."""
     items = [
         SourceItem(one, [VersionedFile(file, data, version="1") for file, data in its.items()], {"site": "a"})
@@ -97,7 +99,7 @@ def sync(lab: Lab, files: Mapping[str, bytes], name: str) -> EdgeImpulseError | 
 RUNS = {"upload": upload, "sync": sync}
 
 
-def check(lab: Lab, how: str, files: Mapping[str, bytes], name: str = "run 1") -> None:
+def check(lab: FaultLab, how: str, files: Mapping[str, bytes], name: str = "run 1") -> None:
     """Run it three times."""
     first = RUNS[how](lab, files, name)
     items = [item for item in lab.server.items() if item.name != "zz"]
@@ -130,7 +132,7 @@ def check(lab: Lab, how: str, files: Mapping[str, bytes], name: str = "run 1") -
 @pytest.mark.parametrize("how", RUNS)
 @pytest.mark.parametrize("kind", FILES)
 @pytest.mark.parametrize("switches", SINGLES, ids=label)
-def test_each_way_alone(lab: Lab, small_item_bytes: int, switches: Mapping[str, Any], kind: str, how: str) -> None:
+def test_each_way_alone(lab: FaultLab, small_item_bytes: int, switches: Mapping[str, Any], kind: str, how: str) -> None:
     lab.server.settings.change(switches)
     check(lab, how, FILES[kind])
 
@@ -138,7 +140,9 @@ def test_each_way_alone(lab: Lab, small_item_bytes: int, switches: Mapping[str, 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", RUNS)
 @pytest.mark.parametrize("switches", PAIRS, ids=label)
-def test_two_ways_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch, switches: Mapping[str, Any], how: str) -> None:
+def test_two_ways_at_once(
+    lab: FaultLab, monkeypatch: pytest.MonkeyPatch, switches: Mapping[str, Any], how: str
+) -> None:
     """Large items by a sync, small ones by uploads; how large they are matters to each way alone, above."""
     monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", 3 if how == "sync" else 1000)
     for files in FILES.values():
@@ -150,7 +154,7 @@ def test_two_ways_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch, switches: M
 @pytest.mark.parametrize("duplicate_names", CHOICES["duplicate_names"])
 @pytest.mark.parametrize("name_form", CHOICES["name_form"])
 @pytest.mark.parametrize("name", ["run  1", NFD, f"{NFD}  2 x", "größe"])
-def test_names_of_items(lab: Lab, name: str, name_form: str, duplicate_names: str, how: str) -> None:
+def test_names_of_items(lab: FaultLab, name: str, name_form: str, duplicate_names: str, how: str) -> None:
     lab.server.settings.change({"name_form": name_form, "duplicate_names": duplicate_names})
     check(lab, how, FILES["folders"], name)
 
@@ -161,7 +165,7 @@ file_names = st.lists(characters, min_size=1, max_size=6).map("".join)
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_random_names_under_random_ways(lab: Lab) -> None:
+def test_random_names_under_random_ways(lab: FaultLab) -> None:
     """Those that the package takes at all."""
     from airflow_provider_ei.exceptions import EdgeImpulseInputError
     from airflow_provider_ei.sources.names import check_collisions, check_file_name

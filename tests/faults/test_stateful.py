@@ -17,9 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError, EdgeImpulseError
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.metadata import STATE_KEY
-from tests.sync.support import changes, contents, state_of, users_metadata
+from tests.support.items import state_of, users_metadata
+from tests.support.studio import CHANGING, changes, contents
 
-from .support import CHANGING, LATER, NAME, Content, Fault, Lab, upload
+from .lab import LATER, NAME, Content, Fault, FaultLab, upload
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -54,7 +55,7 @@ faults = st.one_of(
 
 
 class Histories(RuleBasedStateMachine):
-    lab: ClassVar[Lab]
+    lab: ClassVar[FaultLab]
 
     def __init__(self) -> None:
         super().__init__()
@@ -167,7 +168,7 @@ class Histories(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def histories(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Histories]]:
+def histories(lab: FaultLab, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Histories]]:
     monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", plan_module.SMALL_ITEM_BYTES)  # is put back afterwards
     Histories.lab = lab
     logging.disable()  # thousands of warnings about faults that were ordered

@@ -23,11 +23,12 @@ from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.studio import client as client_module
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.dataset import run as dataset_module
+from tests.support.studio import CREATE, DELETE
 
 from . import trees
 from .explorer import Explorer
 from .kinds import KINDS, Kind, Place
-from .support import CREATE, DELETE, Lab, State
+from .lab import FaultLab, State
 from .trees import FOREIGN, SMALL_ITEM_BYTES, TREES, Folders, sync
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -85,7 +86,7 @@ class Syncs(Explorer):
 
     kinds = SYNC_KINDS
 
-    def __init__(self, lab: Lab, variant: Variant) -> None:
+    def __init__(self, lab: FaultLab, variant: Variant) -> None:
         super().__init__(lab, FOREIGN, variant.switches)
         self.variant = variant
         self._names: dict[int, str] = {}
@@ -125,12 +126,12 @@ class Syncs(Explorer):
         return by_name and by_name[1]
 
 
-Explore = Callable[[Lab, Variant], Syncs]
+Explore = Callable[[FaultLab, Variant], Syncs]
 
 
 @pytest.fixture
 def explore(counted: Callable[[Syncs], Syncs], monkeypatch: pytest.MonkeyPatch) -> Explore:
-    def begin(lab: Lab, variant: Variant) -> Syncs:
+    def begin(lab: FaultLab, variant: Variant) -> Syncs:
         monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", SMALL_ITEM_BYTES)
         monkeypatch.setattr(client_module, "PAGE_ITEMS", variant.page_items)
         if variant.looks_at_each:
@@ -146,17 +147,17 @@ def named(variants: Sequence[Variant]) -> list[Any]:
 
 class TestOneFault:
     @pytest.mark.parametrize("variant", named(SINGLES))
-    def test_the_next_run_makes_it_right(self, lab: Lab, explore: Explore, variant: Variant) -> None:
+    def test_the_next_run_makes_it_right(self, lab: FaultLab, explore: Explore, variant: Variant) -> None:
         explorer = explore(lab, variant)
         explorer.follow_all(["AB"], 1, last="AB")
         explorer.check()
 
-    def test_on_the_way_back(self, lab: Lab, explore: Explore) -> None:
+    def test_on_the_way_back(self, lab: FaultLab, explore: Explore) -> None:
         explorer = explore(lab, Variant("one try", attempts=1))
         explorer.follow_all(["ABA", "ABB"], 1)
         explorer.check()
 
-    def test_from_doubles(self, lab: Lab, explore: Explore) -> None:
+    def test_from_doubles(self, lab: FaultLab, explore: Explore) -> None:
         """Of all items, also of the one that is to be deleted; no fault has brought this about so far."""
         explorer = explore(lab, Variant("one try", attempts=1))
         (once,) = explorer.follow(FOREIGN, "A", 0)
@@ -167,7 +168,7 @@ class TestOneFault:
         explorer.check()
 
     @pytest.mark.parametrize("either_lab", ["tls"], indirect=True)
-    def test_over_tls(self, either_lab: Lab, explore: Explore) -> None:
+    def test_over_tls(self, either_lab: FaultLab, explore: Explore) -> None:
         explorer = explore(either_lab, Variant("two tries"))
         explorer.follow_all(["AB"], 1, last="AB")
         explorer.check()
@@ -180,12 +181,12 @@ class TestTwoFaults:
     def fewer_kinds(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Syncs, "kinds", [kind for kind in SYNC_KINDS if kind.in_pairs])
 
-    def test_in_one_run_or_two(self, lab: Lab, explore: Explore) -> None:
+    def test_in_one_run_or_two(self, lab: FaultLab, explore: Explore) -> None:
         explorer = explore(lab, Variant("one try", attempts=1))
         explorer.follow_all(["AB"], 2, last="AB")
         explorer.check()
 
-    def test_in_one_run_that_tries_again(self, lab: Lab, explore: Explore) -> None:
+    def test_in_one_run_that_tries_again(self, lab: FaultLab, explore: Explore) -> None:
         explorer = explore(lab, Variant("two tries"))
         explorer.follow_each("AB", 2, last="AB")
         explorer.check()
@@ -195,7 +196,7 @@ class TestManyWorkers:
     """In whatever order their requests come."""
 
     @pytest.mark.parametrize("variant", named(WORKERS))
-    def test_the_next_run_makes_it_right(self, lab: Lab, explore: Explore, variant: Variant) -> None:
+    def test_the_next_run_makes_it_right(self, lab: FaultLab, explore: Explore, variant: Variant) -> None:
         explorer = explore(lab, variant)
         (begin,) = explorer.follow(FOREIGN, "A", 0)
         counts = Counter(request.operation for request in explorer.run(begin, "B", []))

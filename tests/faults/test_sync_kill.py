@@ -14,11 +14,11 @@ import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.sync import plan as plan_module
-from tests.sync.support import ORGANIZATION, changes
+from tests.support.studio import ADD, CREATE, DELETE, GET, LIST, ORGANIZATION, UPDATE, changes
 
 from . import trees
+from .lab import DATASET, FaultLab, State
 from .stepping import Stepping, stepping, wait_until
-from .support import ADD, CREATE, DATASET, DELETE, GET, LIST, UPDATE, Lab, State
 from .syncing import WORKERS, sync_folder
 from .trees import FOREIGN, SMALL_ITEM_BYTES, SYNC_ID, TREES
 
@@ -44,7 +44,7 @@ def small_items(monkeypatch: pytest.MonkeyPatch) -> None:
 class Scene:
     """An emulator, and the folder that is synced to it."""
 
-    def __init__(self, lab: Lab, folder: Path) -> None:
+    def __init__(self, lab: FaultLab, folder: Path) -> None:
         self.lab = lab
         self._folder = folder
         self._arguments = {"dataset": DATASET, "source": str(folder), "sync_id": SYNC_ID}
@@ -93,7 +93,7 @@ class Scene:
 
 
 @pytest.fixture
-def scene(lab: Lab, tmp_path: Path, record_property: Callable[[str, object], None]) -> Iterator[Scene]:
+def scene(lab: FaultLab, tmp_path: Path, record_property: Callable[[str, object], None]) -> Iterator[Scene]:
     scene = Scene(lab, tmp_path / "source")
     yield scene
     record_property("faults", dict(scene.tally))

@@ -19,10 +19,11 @@ from airflow_provider_ei.emulator import EmulatorServer, RequestRecord, StoredIt
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.metadata import STATE_KEY
-from tests.sync.support import changed_state, users_metadata
+from tests.support.items import changed_state, users_metadata
+from tests.support.studio import CHANGING, DELETE, LIST
 
 from . import trees
-from .support import CHANGING, DATASET, DELETE, LIST, Lab, State
+from .lab import DATASET, FaultLab, State
 from .trees import FOREIGN, SMALL_ITEM_BYTES, TREES, sync
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -68,7 +69,7 @@ class Person:
     :ivar files: its files' contents then.
     """
 
-    def __init__(self, lab: Lab, edit: Edit, name: str, at: int, workers: int) -> None:
+    def __init__(self, lab: FaultLab, edit: Edit, name: str, at: int, workers: int) -> None:
         self._lab = lab
         self._workers = workers
         self._edit = edit
@@ -144,7 +145,7 @@ class Person:
 
 
 @pytest.fixture
-def there(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> tuple[Lab, State]:
+def there(lab: FaultLab, monkeypatch: pytest.MonkeyPatch) -> tuple[FaultLab, State]:
     """An emulator that has A, and what is foreign; and the state to go back to."""
     monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", SMALL_ITEM_BYTES)
     lab.put(FOREIGN)
@@ -153,7 +154,7 @@ def there(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> tuple[Lab, State]:
     return lab, lab.state()
 
 
-def run(lab: Lab, workers: int = 1) -> Sequence[RequestRecord]:
+def run(lab: FaultLab, workers: int = 1) -> Sequence[RequestRecord]:
     """A sync of B, which may fail as it says; returns its requests."""
     lab.server.clear_requests()
     with (
@@ -164,14 +165,14 @@ def run(lab: Lab, workers: int = 1) -> Sequence[RequestRecord]:
     return lab.server.requests()
 
 
-def requests_of_a_run(lab: Lab, state: State) -> int:
+def requests_of_a_run(lab: FaultLab, state: State) -> int:
     lab.reset()
     lab.put(state)
     return len(run(lab))
 
 
 def try_all(
-    lab: Lab,
+    lab: FaultLab,
     state: State,
     edit: Edit,
     names: Sequence[str],
@@ -215,7 +216,7 @@ def try_all(
 @pytest.mark.parametrize("edit", EDITS, ids=[edit.name for edit in EDITS])
 @pytest.mark.parametrize("switches", [{}, {"metadata_update": "merge"}], ids=["replace", "merge"])
 def test_leaves_alone_what_a_person_does_at_any_moment(
-    there: tuple[Lab, State], edit: Edit, switches: Mapping[str, str]
+    there: tuple[FaultLab, State], edit: Edit, switches: Mapping[str, str]
 ) -> None:
     lab, state = there
     problems = try_all(lab, state, edit, sorted(A), prepare=lambda: lab.server.settings.change(switches))
@@ -223,7 +224,7 @@ def test_leaves_alone_what_a_person_does_at_any_moment(
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=[edit.name for edit in EDITS])
-def test_leaves_alone_what_a_person_does_while_many_workers_send(there: tuple[Lab, State], edit: Edit) -> None:
+def test_leaves_alone_what_a_person_does_while_many_workers_send(there: tuple[FaultLab, State], edit: Edit) -> None:
     lab, state = there
     problems = try_all(lab, state, edit, ["run changed", "run gone"], workers=4)
     assert not problems, f"{len(problems)} problems\n" + "\n".join(problems[:20])
@@ -233,7 +234,7 @@ def test_leaves_alone_what_a_person_does_while_many_workers_send(there: tuple[La
 @pytest.mark.parametrize("kind", ["drop_after", "store_late", "drop_before"])
 @pytest.mark.parametrize("operation", [*CHANGING])
 def test_leaves_it_alone_also_when_an_answer_is_lost(
-    there: tuple[Lab, State], edit: Edit, kind: str, operation: str
+    there: tuple[FaultLab, State], edit: Edit, kind: str, operation: str
 ) -> None:
     lab, state = there
     names = ["run gone"] if operation == DELETE else ["run changed"]
@@ -242,7 +243,7 @@ def test_leaves_it_alone_also_when_an_answer_is_lost(
     assert not problems, f"{len(problems)} problems\n" + "\n".join(problems[:20])
 
 
-def test_the_state_that_is_stripped_is_ours(there: tuple[Lab, State]) -> None:
+def test_the_state_that_is_stripped_is_ours(there: tuple[FaultLab, State]) -> None:
     """What the edits above take away is there in the first place."""
     lab, _ = there
     assert all(STATE_KEY in lab.find(name).metadata for name in A)

@@ -22,10 +22,12 @@ from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.apply import ItemUpload
 from airflow_provider_ei.sync.item import WantedItem
-from tests.sync.support import ORGANIZATION, MadeUpFile, changed_state, changes
+from tests.support.files import MadeUpFile
+from tests.support.items import changed_state
+from tests.support.studio import ADD, CREATE, DELETE, LIST, ORGANIZATION, UPDATE, changes
 
 from . import trees
-from .support import ADD, CREATE, DATASET, DELETE, LIST, UPDATE, Lab
+from .lab import DATASET, FaultLab
 from .trees import FOREIGN, SMALL_ITEM_BYTES, TREES, VersionedFile, sync
 
 A, B = TREES["A"], TREES["B"]
@@ -34,7 +36,7 @@ each_crew = pytest.mark.parametrize("workers", [1, 4], ids=["one worker", "four 
 
 
 @pytest.fixture
-def there(either_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
+def there(either_lab: FaultLab, monkeypatch: pytest.MonkeyPatch) -> FaultLab:
     """An emulator that has A, and what is foreign."""
     monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", SMALL_ITEM_BYTES)
     either_lab.put(FOREIGN)
@@ -44,7 +46,7 @@ def there(either_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
     return either_lab
 
 
-def assert_at_rest(lab: Lab, folders: trees.Folders) -> None:
+def assert_at_rest(lab: FaultLab, folders: trees.Folders) -> None:
     """A quiet run makes it right, and one more has nothing to do."""
     with lab.client() as client:
         sync(client, folders)
@@ -54,7 +56,7 @@ def assert_at_rest(lab: Lab, folders: trees.Folders) -> None:
     assert changes(lab.server) == []
 
 
-def fails(lab: Lab, workers: int = 1, **settings: int) -> EdgeImpulseSyncError:
+def fails(lab: FaultLab, workers: int = 1, **settings: int) -> EdgeImpulseSyncError:
     """A sync of B does not end well, and breaks nothing."""
     before = lab.state()
     with lab.client(connections=workers, **settings) as client, pytest.raises(EdgeImpulseSyncError) as caught:
@@ -65,7 +67,7 @@ def fails(lab: Lab, workers: int = 1, **settings: int) -> EdgeImpulseSyncError:
 
 class TestAnswersAreLost:
     @each_crew
-    def test_of_all_creations(self, either_lab: Lab, workers: int) -> None:
+    def test_of_all_creations(self, either_lab: FaultLab, workers: int) -> None:
         """Each thread knows for itself what it has sent."""
         either_lab.put(FOREIGN)
         either_lab.inject("drop_after", operation=CREATE, count=99)
@@ -79,7 +81,7 @@ class TestAnswersAreLost:
     @each_crew
     @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "store_late"])
     @pytest.mark.parametrize("operation", [CREATE, ADD, UPDATE, DELETE])
-    def test_of_all_first_tries(self, there: Lab, workers: int, kind: str, operation: str) -> None:
+    def test_of_all_first_tries(self, there: FaultLab, workers: int, kind: str, operation: str) -> None:
         there.inject(kind, operation=operation, count=2)
         with there.client(connections=workers) as client:
             summary = sync(client, B, workers)
@@ -92,14 +94,14 @@ class TestAnswersAreLost:
 class TestAnItemFails:
     @each_crew
     @pytest.mark.parametrize("operation", [CREATE, ADD, UPDATE])
-    def test_nothing_is_deleted(self, there: Lab, workers: int, operation: str) -> None:
+    def test_nothing_is_deleted(self, there: FaultLab, workers: int, operation: str) -> None:
         there.inject("success_false", operation=operation)
         error = fails(there, workers)
         assert (error.summary["failed"], error.summary["deleted"]) == (1, 0)
         assert there.received(DELETE) == []
         assert_at_rest(there, B)
 
-    def test_because_a_file_changes(self, there: Lab) -> None:
+    def test_because_a_file_changes(self, there: FaultLab) -> None:
         before = there.state()
         with there.client() as client, pytest.raises(EdgeImpulseSyncError, match="gone bad"):
             sync_with(client, MeddlingVersion("1.csv", b"FIRST, B\n", meddle=_raise))
@@ -107,7 +109,7 @@ class TestAnItemFails:
         assert trees.damage(there, B, before, None) is None
         assert_at_rest(there, B)
 
-    def test_deletion_is_refused(self, there: Lab) -> None:
+    def test_deletion_is_refused(self, there: FaultLab) -> None:
         there.inject("success_false", operation=DELETE, count=99)
         error = fails(there)
         assert [failure["name"] for failure in error.summary["failures"]] == ["run gone"]
@@ -118,7 +120,7 @@ class TestAnItemFails:
 class TestItEndsAtOnce:
     @each_crew
     @pytest.mark.parametrize("operation", [CREATE, ADD, UPDATE])
-    def test_when_the_key_is_taken_back(self, there: Lab, workers: int, operation: str) -> None:
+    def test_when_the_key_is_taken_back(self, there: FaultLab, workers: int, operation: str) -> None:
         there.inject("status", operation=operation, status=401, count=99)
         with there.client(connections=workers) as client, pytest.raises(EdgeImpulseAuthError):
             sync(client, B, workers)
@@ -135,7 +137,7 @@ class TestItEndsAtOnce:
             pytest.param("<html>Maintenance</html>", id="HTML"),
         ],
     )
-    def test_when_a_listing_cannot_be_relied_on(self, there: Lab, at: int, body: str) -> None:
+    def test_when_a_listing_cannot_be_relied_on(self, there: FaultLab, at: int, body: str) -> None:
         there.inject("status", at, LIST, status=200, body=body, count=99)
         with there.client() as client, pytest.raises(EdgeImpulseResponseError):
             sync(client, B)
@@ -144,7 +146,7 @@ class TestItEndsAtOnce:
         there.forget_faults()
         assert_at_rest(there, B)
 
-    def test_when_the_last_listing_is_refused(self, there: Lab) -> None:
+    def test_when_the_last_listing_is_refused(self, there: FaultLab) -> None:
         there.inject("success_false", 3, LIST)  # after that for the name of the new item
         with there.client() as client, pytest.raises(EdgeImpulseRefusedError):
             sync(client, B)
@@ -180,29 +182,29 @@ def sync_with(client: StudioClient, file: VersionedFile) -> None:
 class TestOthersAreAtIt:
     """Between the first listing of a sync and its end."""
 
-    def meddle(self, lab: Lab, meddle: Callable[[], None]) -> None:
+    def meddle(self, lab: FaultLab, meddle: Callable[[], None]) -> None:
         with lab.client() as client:
             sync_with(client, MeddlingVersion("1.csv", b"FIRST, B\n", meddle=meddle))
 
-    def test_what_is_to_be_deleted_is_gone(self, there: Lab) -> None:
+    def test_what_is_to_be_deleted_is_gone(self, there: FaultLab) -> None:
         self.meddle(there, lambda: there.server.remove_item(there.find("run gone").id))
         assert there.received(DELETE) == []
         assert trees.problem(there, B) is None
 
-    def test_what_is_to_be_deleted_belongs_to_another_sync(self, there: Lab) -> None:
+    def test_what_is_to_be_deleted_belongs_to_another_sync(self, there: FaultLab) -> None:
         item = there.find("run gone")
         self.meddle(there, lambda: there.edit(item, metadata=changed_state(item.metadata, sync="weekly")))
         assert there.received(DELETE) == []
         assert there.find("run gone").id == item.id
 
     @pytest.mark.parametrize("name", ["run changed", "run metadata", "run touched"])
-    def test_what_is_to_be_changed_is_gone(self, there: Lab, name: str) -> None:
+    def test_what_is_to_be_changed_is_gone(self, there: FaultLab, name: str) -> None:
         self.meddle(there, lambda: there.server.remove_item(there.find(name).id))
         assert trees.problem(there, B) is None
         assert_at_rest(there, B)
 
     @pytest.mark.parametrize("metadata_update", ["replace", "merge"])
-    def test_leaves_what_a_single_upload_has_put_there(self, there: Lab, metadata_update: str) -> None:
+    def test_leaves_what_a_single_upload_has_put_there(self, there: FaultLab, metadata_update: str) -> None:
         """Other bytes under the same names and sizes: the upload has taken the item out of the sync."""
         there.server.settings.change({"metadata_update": metadata_update})
         files = [MadeUpFile(name, data) for name, data in B["run changed"].content.files.items()]
@@ -219,7 +221,7 @@ class TestOthersAreAtIt:
 
 class TestTheServiceIsDown:
     @each_crew
-    def test_for_all_changes(self, there: Lab, workers: int) -> None:
+    def test_for_all_changes(self, there: FaultLab, workers: int) -> None:
         for operation in (CREATE, ADD, UPDATE, DELETE):
             there.inject("status", operation=operation, status=503, count=999)
         error = fails(there, workers)

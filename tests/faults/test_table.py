@@ -35,38 +35,13 @@ from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.prepare import want_item
-from tests.studio.stubs import FailingFile, MeddledFile, pinned
 from tests.studio.wire import ScriptedServer, SocketServer, read_request
-from tests.sync.support import (
-    KEY,
-    ORGANIZATION,
-    MadeUpFile,
-    MeddlingFile,
-    changes,
-    complete,
-    contents,
-    made_up,
-    no_store,
-    state_of,
-)
+from tests.support.files import FailingFile, MadeUpFile, MeddledFile, MeddlingFile, made_up, no_store, pinned
+from tests.support.items import complete, state_of
+from tests.support.studio import ADD, CREATE, DELETE, DELETE_FILE, KEY, LIST, ORGANIZATION, UPDATE, changes, contents
 
+from .lab import DATASET, NAME, SETTLE_SECONDS, Content, FaultLab, lies, upload, upload_files
 from .relay import Relay
-from .support import (
-    ADD,
-    CREATE,
-    DATASET,
-    DELETE,
-    DELETE_FILE,
-    LIST,
-    NAME,
-    SETTLE_SECONDS,
-    UPDATE,
-    Content,
-    Lab,
-    lies,
-    upload,
-    upload_files,
-)
 
 OLD = Content({"raw.csv": b"t,x\n0,1\n", "old.csv": b"old\n", "empty.csv": b""}, {"machine": "pump 7"})
 NEW = Content({"raw.csv": b"T,X\n9,8\n", "new.csv": b"newer\n", "empty.csv": b""}, {"machine": "pump 8"})
@@ -96,7 +71,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", 10)
 
 
-def prepare(lab: Lab, change: str) -> None:
+def prepare(lab: FaultLab, change: str) -> None:
     """Leave on the server what makes a run send that request."""
     if change == "creation":
         return
@@ -112,16 +87,16 @@ def prepare(lab: Lab, change: str) -> None:
     lab.server.clear_requests()
 
 
-def inject(lab: Lab, change: str, kind: str, **more: Any) -> None:
+def inject(lab: FaultLab, change: str, kind: str, **more: Any) -> None:
     operation, at = CHANGES[change]
     lab.inject(kind, at, operation, **more)
 
 
-def assert_right(lab: Lab, content: Content) -> None:
+def assert_right(lab: FaultLab, content: Content) -> None:
     assert lab.problem(content) is None
 
 
-def assert_at_rest(lab: Lab, content: Content) -> None:
+def assert_at_rest(lab: FaultLab, content: Content) -> None:
     """A quiet run makes it right, and one more has nothing to do."""
     with lab.client() as client:
         upload(client, content)
@@ -135,7 +110,7 @@ class TestAnswerIsLost:
     """The server has stored it: a retry would store it twice."""
 
     @each_change
-    def test_nothing_is_done_twice(self, either_lab: Lab, change: str) -> None:
+    def test_nothing_is_done_twice(self, either_lab: FaultLab, change: str) -> None:
         prepare(either_lab, change)
         inject(either_lab, change, "drop_after")
         with either_lab.client() as client:
@@ -145,7 +120,7 @@ class TestAnswerIsLost:
         assert SETTLE_SECONDS in either_lab.slept
         assert_at_rest(either_lab, NEW)
 
-    def test_it_is_looked_for_after_the_settle_time(self, either_lab: Lab) -> None:
+    def test_it_is_looked_for_after_the_settle_time(self, either_lab: FaultLab) -> None:
         newest: list[str | None] = []
 
         def sleep(seconds: float) -> None:
@@ -159,7 +134,7 @@ class TestAnswerIsLost:
         assert [request.operation for request in either_lab.server.requests()] == [LIST, CREATE, LIST]
         assert_right(either_lab, NEW)
 
-    def test_in_every_try(self, either_lab: Lab) -> None:
+    def test_in_every_try(self, either_lab: FaultLab) -> None:
         """The first one was stored: there is no second."""
         either_lab.inject("drop_after", operation=CREATE, count=99)
         with either_lab.client() as client:
@@ -170,7 +145,7 @@ class TestAnswerIsLost:
 
 class TestDroppedBeforeItIsStored:
     @each_change
-    def test_it_is_done_again(self, either_lab: Lab, change: str) -> None:
+    def test_it_is_done_again(self, either_lab: FaultLab, change: str) -> None:
         prepare(either_lab, change)
         inject(either_lab, change, "drop_before")
         with either_lab.client() as client:
@@ -179,7 +154,7 @@ class TestDroppedBeforeItIsStored:
         assert_at_rest(either_lab, NEW)
 
     @each_change
-    def test_a_failed_run_leaves_no_lie(self, either_lab: Lab, change: str) -> None:
+    def test_a_failed_run_leaves_no_lie(self, either_lab: FaultLab, change: str) -> None:
         prepare(either_lab, change)
         inject(either_lab, change, "drop_before")
         with either_lab.client(retry_attempts=1) as client, pytest.raises(EdgeImpulseUnavailableError) as caught:
@@ -193,7 +168,9 @@ class TestDroppedBeforeItIsStored:
 class TestCutInMidBody:
     @pytest.mark.parametrize("after_bytes", [0, 1, 1000, 300_000, len(BIG)])
     @pytest.mark.parametrize("operation", [CREATE, ADD])
-    def test_the_next_try_has_every_byte(self, either_lab: Lab, large: None, operation: str, after_bytes: int) -> None:
+    def test_the_next_try_has_every_byte(
+        self, either_lab: FaultLab, large: None, operation: str, after_bytes: int
+    ) -> None:
         """A body that was sent is spent: sent again, it would be empty, and taken for a whole one."""
         content = Content({"1.bin": BIG, "2.bin": BIG[::-1], "3.bin": BIG}, {"machine": "pump 7"})
         either_lab.inject("cut_body", operation=operation, after_bytes=after_bytes)
@@ -207,7 +184,7 @@ class TestCutInMidBody:
         assert whole.bytes_received > len(BIG)
         assert_right(either_lab, content)
 
-    def test_the_transport_does_not_try_again_on_its_own(self, either_lab: Lab) -> None:
+    def test_the_transport_does_not_try_again_on_its_own(self, either_lab: FaultLab) -> None:
         """Over TLS, urllib3 counts a cut as an error for which it would repeat even a POST."""
         content = Content({"1.bin": BIG}, {})
         either_lab.inject("cut_body", operation=CREATE, after_bytes=300_000)
@@ -222,7 +199,7 @@ class TestStoredLate:
     """The server goes on with what the client has given up: it must not arrive after what follows it."""
 
     @each_change
-    def test_within_the_settle_time(self, either_lab: Lab, change: str) -> None:
+    def test_within_the_settle_time(self, either_lab: FaultLab, change: str) -> None:
         prepare(either_lab, change)
         inject(either_lab, change, "store_late")
         with either_lab.client() as client:
@@ -233,7 +210,7 @@ class TestStoredLate:
         assert_at_rest(either_lab, NEW)
 
     @pytest.mark.parametrize("change", ["creation", "mark as pending", "digest"])
-    def test_by_the_clock(self, either_lab: Lab, change: str) -> None:
+    def test_by_the_clock(self, either_lab: FaultLab, change: str) -> None:
         prepare(either_lab, change)
         inject(either_lab, change, "store_late", delay_seconds=0.02)
         with either_lab.client(sleep=time.sleep, settle_seconds=0.5) as client:
@@ -242,7 +219,7 @@ class TestStoredLate:
         assert_right(either_lab, NEW)
 
     @each_change
-    def test_a_run_that_fails_waits_for_it_too(self, either_lab: Lab, change: str) -> None:
+    def test_a_run_that_fails_waits_for_it_too(self, either_lab: FaultLab, change: str) -> None:
         """The next run may follow at once."""
         prepare(either_lab, change)
         inject(either_lab, change, "store_late")
@@ -253,7 +230,7 @@ class TestStoredLate:
         assert_at_rest(either_lab, OLD)
 
     @pytest.mark.parametrize("change", ["mark as pending", "files", "digest"])
-    def test_it_does_not_overwrite_what_the_next_run_sends(self, either_lab: Lab, change: str) -> None:
+    def test_it_does_not_overwrite_what_the_next_run_sends(self, either_lab: FaultLab, change: str) -> None:
         """Other bytes under equal names and sizes: no listing would show it."""
         prepare(either_lab, change)
         inject(either_lab, change, "store_late")
@@ -284,7 +261,7 @@ class TestThrottled:
     @pytest.mark.parametrize("operation", [LIST, CREATE, ADD, UPDATE])
     @pytest.mark.parametrize("status", [429, 503])
     def test_retry_after(
-        self, either_lab: Lab, large: None, operation: str, status: int, header: str | None, seconds: float
+        self, either_lab: FaultLab, large: None, operation: str, status: int, header: str | None, seconds: float
     ) -> None:
         headers = {} if header is None else {"Retry-After": header}
         either_lab.inject("status", operation=operation, status=status, headers=headers)
@@ -298,7 +275,7 @@ class TestThrottled:
         assert_right(either_lab, NEW)
 
     @pytest.mark.parametrize("operation", [LIST, CREATE])
-    def test_retry_after_a_date(self, either_lab: Lab, operation: str) -> None:
+    def test_retry_after_a_date(self, either_lab: FaultLab, operation: str) -> None:
         for ahead, least, most in ((40, 10, 41), (-40, 0, 1)):
             date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
             either_lab.reset()
@@ -308,7 +285,7 @@ class TestThrottled:
             assert least <= sum(either_lab.slept) <= most
             assert_right(either_lab, NEW)
 
-    def test_for_good(self, either_lab: Lab) -> None:
+    def test_for_good(self, either_lab: FaultLab) -> None:
         either_lab.inject("status", operation=CREATE, status=429, count=9999)
         with either_lab.client(throttle_patience=30.0) as client, pytest.raises(EdgeImpulseServiceError) as caught:
             upload(client, NEW)
@@ -328,7 +305,7 @@ class TestServerErrors:
         ],
     )
     @each_change
-    def test_pass(self, either_lab: Lab, change: str, status: int, body: str) -> None:
+    def test_pass(self, either_lab: FaultLab, change: str, status: int, body: str) -> None:
         prepare(either_lab, change)
         inject(either_lab, change, "status", status=status, body=body)
         with either_lab.client() as client:
@@ -336,7 +313,7 @@ class TestServerErrors:
         assert_right(either_lab, NEW)
         assert_at_rest(either_lab, NEW)
 
-    def test_of_the_listing_are_not_taken_for_an_empty_one(self, either_lab: Lab) -> None:
+    def test_of_the_listing_are_not_taken_for_an_empty_one(self, either_lab: FaultLab) -> None:
         prepare(either_lab, "files")
         either_lab.inject("status", operation=LIST, status=502, count=99)
         with either_lab.client() as client, pytest.raises(EdgeImpulseUnavailableError, match="502"):
@@ -347,7 +324,7 @@ class TestServerErrors:
 
 class TestSuccessFalse:
     @each_change
-    def test_is_no_success(self, either_lab: Lab, change: str) -> None:
+    def test_is_no_success(self, either_lab: FaultLab, change: str) -> None:
         prepare(either_lab, change)
         inject(either_lab, change, "success_false", error="No room left")
         with either_lab.client() as client, pytest.raises(EdgeImpulseRefusedError, match="No room left") as caught:
@@ -362,7 +339,7 @@ class TestSuccessFalse:
 
     @pytest.mark.parametrize("body", ['{"id": 1}', '{"success": "true", "id": 1}', '{"success": 1}', "[]", "OK"])
     @each_change
-    def test_only_true_is_success(self, either_lab: Lab, change: str, body: str) -> None:
+    def test_only_true_is_success(self, either_lab: FaultLab, change: str, body: str) -> None:
         """It says nothing of whether it was done: it was not, and is done then."""
         prepare(either_lab, change)
         inject(either_lab, change, "status", status=200, body=body)
@@ -378,7 +355,7 @@ class TestRefusedBeforeTheBodyIsRead:
 
     CONTENT = Content({"1.bin": BIG, "2.bin": BIG[::-1]}, {})
 
-    def test_key_that_is_revoked(self, either_lab: Lab) -> None:
+    def test_key_that_is_revoked(self, either_lab: FaultLab) -> None:
         """Whether the answer is seen or not, the next request tells."""
         either_lab.inject("early_status", operation=CREATE, status=401)
         either_lab.inject("status", 1, LIST, status=401, count=99)
@@ -390,14 +367,14 @@ class TestRefusedBeforeTheBodyIsRead:
         assert either_lab.server.items() == []
 
     @pytest.mark.parametrize("status", [401, 403, 200])
-    def test_wrong_key_is_known_before_a_body_is_sent(self, either_lab: Lab, status: Any) -> None:
+    def test_wrong_key_is_known_before_a_body_is_sent(self, either_lab: FaultLab, status: Any) -> None:
         either_lab.server.settings.wrong_key_status = status
         with either_lab.client(api_key="ei_wrong") as client, pytest.raises(EdgeImpulseAuthError):
             upload(client, self.CONTENT)
         assert [request.operation for request in either_lab.server.requests()] == [LIST]
 
     @pytest.mark.parametrize("operation", [CREATE, ADD])
-    def test_too_large(self, either_lab: Lab, large: None, operation: str) -> None:
+    def test_too_large(self, either_lab: FaultLab, large: None, operation: str) -> None:
         either_lab.inject("early_status", operation=operation, status=413, count=99)
         with either_lab.client(retry_attempts=3, batch_files=1) as client, pytest.raises(EdgeImpulseServiceError) as e:
             upload(client, self.CONTENT)
@@ -410,7 +387,7 @@ class TestRefusedBeforeTheBodyIsRead:
         assert_at_rest(either_lab, self.CONTENT)
 
     @pytest.mark.parametrize("status", [401, 413, 429, 503])
-    def test_once(self, either_lab: Lab, status: int) -> None:
+    def test_once(self, either_lab: FaultLab, status: int) -> None:
         either_lab.inject("early_status", operation=CREATE, status=status)
         with either_lab.client() as client:
             try:
@@ -428,7 +405,7 @@ class TestRedirects:
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     @pytest.mark.parametrize("change", [None, *CHANGES], ids=str)
-    def test_the_key_reaches_no_other_host(self, either_lab: Lab, change: str | None, status: int) -> None:
+    def test_the_key_reaches_no_other_host(self, either_lab: FaultLab, change: str | None, status: int) -> None:
         prepare(either_lab, change or "files")
         with ScriptedServer() as other:
             operation, at = CHANGES[change] if change else (LIST, 0)
@@ -441,7 +418,7 @@ class TestRedirects:
         assert lies(either_lab.server, OLD, NEW) == []
         assert_at_rest(either_lab, NEW)
 
-    def test_not_even_on_the_same_host(self, either_lab: Lab) -> None:
+    def test_not_even_on_the_same_host(self, either_lab: FaultLab) -> None:
         location = f"{either_lab.server.url}/api/organizations/{ORGANIZATION}/data"
         either_lab.inject("redirect", operation=CREATE, status=303, location=location)
         with either_lab.client() as client, pytest.raises(EdgeImpulseRedirectError):
@@ -452,7 +429,7 @@ class TestRedirects:
 
 class TestIdleConnectionIsReset:
     @pytest.mark.parametrize("how", ["reset_idle", "reset_when_used"])
-    def test_before_a_creation(self, either_lab: Lab, how: str) -> None:
+    def test_before_a_creation(self, either_lab: FaultLab, how: str) -> None:
         """Between the listing and the upload, while the files are read."""
         with Relay(either_lab.server.url) as relay, either_lab.client(base_url=relay.url) as client:
             file = MeddlingFile("raw.csv", b"t,x\n0,1\n", meddle=getattr(relay, how))
@@ -463,7 +440,7 @@ class TestIdleConnectionIsReset:
         assert_right(either_lab, Content({"raw.csv": b"t,x\n0,1\n"}, {}))
 
     @pytest.mark.parametrize("how", ["reset_idle", "reset_when_used"])
-    def test_before_a_listing(self, either_lab: Lab, how: str) -> None:
+    def test_before_a_listing(self, either_lab: FaultLab, how: str) -> None:
         with Relay(either_lab.server.url) as relay, either_lab.client(base_url=relay.url) as client:
             upload(client, OLD)
             getattr(relay, how)()
@@ -492,7 +469,7 @@ class TestFileThatChanges:
 
     OTHER = {"other.csv": b"other\n", "zz.csv": b"last\n"}
 
-    def fails(self, lab: Lab, is_there: bool, file: UploadFile) -> EdgeImpulseFileError:
+    def fails(self, lab: FaultLab, is_there: bool, file: UploadFile) -> EdgeImpulseFileError:
         """An upload with that file in the middle; says what it failed with."""
         if is_there:
             with lab.client() as client:
@@ -513,7 +490,7 @@ class TestFileThatChanges:
         assert all(state is not None and not state.complete for state in states)
         return caught.value
 
-    def assert_sent_later(self, lab: Lab, name: str, data: bytes) -> None:
+    def assert_sent_later(self, lab: FaultLab, name: str, data: bytes) -> None:
         assert_at_rest(lab, Content(self.OTHER | {name: data}, {}))
 
     @pytest.mark.parametrize("is_there", [False, True], ids=["new item", "update"])
@@ -528,7 +505,7 @@ class TestFileThatChanges:
     )
     def test_while_it_is_sent(
         self,
-        either_lab: Lab,
+        either_lab: FaultLab,
         large: None,
         tmp_path: Path,
         is_there: bool,
@@ -543,7 +520,7 @@ class TestFileThatChanges:
     @pytest.mark.parametrize("is_there", [False, True], ids=["new item", "update"])
     @pytest.mark.parametrize("change", [grow, empty, Path.unlink, become_a_directory], ids=lambda f: f.__name__)
     def test_before_it_is_sent(
-        self, either_lab: Lab, large: None, tmp_path: Path, is_there: bool, change: Callable[[Path], object]
+        self, either_lab: FaultLab, large: None, tmp_path: Path, is_there: bool, change: Callable[[Path], object]
     ) -> None:
         path = tmp_path / "raw.bin"
         file = pinned(path, BIG)
@@ -556,7 +533,7 @@ class TestFileThatChanges:
 
     @pytest.mark.parametrize("change", [Path.unlink, become_a_directory], ids=lambda change: change.__name__)
     def test_an_open_file_whose_name_goes_is_sent_whole(
-        self, either_lab: Lab, large: None, tmp_path: Path, change: Callable[[Path], object]
+        self, either_lab: FaultLab, large: None, tmp_path: Path, change: Callable[[Path], object]
     ) -> None:
         path = tmp_path / "raw.bin"
         file = MeddledFile(pinned(path, BIG), lambda: change(path))
@@ -572,7 +549,7 @@ class TestFileThatChanges:
         ids=lambda error: type(error).__name__,
     )
     def test_that_cannot_be_read(
-        self, either_lab: Lab, large: None, is_there: bool, good: int | None, error: Exception
+        self, either_lab: FaultLab, large: None, is_there: bool, good: int | None, error: Exception
     ) -> None:
         """Told apart from the network, whose errors are OSErrors too."""
         file = FailingFile(error, good=good)
@@ -581,7 +558,7 @@ class TestFileThatChanges:
         assert either_lab.slept == []
         self.assert_sent_later(either_lab, file.name, BIG)
 
-    def test_between_two_tries(self, either_lab: Lab, large: None, tmp_path: Path) -> None:
+    def test_between_two_tries(self, either_lab: FaultLab, large: None, tmp_path: Path) -> None:
         path = tmp_path / "raw.bin"
         file = pinned(path, BIG)
         either_lab.inject("drop_before", operation=CREATE)
@@ -594,7 +571,7 @@ class TestFileThatChanges:
 class TestLengths:
     """From stat or from the store, never from a handle."""
 
-    def test_compressed_file_is_sent_as_it_is(self, either_lab: Lab, tmp_path: Path) -> None:
+    def test_compressed_file_is_sent_as_it_is(self, either_lab: FaultLab, tmp_path: Path) -> None:
         path = tmp_path / "raw.csv.gz"
         path.write_bytes(gzip.compress(BIG))
         with either_lab.client() as client:
@@ -607,7 +584,7 @@ class TestLengths:
         with gzip.open(path) as handle, pytest.raises(EdgeImpulseInputError):
             want([handle])
 
-    def test_file_that_says_it_is_empty(self, either_lab: Lab) -> None:
+    def test_file_that_says_it_is_empty(self, either_lab: FaultLab) -> None:
         """As all files of /proc do."""
         files = want(["/proc/self/status"])
         assert files[0].size == 0
@@ -615,7 +592,7 @@ class TestLengths:
             upload_files(client, files)
         assert changes(either_lab.server) == []
 
-    def test_one_file_under_two_names(self, either_lab: Lab, tmp_path: Path) -> None:
+    def test_one_file_under_two_names(self, either_lab: FaultLab, tmp_path: Path) -> None:
         path = tmp_path / "raw.bin"
         path.write_bytes(BIG)
         files = want([{"path": str(path), "name": name} for name in ("1.bin", "2.bin")])
@@ -682,7 +659,9 @@ class TestObjectStore:
         ],
     )
     @pytest.mark.parametrize("size", ["small", "large"])
-    def test_that_fails_midway(self, either_lab: Lab, store: Store, size: str, request: pytest.FixtureRequest) -> None:
+    def test_that_fails_midway(
+        self, either_lab: FaultLab, store: Store, size: str, request: pytest.FixtureRequest
+    ) -> None:
         """Small ones are read beforehand, of large ones the request is cut."""
         if size == "large":
             request.getfixturevalue("large")
@@ -698,14 +677,14 @@ class TestObjectStore:
             upload_files(client, whole)
         assert_right(either_lab, Content({"raw.bin": BIG}, {}))
 
-    def test_object_that_gets_another_version(self, either_lab: Lab, large: None) -> None:
+    def test_object_that_gets_another_version(self, either_lab: FaultLab, large: None) -> None:
         store = Store(BIG)
         (file,) = want("stub://bucket/raw.bin", store)
         with either_lab.client() as client, pytest.raises(EdgeImpulseFileError, match="changed"):
             upload_files(client, [MeddledFile(file, lambda: setattr(store, "etag", "2"))])
         assert either_lab.server.items() == []
 
-    def test_object_that_is_replaced(self, either_lab: Lab, large: None, tmp_path: Path) -> None:
+    def test_object_that_is_replaced(self, either_lab: FaultLab, large: None, tmp_path: Path) -> None:
         fs = MemoryFileSystem()
         key = f"/{tmp_path.name}/raw.bin"
         fs.pipe(key, BIG)
@@ -765,7 +744,7 @@ class TestListingThatCannotBeReliedOn:
             pytest.param("<html>Maintenance</html>", id="HTML"),
         ],
     )
-    def test_ends_the_run(self, either_lab: Lab, body: str) -> None:
+    def test_ends_the_run(self, either_lab: FaultLab, body: str) -> None:
         prepare(either_lab, "files")
         either_lab.inject("status", operation=LIST, status=200, body=body, count=99)
         with either_lab.client() as client, pytest.raises(EdgeImpulseResponseError):
@@ -810,7 +789,7 @@ class TestNamesThatBreakTheWire:
             want([{"path": str(path), "name": name} for name in names])
 
 
-def test_files_are_opened_anew_for_each_try(either_lab: Lab) -> None:
+def test_files_are_opened_anew_for_each_try(either_lab: FaultLab) -> None:
     """A handle that was read to its end sends 0 bytes, and the server takes them for the file."""
     either_lab.inject("drop_before", operation=CREATE, count=2)
     file = MadeUpFile("raw.bin", BIG)
@@ -821,7 +800,7 @@ def test_files_are_opened_anew_for_each_try(either_lab: Lab) -> None:
     assert_right(either_lab, Content({"raw.bin": BIG}, {}))
 
 
-def test_local_files_are_pinned_by_size_time_and_inode(either_lab: Lab, large: None, tmp_path: Path) -> None:
+def test_local_files_are_pinned_by_size_time_and_inode(either_lab: FaultLab, large: None, tmp_path: Path) -> None:
     """Another file of equal size under the name: its bytes are not those that were found."""
     path = tmp_path / "raw.bin"
     file = pinned(path, BIG)

@@ -13,16 +13,18 @@ from pathlib import Path
 
 from airflow_provider_ei.emulator import StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
+from airflow_provider_ei.results import SyncSummary
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.sync.dataset import sidecar
 from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.dataset.source import SourceItem
-from airflow_provider_ei.sync.dataset.summary import SyncSummary
 from airflow_provider_ei.sync.dataset.tree import Tree
-from tests.sync.support import ORGANIZATION, MadeUpFile, complete
+from tests.support.files import MadeUpFile
+from tests.support.items import complete
+from tests.support.studio import ORGANIZATION
 
-from .support import DATASET, Content, Item, Lab, State, is_lie
+from .lab import DATASET, Content, FaultLab, Item, State, is_lie
 
 SYNC_ID = "nightly"
 
@@ -118,7 +120,7 @@ def write(folders: Folders, source: Path) -> None:
             os.utime(path, (_LONG_AGO, _LONG_AGO + zlib.crc32(version) % 1_000_000))
 
 
-def problem(lab: Lab, folders: Folders) -> str | None:
+def problem(lab: FaultLab, folders: Folders) -> str | None:
     """Say in what the server's data differ from these data items and what is foreign; None when in nothing."""
     there = _ours(lab)
     for name, folder in folders.items():
@@ -130,7 +132,7 @@ def problem(lab: Lab, folders: Folders) -> str | None:
     return changed_foreign(lab)
 
 
-def damage(lab: Lab, folders: Folders, before: State, error: EdgeImpulseError | None) -> str | None:
+def damage(lab: FaultLab, folders: Folders, before: State, error: EdgeImpulseError | None) -> str | None:
     """Say what a run has done that it must not do, also when it has failed."""
     there = _ours(lab)
     known = {name: [tree[name].content for tree in TREES.values() if name in tree] for name in _NAMES}
@@ -149,7 +151,7 @@ def damage(lab: Lab, folders: Folders, before: State, error: EdgeImpulseError | 
     return changed_foreign(lab)
 
 
-def _ours(lab: Lab) -> dict[str, list[StoredItem]]:
+def _ours(lab: FaultLab) -> dict[str, list[StoredItem]]:
     there: dict[str, list[StoredItem]] = {}
     for item in lab.server.items(DATASET):
         if item.name in _NAMES:
@@ -157,7 +159,7 @@ def _ours(lab: Lab) -> dict[str, list[StoredItem]]:
     return there
 
 
-def changed_foreign(lab: Lab, besides: Sequence[int] = ()) -> str | None:
+def changed_foreign(lab: FaultLab, besides: Sequence[int] = ()) -> str | None:
     others = [
         item
         for stored, item in zip(lab.server.items(), lab.state(), strict=True)

@@ -20,7 +20,7 @@ from airflow_provider_ei.exceptions import (
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.sync.dataset.options import Shard
 from tests.conftest import API_KEY
-from tests.support import open_connections
+from tests.support.sockets import open_connections
 
 Connect = Callable[..., None]
 

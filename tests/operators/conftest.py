@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from tests.support import DAGS_FOLDER, Run, run_dag
+from tests.support.airflow_runs import DAGS_FOLDER, Run, RunDag, run_dag
 
 HEAD = """
 from airflow.providers.common.compat.sdk import Asset, AssetAlias, dag, task
@@ -14,7 +14,6 @@ from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeI
 from airflow_provider_ei.task_groups import edge_impulse_sync
 """
 
-RunDag = Callable[[str], Run]
 Printed = Callable[[], str]
 
 

@@ -16,9 +16,7 @@ from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator
-from tests.support import HOME, is_airflow_2
-
-from .conftest import RunDag
+from tests.support.airflow_runs import HOME, RunDag, is_airflow_2
 
 
 def add(**arguments: Any) -> Any:

@@ -18,9 +18,9 @@ from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.lineage import source_uris, sync_source_uris
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
-from tests.support import is_airflow_2
+from tests.support.airflow_runs import RunDag, is_airflow_2
 
-from .conftest import Printed, RunDag
+from .conftest import Printed
 from .test_sync_dataset import metadata, query
 from .test_templates import serialized
 

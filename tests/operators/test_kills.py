@@ -17,9 +17,7 @@ from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
 from airflow_provider_ei.operators.links import EdgeImpulseDatasetLink
 from airflow_provider_ei.task_groups import FinishSyncOperator, PlanShardsOperator, SyncShardOperator
-from tests.support import is_airflow_2
-
-from .conftest import RunDag
+from tests.support.airflow_runs import RunDag, is_airflow_2
 
 FUNCTIONS = {
     "plain": "def upload(ti=None):",

@@ -10,7 +10,7 @@ from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.lineage import MAX_INPUTS, collapse_to_folders, source_uris
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
-from airflow_provider_ei.operators.results import read_result
+from airflow_provider_ei.results import read_result
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,9 @@ def test_several_uploads_as_one() -> None:
     result = read_result([one, {**one, "outcome": "unchanged"}])
     assert result is not None
     assert (result.organization_id, result.dataset) == (7, "d")
-    numbers = result.numbers
-    assert (numbers.created, numbers.updated, numbers.repaired, numbers.sent) == (1, 0, 0, 1)
-    assert (numbers.files, numbers.bytes) == (2, 5)
+    counts = result.counts
+    assert (counts["created"], counts["updated"], counts["repaired"], counts.sent_items) == (1, 0, 0, 1)
+    assert (counts["files_sent"], counts["bytes_sent"]) == (2, 5)
 
 
 def test_an_upload(studio: EmulatorServer, recording: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,7 @@ import pytest
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
 from airflow_provider_ei.operators.links import EdgeImpulseDatasetLink
-from tests.support import HOME, Run
-
-RunDag = Callable[[str], Run]
+from tests.support.airflow_runs import HOME, RunDag
 
 
 def kept(run_id: str) -> dict[str, str]:

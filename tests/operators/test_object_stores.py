@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-import boto3
 import pytest
 import s3fs
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
-from moto.server import ThreadedMotoServer
 
 from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
@@ -22,6 +19,7 @@ from airflow_provider_ei.sources.file_specs import resolve_files
 from airflow_provider_ei.sources.ignore import Filter
 from airflow_provider_ei.sync.dataset.look import Look
 from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
+from tests.support.s3 import airflow_connection, s3_client
 
 OBJECTS = {
     "study/s1/motion.csv": b"timestamp,x\n0,1\n",
@@ -34,23 +32,15 @@ OBJECTS = {
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Any]:
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-    client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", **credentials)
-    client.create_bucket(Bucket="recordings")
-    for key, content in OBJECTS.items():
-        client.put_object(Bucket="recordings", Key=key, Body=content)
-    yield client
-    server.stop()
+    with s3_client("recordings") as client:
+        for key, content in OBJECTS.items():
+            client.put_object(Bucket="recordings", Key=key, Body=content)
+        yield client
 
 
 @pytest.fixture(autouse=True)
 def connection(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    extra = {"endpoint_url": s3.meta.endpoint_url, "region_name": "us-east-1"}
-    text = {"conn_type": "aws", "login": "test", "password": "test", "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_STUDY_S3", json.dumps(text))
+    monkeypatch.setenv("AIRFLOW_CONN_STUDY_S3", airflow_connection(s3))
 
 
 def add(files: Any) -> Any:

@@ -19,9 +19,7 @@ from airflow_provider_ei.operators import asset_events, labels
 from airflow_provider_ei.operators import lineage as operator_lineage
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
 from airflow_provider_ei.operators.links import EdgeImpulseDatasetLink
-from tests.support import HOME, is_airflow_2
-
-from .conftest import RunDag
+from tests.support.airflow_runs import HOME, RunDag, is_airflow_2
 
 try:
     from airflow.sdk.execution_time.context import AssetStateStoreAccessors, OutletEventAccessors

@@ -15,7 +15,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseRateLimitError,
     EdgeImpulseUnavailableError,
 )
-from tests.support import is_airflow_2
+from tests.support.airflow_runs import is_airflow_2
 
 if is_airflow_2():
     pytest.skip("retry policies came with Airflow 3.3", allow_module_level=True)
@@ -23,8 +23,7 @@ if is_airflow_2():
 from airflow.providers.common.compat.sdk import RetryAction
 
 from airflow_provider_ei.operators.retry_policy import EdgeImpulseRetryPolicy
-
-from .conftest import RunDag
+from tests.support.airflow_runs import RunDag
 
 
 @pytest.mark.parametrize(

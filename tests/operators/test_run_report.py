@@ -14,9 +14,7 @@ from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseAuthError, EdgeImpulseSyncError
 from airflow_provider_ei.operators.run_report import REPORT_KEY, first_sentence
 from tests.conftest import API_KEY
-from tests.support import HOME, Run
-
-RunDag = Callable[[str], Run]
+from tests.support.airflow_runs import HOME, RunDag
 
 
 def reports(run_id: str) -> dict[str, list[dict[str, Any]]]:
@@ -49,9 +47,11 @@ def test_uploads_and_syncs_report_sums(studio: EmulatorServer, run: RunDag, reco
     size = recording.stat().st_size
     address = f"{studio.url.removesuffix('/v1')}/organization/7/data"
     same = {"organization_id": 7, "url": address, "written": True}
-    one = {"created": 1, "files": 1, "bytes": size}
+    one = {"created": 1, "files_sent": 1, "bytes_sent": size}
     assert found["add"] == [{**same, "dataset": "d", "kind": "upload", **one}]
-    assert found["many"] == [{**same, "dataset": "many", "kind": "upload", "created": 3, "files": 3, "bytes": 3 * size}]
+    assert found["many"] == [
+        {**same, "dataset": "many", "kind": "upload", "created": 3, "files_sent": 3, "bytes_sent": 3 * size}
+    ]
     assert {**same, "dataset": "synced", "kind": "sync", **one}.items() <= found["sync"][0].items()
     assert found["dry"][0]["kind"] == "dry run" and "written" not in found["dry"][0]
 

@@ -10,22 +10,20 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
-from moto.server import ThreadedMotoServer
 
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError, EdgeImpulseSyncError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.data import EdgeImpulseSyncDatasetOperator
+from airflow_provider_ei.results import SHARD_COUNTS
 from airflow_provider_ei.sources.pinned import LocalFile
 from airflow_provider_ei.sync.dataset.prepare import DELETE_MODES
-from airflow_provider_ei.task_groups import _COUNTS, FinishSyncOperator
-from tests.support import HOME, has_asset_state, is_airflow_2
-
-from .conftest import RunDag
+from airflow_provider_ei.task_groups import FinishSyncOperator
+from tests.support.airflow_runs import HOME, RunDag, has_asset_state, is_airflow_2
+from tests.support.s3 import airflow_connection, s3_client
 
 NAMES = ["s01", "s02", "s03"]
 
@@ -367,21 +365,12 @@ class TestMapped:
 class TestStore:
     @pytest.fixture(scope="class")
     def s3(self) -> Iterator[Any]:
-        server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-        server.start()
-        host, port = server.get_host_and_port()
-        url = f"http://{host}:{port}"
-        credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-        client = boto3.client("s3", endpoint_url=url, **credentials)
-        client.create_bucket(Bucket="syncing")
-        yield client
-        server.stop()
+        with s3_client("syncing") as client:
+            yield client
 
     @pytest.fixture(autouse=True)
     def connection(self, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        extra = {"endpoint_url": s3.meta.endpoint_url, "region_name": "us-east-1"}
-        text = {"conn_type": "aws", "login": "test", "password": "test", "extra": extra}
-        monkeypatch.setenv("AIRFLOW_CONN_SYNC_S3", json.dumps(text))
+        monkeypatch.setenv("AIRFLOW_CONN_SYNC_S3", airflow_connection(s3))
 
     def put(self, s3: Any, **objects: str) -> None:
         for key, text in objects.items():
@@ -534,7 +523,7 @@ class TestTaskGroup:
 
     def test_what_is_changed_between_a_shard_and_the_end(self, studio: EmulatorServer, run: RunDag, many: Path) -> None:
         """No count is below nothing, whatever happens in between."""
-        parts = [dict.fromkeys(_COUNTS, 0) | {"created": 13}]
+        parts = [dict.fromkeys(SHARD_COUNTS, 0) | {"created": 13}]
         finish = FinishSyncOperator(task_id="g.finish", dataset="d", source=str(many), sync_id="x", parts=parts)
         total = finish.execute({})
         assert (total["created"], total["unchanged"]) == (25, 0)

@@ -8,9 +8,7 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from tests.support import is_airflow_2
-
-from .conftest import RunDag
+from tests.support.airflow_runs import RunDag, is_airflow_2
 
 TASKS = [f"edge_impulse_sync.{name}" for name in ("plan", "sync_shard", "finish")]
 

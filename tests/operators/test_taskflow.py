@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 from airflow_provider_ei.emulator import EmulatorServer
-from tests.support import HOME, Run
-
-RunDag = Callable[[str], Run]
+from tests.support.airflow_runs import HOME, RunDag
 
 
 def names_shown(run_id: str) -> list[str | None]:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer
-from tests.support import DAGS_FOLDER, load_dags
+from tests.support.airflow_runs import DAGS_FOLDER, RunDag, load_dags
 
-from .conftest import HEAD, RunDag
+from .conftest import HEAD
 
 #: Operators with all their arguments, made to return these instead of uploading.
 RECORDERS = """

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from airflow import __version__
 
-from airflow_provider_ei.operators.results import read_result
 from airflow_provider_ei.operators.run_report import REPORT_KEY, build_report
+from airflow_provider_ei.results import ITEM_COUNTS, WORK_COUNTS, read_result
 
 if tuple(int(part) for part in __version__.split(".")[:2]) < (3, 1):
     collect_ignore = ["test_task_history.py", "test_page.py", "test_any_value.py"]
@@ -137,8 +137,7 @@ class Rows:
 
 def sync(dataset: str = "sleep-study", **numbers: Any) -> dict[str, Any]:
     """What a sync returns."""
-    counts = ("created", "updated", "unchanged", "repaired", "deduplicated", "deleted", "failed")
-    summary = {**dict.fromkeys(counts, 0), "files_sent": 0, "bytes_sent": 0, "seconds": 2.5, "dry_run": False}
+    summary = {**dict.fromkeys((*ITEM_COUNTS, *WORK_COUNTS), 0), "seconds": 2.5, "dry_run": False}
     return {**summary, "dataset": dataset, "organization_id": 7, "url": URL, "changed": [], "failures": [], **numbers}
 
 

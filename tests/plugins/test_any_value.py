@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from airflow_provider_ei.operators.run_report import REPORT_KEY, build_failure
 from airflow_provider_ei.plugins.plugin import URL_PREFIX
-from airflow_provider_ei.plugins.stored_values import NUMBERS
+from airflow_provider_ei.results import NUMBERS
 from tests.plugins.conftest import Rows, sync, upload
 from tests.plugins.test_page import TASK, airflow, client, page
 

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from tests.support import DAGS_FOLDER, run_dag
+from tests.support.airflow_runs import DAGS_FOLDER, run_dag
 
 DAG = """
 from airflow.providers.common.compat.sdk import dag

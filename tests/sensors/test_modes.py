@@ -24,7 +24,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.sensors.data import EdgeImpulseDatasetSensor
 from tests.conftest import API_KEY
-from tests.support import DAGS_FOLDER, run_dag
+from tests.support.airflow_runs import DAGS_FOLDER, run_dag
 
 CONNECTION = "AIRFLOW_CONN_EDGE_IMPULSE_DEFAULT"
 

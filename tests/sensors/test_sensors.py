@@ -12,7 +12,7 @@ from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.sensors.data import EdgeImpulseDataItemSensor, EdgeImpulseDatasetSensor
-from tests.support import open_connections
+from tests.support.sockets import open_connections
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.triggers import dataset
 from airflow_provider_ei.triggers.dataset import EdgeImpulseDatasetTrigger
 from airflow_provider_ei.triggers.threads import MAX_THREADS
-from tests.support import open_connections
+from tests.support.sockets import open_connections
 
 Connect = Callable[..., None]
 

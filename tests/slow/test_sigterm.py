@@ -19,7 +19,7 @@ import pytest
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from tests.conftest import API_KEY
-from tests.sync.support import state_of
+from tests.support.items import state_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

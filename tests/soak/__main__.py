@@ -26,6 +26,7 @@ os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-soak-"))
 
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+from airflow_provider_ei.results import count_changes
 from tests.soak.figures import Figures, check_flat, measure
 from tests.soak.service import FAULTS, LIMITED, ORGANIZATION
 from tests.soak.world import SINGLE, SYNCED, World, in_order
@@ -112,8 +113,7 @@ class Soak:
         assert there == wanted, difference(there, wanted)
         with EdgeImpulseHook() as hook:
             summary = self._sync(hook)
-        changed = {what: summary[what] for what in ("created", "updated", "repaired", "deduplicated", "deleted")}
-        assert not any(changed.values()), changed
+        assert not count_changes(summary), summary
         counts = self._service.counts
         return measure(
             seconds=self.seconds,

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.sync.metadata import STATE_KEY
-from tests.sync.support import MadeUpFile
+from tests.support.files import MadeUpFile
 
 SYNCED, SINGLE = "synced", "single"
 ITEMS, SINGLES = 60, 16

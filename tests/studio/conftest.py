@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import requests
 
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
+from tests.support.certificates import self_signed
+from tests.support.studio import reset
 
 KEY = "ei_studio_tests_0123456789abcdef"
 
@@ -37,10 +36,8 @@ def studio_one_emulator() -> Iterator[EmulatorServer]:
 @pytest.fixture
 def studio_emulator(studio_one_emulator: EmulatorServer) -> EmulatorServer:
     """An emulator without data, faults and requests, its switches at their defaults."""
-    server = studio_one_emulator
-    requests.post(f"{server.page_url}emulator/reset", timeout=30).raise_for_status()
-    server.settings.change(EmulatorSettings().switches())
-    return server
+    reset(studio_one_emulator)
+    return studio_one_emulator
 
 
 @pytest.fixture
@@ -74,28 +71,4 @@ def studio_client(studio_emulator: EmulatorServer, studio_open: OpenClient) -> S
 @pytest.fixture(scope="session")
 def studio_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A PEM file with a key and a certificate for 127.0.0.1 that nobody trusts."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
+    return self_signed(tmp_path_factory.mktemp("tls"))[0]

@@ -11,9 +11,9 @@ import pytest
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
+from tests.support.files import MadeUpFile
 
 from .conftest import KEY
-from .stubs import MadeUpFile
 from .wire import SocketServer
 
 

@@ -16,9 +16,9 @@ from airflow_provider_ei.exceptions import (
 )
 from airflow_provider_ei.studio import client as client_module
 from airflow_provider_ei.studio.client import StudioClient
+from tests.support.files import MadeUpFile
 
 from .conftest import KEY, OpenClient
-from .stubs import MadeUpFile
 from .wire import Reply, ScriptedServer
 
 ITEM: dict[str, Any] = {

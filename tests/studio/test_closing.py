@@ -13,7 +13,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from tests.studio.conftest import KEY
-from tests.support import open_connections
+from tests.support.sockets import open_connections
 
 
 @pytest.fixture(autouse=True)

@@ -24,9 +24,9 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.studio.client import StudioClient
+from tests.support.files import MadeUpFile
 
 from .conftest import OpenClient
-from .stubs import MadeUpFile
 from .wire import Reply, ScriptedServer, SocketServer, read_request
 
 FILE = b"t,x\n0,1\n" * 1000

@@ -14,8 +14,7 @@ from airflow_provider_ei.studio.files import LARGE_FILE_BYTES, UploadFile
 from airflow_provider_ei.studio.hashing import BLOCKS
 from airflow_provider_ei.studio.multipart import MultipartBody
 from airflow_provider_ei.studio.transport import BLOCK_BYTES
-
-from .stubs import FailingFile, MeddledFile, pinned
+from tests.support.files import FailingFile, MeddledFile, pinned
 
 SIZES = [
     0,

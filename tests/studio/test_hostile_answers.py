@@ -22,9 +22,9 @@ from airflow_provider_ei.hooks.connection_check import try_connection
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.responses import printable
 from airflow_provider_ei.studio.settings import StudioSettings
+from tests.support.files import MadeUpFile
 
 from .conftest import KEY, OpenClient
-from .stubs import MadeUpFile
 from .wire import SUCCESS, Reply, SocketServer, read_request
 
 Pieces = list[bytes]

@@ -16,9 +16,9 @@ from airflow_provider_ei.exceptions import EdgeImpulseFileError
 from airflow_provider_ei.sources.pinned import LocalFile
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.files import UploadFile
+from tests.support.files import FailingFile, MadeUpFile, MeddledFile, pinned
 
 from .conftest import OpenClient
-from .stubs import FailingFile, MadeUpFile, MeddledFile, pinned
 from .wire import Received, Reply, ScriptedServer
 
 #: More than the size from which on a file is hashed in a thread of its own.
@@ -333,20 +333,20 @@ class TestFilesThatChange:
         self.assert_refused(studio_emulator, studio_client, "made-up/failing.csv", MadeUpFile("1.csv"), file)
 
     @pytest.mark.parametrize(
-        ("pinned_size", "words"),
+        ("stated_size", "words"),
         [pytest.param(7, "grew", id="longer than pinned"), pytest.param(9, "shrank", id="shorter than pinned")],
     )
     def test_source_of_another_length_than_its_store_said(
-        self, studio_emulator: EmulatorServer, studio_client: StudioClient, pinned_size: int, words: str
+        self, studio_emulator: EmulatorServer, studio_client: StudioClient, stated_size: int, words: str
     ) -> None:
-        file = MadeUpFile("x.csv", b"8 bytes.", pinned_size=pinned_size)
+        file = MadeUpFile("x.csv", b"8 bytes.", stated_size=stated_size)
         error = self.assert_refused(studio_emulator, studio_client, "made-up/x.csv", file)
         assert words in str(error)
 
     def test_source_of_no_pinned_bytes_that_has_some(
         self, studio_emulator: EmulatorServer, studio_client: StudioClient
     ) -> None:
-        file = MadeUpFile("x.csv", b"8 bytes.", pinned_size=0)
+        file = MadeUpFile("x.csv", b"8 bytes.", stated_size=0)
         self.assert_refused(studio_emulator, studio_client, "made-up/x.csv", file)
 
     def test_it_is_not_tried_again_and_passes_later(

@@ -27,9 +27,9 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.studio.retry import parse_retry_after
+from tests.support.files import MadeUpFile
 
 from .conftest import KEY, OpenClient
-from .stubs import MadeUpFile
 from .wire import DROP, Reply, ScriptedServer, SocketServer, read_request
 
 #: All that the operations need, but for ``success``.

@@ -14,9 +14,9 @@ from airflow_provider_ei.exceptions import (
 )
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.retry import Retries, RetryBudget
+from tests.support.files import MadeUpFile
 
 from .conftest import OpenClient
-from .stubs import MadeUpFile
 from .wire import DROP, Reply, ScriptedServer
 
 PASSING = [

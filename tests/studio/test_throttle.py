@@ -20,9 +20,9 @@ from airflow_provider_ei.exceptions import (
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.studio.throttle import Throttle
+from tests.support.files import MadeUpFile
 
 from .conftest import KEY, OpenClient
-from .stubs import MadeUpFile
 from .wire import Reply, ScriptedServer
 
 REFUSED = Reply(429, {"success": False, "error": "Too many requests"})

@@ -17,9 +17,9 @@ from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseRedirectError, EdgeImpulseUnavailableError
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
+from tests.support.files import MadeUpFile
 
 from .conftest import KEY, OpenClient
-from .stubs import MadeUpFile
 from .wire import Reply, ScriptedServer, SocketServer, read_head, read_request
 
 MANY = 24 * 1024 * 1024
@@ -325,7 +325,7 @@ class TestConnections:
     ) -> None:
         for _ in range(3):
             with pytest.raises(EdgeImpulseError):
-                upload(studio_client, MadeUpFile("1.csv", b"x" * 500_000, pinned_size=400_000))
+                upload(studio_client, MadeUpFile("1.csv", b"x" * 500_000, stated_size=400_000))
             upload(studio_client)
         assert len(studio_emulator.items()) == 3
 

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
+from airflow_provider_ei.results import AddDataResult
 from airflow_provider_ei.sources.pinned import LocalFile
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.apply import ItemUpload
 from airflow_provider_ei.sync.item import WantedItem
-from airflow_provider_ei.sync.transfer import AddDataResult
+from tests.support.files import made_up
+from tests.support.studio import KEY, ORGANIZATION, reset
 
-from .lab import Lab
-from .support import KEY, ORGANIZATION, made_up
+from .lab import SyncLab
 
 OpenClient = Callable[..., StudioClient]
 Upload = Callable[..., AddDataResult]
@@ -41,10 +41,8 @@ def sync_one_studio() -> Iterator[EmulatorServer]:
 @pytest.fixture
 def sync_studio(sync_one_studio: EmulatorServer) -> EmulatorServer:
     """An emulator without data, faults and requests, its switches at their defaults."""
-    server = sync_one_studio
-    requests.post(f"{server.page_url}emulator/reset", timeout=30).raise_for_status()
-    server.settings.change(EmulatorSettings().switches())
-    return server
+    reset(sync_one_studio)
+    return sync_one_studio
 
 
 @pytest.fixture
@@ -123,10 +121,10 @@ def sync_deep(tmp_path: Path) -> Iterator[Callable[[str], str]]:
 
 
 @pytest.fixture
-def lab(sync_studio: EmulatorServer, sync_open: OpenClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+def lab(sync_studio: EmulatorServer, sync_open: OpenClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SyncLab:
     """A folder, an emulated Studio, and a sync between them."""
     (tmp_path / "study").mkdir()
-    made = Lab(sync_studio, tmp_path / "study", sync_open)
+    made = SyncLab(sync_studio, tmp_path / "study", sync_open)
     open_file = LocalFile.open
 
     def open_and_tell(file: LocalFile) -> Any:

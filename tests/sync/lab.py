@@ -12,23 +12,20 @@ import pytest
 from airflow_provider_ei.emulator import EmulatorServer, RequestRecord
 from airflow_provider_ei.emulator.records import StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseSyncError
+from airflow_provider_ei.results import SyncSummary
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.sync.dataset import sidecar
 from airflow_provider_ei.sync.dataset.options import Shard
 from airflow_provider_ei.sync.dataset.prepare import MAX_WORKERS, check_rules, read_source
 from airflow_provider_ei.sync.dataset.run import DatasetSync
-from airflow_provider_ei.sync.dataset.summary import SyncSummary
-
-from .support import ORGANIZATION, changes, contents, made_up, no_store, state_of, users_metadata, wanted_item
-
-LIST = "listOrganizationFiles"
-CREATE, ADD, UPDATE = "addOrganizationDataItem", "addOrganizationDataFile", "updateOrganizationDataItem"
-DELETE, DELETE_FILE = "deleteOrganizationDataItem", "deleteOrganizationDataFile"
+from tests.support.files import made_up, no_store
+from tests.support.items import state_of, users_metadata, wanted_item
+from tests.support.studio import LIST, ORGANIZATION, changes, contents
 
 METADATA = {"study": "sleep"}
 
 
-class Lab:
+class SyncLab:
     """A folder and a dataset ``d`` that is to hold it.
 
     :ivar client: what the sync talks through.

@@ -11,8 +11,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_ei.sources.ignore import Filter
 from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
-
-from .support import no_store
+from tests.support.files import no_store
 
 
 class DiskSource:

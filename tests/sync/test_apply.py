@@ -21,26 +21,15 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseTooLargeError,
     EdgeImpulseUnavailableError,
 )
+from airflow_provider_ei.results import AddDataResult
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.metadata import STATE_KEY
-from airflow_provider_ei.sync.transfer import AddDataResult
+from tests.support.files import MadeUpFile, MeddlingFile, made_up
+from tests.support.items import complete, pending, state_of, users_metadata, wanted_item
+from tests.support.studio import ORGANIZATION, changes, contents, operations
 
 from .conftest import OpenClient, Upload
-from .support import (
-    ORGANIZATION,
-    MadeUpFile,
-    MeddlingFile,
-    changes,
-    complete,
-    contents,
-    made_up,
-    operations,
-    pending,
-    state_of,
-    users_metadata,
-    wanted_item,
-)
 
 CREATE, ADD, UPDATE = "addOrganizationDataItem", "addOrganizationDataFile", "updateOrganizationDataItem"
 DELETE, DELETE_FILE = "deleteOrganizationDataItem", "deleteOrganizationDataFile"

@@ -16,9 +16,10 @@ from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.dataset import run as dataset_module
 from airflow_provider_ei.sync.dataset.source import ItemContext
 from airflow_provider_ei.sync.metadata import STATE_KEY
+from tests.support.items import users_metadata
+from tests.support.studio import ADD, CREATE, LIST, UPDATE, contents
 
-from .lab import ADD, CREATE, LIST, METADATA, UPDATE, Lab
-from .support import contents, users_metadata
+from .lab import METADATA, SyncLab
 
 NAMES = [f"s{number:02}" for number in range(6)]
 FILES = {f"{name}/{file}": f"{name} {file}" for name in NAMES for file in ("motion.csv", "photos/1.jpg")}
@@ -26,7 +27,7 @@ BYTES = sum(map(len, FILES.values()))
 
 
 @pytest.fixture
-def synced(lab: Lab) -> Lab:
+def synced(lab: SyncLab) -> SyncLab:
     """A lab after its first sync."""
     lab.write(FILES)
     lab.sync()
@@ -35,7 +36,7 @@ def synced(lab: Lab) -> Lab:
 
 
 class TestFirst:
-    def test_everything_is_sent_and_seen(self, lab: Lab) -> None:
+    def test_everything_is_sent_and_seen(self, lab: SyncLab) -> None:
         lab.write(FILES)
         summary = lab.sync()
         lab.assert_in_step()
@@ -54,7 +55,7 @@ class TestFirst:
         lab.assert_at_rest()
 
     @pytest.mark.parametrize("workers", [1, 3, 64])
-    def test_items_are_begun_in_the_order_of_their_names(self, lab: Lab, workers: int) -> None:
+    def test_items_are_begun_in_the_order_of_their_names(self, lab: SyncLab, workers: int) -> None:
         lab.write(dict(reversed(FILES.items())))
         lab.sync(workers=workers)
         begun = [request.fields["name"] for request in lab.server.requests() if request.operation == CREATE]
@@ -65,7 +66,7 @@ class TestFirst:
             assert lab.opened == [path for item in twice for path in item]  # to know the digest, and to send it
         lab.assert_in_step()
 
-    def test_large_items_are_read_once(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_large_items_are_read_once(self, lab: SyncLab, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", 10)
         lab.write(FILES)
         summary = lab.sync(client=lab.other_client(batch_files=1))
@@ -75,12 +76,12 @@ class TestFirst:
         lab.assert_in_step()
         lab.assert_at_rest()
 
-    def test_nothing_at_all(self, lab: Lab) -> None:
+    def test_nothing_at_all(self, lab: SyncLab) -> None:
         summary = lab.sync()
         assert (summary["created"], summary["unchanged"], summary["failed"]) == (0, 0, 0)
         assert [request.operation for request in lab.server.requests()] == [LIST]
 
-    def test_files_without_bytes_and_items_of_many_forms(self, lab: Lab) -> None:
+    def test_files_without_bytes_and_items_of_many_forms(self, lab: SyncLab) -> None:
         lab.write({"a b/empty.bin": b"", "it's/x.csv": "1", "日本/é.csv": "2", 'q"/"x".csv': "3", "50%/%.csv": "4"})
         assert lab.sync()["created"] == 5
         lab.assert_in_step()
@@ -88,7 +89,7 @@ class TestFirst:
 
 
 class TestNothingHasChanged:
-    def test_one_listing_and_no_file_opened(self, synced: Lab) -> None:
+    def test_one_listing_and_no_file_opened(self, synced: SyncLab) -> None:
         summary = synced.sync()
         assert (summary["unchanged"], summary["listed"], summary["requests"], summary["changed"]) == (6, 6, 1, [])
         assert (summary["files_sent"], summary["bytes_sent"], summary["bytes_hashed"]) == (0, 0, 0)
@@ -96,7 +97,7 @@ class TestNothingHasChanged:
 
     @pytest.mark.parametrize(("page", "requests"), [(2, 5), (3, 3), (5, 2), (6, 1)])
     def test_one_listing_request_for_each_page(
-        self, synced: Lab, monkeypatch: pytest.MonkeyPatch, page: int, requests: int
+        self, synced: SyncLab, monkeypatch: pytest.MonkeyPatch, page: int, requests: int
     ) -> None:
         for module in (client_module, dataset_module):
             monkeypatch.setattr(module, "PAGE_ITEMS", page)
@@ -107,7 +108,7 @@ class TestNothingHasChanged:
     def test_a_page_has_a_thousand(self) -> None:
         assert client_module.PAGE_ITEMS == 1000
 
-    def test_sidecars_are_not_read_again(self, lab: Lab) -> None:
+    def test_sidecars_are_not_read_again(self, lab: SyncLab) -> None:
         lab.write({"a/x.csv": "1", "a/ei-metadata.json": '{"version": 1, "action": "add", "metadata": {"n": 1}}'})
         lab.sync()
         lab.assert_in_step({**METADATA, "n": "1"})
@@ -115,7 +116,7 @@ class TestNothingHasChanged:
 
     @pytest.mark.parametrize("metadata", [None, {}, {"note": ""}, {"a": "", "b": "x"}], ids=str)
     @pytest.mark.parametrize("update", ["replace", "merge"])
-    def test_whatever_the_metadata_are(self, lab: Lab, metadata: Any, update: Any) -> None:
+    def test_whatever_the_metadata_are(self, lab: SyncLab, metadata: Any, update: Any) -> None:
         lab.server.settings.metadata_update = update
         lab.write(FILES)
         lab.sync(metadata={"gone": "x"})
@@ -125,7 +126,7 @@ class TestNothingHasChanged:
             assert lab.prepare(metadata=metadata).shards(4) == []
 
     @pytest.mark.parametrize("switch", [{"file_names": "latin1"}, {"metadata_update": "merge"}], ids=str)
-    def test_whatever_the_service_makes_of_names_and_metadata(self, lab: Lab, switch: dict[str, Any]) -> None:
+    def test_whatever_the_service_makes_of_names_and_metadata(self, lab: SyncLab, switch: dict[str, Any]) -> None:
         lab.server.settings.change(switch)
         lab.write({"a/é.csv": "1", "a/日本.csv": "2", 'a/"x".csv': "3", "b/x.csv": "4"})
         assert lab.sync()["created"] == 2
@@ -138,7 +139,7 @@ class TestNothingHasChanged:
 
 
 class TestOnlyTouched:
-    def test_is_hashed_once_and_only_the_fingerprint_is_written(self, synced: Lab) -> None:
+    def test_is_hashed_once_and_only_the_fingerprint_is_written(self, synced: SyncLab) -> None:
         synced.touch("s03/motion.csv")
         before = synced.items()["s03"]
         summary = synced.sync()
@@ -154,7 +155,7 @@ class TestOnlyTouched:
         synced.assert_in_step()
         synced.assert_at_rest()
 
-    def test_all_of_them(self, synced: Lab) -> None:
+    def test_all_of_them(self, synced: SyncLab) -> None:
         synced.touch(*FILES)
         assert synced.sync()["bytes_hashed"] == BYTES
         assert synced.operations() == [UPDATE] * 6
@@ -174,7 +175,7 @@ class TestOneHasChanged:
         ],
     )
     @pytest.mark.parametrize("update", ["replace", "merge"])
-    def test_only_it_is_read_and_sent(self, synced: Lab, change: Any, update: Any) -> None:
+    def test_only_it_is_read_and_sent(self, synced: SyncLab, change: Any, update: Any) -> None:
         synced.server.settings.metadata_update = update
         others = {name: item for name, item in synced.items().items() if name != "s03"}
         change(synced)
@@ -189,13 +190,13 @@ class TestOneHasChanged:
         synced.assert_in_step()
         synced.assert_at_rest()
 
-    def test_the_whole_dataset_is_not_listed_for_one_item(self, synced: Lab) -> None:
+    def test_the_whole_dataset_is_not_listed_for_one_item(self, synced: SyncLab) -> None:
         synced.write({"s03/motion.csv": "other"})
         synced.sync()
         listings = [request for request in synced.server.requests() if request.operation == LIST]
         assert ["filter=" in request.query for request in listings] == [False] + [True] * (len(listings) - 1)
 
-    def test_a_new_folder_and_one_that_is_gone(self, synced: Lab) -> None:
+    def test_a_new_folder_and_one_that_is_gone(self, synced: SyncLab) -> None:
         synced.write({"s99/x.csv": "new"})
         synced.remove("s00/motion.csv", "s00/photos/1.jpg")
         (synced.top / "s00").rmdir()
@@ -204,7 +205,7 @@ class TestOneHasChanged:
         assert synced.operations() == [CREATE]
         synced.assert_in_step(besides={"s00"})
 
-    def test_files_that_were_excluded_since(self, synced: Lab) -> None:
+    def test_files_that_were_excluded_since(self, synced: SyncLab) -> None:
         synced.sync(exclude=["*.jpg"])
         assert [[file.name for file in item.files] for item in synced.items().values()] == [["motion.csv"]] * 6
         synced.assert_at_rest(exclude=["*.jpg"])
@@ -212,7 +213,7 @@ class TestOneHasChanged:
 
 class TestMetadata:
     @pytest.mark.parametrize("update", ["replace", "merge"])
-    def test_that_have_changed_are_sent_without_a_file_being_opened(self, synced: Lab, update: Any) -> None:
+    def test_that_have_changed_are_sent_without_a_file_being_opened(self, synced: SyncLab, update: Any) -> None:
         synced.server.settings.metadata_update = update
         files = {name: item.files for name, item in synced.items().items()}
         summary = synced.sync(metadata={"study": "nap", "more": 1})
@@ -224,7 +225,7 @@ class TestMetadata:
         synced.assert_at_rest(metadata={"study": "nap", "more": 1})
 
     @pytest.mark.parametrize("update", ["replace", "merge"])
-    def test_that_are_given_no_longer_go(self, synced: Lab, update: Any) -> None:
+    def test_that_are_given_no_longer_go(self, synced: SyncLab, update: Any) -> None:
         synced.server.settings.metadata_update = update
         synced.sync(metadata=None)
         assert synced.opened == []
@@ -239,7 +240,7 @@ class TestMetadata:
             ('{"version": 1, "action": "replace", "metadata": {"n": 1}}', {"n": "1"}),
         ],
     )
-    def test_of_a_sidecar_alone(self, synced: Lab, text: str, metadata: dict[str, str]) -> None:
+    def test_of_a_sidecar_alone(self, synced: SyncLab, text: str, metadata: dict[str, str]) -> None:
         synced.write({"s02/ei-metadata.json": text})
         for _ in range(2):
             summary = synced.sync()
@@ -257,7 +258,7 @@ class TestMetadata:
         assert synced.opened == []
         synced.assert_in_step()
 
-    def test_of_others_stay(self, synced: Lab) -> None:
+    def test_of_others_stay(self, synced: SyncLab) -> None:
         item = synced.items()["s01"]
         theirs = {"label": "good", "ei_check_1": "true"}
         synced.client.update_data_item(7, item.id, metadata={**item.metadata, **theirs})
@@ -266,7 +267,7 @@ class TestMetadata:
         synced.sync(metadata={"study": "nap"})
         assert users_metadata(synced.items()["s01"].metadata) == {"study": "nap", **theirs}
 
-    def test_made_for_each_item(self, lab: Lab) -> None:
+    def test_made_for_each_item(self, lab: SyncLab) -> None:
         def made(item: ItemContext) -> dict[str, Any]:
             return {"of": item.name, "files": item.file_count, "bytes": item.total_bytes}
 
@@ -279,7 +280,7 @@ class TestMetadata:
         }
         lab.assert_at_rest(metadata=made)
 
-    def test_that_cannot_be_made_for_one_item(self, lab: Lab) -> None:
+    def test_that_cannot_be_made_for_one_item(self, lab: SyncLab) -> None:
         lab.write(FILES)
         error = lab.fails(metadata=lambda item: {"n": None if item.name == "s03" else 1})
         assert not error.retryable
@@ -289,7 +290,7 @@ class TestMetadata:
 
 
 class TestBySize:
-    def test_nothing_is_read_once_it_is_there(self, lab: Lab) -> None:
+    def test_nothing_is_read_once_it_is_there(self, lab: SyncLab) -> None:
         lab.write(FILES)
         assert lab.sync(comparison="size")["comparison"] == "size"
         lab.assert_in_step()
@@ -301,14 +302,14 @@ class TestBySize:
         assert lab.sync(comparison="size")["changed"] == ["s03"]
         lab.assert_in_step()
 
-    def test_what_was_overlooked_is_found_by_digest(self, synced: Lab) -> None:
+    def test_what_was_overlooked_is_found_by_digest(self, synced: SyncLab) -> None:
         synced.write({"s03/motion.csv": "S03 motion.csv"})
         assert synced.sync(comparison="size")["unchanged"] == 6
         assert synced.sync()["changed"] == ["s03"]
         synced.assert_in_step()
         synced.assert_at_rest()
 
-    def test_other_metadata_are_sent(self, synced: Lab) -> None:
+    def test_other_metadata_are_sent(self, synced: SyncLab) -> None:
         synced.sync(comparison="size", metadata={"study": "nap"})
         assert (synced.opened, synced.operations()) == ([], [UPDATE] * 6)
         synced.assert_in_step({"study": "nap"})
@@ -325,26 +326,26 @@ class TestTheClock:
         clock = SimpleNamespace(time_ns=lambda: self.NOW, monotonic=dataset_module.time.monotonic)
         monkeypatch.setattr(dataset_module, "time", clock)
 
-    def date(self, lab: Lab, name: str, milliseconds: int) -> None:
+    def date(self, lab: SyncLab, name: str, milliseconds: int) -> None:
         """Date a file so long before now."""
         mtime = self.NOW - milliseconds * 1_000_000
         os.utime(lab.top / name, ns=(mtime, mtime))
 
-    def test_is_waited_for_when_a_file_was_written_just_now(self, lab: Lab, clock: None) -> None:
+    def test_is_waited_for_when_a_file_was_written_just_now(self, lab: SyncLab, clock: None) -> None:
         lab.write({"a/x.csv": "1", "b/x.csv": "1"})
         self.date(lab, "b/x.csv", 1)
         slept: list[float] = []
         lab.sync(client=lab.other_client(sleep=slept.append))
         assert slept == [pytest.approx(0.019)]
 
-    def test_is_waited_for_when_a_sidecar_was(self, lab: Lab, clock: None) -> None:
+    def test_is_waited_for_when_a_sidecar_was(self, lab: SyncLab, clock: None) -> None:
         lab.write({"a/x.csv": "1", "a/ei-metadata.json": '{"version": 1, "action": "add", "metadata": {}}'})
         self.date(lab, "a/ei-metadata.json", 1)
         slept: list[float] = []
         lab.sync(client=lab.other_client(sleep=slept.append))
         assert slept == [pytest.approx(0.019)]
 
-    def test_a_file_that_is_dated_ahead_hides_no_other(self, lab: Lab, clock: None) -> None:
+    def test_a_file_that_is_dated_ahead_hides_no_other(self, lab: SyncLab, clock: None) -> None:
         lab.write({"a/x.csv": "1", "b/x.csv": "1"})
         self.date(lab, "a/x.csv", -1_000_000)
         self.date(lab, "b/x.csv", 1)
@@ -352,13 +353,13 @@ class TestTheClock:
         lab.sync(client=lab.other_client(sleep=slept.append))
         assert slept == [pytest.approx(0.019)]
 
-    def test_is_not_waited_for_otherwise(self, synced: Lab) -> None:
+    def test_is_not_waited_for_otherwise(self, synced: SyncLab) -> None:
         slept: list[float] = []
         synced.touch("s00/motion.csv")
         synced.sync(client=synced.other_client(sleep=slept.append))
         assert slept == []
 
-    def test_whole_seconds_take_longer(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_whole_seconds_take_longer(self, lab: SyncLab, monkeypatch: pytest.MonkeyPatch) -> None:
         lab.write({"a/x.csv": "1"})
         second = 1_600_000_000 * 10**9
         os.utime(lab.top / "a/x.csv", ns=(second, second))
@@ -368,7 +369,7 @@ class TestTheClock:
         lab.sync(client=lab.other_client(sleep=slept.append))
         assert slept == [pytest.approx(1.9)]
 
-    def test_a_file_written_right_after_it_was_read_is_noticed(self, lab: Lab) -> None:
+    def test_a_file_written_right_after_it_was_read_is_noticed(self, lab: SyncLab) -> None:
         client = lab.other_client(sleep=time.sleep)
         for number in range(5):
             (lab.top / "a").mkdir(exist_ok=True)
@@ -382,7 +383,7 @@ class TestTheClock:
             assert lab.trees()["a"]["x.csv"] == contents(lab.server, lab.items()["a"].id)["x.csv"]
 
 
-def test_shards_do_their_part_and_nothing_else(lab: Lab) -> None:
+def test_shards_do_their_part_and_nothing_else(lab: SyncLab) -> None:
     lab.write(FILES)
     shards = lab.prepare().shards(3)
     assert lab.opened == []
@@ -394,7 +395,9 @@ def test_shards_do_their_part_and_nothing_else(lab: Lab) -> None:
     lab.assert_at_rest()
 
 
-def test_a_dataset_of_the_same_name_in_other_letters_is_another_one(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dataset_of_the_same_name_in_other_letters_is_another_one(
+    lab: SyncLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Should the service's filter not tell them apart: nothing of the other one is a duplicate of ours."""
     lab.write(FILES)
     lab.sync()
@@ -411,7 +414,7 @@ def test_a_dataset_of_the_same_name_in_other_letters_is_another_one(lab: Lab, mo
         lab.assert_in_step()
 
 
-def test_progress_is_not_lost_when_the_answer_is(lab: Lab) -> None:
+def test_progress_is_not_lost_when_the_answer_is(lab: SyncLab) -> None:
     lab.write(FILES)
     lab.server.inject(*(Fault(operation=CREATE, kind="drop_after", skip=skip) for skip in (0, 3)))
     summary = lab.sync()

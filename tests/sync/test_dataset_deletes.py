@@ -11,13 +11,15 @@ import requests
 
 from airflow_provider_ei.emulator import Fault, StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseDeleteLimitError, EdgeImpulseSyncError
+from airflow_provider_ei.results import count_changes
 from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.dataset.summary import changes
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.metadata import STATE_KEY
+from tests.support.files import made_up
+from tests.support.items import changed_state
+from tests.support.studio import CREATE, DELETE, LIST, ORGANIZATION, UPDATE, contents
 
-from .lab import CREATE, DELETE, LIST, METADATA, UPDATE, Lab, record_of
-from .support import ORGANIZATION, changed_state, contents, made_up
+from .lab import METADATA, SyncLab, record_of
 
 GET = "getOrganizationDataItem"
 
@@ -26,26 +28,26 @@ FILES = {f"{name}/motion.csv": f"{name} 1" for name in NAMES}
 
 
 @pytest.fixture
-def synced(lab: Lab) -> Lab:
+def synced(lab: SyncLab) -> SyncLab:
     """A lab after its first sync."""
     lab.write(FILES)
     lab.sync(delete="extra")
     return lab
 
 
-def stored(lab: Lab, data_id: int) -> StoredItem:
+def stored(lab: SyncLab, data_id: int) -> StoredItem:
     """One item, wherever it is now."""
     (item,) = [item for item in lab.server.items() if item.id == data_id]
     return item
 
 
-def remove(lab: Lab, *names: str) -> None:
+def remove(lab: SyncLab, *names: str) -> None:
     lab.remove(*(f"{name}/motion.csv" for name in names))
 
 
 class TestDeleting:
     @pytest.mark.parametrize("workers", [1, 4])
-    def test_comes_last(self, synced: Lab, workers: int) -> None:
+    def test_comes_last(self, synced: SyncLab, workers: int) -> None:
         remove(synced, "s01", "s02")
         synced.write({"new/x.csv": "1", "new 2/x.csv": "1", "s05/motion.csv": "longer than before"})
         summary = synced.sync(delete="extra", workers=workers)
@@ -62,26 +64,26 @@ class TestDeleting:
         synced.assert_in_step()
         synced.assert_at_rest(delete="extra")
 
-    def test_in_the_order_of_names(self, synced: Lab) -> None:
+    def test_in_the_order_of_names(self, synced: SyncLab) -> None:
         names = {item.id: item.name for item in synced.server.items("d")}
         remove(synced, "s03", "s01", "s02")
         synced.sync(delete="extra", workers=1)
         sent = [request for request in synced.server.requests() if request.operation == DELETE]
         assert record_of(sent, names) == [(DELETE, "s01"), (DELETE, "s02"), (DELETE, "s03")]
 
-    def test_is_not_done_unless_asked_for(self, synced: Lab) -> None:
+    def test_is_not_done_unless_asked_for(self, synced: SyncLab) -> None:
         remove(synced, "s01")
         assert synced.sync()["deleted"] == 0
         synced.assert_in_step(besides={"s01"})
 
     @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "status"])
-    def test_whose_answer_is_lost(self, synced: Lab, kind: Any) -> None:
+    def test_whose_answer_is_lost(self, synced: SyncLab, kind: Any) -> None:
         remove(synced, "s01")
         synced.server.inject(Fault(operation=DELETE, kind=kind))
         assert synced.sync(delete="extra")["deleted"] == 1
         synced.assert_in_step()
 
-    def test_is_not_counted_of_an_item_that_someone_has_deleted_meanwhile(self, synced: Lab) -> None:
+    def test_is_not_counted_of_an_item_that_someone_has_deleted_meanwhile(self, synced: SyncLab) -> None:
         gone = synced.items()["s01"].id
         remove(synced, "s01")
         synced.write({"s02/motion.csv": "other"})
@@ -93,7 +95,7 @@ class TestDeleting:
         assert summary["changed"] == ["s02"]
         synced.assert_in_step()
 
-    def test_that_is_refused(self, synced: Lab) -> None:
+    def test_that_is_refused(self, synced: SyncLab) -> None:
         remove(synced, "s01", "s02")
         synced.server.inject(Fault(operation=DELETE, kind="success_false", error="Item is locked"))
         error = synced.fails(delete="extra", workers=1)
@@ -105,7 +107,7 @@ class TestDeleting:
 
     @pytest.mark.parametrize("folder", ["there", "gone"])
     @pytest.mark.parametrize("name", ["s01 good", "S01", "s01  "])
-    def test_an_item_that_was_renamed_in_studio_is_never_deleted(self, synced: Lab, name: str, folder: str) -> None:
+    def test_an_item_that_was_renamed_in_studio_is_never_deleted(self, synced: SyncLab, name: str, folder: str) -> None:
         """Whoever has renamed it wants to keep it; the item of the folder is made anew."""
         synced.server.edit_item(synced.items()["s01"].id, name=name)
         before = synced.items()[name]
@@ -129,7 +131,7 @@ class TestDeleting:
             pytest.param(lambda old: changed_state(old, version=2), id="a later version has written it"),
         ],
     )
-    def test_an_item_that_is_no_longer_of_this_sync_is_never_deleted(self, synced: Lab, metadata: Any) -> None:
+    def test_an_item_that_is_no_longer_of_this_sync_is_never_deleted(self, synced: SyncLab, metadata: Any) -> None:
         item = synced.items()["s01"]
         remove(synced, "s01")
         synced.server.edit_item(item.id, metadata=metadata(item.metadata))
@@ -138,7 +140,7 @@ class TestDeleting:
         assert (summary["deleted"], summary["kept"]) == (0, 0)
         assert synced.items()["s01"] == before
 
-    def test_a_persons_item_with_copied_metadata_is_never_deleted(self, synced: Lab) -> None:
+    def test_a_persons_item_with_copied_metadata_is_never_deleted(self, synced: SyncLab) -> None:
         synced.by_hand("mine", {"x.csv": b"1"}, synced.items()["s01"].metadata)
         before = synced.items()["mine"]
         remove(synced, "s01")
@@ -146,7 +148,7 @@ class TestDeleting:
         assert synced.items()["mine"] == before
         synced.assert_in_step(besides={"mine"})
 
-    def test_an_item_that_a_single_upload_has_taken_is_never_deleted(self, synced: Lab) -> None:
+    def test_an_item_that_a_single_upload_has_taken_is_never_deleted(self, synced: SyncLab) -> None:
         """Taken with the same files, too: nothing of it was to be changed."""
         item = synced.items()["s01"]
         ItemUpload(
@@ -198,7 +200,7 @@ class TestChangedMeanwhile:
 
     @pytest.mark.parametrize(("edit", "reason"), EDITS)
     @pytest.mark.parametrize("moment", ["another item is sent", "the item is looked at"])
-    def test_it_is_kept_and_counted(self, synced: Lab, edit: Any, reason: str, moment: str) -> None:
+    def test_it_is_kept_and_counted(self, synced: SyncLab, edit: Any, reason: str, moment: str) -> None:
         item = synced.items()["s01"]
         remove(synced, "s01", "s03")
         synced.write({"s02/motion.csv": "longer than before"})
@@ -225,7 +227,7 @@ class TestChangedMeanwhile:
         assert "s03" not in synced.items()
         assert done == [stored(synced, item.id)]
 
-    def test_what_an_overlapping_run_has_found_again_is_kept(self, synced: Lab) -> None:
+    def test_what_an_overlapping_run_has_found_again_is_kept(self, synced: SyncLab) -> None:
         """The first run begins without the item, it returns, the second run finds it in step."""
         remove(synced, "s01")
         synced.write({"s02/motion.csv": "other"})
@@ -245,7 +247,7 @@ class TestChangedMeanwhile:
         assert synced.items()["s01"].id == before.id
         synced.assert_in_step()
 
-    def test_the_reasons_that_are_told_are_few_and_short(self, lab: Lab) -> None:
+    def test_the_reasons_that_are_told_are_few_and_short(self, lab: SyncLab) -> None:
         names = [f"{number:02}" for number in range(60)]
         lab.write({f"{name}/x.csv": name for name in names})
         lab.sync()
@@ -268,21 +270,21 @@ class TestChangedMeanwhile:
 
 
 class TestWhatIsNotDeleted:
-    def test_an_item_whose_folder_is_empty_now(self, synced: Lab) -> None:
+    def test_an_item_whose_folder_is_empty_now(self, synced: SyncLab) -> None:
         before = synced.items()["s01"]
         (synced.top / "s01/motion.csv").unlink()
         summary = synced.sync(delete="extra")
         assert (summary["unchanged"], summary["deleted"]) == (7, 0)
         assert synced.items()["s01"] == before
 
-    def test_anything_when_all_folders_are_empty(self, synced: Lab) -> None:
+    def test_anything_when_all_folders_are_empty(self, synced: SyncLab) -> None:
         for name in FILES:
             (synced.top / name).unlink()
         assert synced.sync(delete="extra", max_delete="100%")["deleted"] == 0
         assert len(synced.items()) == 8
 
     @pytest.mark.parametrize("max_delete", [None, 100, "100%"])
-    def test_anything_from_an_empty_source(self, synced: Lab, max_delete: Any) -> None:
+    def test_anything_from_an_empty_source(self, synced: SyncLab, max_delete: Any) -> None:
         remove(synced, *NAMES)
         with pytest.raises(EdgeImpulseDeleteLimitError, match="no data item at all"):
             synced.sync(delete="extra", max_delete=max_delete)
@@ -299,7 +301,7 @@ class TestWhatIsNotDeleted:
         ],
     )
     def test_more_than_allowed_and_nothing_else_is_done_either(
-        self, synced: Lab, gone: int, max_delete: Any, words: str
+        self, synced: SyncLab, gone: int, max_delete: Any, words: str
     ) -> None:
         before = synced.server.state()
         remove(synced, *NAMES[:gone])
@@ -311,26 +313,26 @@ class TestWhatIsNotDeleted:
         assert synced.server.state() == before
 
     @pytest.mark.parametrize(("gone", "max_delete"), [(4, None), (4, 4), (6, "80%"), (7, "100%")])
-    def test_as_much_as_allowed_is(self, synced: Lab, gone: int, max_delete: Any) -> None:
+    def test_as_much_as_allowed_is(self, synced: SyncLab, gone: int, max_delete: Any) -> None:
         remove(synced, *NAMES[:gone])
         assert synced.sync(delete="extra", max_delete=max_delete)["deleted"] == gone
         synced.assert_in_step()
 
-    def test_all_when_all_folders_were_renamed(self, synced: Lab) -> None:
+    def test_all_when_all_folders_were_renamed(self, synced: SyncLab) -> None:
         for name in NAMES:
             (synced.top / name).rename(synced.top / f"new {name}")
         with pytest.raises(EdgeImpulseDeleteLimitError, match="100% of the 8"):
             synced.sync(delete="extra")
         assert sorted(synced.items()) == NAMES
 
-    def test_all_when_the_items_are_said_to_lie_deeper(self, synced: Lab) -> None:
+    def test_all_when_the_items_are_said_to_lie_deeper(self, synced: SyncLab) -> None:
         synced.write({"s00/sub/x.csv": "1"})
         with pytest.raises(EdgeImpulseDeleteLimitError, match="100% of the 8"):
             synced.sync(delete="extra", depth=2)
         assert sorted(synced.items()) == NAMES
 
 
-def mixture(lab: Lab) -> None:
+def mixture(lab: SyncLab) -> None:
     """One of each: what a sync can find."""
     lab.write(FILES)
     lab.sync(delete="extra")
@@ -356,7 +358,7 @@ class TestDryRun:
     @pytest.mark.parametrize("comparison", ["digest", "size"])
     @pytest.mark.parametrize("update", ["replace", "merge"])
     @pytest.mark.parametrize("delete", ["never", "extra"])
-    def test_says_what_the_run_does(self, lab: Lab, update: Any, delete: str, comparison: str) -> None:
+    def test_says_what_the_run_does(self, lab: SyncLab, update: Any, delete: str, comparison: str) -> None:
         lab.server.settings.metadata_update = update
         mixture(lab)
         rules = {"delete": delete, "comparison": comparison}
@@ -383,10 +385,10 @@ class TestDryRun:
         assert did["changed"] == sorted({*plan["create"], *plan["update"], *plan["repair"], *plan["delete"]})
 
         again = lab.sync(dry_run=True, **rules)
-        assert changes(again) == 0
+        assert count_changes(again) == 0
         assert not any(again["plan"].values())
 
-    def test_of_a_first_sync(self, lab: Lab) -> None:
+    def test_of_a_first_sync(self, lab: SyncLab) -> None:
         lab.write(FILES)
         would = lab.sync(dry_run=True)
         assert would["plan"] == {"create": NAMES, "update": [], "repair": [], "delete": []}
@@ -394,7 +396,7 @@ class TestDryRun:
         assert lab.server.items() == []
 
     @pytest.mark.parametrize("failure", ["source", "conflict"])
-    def test_tells_what_fails_and_that_nothing_is_deleted_then(self, synced: Lab, failure: str) -> None:
+    def test_tells_what_fails_and_that_nothing_is_deleted_then(self, synced: SyncLab, failure: str) -> None:
         remove(synced, "s01")
         if failure == "source":
             (synced.top / "s02/y.csv").symlink_to("/nowhere")
@@ -408,8 +410,8 @@ class TestDryRun:
         assert error.summary["failures"] == would["failures"]
         assert "s01" in synced.items()
 
-    def test_lists_a_bounded_number_of_names(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("airflow_provider_ei.sync.dataset.summary.MAX_NAMES", 3)
+    def test_lists_a_bounded_number_of_names(self, lab: SyncLab, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("airflow_provider_ei.sync.dataset.summary.MAX_CHANGED_NAMES", 3)
         lab.write(FILES)
         would = lab.sync(dry_run=True)
         assert (would["plan"]["create"], would["created"]) == (NAMES[:3], 8)
@@ -417,7 +419,7 @@ class TestDryRun:
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "store_late"])
 @pytest.mark.parametrize("operation", [CREATE, UPDATE, DELETE])
-def test_the_mixture_through_lost_answers(lab: Lab, operation: str, kind: Any) -> None:
+def test_the_mixture_through_lost_answers(lab: SyncLab, operation: str, kind: Any) -> None:
     """Whatever is lost, one more run at most leaves exactly what the folder has."""
     mixture(lab)
     lab.client = lab.other_client(sleep=lambda seconds: time.sleep(0.1))  # longer than an answer is late

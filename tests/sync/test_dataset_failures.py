@@ -18,17 +18,18 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseResponseError,
     EdgeImpulseUnavailableError,
 )
-from airflow_provider_ei.sync.dataset.summary import MAX_FAILURES
+from airflow_provider_ei.results import MAX_DESCRIBED_FAILURES
+from tests.support.items import state_of
+from tests.support.studio import CREATE, DELETE, LIST
 
-from .lab import CREATE, DELETE, LIST, Lab
-from .support import state_of
+from .lab import SyncLab
 
 NAMES = [f"s{number:02}" for number in range(6)]
 FILES = {f"{name}/motion.csv": f"{name} 1" for name in NAMES}
 
 
 @pytest.fixture
-def synced(lab: Lab) -> Lab:
+def synced(lab: SyncLab) -> SyncLab:
     """A lab after its first sync; one item has gone from the folder since."""
     lab.write({**FILES, "gone/x.csv": "1"})
     lab.sync()
@@ -49,7 +50,7 @@ def names(error: Any) -> list[str]:
 class TestOneItem:
     """The others are done, nothing is deleted, and the next run does what is left."""
 
-    def assert_only(self, lab: Lab, name: str, words: str, *, permanent: bool, **more: Any) -> None:
+    def assert_only(self, lab: SyncLab, name: str, words: str, *, permanent: bool, **more: Any) -> None:
         error = lab.fails(delete="extra", **more)
         assert names(error) == [name]
         assert error.summary["failures"][0]["reason"] in str(error)
@@ -60,7 +61,7 @@ class TestOneItem:
         assert DELETE not in lab.operations()
         assert "gone" in lab.items()
 
-    def assert_next_run(self, lab: Lab, name: str, **counts: int) -> None:
+    def assert_next_run(self, lab: SyncLab, name: str, **counts: int) -> None:
         summary = lab.sync(delete="extra")
         assert summary["changed"] == sorted(["gone", name])
         assert (summary["deleted"], summary["failed"]) == (1, 0)
@@ -80,7 +81,7 @@ class TestOneItem:
         ],
     )
     def test_that_the_service_does_not_take(
-        self, synced: Lab, fault: dict[str, Any], words: str, permanent: bool, workers: int
+        self, synced: SyncLab, fault: dict[str, Any], words: str, permanent: bool, workers: int
     ) -> None:
         synced.write({"s04/motion.csv": "longer than before", "new/x.csv": "1"})
         synced.server.inject(Fault(operation=CREATE, **fault))
@@ -89,7 +90,7 @@ class TestOneItem:
         assert "s04" in synced.trees()
         self.assert_next_run(synced, "new", created=1, unchanged=6)
 
-    def test_that_is_half_done(self, synced: Lab) -> None:
+    def test_that_is_half_done(self, synced: SyncLab) -> None:
         synced.write({"s04/motion.csv": "longer than before"})
         synced.server.inject(Fault(operation="addOrganizationDataFile", kind="status", status=400))
         self.assert_only(synced, "s04", "400", permanent=True)
@@ -97,7 +98,7 @@ class TestOneItem:
         self.assert_next_run(synced, "s04", repaired=1, unchanged=5)
 
     @pytest.mark.parametrize("at", [1, 2])
-    def test_whose_file_changes_while_it_is_read_or_sent(self, synced: Lab, at: int) -> None:
+    def test_whose_file_changes_while_it_is_read_or_sent(self, synced: SyncLab, at: int) -> None:
         synced.write({"new/x.csv": "1"})
         opened: list[str] = []
 
@@ -111,20 +112,20 @@ class TestOneItem:
         synced.on_open = lambda path: None
         self.assert_next_run(synced, "new", created=1, unchanged=6)
 
-    def test_whose_file_is_removed_meanwhile(self, synced: Lab) -> None:
+    def test_whose_file_is_removed_meanwhile(self, synced: SyncLab) -> None:
         synced.write({"new/x.csv": "1", "new/y.csv": "1"})
         synced.on_open = lambda path: (synced.top / "new/x.csv").unlink(missing_ok=True)
         self.assert_only(synced, "new", "cannot be read now: No such file or directory", permanent=False)
         self.assert_next_run(synced, "new", created=1, unchanged=6)
 
-    def test_with_a_link_that_leads_nowhere(self, synced: Lab) -> None:
+    def test_with_a_link_that_leads_nowhere(self, synced: SyncLab) -> None:
         (synced.top / "s03/y.csv").symlink_to("/nowhere")
         self.assert_only(synced, "s03", "which does not exist", permanent=True)
         (synced.top / "s03/y.csv").unlink()
         synced.write({"s03/y.csv": "1"})
         self.assert_next_run(synced, "s03", updated=1, unchanged=5)
 
-    def test_whose_disk_is_not_mounted(self, synced: Lab) -> None:
+    def test_whose_disk_is_not_mounted(self, synced: SyncLab) -> None:
         elsewhere = synced.top.parent / "disk"
         (synced.top / "s03").rename(elsewhere)
         (synced.top / "s03").symlink_to(elsewhere)
@@ -133,7 +134,7 @@ class TestOneItem:
         assert "s03" in synced.items()
         assert names(error) == ["s03"]
 
-    def test_with_a_sidecar_that_is_wrong(self, synced: Lab) -> None:
+    def test_with_a_sidecar_that_is_wrong(self, synced: SyncLab) -> None:
         synced.write({"s03/ei-metadata.json": "{}"})
         self.assert_only(synced, "s03", "'s03': ", permanent=True)
         synced.write({"s03/ei-metadata.json": '{"version": 1, "action": "add", "metadata": {}}', "s03/y.csv": "1"})
@@ -141,17 +142,17 @@ class TestOneItem:
         assert (summary["updated"], summary["deleted"]) == (1, 1)
         synced.assert_in_step()
 
-    def test_with_names_that_collide(self, synced: Lab) -> None:
+    def test_with_names_that_collide(self, synced: SyncLab) -> None:
         synced.write({"s03/MOTION.csv": "1"})
         self.assert_only(synced, "s03", "have names that collide", permanent=True)
 
-    def test_with_a_name_that_cannot_travel(self, synced: Lab) -> None:
+    def test_with_a_name_that_cannot_travel(self, synced: SyncLab) -> None:
         (synced.top / "s 04 ").mkdir()
         synced.write({"s 04 /x.csv": "1"})
         self.assert_only(synced, "s 04 ", "it begins or ends with white space", permanent=True)
 
 
-def test_a_name_that_is_no_text_is_told_in_plain_characters(lab: Lab) -> None:
+def test_a_name_that_is_no_text_is_told_in_plain_characters(lab: SyncLab) -> None:
     """What is told goes into XComs and databases, which take nothing but Unicode."""
     folder = os.fsencode(lab.top) + b"/bad\xff"
     os.mkdir(folder)
@@ -166,17 +167,17 @@ def test_a_name_that_is_no_text_is_told_in_plain_characters(lab: Lab) -> None:
 
 
 class TestManyItems:
-    def test_the_first_failures_are_told_and_all_are_counted(self, lab: Lab) -> None:
-        lab.write({f"s{number:02}/x.csv": "1" for number in range(MAX_FAILURES + 5)})
+    def test_the_first_failures_are_told_and_all_are_counted(self, lab: SyncLab) -> None:
+        lab.write({f"s{number:02}/x.csv": "1" for number in range(MAX_DESCRIBED_FAILURES + 5)})
         lab.server.inject(Fault(operation=CREATE, kind="success_false", error="no " * 200, count=100))
         error = lab.fails()
-        assert error.summary["failed"] == MAX_FAILURES + 5
-        assert len(error.summary["failures"]) == MAX_FAILURES
+        assert error.summary["failed"] == MAX_DESCRIBED_FAILURES + 5
+        assert len(error.summary["failures"]) == MAX_DESCRIBED_FAILURES
         assert max(len(failure["reason"]) for failure in error.summary["failures"]) == 300
         assert str(error).endswith("\n  and 5 more.")
         assert lab.items() == {}
 
-    def test_permanent_only_when_all_are(self, lab: Lab) -> None:
+    def test_permanent_only_when_all_are(self, lab: SyncLab) -> None:
         lab.write(FILES)
         lab.server.inject(
             Fault(operation=CREATE, kind="success_false"), Fault(operation=CREATE, kind="status", status=503, skip=1)
@@ -188,7 +189,7 @@ class TestManyItems:
 class TestServiceThatIsDown:
     MANY = {f"s{number:02}/x.csv": str(number) for number in range(40)}
 
-    def test_ends_the_run_early(self, lab: Lab) -> None:
+    def test_ends_the_run_early(self, lab: SyncLab) -> None:
         lab.write(self.MANY)
         lab.server.inject(Fault(operation=CREATE, kind="status", status=503, skip=3, count=10_000))
         error = lab.fails(workers=1, client=lab.other_client(retry_attempts=2))
@@ -198,7 +199,7 @@ class TestServiceThatIsDown:
         assert error.summary["failures"][-1]["reason"].startswith("Not tried: the 8 data items before it")
 
     @pytest.mark.parametrize("workers", [2, 8])
-    def test_with_several_workers(self, lab: Lab, workers: int) -> None:
+    def test_with_several_workers(self, lab: SyncLab, workers: int) -> None:
         lab.write(self.MANY)
         lab.server.inject(Fault(operation=CREATE, kind="status", status=503, count=10_000))
         error = lab.fails(workers=workers, client=lab.other_client(retry_attempts=1))
@@ -206,7 +207,7 @@ class TestServiceThatIsDown:
         tried = {request.fields["name"] for request in lab.server.requests() if request.operation == CREATE}
         assert max(8, 2 * workers) <= len(tried) < max(8, 2 * workers) + workers
 
-    def test_one_success_in_between_is_enough_to_go_on(self, lab: Lab) -> None:
+    def test_one_success_in_between_is_enough_to_go_on(self, lab: SyncLab) -> None:
         lab.write(self.MANY)
         for number in range(40):
             if number % 6:
@@ -217,7 +218,7 @@ class TestServiceThatIsDown:
         lab.sync()
         lab.assert_in_step()
 
-    def test_from_the_beginning(self, synced: Lab) -> None:
+    def test_from_the_beginning(self, synced: SyncLab) -> None:
         before = synced.server.state()
         synced.server.inject(Fault(operation="*", kind="status", status=503, count=100))
         with pytest.raises(EdgeImpulseUnavailableError):
@@ -238,7 +239,7 @@ class TestListingThatIsWrong:
     }
 
     @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-    def test_at_the_beginning_ends_all(self, synced: Lab, body: str) -> None:
+    def test_at_the_beginning_ends_all(self, synced: SyncLab, body: str) -> None:
         before = synced.server.state()
         synced.write({"new/x.csv": "1"})
         synced.server.inject(Fault(operation=LIST, kind="status", status=200, body=body, count=100))
@@ -248,7 +249,7 @@ class TestListingThatIsWrong:
         assert synced.server.state() == before
 
     @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-    def test_at_the_end_deletes_nothing(self, synced: Lab, body: str) -> None:
+    def test_at_the_end_deletes_nothing(self, synced: SyncLab, body: str) -> None:
         synced.write({f"new {number}/x.csv": "1" for number in range(3)})
         synced.server.inject(Fault(operation=LIST, kind="status", status=200, body=body, skip=1, count=100))
         with pytest.raises(Exception, match=LIST):
@@ -259,7 +260,7 @@ class TestListingThatIsWrong:
         assert synced.sync(delete="extra")["changed"] == ["gone"]
         synced.assert_in_step()
 
-    def test_an_item_that_is_listed_late(self, synced: Lab) -> None:
+    def test_an_item_that_is_listed_late(self, synced: SyncLab) -> None:
         """The service answers, and stores the item after the listing at the end."""
         synced.write({f"new {number}/x.csv": "1" for number in range(3)})
         synced.server.inject(Fault(operation=CREATE, kind="store_late", delay_seconds=0.3))
@@ -267,7 +268,7 @@ class TestListingThatIsWrong:
         assert synced.sync(client=client)["created"] == 3
         synced.assert_in_step(besides={"gone"})
 
-    def test_short_of_one_item(self, synced: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_short_of_one_item(self, synced: SyncLab, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("airflow_provider_ei.studio.client.PAGE_ITEMS", 3)
         last = '{"success": true, "totalDataItemCount": 7, "data": []}'
         synced.server.inject(Fault(operation=LIST, kind="status", status=200, body=last, skip=2, count=99))
@@ -277,14 +278,14 @@ class TestListingThatIsWrong:
 
 
 class TestWrongKey:
-    def test_stops_at_once(self, lab: Lab) -> None:
+    def test_stops_at_once(self, lab: SyncLab) -> None:
         lab.write(FILES)
         with pytest.raises(EdgeImpulseAuthError):
             lab.sync(client=lab.other_client(api_key="ei_another_key"))
         assert len(lab.server.requests()) == 1
         assert lab.opened == []
 
-    def test_that_is_withdrawn_in_the_middle(self, lab: Lab) -> None:
+    def test_that_is_withdrawn_in_the_middle(self, lab: SyncLab) -> None:
         lab.write({f"s{number:02}/x.csv": "1" for number in range(30)})
         lab.server.inject(Fault(operation=CREATE, kind="status", status=401, skip=5, count=1000))
         with pytest.raises(EdgeImpulseAuthError):
@@ -292,7 +293,7 @@ class TestWrongKey:
         assert lab.operations().count(CREATE) <= 5 + 2 + 1
         assert len(lab.items()) <= 6
 
-    def test_that_may_not_delete(self, synced: Lab) -> None:
+    def test_that_may_not_delete(self, synced: SyncLab) -> None:
         synced.server.inject(Fault(operation=DELETE, kind="status", status=403, count=9))
         with pytest.raises(EdgeImpulseAuthError):
             synced.sync(delete="extra")
@@ -301,7 +302,7 @@ class TestWrongKey:
 
 class TestCancelled:
     @pytest.mark.parametrize("workers", [1, 4])
-    def test_in_the_middle(self, lab: Lab, workers: int) -> None:
+    def test_in_the_middle(self, lab: SyncLab, workers: int) -> None:
         lab.write({**FILES, "gone/x.csv": "1"})
         lab.sync()
         lab.remove("gone/x.csv")
@@ -320,7 +321,7 @@ class TestCancelled:
         assert summary["deleted"] == 1
         lab.assert_in_step()
 
-    def test_before_it_begins(self, lab: Lab) -> None:
+    def test_before_it_begins(self, lab: SyncLab) -> None:
         lab.write(FILES)
         client = lab.other_client()
         client.cancel()
@@ -328,7 +329,7 @@ class TestCancelled:
             lab.sync(client=client)
         assert lab.server.requests() == []
 
-    def test_while_it_reads_to_compare(self, lab: Lab) -> None:
+    def test_while_it_reads_to_compare(self, lab: SyncLab) -> None:
         lab.write(FILES)
         lab.sync()
         lab.touch(*FILES)
@@ -339,7 +340,7 @@ class TestCancelled:
         assert (len(lab.opened), lab.operations()) == (1, [])
 
 
-def test_an_error_that_nobody_has_foreseen_ends_the_run(lab: Lab) -> None:
+def test_an_error_that_nobody_has_foreseen_ends_the_run(lab: SyncLab) -> None:
     lab.write(FILES)
 
     def fail(path: str) -> None:
@@ -355,7 +356,7 @@ def test_an_error_that_nobody_has_foreseen_ends_the_run(lab: Lab) -> None:
     lab.assert_in_step()
 
 
-def test_a_source_that_is_gone_sends_nothing(synced: Lab) -> None:
+def test_a_source_that_is_gone_sends_nothing(synced: SyncLab) -> None:
     synced.top.rename(synced.top.parent / "moved")
     with pytest.raises(EdgeImpulseInputError, match="does not exist"):
         synced.sync(delete="extra", max_delete="100%")

@@ -18,8 +18,8 @@ from airflow_provider_ei.sync.dataset.plan import DatasetPlan, PlannedItem, chec
 from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.item import hash_files
-
-from .support import LookedAt, changed_state, complete, listed_item, pending
+from tests.support.files import LookedAt
+from tests.support.items import changed_state, complete, listed_item, pending
 
 RULES = SyncOptions("nightly")
 DELETE = replace(RULES, delete=True)

@@ -11,15 +11,17 @@ import pytest
 
 from airflow_provider_ei.emulator import Fault, RequestRecord, StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError, EdgeImpulseSyncError
+from airflow_provider_ei.results import SyncSummary
 from airflow_provider_ei.sync import plan as plan_module
 from airflow_provider_ei.sync.apply import ItemUpload
 from airflow_provider_ei.sync.dataset.run import MAX_DUPLICATES_PER_RUN
-from airflow_provider_ei.sync.dataset.summary import SyncSummary
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.metadata import STATE_KEY
+from tests.support.files import made_up
+from tests.support.items import changed_state, complete, state_of, users_metadata
+from tests.support.studio import ADD, CREATE, DELETE, LIST, ORGANIZATION, UPDATE, contents
 
-from .lab import ADD, CREATE, DELETE, LIST, METADATA, UPDATE, Lab
-from .support import ORGANIZATION, changed_state, complete, contents, made_up, state_of, users_metadata
+from .lab import METADATA, SyncLab
 
 GET = "getOrganizationDataItem"
 
@@ -29,7 +31,7 @@ S03 = {file: f"s03 {file}" for file in ("motion.csv", "photos/1.jpg")}
 
 
 @pytest.fixture
-def synced(lab: Lab) -> Lab:
+def synced(lab: SyncLab) -> SyncLab:
     """A lab after its first sync."""
     lab.write(FILES)
     lab.sync()
@@ -37,14 +39,14 @@ def synced(lab: Lab) -> Lab:
     return lab
 
 
-def set_metadata(lab: Lab, **changes: str | None) -> None:
+def set_metadata(lab: SyncLab, **changes: str | None) -> None:
     """Change those of s03, as someone does in Studio."""
     item = lab.items()["s03"]
     metadata = {key: value for key, value in {**item.metadata, **changes}.items() if value is not None}
     lab.someone.update_data_item(ORGANIZATION, item.id, metadata=metadata)
 
 
-def set_state(lab: Lab, **facts: Any) -> None:
+def set_state(lab: SyncLab, **facts: Any) -> None:
     """Change facts in the state that we keep in s03."""
     item = lab.items()["s03"]
     lab.server.edit_item(item.id, metadata=changed_state(item.metadata, **facts))
@@ -65,7 +67,7 @@ class TestChangedInStudio:
             ),
         ],
     )
-    def test_files_are_repaired(self, synced: Lab, change: Any) -> None:
+    def test_files_are_repaired(self, synced: SyncLab, change: Any) -> None:
         change(synced.someone, synced.items()["s03"].id)
         summary = synced.sync()
         assert (summary["repaired"], summary["unchanged"], summary["changed"]) == (1, 5, ["s03"])
@@ -82,7 +84,7 @@ class TestChangedInStudio:
             pytest.param({"study": "nap", "by": "hand"}, id="a value, and a key of theirs"),
         ],
     )
-    def test_metadata_are_repaired(self, synced: Lab, changed: dict[str, str | None]) -> None:
+    def test_metadata_are_repaired(self, synced: SyncLab, changed: dict[str, str | None]) -> None:
         set_metadata(synced, **changed)
         summary = synced.sync()
         assert (summary["unchanged"], summary["updated"]) == (5, 1)
@@ -104,7 +106,7 @@ class TestChangedInStudio:
         ],
         ids=str,
     )
-    def test_a_state_that_was_edited_is_repaired(self, synced: Lab, facts: dict[str, Any]) -> None:
+    def test_a_state_that_was_edited_is_repaired(self, synced: SyncLab, facts: dict[str, Any]) -> None:
         set_state(synced, **facts)
         summary = synced.sync()
         assert summary["unchanged"] >= 5
@@ -113,25 +115,25 @@ class TestChangedInStudio:
         synced.assert_in_step()
         synced.assert_at_rest()
 
-    def test_an_item_that_was_deleted_is_there_again(self, synced: Lab) -> None:
+    def test_an_item_that_was_deleted_is_there_again(self, synced: SyncLab) -> None:
         synced.someone.delete_data_item(ORGANIZATION, synced.items()["s03"].id)
         assert synced.sync()["changed"] == ["s03"]
         synced.assert_in_step()
 
-    def test_all_items_were_deleted(self, synced: Lab) -> None:
+    def test_all_items_were_deleted(self, synced: SyncLab) -> None:
         for item in synced.server.items("d"):
             synced.someone.delete_data_item(ORGANIZATION, item.id)
         assert synced.sync(delete="extra")["created"] == 6
         synced.assert_in_step()
 
-    def test_an_item_that_was_moved_to_another_dataset_is_left_there(self, synced: Lab) -> None:
+    def test_an_item_that_was_moved_to_another_dataset_is_left_there(self, synced: SyncLab) -> None:
         moved = synced.items()["s03"].id
         synced.someone.update_data_item(ORGANIZATION, moved, dataset="archive")
         assert synced.sync(delete="extra")["changed"] == ["s03"]
         assert [item.id for item in synced.server.items("archive")] == [moved]
         synced.assert_in_step()
 
-    def test_an_item_that_is_taken_from_us_is_left_alone(self, synced: Lab) -> None:
+    def test_an_item_that_is_taken_from_us_is_left_alone(self, synced: SyncLab) -> None:
         for text in (None, "", "no json", '{"version": 2}'):
             set_metadata(synced, **{STATE_KEY: text})
             before = synced.items()["s03"]
@@ -139,13 +141,13 @@ class TestChangedInStudio:
             assert synced.items()["s03"] == before
 
     @pytest.mark.parametrize("facts", [{"name": "s04"}, {"dataset": "archive"}, {"version": 2}], ids=str)
-    def test_an_item_with_a_state_of_another_one_is_left_alone(self, synced: Lab, facts: dict[str, Any]) -> None:
+    def test_an_item_with_a_state_of_another_one_is_left_alone(self, synced: SyncLab, facts: dict[str, Any]) -> None:
         set_state(synced, **facts)
         before = synced.items()["s03"]
         assert "was not uploaded by this package" in str(synced.fails(delete="extra"))
         assert synced.items()["s03"] == before
 
-    def test_an_item_that_a_person_has_renamed_is_left_alone_and_made_anew(self, synced: Lab) -> None:
+    def test_an_item_that_a_person_has_renamed_is_left_alone_and_made_anew(self, synced: SyncLab) -> None:
         renamed = synced.items()["s03"]
         synced.server.edit_item(renamed.id, name="s03 good")
         for changed in (["s03"], []):
@@ -153,7 +155,7 @@ class TestChangedInStudio:
             assert synced.items()["s03 good"].metadata == renamed.metadata
             synced.assert_in_step(besides={"s03 good"})
 
-    def test_an_item_that_is_deleted_while_it_is_changed(self, synced: Lab) -> None:
+    def test_an_item_that_is_deleted_while_it_is_changed(self, synced: SyncLab) -> None:
         gone = synced.items()["s03"].id
         synced.write({"s03/motion.csv": "other"})
 
@@ -171,13 +173,13 @@ class TestKilled:
     """A run that ends in the middle of an item leaves it pending; what it had completed stays."""
 
     @pytest.fixture
-    def large(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    def large(self, lab: SyncLab, monkeypatch: pytest.MonkeyPatch) -> SyncLab:
         monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", 10)
         lab.client = lab.other_client(batch_files=1)
         lab.write(FILES)
         return lab
 
-    def kill(self, lab: Lab, at: str, **more: Any) -> None:
+    def kill(self, lab: SyncLab, at: str, **more: Any) -> None:
         """End the run when that file is opened."""
         lab.on_open = lambda path: lab.client.cancel() if path == at else None
         with pytest.raises(EdgeImpulseCancelledError):
@@ -186,7 +188,7 @@ class TestKilled:
         lab.client = lab.other_client(batch_files=1)
 
     @pytest.mark.parametrize("workers", [1, 4])
-    def test_at_first(self, large: Lab, workers: int) -> None:
+    def test_at_first(self, large: SyncLab, workers: int) -> None:
         self.kill(large, "s03/photos/1.jpg", workers=workers)
         states = {name: state_of(item) for name, item in large.items().items()}
         done = [name for name, state in states.items() if state is not None and state.complete]
@@ -202,7 +204,7 @@ class TestKilled:
         large.assert_in_step()
         large.assert_at_rest()
 
-    def test_in_an_update(self, large: Lab) -> None:
+    def test_in_an_update(self, large: SyncLab) -> None:
         large.sync()
         large.write({"s03/photos/1.jpg": "other", "s03/motion.csv": "another", "s04/motion.csv": "longer than before"})
         self.kill(large, "s03/photos/1.jpg", workers=1)
@@ -214,7 +216,7 @@ class TestKilled:
         large.assert_in_step()
         large.assert_at_rest()
 
-    def test_in_an_update_that_is_taken_back(self, large: Lab) -> None:
+    def test_in_an_update_that_is_taken_back(self, large: SyncLab) -> None:
         """A, half of B, A: what looks as it did when A was complete is not taken for A."""
         large.sync()
         old = large.trees()["s03"]
@@ -230,7 +232,7 @@ class TestKilled:
 
 
 class TestSomeoneElses:
-    def test_an_item_of_the_same_name_is_never_touched(self, lab: Lab) -> None:
+    def test_an_item_of_the_same_name_is_never_touched(self, lab: SyncLab) -> None:
         lab.write(FILES)
         lab.by_hand("s02", {"motion.csv": b"s02 motion.csv", "photos/1.jpg": b"s02 photos/1.jpg"})
         before = lab.items()["s02"]
@@ -248,7 +250,7 @@ class TestSomeoneElses:
             assert lab.items()["s02"] == before
         assert sorted(lab.items()) == NAMES
 
-    def test_items_of_other_names_are_left_alone(self, lab: Lab) -> None:
+    def test_items_of_other_names_are_left_alone(self, lab: SyncLab) -> None:
         lab.write(FILES)
         lab.by_hand("mine", {"x.csv": b"1"})
         lab.by_hand("other sync", {"x.csv": b"1"}, complete({"x.csv": b"1"}, name="other sync", sync="hourly"))
@@ -257,7 +259,7 @@ class TestSomeoneElses:
         lab.assert_in_step(besides={"mine", "other sync"})
         assert lab.server.items("d")[:2] == before
 
-    def test_what_a_single_upload_has_made_is_taken_over_when_it_is_equal(self, synced: Lab) -> None:
+    def test_what_a_single_upload_has_made_is_taken_over_when_it_is_equal(self, synced: SyncLab) -> None:
         self.upload(synced, {name: data.encode() for name, data in S03.items()}, METADATA)
         state = state_of(synced.items()["s03"])
         assert state is not None
@@ -278,7 +280,7 @@ class TestSomeoneElses:
     )
     @pytest.mark.parametrize("first", ["sync", "single upload"])
     def test_what_a_single_upload_has_made_otherwise_is_left_alone(
-        self, lab: Lab, files: dict[str, bytes], metadata: dict[str, str], first: str
+        self, lab: SyncLab, files: dict[str, bytes], metadata: dict[str, str], first: str
     ) -> None:
         lab.write(FILES)
         if first == "sync":
@@ -294,17 +296,17 @@ class TestSomeoneElses:
             assert lab.items()["s03"] == before
         assert contents(lab.server, before.id) == files
 
-    def upload(self, lab: Lab, files: dict[str, bytes], metadata: dict[str, str]) -> None:
+    def upload(self, lab: SyncLab, files: dict[str, bytes], metadata: dict[str, str]) -> None:
         ItemUpload(lab.someone, ORGANIZATION, WantedItem("s03", "d", made_up(files), metadata)).run()
 
-    def test_two_syncs_of_the_same_names(self, synced: Lab) -> None:
+    def test_two_syncs_of_the_same_names(self, synced: SyncLab) -> None:
         before = synced.server.items("d")
         error = synced.fails(sync_id="hourly", delete="extra", max_delete="100%")
         assert error.summary["failed"] == 6
         assert "belongs to the sync 'nightly', and this is 'hourly'" in str(error)
         assert synced.server.items("d") == before
 
-    def test_two_syncs_of_other_names(self, synced: Lab) -> None:
+    def test_two_syncs_of_other_names(self, synced: SyncLab) -> None:
         before = synced.server.items("d")
         elsewhere = synced.top.parent / "elsewhere"
         synced.top.rename(elsewhere)
@@ -316,7 +318,7 @@ class TestSomeoneElses:
         assert synced.server.items("d")[:6] == before
         assert sorted(synced.items()) == [*NAMES, "t02"]
 
-    def test_two_syncs_that_have_made_the_same_item_at_once(self, synced: Lab) -> None:
+    def test_two_syncs_that_have_made_the_same_item_at_once(self, synced: SyncLab) -> None:
         """Neither deletes what is the other's."""
         item = synced.items()["s03"]
         files = {name: data[::-1] for name, data in contents(synced.server, item.id).items()}
@@ -332,7 +334,7 @@ class TestDuplicates:
 
     @pytest.mark.parametrize("state", ["complete", "pending"])
     @pytest.mark.parametrize("times", [1, 2, 3])
-    def test_copies_are_removed_and_the_oldest_is_kept(self, synced: Lab, state: str, times: int) -> None:
+    def test_copies_are_removed_and_the_oldest_is_kept(self, synced: SyncLab, state: str, times: int) -> None:
         item = synced.items()["s03"]
         files, metadata = contents(synced.server, item.id), dict(item.metadata)
         if state == "pending":
@@ -349,7 +351,7 @@ class TestDuplicates:
     @pytest.mark.parametrize("delete", ["never", "extra"])
     @pytest.mark.parametrize("what", ["other bytes", "other files", "a person's metadata", "too many"])
     def test_what_may_be_somebodys_is_never_removed_and_the_ids_are_told(
-        self, synced: Lab, what: str, delete: str
+        self, synced: SyncLab, what: str, delete: str
     ) -> None:
         item = synced.items()["s03"]
         files, metadata = contents(synced.server, item.id), dict(item.metadata)
@@ -370,7 +372,7 @@ class TestDuplicates:
         assert synced.server.state() == before
 
     @pytest.mark.parametrize("workers", [1, 4])
-    def test_one_run_removes_only_so_many(self, lab: Lab, workers: int) -> None:
+    def test_one_run_removes_only_so_many(self, lab: SyncLab, workers: int) -> None:
         """More of them did not come from answers that were lost."""
         names = [f"{number:02}" for number in range(MAX_DUPLICATES_PER_RUN + 2)]
         lab.write({f"{name}/x.csv": name for name in names})
@@ -382,7 +384,7 @@ class TestDuplicates:
         assert lab.operations().count(DELETE) == MAX_DUPLICATES_PER_RUN
         assert len(lab.server.items("d")) == len(names) + 2
 
-    def test_of_what_the_source_no_longer_has_all_are_deleted(self, synced: Lab) -> None:
+    def test_of_what_the_source_no_longer_has_all_are_deleted(self, synced: SyncLab) -> None:
         item = synced.items()["s03"]
         synced.by_hand("s03", contents(synced.server, item.id), item.metadata)
         synced.remove("s03/photos/1.jpg", "s03/motion.csv")
@@ -393,7 +395,7 @@ class TestDuplicates:
 @pytest.mark.parametrize("duplicates", ["new_id", "merge", "reject"])
 @pytest.mark.parametrize("update", ["replace", "merge"])
 @pytest.mark.parametrize("second", ["the same", "other bytes"])
-def test_two_runs_at_once(lab: Lab, duplicates: Any, update: Any, second: str) -> None:
+def test_two_runs_at_once(lab: SyncLab, duplicates: Any, update: Any, second: str) -> None:
     """One of them may fail, and says so; what is left is one item each, and the next run has next to nothing to do."""
     lab.server.settings.change({"duplicate_names": duplicates, "metadata_update": update, "latency_seconds": 0.002})
     lab.write(FILES)
@@ -426,7 +428,7 @@ def test_two_runs_at_once(lab: Lab, duplicates: Any, update: Any, second: str) -
     lab.assert_at_rest()
 
 
-def test_an_item_made_by_hand_while_the_sync_runs(lab: Lab) -> None:
+def test_an_item_made_by_hand_while_the_sync_runs(lab: SyncLab) -> None:
     """It comes too late to be seen in the plan; nothing of it is lost, nor of ours."""
     lab.write(FILES)
     made: list[int] = []
@@ -448,7 +450,7 @@ def test_an_item_made_by_hand_while_the_sync_runs(lab: Lab) -> None:
 class TestChangedWhileTheSyncRuns:
     """Each item is looked at right before its first change, however new the listing is."""
 
-    def while_it_runs(self, lab: Lab, edit: Callable[[StoredItem], object], moment: str) -> SyncSummary:
+    def while_it_runs(self, lab: SyncLab, edit: Callable[[StoredItem], object], moment: str) -> SyncSummary:
         """Change s02 and s03; a person edits s03 while s02 is sent, or right before the look at s03."""
         for name in ("s02", "s03"):
             lab.write({f"{name}/motion.csv": "other"})
@@ -466,7 +468,7 @@ class TestChangedWhileTheSyncRuns:
             lab.server.before_request(None)
 
     @pytest.mark.parametrize("moment", ["s02", "s03"])
-    def test_metadata_that_a_person_adds_are_kept(self, synced: Lab, moment: str) -> None:
+    def test_metadata_that_a_person_adds_are_kept(self, synced: SyncLab, moment: str) -> None:
         def label(item: StoredItem) -> None:
             synced.server.edit_item(item.id, metadata=item.metadata | {"label": "good"})
 
@@ -477,7 +479,7 @@ class TestChangedWhileTheSyncRuns:
     @pytest.mark.parametrize("moment", ["s02", "s03"])
     @pytest.mark.parametrize("place", [{"name": "s03 good"}, {"dataset": "archive"}], ids=str)
     def test_an_item_that_a_person_renames_or_moves_is_left_alone(
-        self, synced: Lab, place: dict[str, str], moment: str
+        self, synced: SyncLab, place: dict[str, str], moment: str
     ) -> None:
         before = synced.items()["s03"]
         files = contents(synced.server, before.id)
@@ -489,7 +491,7 @@ class TestChangedWhileTheSyncRuns:
 
     @pytest.mark.parametrize("moment", ["s02", "s03"])
     @pytest.mark.parametrize("text", ["", "hand", "hourly", "single upload"])
-    def test_an_item_that_somebody_takes_is_left_alone(self, synced: Lab, text: str, moment: str) -> None:
+    def test_an_item_that_somebody_takes_is_left_alone(self, synced: SyncLab, text: str, moment: str) -> None:
         facts = {"hourly": {"sync": "hourly"}, "single upload": {"sync": None}}.get(text)
         taken = {}
 
@@ -504,7 +506,7 @@ class TestChangedWhileTheSyncRuns:
         after = synced.items()["s03"]
         assert (after.metadata, contents(synced.server, after.id)) == (taken, files)
 
-    def test_a_changed_item_costs_one_look_more(self, synced: Lab) -> None:
+    def test_a_changed_item_costs_one_look_more(self, synced: SyncLab) -> None:
         synced.write({"s03/motion.csv": "other"})
         synced.sync()
         asked = [request.operation for request in synced.server.requests()]
@@ -512,7 +514,7 @@ class TestChangedWhileTheSyncRuns:
 
 
 @pytest.mark.parametrize("operation", [CREATE, LIST])
-def test_faults_that_pass_leave_no_trace(lab: Lab, operation: str) -> None:
+def test_faults_that_pass_leave_no_trace(lab: SyncLab, operation: str) -> None:
     lab.write(FILES)
     lab.server.inject(
         *(Fault(operation=operation, kind=kind, skip=n) for n, kind in enumerate(("drop_before", "status")))

@@ -23,8 +23,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInpu
 from airflow_provider_ei.sources.file_specs import parse_literal, resolve_files
 from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.sync.digest import sha256_of
-
-from .support import no_store, sha256
+from tests.support.files import no_store, sha256
 
 Tree = Callable[..., Path]
 

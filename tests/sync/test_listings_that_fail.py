@@ -16,9 +16,9 @@ from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.sources.file_specs import resolve_files
 from airflow_provider_ei.sources.ignore import Filter
 from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
+from tests.support.files import no_store
 
 from .places import DiskSource, FailingStore, StoreSource
-from .support import no_store
 
 FILES = [
     *("a/x.csv", "a/sub/y.csv", "a/sub/deep/z.csv", "b/c/x.csv", "b/d/y.csv", "b/d/e/z.csv", "c/x.csv"),

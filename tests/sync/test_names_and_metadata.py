@@ -24,20 +24,10 @@ from airflow_provider_ei.studio.models import DataFile, DataItem
 from airflow_provider_ei.sync.digest import files_digest, item_digest, sha256_of
 from airflow_provider_ei.sync.item_state import ItemState, carries, complete_metadata, pending_metadata
 from airflow_provider_ei.sync.metadata import STATE_KEY, metadata_texts
-from airflow_provider_ei.sync.prepare import check_if_exists, want_item, whole_number
+from airflow_provider_ei.sync.prepare import check_if_exists, want_item
 from airflow_provider_ei.sync.stored_names import correspond, names_digest
-
-from .support import (
-    RUN,
-    MadeUpFile,
-    changed_state,
-    complete,
-    listed_item,
-    no_store,
-    pending,
-    sha256,
-    wanted_item,
-)
+from tests.support.files import MadeUpFile, no_store, sha256
+from tests.support.items import RUN, changed_state, complete, listed_item, pending, wanted_item
 
 
 class Whole:
@@ -923,17 +913,6 @@ class TestInputs:
             self.want(**changed)
         if "name" not in changed:
             assert "'run 1'" in str(caught.value)
-
-    @pytest.mark.parametrize(
-        ("value", "number"), [(None, None), ("", None), (5, 5), ("5", 5), (" 5 ", 5), (Whole(5), 5)], ids=repr
-    )
-    def test_whole_number(self, value: object, number: int | None) -> None:
-        assert whole_number("id", value) == number
-
-    @pytest.mark.parametrize("value", [0, -1, "0", "x", 1.0, "1.0", True, [], {}], ids=repr)
-    def test_no_whole_number(self, value: object) -> None:
-        with pytest.raises(EdgeImpulseInputError, match="the_field"):
-            whole_number("the_field", value)
 
     def test_if_exists(self) -> None:
         for value in ("update", "skip", "fail", "overwrite"):

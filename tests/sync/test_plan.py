@@ -34,8 +34,8 @@ from airflow_provider_ei.sync.plan import (
     plan_item,
 )
 from airflow_provider_ei.sync.stored_names import names_digest
-
-from .support import RUN, MadeUpFile, changed_state, complete, listed_item, pending, wanted_item
+from tests.support.files import MadeUpFile
+from tests.support.items import RUN, changed_state, complete, listed_item, pending, wanted_item
 
 ROOM = BatchLimits(10_000, 1_000_000)
 FILES = {"1.csv": b"one", "2.csv": b"second"}

@@ -9,8 +9,8 @@ import pytest
 
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.progress import ProgressLog, format_bytes, format_seconds
-
-from .support import MadeUpFile, wanted_item
+from tests.support.files import MadeUpFile
+from tests.support.items import wanted_item
 
 
 class Clock:

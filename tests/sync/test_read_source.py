@@ -14,8 +14,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.prepare import read_source
 from airflow_provider_ei.sync.dataset.tree import Tree
-
-from .support import no_store
+from tests.support.files import no_store
 
 Write = Callable[..., Path]
 

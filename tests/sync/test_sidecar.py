@@ -10,8 +10,7 @@ import pytest
 from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
 from airflow_provider_ei.sources.pinned import LocalFile
 from airflow_provider_ei.sync.dataset import sidecar
-
-from .support import MadeUpFile
+from tests.support.files import MadeUpFile
 
 GIVEN = {"study": "sleep", "subject": "?"}
 

@@ -15,8 +15,8 @@ from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.item_state import ItemState, complete_metadata
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from airflow_provider_ei.sync.stored_names import names_digest
-
-from .support import LookedAt, changed_state, complete, listed_item
+from tests.support.files import LookedAt
+from tests.support.items import changed_state, complete, listed_item
 
 RULES = SyncOptions("nightly")
 

@@ -11,9 +11,9 @@ import pytest
 from airflow_provider_ei.emulator import EmulatorServer, RequestRecord
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError, EdgeImpulseResponseError
 from airflow_provider_ei.sources.file_specs import resolve_files
+from tests.support.studio import CREATE, contents, operations
 
-from .lab import CREATE, Lab
-from .support import contents, operations
+from .lab import SyncLab
 
 
 def test_an_item_of_others_with_files_of_the_same_sizes_and_other_bytes_is_left_alone(
@@ -29,7 +29,9 @@ def test_an_item_of_others_with_files_of_the_same_sizes_and_other_bytes_is_left_
 
 
 @pytest.mark.parametrize("service", ["new_id", "reject", "merge"])
-def test_an_item_that_others_add_while_a_sync_sends_is_neither_changed_nor_there_twice(lab: Lab, service: str) -> None:
+def test_an_item_that_others_add_while_a_sync_sends_is_neither_changed_nor_there_twice(
+    lab: SyncLab, service: str
+) -> None:
     lab.server.settings.change({"duplicate_names": service})
     lab.write({f"s{number}/x.csv": str(number) for number in range(5)})
     lab.by_hand("another one of theirs", {"x.csv": b"1"})
@@ -56,7 +58,7 @@ def test_an_item_that_others_add_while_a_sync_sends_is_neither_changed_nor_there
 class TestSeveralOfOneNameThatTheSourceNoLongerHas:
     """With our state copied to it, an item of a person looks like ours."""
 
-    def others(self, lab: Lab, *others: bytes) -> None:
+    def others(self, lab: SyncLab, *others: bytes) -> None:
         lab.write({f"s{number}/x.csv": "same" for number in range(5)})
         lab.sync()
         ours = lab.items()["s0"]
@@ -65,7 +67,7 @@ class TestSeveralOfOneNameThatTheSourceNoLongerHas:
         lab.remove("s0/x.csv")
 
     @pytest.mark.parametrize("others", [[b"diff"], [b"same", b"diff"], [b"same"] * 19], ids=["one", "two", "nineteen"])
-    def test_none_is_deleted_unless_all_are_copies(self, lab: Lab, others: list[bytes]) -> None:
+    def test_none_is_deleted_unless_all_are_copies(self, lab: SyncLab, others: list[bytes]) -> None:
         self.others(lab, *others)
         before = lab.server.state()
         planned = lab.sync(delete="extra", max_delete="100%", dry_run=True)
@@ -76,14 +78,14 @@ class TestSeveralOfOneNameThatTheSourceNoLongerHas:
         ids = [str(item.id) for item in lab.server.items("d") if item.name == "s0"]
         assert all(one in done["kept_items"][0]["reason"] for one in ids[:3])
 
-    def test_copies_are_deleted_with_the_item(self, lab: Lab) -> None:
+    def test_copies_are_deleted_with_the_item(self, lab: SyncLab) -> None:
         self.others(lab, b"same")
         assert lab.sync(delete="extra", dry_run=True)["deleted"] == 2
         assert lab.sync(delete="extra")["deleted"] == 2
         lab.assert_in_step()
 
 
-def test_a_dry_run_does_not_promise_to_remove_a_duplicate_that_is_no_copy(lab: Lab) -> None:
+def test_a_dry_run_does_not_promise_to_remove_a_duplicate_that_is_no_copy(lab: SyncLab) -> None:
     lab.write({"s0/x.csv": "same", "s1/x.csv": "same"})
     lab.sync()
     lab.server.put_item("s0", "d", lab.items()["s0"].metadata, {"x.csv": b"diff"})
@@ -93,7 +95,7 @@ def test_a_dry_run_does_not_promise_to_remove_a_duplicate_that_is_no_copy(lab: L
     assert planned["failures"] == done["failures"]
 
 
-def test_a_dry_run_does_not_promise_to_delete_what_the_run_keeps(lab: Lab) -> None:
+def test_a_dry_run_does_not_promise_to_delete_what_the_run_keeps(lab: SyncLab) -> None:
     lab.write({f"s{number}/a/x.csv": "1" for number in range(3)})
     lab.sync()
     rules: dict[str, Any] = {"depth": 2, "delete": "extra", "max_delete": "100%"}
@@ -117,7 +119,7 @@ def test_files_of_a_store_that_tells_times_in_two_forms_are_sent_from_a_folder(
 
 @pytest.mark.parametrize("totals", [True, False])
 def test_a_service_that_ignores_the_offset_is_an_error_for_good(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, totals: bool
+    lab: SyncLab, monkeypatch: pytest.MonkeyPatch, totals: bool
 ) -> None:
     monkeypatch.setattr("airflow_provider_ei.studio.client.PAGE_ITEMS", 3)
     lab.server.settings.change({"listing_offset": "ignored", "listing_totals": totals})

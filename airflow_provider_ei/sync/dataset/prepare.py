@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
+from airflow_provider_ei.numeric import whole_number
 from airflow_provider_ei.sources.discover import OpenStore
 from airflow_provider_ei.sources.file_specs import parse_literal, resolve_files
 from airflow_provider_ei.sources.ignore import Filter
@@ -17,7 +18,7 @@ from airflow_provider_ei.sync.dataset.options import Shard, SyncOptions
 from airflow_provider_ei.sync.dataset.source import GivenMetadata, SourceItem
 from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
 from airflow_provider_ei.sync.metadata import metadata_texts
-from airflow_provider_ei.sync.prepare import whole_number
+from airflow_provider_ei.sync.prepare import check_bucket
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +48,7 @@ def check_rules(
     for field, value, known in (("delete", delete, DELETE_MODES), ("comparison", comparison, ("digest", "size"))):
         if value not in known:
             raise EdgeImpulseInputError(f"{field} must be {' or '.join(map(repr, known))}, not {value!r}.")
-    if bucket_id not in (None, "") and bucket_name not in (None, ""):
-        raise EdgeImpulseInputError("Give bucket_id or bucket_name, not both.")
+    name_of_bucket, id_of_bucket = check_bucket(bucket_name, bucket_id)
     most, part = _max_delete(max_delete)
     if comparison == "size":
         log.warning("comparison='size': a file of the same name and size is taken for the same, whatever is in it.")
@@ -59,8 +59,8 @@ def check_rules(
         delete_excluded=delete == "extra-and-excluded",
         most_deletes=most,
         largest_part=part,
-        bucket_name=None if bucket_name in (None, "") else check_text("bucket_name", bucket_name),
-        bucket_id=whole_number("bucket_id", bucket_id),
+        bucket_name=name_of_bucket,
+        bucket_id=id_of_bucket,
         shard=shard,
     )
 

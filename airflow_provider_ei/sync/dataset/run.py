@@ -7,9 +7,10 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
+from airflow_provider_ei.results import MAX_CHANGED_NAMES, SyncSummary, WorkCounts
 from airflow_provider_ei.sources.pinned import LocalFile
 from airflow_provider_ei.studio.client import PAGE_ITEMS, StudioClient
 from airflow_provider_ei.studio.models import DataItem
@@ -27,13 +28,7 @@ from airflow_provider_ei.sync.dataset.plan import (
     plan_source_item,
 )
 from airflow_provider_ei.sync.dataset.source import SourceItem
-from airflow_provider_ei.sync.dataset.summary import (
-    MAX_NAMES,
-    SyncSummary,
-    dry_run_summary,
-    format_failures,
-    format_summary,
-)
+from airflow_provider_ei.sync.dataset.summary import dry_run_summary, format_failures, format_summary
 from airflow_provider_ei.sync.dataset.tally import Tally
 from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.duplicates import Allowance
@@ -297,31 +292,28 @@ class DatasetSync:
         run_in_threads(pieces, work, workers=self._workers, check=client.check_cancelled, interrupt=client.cancel)
 
     def _summary(self) -> SyncSummary:
-        tally, client, outcomes = self._tally, self._client, self._tally.outcomes
-        return SyncSummary(
-            dataset=self._dataset,
-            organization_id=self._organization_id,
-            sync_id=self._rules.sync_id,
-            comparison="size" if self._rules.sizes_only else "digest",
-            dry_run=False,
-            listed=self._there,
-            created=outcomes["created"],
-            updated=outcomes["updated"],
-            unchanged=outcomes["unchanged"],
-            repaired=outcomes["repaired"],
-            deduplicated=tally.stats.duplicates,
-            deleted=outcomes["deleted"],
-            kept=tally.kept,
-            failed=tally.failed,
+        tally, client = self._tally, self._client
+        work = WorkCounts(
             files_sent=tally.stats.files_sent,
             bytes_sent=tally.stats.bytes_sent,
             bytes_hashed=tally.stats.bytes_hashed,
             requests=client.requests - self._before[0],
             retries=client.retries - self._before[1],
             ambiguous_reconciled=tally.stats.unanswered,
-            seconds=round(time.monotonic() - self._begun, 3),
-            changed=sorted(tally.changed)[:MAX_NAMES],
-            kept_items=tally.kept_items,
-            failures=tally.failures,
-            url=client.settings.data_url(self._organization_id),
         )
+        summary = {
+            "dataset": self._dataset,
+            "organization_id": self._organization_id,
+            "sync_id": self._rules.sync_id,
+            "comparison": "size" if self._rules.sizes_only else "digest",
+            "dry_run": False,
+            "listed": self._there,
+            **tally.item_counts(),
+            **work,
+            "seconds": round(time.monotonic() - self._begun, 3),
+            "changed": sorted(tally.changed)[:MAX_CHANGED_NAMES],
+            "kept_items": tally.kept_items,
+            "failures": tally.failures,
+            "url": client.settings.data_url(self._organization_id),
+        }
+        return cast("SyncSummary", summary)  # mypy cannot join TypedDicts when a key is not required

@@ -7,10 +7,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import cast
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseServiceError, EdgeImpulseUnavailableError
+from airflow_provider_ei.results import ITEM_COUNTS, MAX_DESCRIBED_FAILURES, MAX_REASON_LENGTH, Failure, ItemCounts
 from airflow_provider_ei.studio.responses import is_throttling
-from airflow_provider_ei.sync.dataset.summary import MAX_FAILURES, REASON_LENGTH, Failure
 from airflow_provider_ei.sync.progress import LOG_INTERVAL_SECONDS, format_bytes, format_seconds
 from airflow_provider_ei.sync.transfer import TransferStats
 
@@ -55,6 +56,11 @@ class Tally:
     def service_down(self) -> bool:
         """Whether to stop early: the service is down, or has throttled for longer than ``throttle_patience``."""
         return self._throttled or self._in_a_row >= self._most_in_a_row
+
+    def item_counts(self) -> ItemCounts:
+        """Return how many items there are of each outcome."""
+        others = {"deduplicated": self.stats.duplicates, "kept": self.kept, "failed": self.failed}
+        return cast("ItemCounts", {key: others.get(key, self.outcomes[key]) for key in ITEM_COUNTS})
 
     def done(self, name: str, outcome: str) -> None:
         """Count an item that is in step."""
@@ -133,8 +139,8 @@ class Tally:
 
 def _note(notes: list[Failure], name: str, reason: str) -> None:
     """Add one more, as long as there are few, and not longer than an XCom should be."""
-    if len(notes) < MAX_FAILURES:
-        short = reason if len(reason) <= REASON_LENGTH else reason[: REASON_LENGTH - 1] + "…"
+    if len(notes) < MAX_DESCRIBED_FAILURES:
+        short = reason if len(reason) <= MAX_REASON_LENGTH else reason[: MAX_REASON_LENGTH - 1] + "…"
         notes.append(Failure(name=_unicode(name), reason=_unicode(short)))
 
 

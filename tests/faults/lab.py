@@ -9,37 +9,24 @@ from typing import Any
 
 import requests
 
-from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings, Fault, RequestRecord, StoredItem
+from airflow_provider_ei.emulator import EmulatorServer, Fault, RequestRecord, StoredItem
 from airflow_provider_ei.emulator.names import stored_file_name
+from airflow_provider_ei.results import AddDataResult
 from airflow_provider_ei.studio.client import StudioClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.apply import ItemUpload
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.metadata import STATE_KEY
-from airflow_provider_ei.sync.transfer import AddDataResult
-from tests.sync.support import (
-    KEY,
-    ORGANIZATION,
-    changed_state,
-    contents,
-    made_up,
-    state_of,
-    users_metadata,
-    wanted_item,
-)
-
-CREATE, ADD, UPDATE = "addOrganizationDataItem", "addOrganizationDataFile", "updateOrganizationDataItem"
-DELETE, DELETE_FILE = "deleteOrganizationDataItem", "deleteOrganizationDataFile"
-LIST, GET = "listOrganizationFiles", "getOrganizationDataItem"
-UPLOADS = (CREATE, ADD)
-CHANGING = (CREATE, ADD, UPDATE, DELETE, DELETE_FILE)
+from tests.support.files import made_up
+from tests.support.items import changed_state, state_of, users_metadata, wanted_item
+from tests.support.studio import KEY, ORGANIZATION, contents, reset
 
 NAME, DATASET = "run 1", "d"
 
 #: Of the clients here. A wait that is shorter is one between two tries, which no late store has to survive.
 SETTLE_SECONDS = 7.5
 
-#: Later than any test: what is put off by that much happens when ``Lab.land`` says so.
+#: Later than any test: what is put off by that much happens when ``FaultLab.land`` says so.
 LATER = 3600.0
 
 
@@ -74,7 +61,7 @@ State = tuple[Item, ...]
 EMPTY: State = ()
 
 
-class Lab:
+class FaultLab:
     """An emulator that many cases use in turn.
 
     Time is the test's own: a store that is late (by ``LATER``) happens when a client waits for the settle time, or
@@ -92,8 +79,7 @@ class Lab:
 
     def reset(self, **switches: Any) -> None:
         """No data, no faults, no requests, the switches as given or at their defaults."""
-        self._control.post(f"{self.server.page_url}emulator/reset", timeout=30).raise_for_status()
-        self.server.settings.change(EmulatorSettings().switches() | switches)
+        reset(self.server, self._control.post, **switches)
         self.slept.clear()
 
     def forget_faults(self) -> None:

@@ -1,12 +1,13 @@
-"""Files to send that are made up, or that somebody meddles with while they are read."""
+"""Files to upload: in memory, failing, or changed while they are read."""
 
 from __future__ import annotations
 
+import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from airflow_provider_ei.sources.pinned import LocalFile
 from airflow_provider_ei.studio.files import UploadFile
@@ -19,13 +20,13 @@ class MadeUpFile:
     name: str
     data: bytes = b"t,x\n0,1\n"
     content_type: str = "text/csv"
-    pinned_size: int | None = None
+    stated_size: int | None = None
     reads: list[int] = field(default_factory=list)
     opened: int = 0
 
     @property
     def size(self) -> int:
-        return len(self.data) if self.pinned_size is None else self.pinned_size
+        return len(self.data) if self.stated_size is None else self.stated_size
 
     @property
     def source(self) -> str:
@@ -51,11 +52,37 @@ class _Counted(io.BytesIO):
         return block
 
 
+@dataclass
+class LookedAt(MadeUpFile):
+    """A file of a source; unless it is to be read, opening it is an error."""
+
+    version: str | None = "1"
+    closed: bool = True
+
+    def open(self) -> BinaryIO:
+        if self.closed:
+            raise AssertionError(f"{self.name} was to be left closed")
+        return super().open()
+
+
+@dataclass
+class MeddlingFile(MadeUpFile):
+    """Does something the first time it is opened."""
+
+    meddle: Any = field(default=lambda: None)
+
+    def open(self) -> BinaryIO:
+        handle = super().open()
+        if self.opened == 1:
+            self.meddle()
+        return handle
+
+
 class FailingFile(MadeUpFile):
     """Raises ``error`` after ``good`` bytes; with ``good=None`` already when it is opened."""
 
     def __init__(self, error: Exception, *, good: int | None, size: int = 500_000) -> None:
-        super().__init__("failing.csv", b"", pinned_size=size)
+        super().__init__("failing.csv", b"", stated_size=size)
         self._error = error
         self._good = good
 
@@ -114,3 +141,15 @@ def pinned(path: Path, data: bytes, *, name: str | None = None) -> LocalFile:
     """Write a file and pin it."""
     path.write_bytes(data)
     return LocalFile.pin(str(path), name or path.name, "text/csv")
+
+
+def made_up(files: Mapping[str, bytes]) -> list[MadeUpFile]:
+    return [MadeUpFile(name, data) for name, data in files.items()]
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def no_store(uri: str) -> NoReturn:
+    raise AssertionError(f"no store was to be opened: {uri}")

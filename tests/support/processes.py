@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -96,21 +95,6 @@ class Process:
 def as_user(name: str | None) -> dict[str, Any]:
     """Return the arguments of Popen that make it another user's process."""
     return {} if name is None else {"user": name, "group": name, "extra_groups": []}
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports of this machine where nobody listens, each another one."""
-    with ExitStack() as probes:
-        found = [probes.enter_context(socket.socket()) for _ in range(count)]
-        for probe in found:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in found]
-
-
-def listens(port: int) -> bool:
-    """Whether somebody accepts connections there."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_for(

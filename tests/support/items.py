@@ -1,91 +1,22 @@
-"""Short ways to say what is wanted, what is listed and what should be there."""
+"""Build data items for tests: wanted, listed, pending and complete ones, and the state that their metadata carry."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, NoReturn
+from typing import Any
 
-from airflow_provider_ei.emulator import EmulatorServer, RequestRecord, StoredItem
+from airflow_provider_ei.emulator import StoredItem
 from airflow_provider_ei.studio.models import DataFile, DataItem
 from airflow_provider_ei.sync.digest import canonical
 from airflow_provider_ei.sync.item import WantedItem
 from airflow_provider_ei.sync.item_state import ItemState, complete_metadata, pending_metadata
 from airflow_provider_ei.sync.metadata import STATE_KEY
-
-KEY = "ei_sync_tests_0123456789abcdef"
-ORGANIZATION = 7
+from tests.support.files import made_up, sha256
 
 #: Stands in the state of a pending item: the run that the test plans for.
 RUN = "this run"
-
-
-@dataclass
-class MadeUpFile:
-    """A file in memory; counts how often it was opened."""
-
-    name: str
-    data: bytes = b""
-    content_type: str = "text/csv"
-    stated_size: int | None = None
-    opened: int = 0
-
-    @property
-    def size(self) -> int:
-        return len(self.data) if self.stated_size is None else self.stated_size
-
-    @property
-    def source(self) -> str:
-        return f"made-up/{self.name}"
-
-    def open(self) -> BinaryIO:
-        self.opened += 1
-        return io.BytesIO(self.data)
-
-    def check_unchanged(self, handle: BinaryIO) -> None:
-        return None
-
-
-@dataclass
-class LookedAt(MadeUpFile):
-    """A file of a source; unless it is to be read, opening it is an error."""
-
-    version: str | None = "1"
-    closed: bool = True
-
-    def open(self) -> BinaryIO:
-        if self.closed:
-            raise AssertionError(f"{self.name} was to be left closed")
-        return super().open()
-
-
-@dataclass
-class MeddlingFile(MadeUpFile):
-    """Does something the first time it is opened."""
-
-    meddle: Any = field(default=lambda: None)
-
-    def open(self) -> BinaryIO:
-        handle = super().open()
-        if self.opened == 1:
-            self.meddle()
-        return handle
-
-
-def no_store(uri: str) -> NoReturn:
-    raise AssertionError(f"no store was to be opened: {uri}")
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def made_up(files: Mapping[str, bytes]) -> list[MadeUpFile]:
-    return [MadeUpFile(name, data) for name, data in files.items()]
 
 
 def wanted_item(
@@ -160,21 +91,6 @@ def as_listed(item: StoredItem) -> DataItem:
         metadata=item.metadata,
         files=tuple(DataFile(name=file.name, size=file.size) for file in item.files),
     )
-
-
-def contents(server: EmulatorServer, data_id: int) -> dict[str, bytes]:
-    """All files of an item, as the server stores them."""
-    (item,) = [item for item in server.items() if item.id == data_id]
-    return {file.name: server.read_file(data_id, file.name) for file in item.files}
-
-
-def changes(server: EmulatorServer) -> list[RequestRecord]:
-    """The requests that were to change something, whether they did or not."""
-    return [request for request in server.requests() if request.method != "GET"]
-
-
-def operations(server: EmulatorServer) -> list[str | None]:
-    return [request.operation for request in changes(server)]
 
 
 def users_metadata(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 HOME = Path(os.environ["AIRFLOW_HOME"])
 DAGS_FOLDER = HOME / "dags"
@@ -21,6 +21,10 @@ class Run:
     run_id: str
     states: dict[str, list[str]]
     returned: dict[str, list[Any]]
+
+
+#: The fixture ``run``: runs a DAG file with these lines.
+RunDag = Callable[[str], Run]
 
 
 def load_dags(path: Path) -> dict[str, Any]:
@@ -70,11 +74,3 @@ def has_asset_state() -> bool:
     from airflow import __version__
 
     return tuple(int(part) for part in __version__.split(".")[:2]) >= (3, 3)
-
-
-def open_connections(url: str) -> int:
-    """Count the connections that this machine keeps open to the server at a URL."""
-    port = urlsplit(url).port
-    established = "01"
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return sum(row[3] == established and int(row[2].rpartition(":")[2], 16) == port for row in rows)

@@ -1,0 +1,42 @@
+"""The emulated Studio that tests share: its key, its operations, and what it has received."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import requests
+
+from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings, RequestRecord
+
+KEY = "ei_sync_tests_0123456789abcdef"
+ORGANIZATION = 7
+
+CREATE, ADD, UPDATE = "addOrganizationDataItem", "addOrganizationDataFile", "updateOrganizationDataItem"
+DELETE, DELETE_FILE = "deleteOrganizationDataItem", "deleteOrganizationDataFile"
+LIST, GET = "listOrganizationFiles", "getOrganizationDataItem"
+UPLOADS = (CREATE, ADD)
+CHANGING = (CREATE, ADD, UPDATE, DELETE, DELETE_FILE)
+
+
+def reset(server: EmulatorServer, post: Callable[..., requests.Response] = requests.post, **switches: object) -> None:
+    """Remove all data, faults and requests; set the given switches, and the others to their defaults.
+
+    :param post: sends the request; a session's own where only that session trusts the server's certificate.
+    """
+    post(f"{server.page_url}emulator/reset", timeout=30).raise_for_status()
+    server.settings.change(EmulatorSettings().switches() | switches)
+
+
+def contents(server: EmulatorServer, data_id: int) -> dict[str, bytes]:
+    """All files of an item, as the server stores them."""
+    (item,) = [item for item in server.items() if item.id == data_id]
+    return {file.name: server.read_file(data_id, file.name) for file in item.files}
+
+
+def changes(server: EmulatorServer) -> list[RequestRecord]:
+    """The requests that were to change something, whether they did or not."""
+    return [request for request in server.requests() if request.method != "GET"]
+
+
+def operations(server: EmulatorServer) -> list[str | None]:
+    return [request.operation for request in changes(server)]

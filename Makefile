@@ -6,7 +6,8 @@ PY := $(VENV)/bin/python
 SECONDS ?= 300
 PYTHONS_TESTS := tests/hooks tests/operators tests/plugins tests/sensors tests/test_*.py
 
-.PHONY: help setup demo test test-slow soak test-pythons test-celery test-e2e screenshots lint docs bench lock clean
+.PHONY: help setup demo test test-wheel test-slow soak test-pythons test-celery test-e2e coverage screenshots \
+	lint docs bench dist release-check lock clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,17 +24,20 @@ demo: setup  ## recordings into an emulated Edge Impulse, through real Airflow (
 test: setup  ## all tests that take a moment
 	@"$(PY)" -m pytest -m "not slow" -n 2 $(ARGS)
 
+test-wheel: dist  ## the same tests on the installed wheel, with the sources out of reach
+	@sh scripts/test_wheel.sh "$(PY)" -n 2 $(ARGS)
+
 test-slow: setup  ## the tests that take longer: gigabytes, kills, every fault at every request
 	@"$(PY)" -m pytest -m slow -n 2 tests/slow tests/faults $(ARGS)
 
 soak: setup  ## minutes of syncs, uploads and kills in bad weather; what must not grow is measured (SECONDS=300)
 	@"$(PY)" -m tests.soak $(SECONDS)
 
-test-pythons:  ## what meets Airflow, on the other Pythons that this machine has
+test-pythons:  ## what meets Airflow, on the other Pythons that this machine has, with the installed wheel
 	@for version in 3.12 3.13; do \
 		python=$$(sh scripts/find_python.sh $$version); \
 		if [ -z "$$python" ]; then echo "Python $$version is not on this machine: left out."; continue; fi; \
-		"$(MAKE)" --no-print-directory test VENV=.venv-py$$version PYTHON="$$python" ARGS="$(PYTHONS_TESTS)" || exit 1; \
+		"$(MAKE)" --no-print-directory test-wheel VENV=.venv-py$$version PYTHON="$$python" ARGS="$(PYTHONS_TESTS)" || exit 1; \
 	done
 
 test-celery:  ## a sync by two Celery workers, one of them killed; root gets Redis and PostgreSQL installed
@@ -45,6 +49,9 @@ test-e2e:  ## Airflow's interface in a real browser; root gets chromium installe
 	@sh scripts/install_debian.sh chromium
 	@"$(MAKE)" --no-print-directory setup VENV=.venv-e2e AIRFLOW=3.3-e2e
 	@.venv-e2e/bin/python -m pytest tests/e2e $(ARGS)
+
+coverage: setup  ## the lines that the fast and slow tests run (ARGS="-m 'not slow' tests" for the fast ones alone)
+	@sh scripts/coverage.sh "$(PY)" $(if $(ARGS),$(ARGS),tests)
 
 screenshots:  ## the pictures in the documents, anew, by test-e2e
 	@SCREENSHOTS=docs/images "$(MAKE)" --no-print-directory test-e2e
@@ -62,8 +69,14 @@ docs: setup  ## the documentation site, into docs/_build; a warning is an error
 bench: setup  ## figures, beside what people would use instead (ARGS=--quick for a small run)
 	@"$(PY)" -m bench $(ARGS)
 
-lock: setup  ## write the lock files anew
-	@sh scripts/lock.sh "$(PY)"
+dist: setup  ## the source distribution, and the wheel from it, into dist/
+	@sh scripts/build.sh "$(PY)"
+
+release-check: dist  ## version, changelog, tag, the content of dist/ and its metadata
+	@"$(PY)" scripts/release_check.py
+
+lock: setup  ## write the lock files anew (ARGS=--upgrade for the newest versions)
+	@sh scripts/lock.sh "$(PY)" $(ARGS)
 
 clean:  ## remove what the targets made
-	rm -rf .venv .venv-* .demo dist docs/_build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-* .demo .coverage* dist docs/_build .mypy_cache .ruff_cache .pytest_cache

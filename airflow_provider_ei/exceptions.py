@@ -1,48 +1,72 @@
-"""What can go wrong between a task and Edge Impulse.
+"""Errors of this package.
 
-Every error is an :class:`EdgeImpulseError`; its text says what was wrong, where, and what to do. ``retryable``
-tells whether trying again can help: the operators turn a permanent error into ``AirflowFailException``, so that
-Airflow does not spend a task's retries on it, and let a passing one through, so that it does.
+::
+
+    EdgeImpulseError
+    ├── EdgeImpulseConfigError             the Airflow connection
+    ├── EdgeImpulseInputError              an argument, a file, a metadata value
+    ├── EdgeImpulseConflictError           the data item exists
+    ├── EdgeImpulseFileError               a file changed or failed while it was sent
+    ├── EdgeImpulseCancelledError          the task was killed
+    ├── EdgeImpulseDeleteLimitError        a sync would delete too much
+    ├── EdgeImpulseSyncError               data items of a sync failed
+    └── EdgeImpulseServiceError            the service, or the way to it
+        ├── EdgeImpulseAuthError               401, 403
+        ├── EdgeImpulseRefusedError            success: false, other 4xx
+        │   ├── EdgeImpulseNotFoundError           404
+        │   └── EdgeImpulseTooLargeError           413
+        ├── EdgeImpulseRedirectError           3xx
+        ├── EdgeImpulseRateLimitError          429
+        ├── EdgeImpulseUnavailableError        no answer, 5xx
+        └── EdgeImpulseResponseError           an answer that is not what the API promises
+            └── EdgeImpulseLargeResponseError      an answer that is too large
+
+Each message says what to do, then what is wrong. ``retryable`` says whether a retry can succeed: the operators raise
+permanent errors as ``AirflowFailException``, so that Airflow does not retry the task, and transient errors as they are.
 """
 
 from __future__ import annotations
 
 import copyreg
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from airflow_provider_ei.redaction import safe_text
 
+#: Longest wait before a retry in seconds, whatever ``Retry-After`` asks for.
+MAX_RETRY_WAIT = 60.0
+
 
 class EdgeImpulseError(Exception):
-    """Anything that this package raises on its own account.
+    """Base class of all errors that this package raises.
 
-    Its text shows no secret and no control character, whatever it was made of.
+    The message contains no secret and no control character, whatever it was made of.
     """
 
-    #: True when the same call fails again however often it is tried.
+    #: False when the same call fails however often it is retried.
     retryable: bool = True
 
     def __init__(self, message: object = "", *args: object) -> None:
         super().__init__(safe_text(message) if isinstance(message, str) else message, *args)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An exception is otherwise made again by calling its class with nothing but its text, which fails for a
-        # class that needs more, and loses what the text does not say.
+        # By default, unpickling calls the class with the message alone. That fails for a class that requires more
+        # arguments, and loses the attributes.
         return copyreg.__newobj__, (type(self), *self.args), vars(self) or None  # type: ignore[attr-defined]
 
     def to_event(self) -> dict[str, Any]:
-        """Return the error as a JSON object, for the event of a trigger; :meth:`from_event` makes it again."""
+        """Return the error as a JSON object for the event of a trigger; :meth:`from_event` restores it."""
         facts = {name: value for name, value in vars(self).items() if isinstance(value, str | int | float | None)}
         return {"error": str(self), "kind": type(self).__name__, "retryable": self.retryable, "facts": facts}
 
     @staticmethod
     def from_event(event: Mapping[str, Any]) -> EdgeImpulseError:
-        """Make the error of an event again, of its own class.
+        """Restore the error of an event, with its class.
 
         A class that this version does not know becomes an :class:`EdgeImpulseError`.
         """
-        kinds = {kind.__name__: kind for kind in _this_and_below(EdgeImpulseError)}
+        kinds = {kind.__name__: kind for kind in _with_subclasses(EdgeImpulseError)}
         kind = kinds.get(event.get("kind", ""), EdgeImpulseError)
         error = kind.__new__(kind, event["error"])
         vars(error).update(event.get("facts", {}))
@@ -52,45 +76,45 @@ class EdgeImpulseError(Exception):
 
 
 class EdgeImpulseConfigError(EdgeImpulseError):
-    """The Airflow connection is incomplete or contradicts itself; nothing was sent."""
+    """The Airflow connection is incomplete or contradicts itself. Nothing was sent."""
 
     retryable = False
 
 
 class EdgeImpulseInputError(EdgeImpulseError, ValueError):
-    """A name, a file, a metadata value or a parameter cannot be uploaded as given; nothing was sent."""
+    """A name, a file, a metadata value or another argument cannot be used. Nothing was sent."""
 
     retryable = False
 
 
 class EdgeImpulseConflictError(EdgeImpulseError):
-    """A data item of that name is there already and ``if_exists`` does not allow to touch it."""
+    """A data item with that name exists, and ``if_exists`` or its owner does not allow changing it."""
 
     retryable = False
 
 
 class EdgeImpulseFileError(EdgeImpulseError):
-    """A source file changed, vanished or could not be read while it was being sent.
+    """A source file changed, vanished or could not be read while it was sent.
 
-    It is no ``OSError``, because HTTP libraries report those as a fault of the network. The request is cut off,
-    so that the service never stores half a file. It passes: by the next try the file may be at rest.
+    Not an ``OSError``, which HTTP libraries report as a network fault. The request is aborted, so the service never
+    stores half a file. Retryable: by the next try, nothing may be writing to the file.
     """
 
 
 class EdgeImpulseCancelledError(EdgeImpulseError):
-    """The task was told to stop. An item that was being uploaded stays pending, and the next run completes it."""
+    """The task was killed. A data item that was being uploaded stays pending, and the next run completes it."""
 
 
 class EdgeImpulseDeleteLimitError(EdgeImpulseError):
-    """A sync would delete more data items than it may; nothing was changed."""
+    """A sync would delete more data items than allowed. Nothing was changed."""
 
     retryable = False
 
 
 class EdgeImpulseSyncError(EdgeImpulseError):
-    """Some data items of a sync have failed; the others are in step. The next run does only what is left.
+    """Some data items of a sync failed; the others are up to date. The next run does only what is left.
 
-    :ivar summary: what the sync has done, with the names and reasons of what failed.
+    :ivar summary: what the sync did, with the names of the failed items and the reasons.
     """
 
     def __init__(self, message: str, *, summary: Mapping[str, Any], retryable: bool) -> None:
@@ -103,9 +127,12 @@ class EdgeImpulseServiceError(EdgeImpulseError):
     """The service refused, failed or could not be reached.
 
     :ivar operation: operation id of the API, for instance ``addOrganizationDataItem``.
-    :ivar status: HTTP status, or None when no answer arrived.
-    :ivar server_text: the service's own words, shortened, or None.
+    :ivar status: HTTP status, or None when no response arrived.
+    :ivar server_text: the message of the service, shortened, or None.
     """
+
+    #: Seconds that the service asked to wait (``Retry-After``), or None.
+    retry_after: float | None = None
 
     def __init__(
         self,
@@ -120,21 +147,31 @@ class EdgeImpulseServiceError(EdgeImpulseError):
         self.status = status
         self.server_text = server_text
 
+    @property
+    def requested_wait(self) -> float:
+        """Seconds that the service asked to wait, at most :data:`MAX_RETRY_WAIT`; 0 when it did not ask."""
+        return min(self.retry_after or 0.0, MAX_RETRY_WAIT)
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the service asked for fewer requests: 429, or 503 with ``Retry-After``."""
+        return False
+
 
 class EdgeImpulseAuthError(EdgeImpulseServiceError):
-    """The API key is wrong, or it may not do this (401, 403, or "Invalid API key" with any status)."""
+    """The API key is wrong or lacks the permission (401, 403, or "Invalid API key" with any status)."""
 
     retryable = False
 
 
 class EdgeImpulseRefusedError(EdgeImpulseServiceError):
-    """The service understood and said no: ``success: false``, or a 4xx that no new try can change."""
+    """The service rejected the request: ``success: false``, or a 4xx that a retry cannot change."""
 
     retryable = False
 
 
 class EdgeImpulseTooLargeError(EdgeImpulseRefusedError):
-    """413: the request is larger than the service, or a proxy before it, takes. A smaller one may pass."""
+    """413: the request is larger than the service, or a proxy in front of it, accepts."""
 
 
 class EdgeImpulseNotFoundError(EdgeImpulseRefusedError):
@@ -142,7 +179,7 @@ class EdgeImpulseNotFoundError(EdgeImpulseRefusedError):
 
 
 class EdgeImpulseRedirectError(EdgeImpulseServiceError):
-    """The host answered with a redirect. None is followed: it would drop the body or carry the key elsewhere."""
+    """The host redirected. Redirects are not followed: they would drop the body or send the key elsewhere."""
 
     retryable = False
 
@@ -150,18 +187,23 @@ class EdgeImpulseRedirectError(EdgeImpulseServiceError):
 class EdgeImpulseRateLimitError(EdgeImpulseServiceError):
     """429: too many requests.
 
-    :ivar retry_after: seconds that the service asked to wait, or None when it did not say.
+    :ivar retry_after: seconds that the service asked to wait, or None.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None, **kwargs: object) -> None:
         super().__init__(message, **kwargs)  # type: ignore[arg-type]
         self.retry_after = retry_after
 
+    @property
+    def throttled(self) -> bool:
+        """True: the service asked for fewer requests."""
+        return True
+
 
 class EdgeImpulseUnavailableError(EdgeImpulseServiceError):
-    """No usable answer: a connection or timeout fault, or a 5xx.
+    """No usable response: a connection error, a timeout, or a 5xx.
 
-    :ivar ambiguous: True when the service may have carried the request out all the same.
+    :ivar ambiguous: True when the service may have carried out the request all the same.
     :ivar retry_after: seconds that the service asked to wait, or None.
     """
 
@@ -172,16 +214,21 @@ class EdgeImpulseUnavailableError(EdgeImpulseServiceError):
         self.ambiguous = ambiguous
         self.retry_after = retry_after
 
+    @property
+    def throttled(self) -> bool:
+        """Whether the service asked for fewer requests: 503 with ``Retry-After``."""
+        return self.status == HTTPStatus.SERVICE_UNAVAILABLE and self.retry_after is not None
+
 
 class EdgeImpulseResponseError(EdgeImpulseServiceError):
-    """The answer arrived with a 2xx but is not what the API promises: no JSON, a field missing, a short listing."""
+    """A 2xx response is not what the API promises: not JSON, a missing field, an incomplete listing."""
 
 
 class EdgeImpulseLargeResponseError(EdgeImpulseResponseError):
-    """The answer is larger than this client reads. Ask for less at once; the same request is not tried again."""
+    """The response is larger than this client reads. Ask for less at once; the same request is not retried."""
 
 
-def _this_and_below(kind: type[EdgeImpulseError]) -> Iterator[type[EdgeImpulseError]]:
+def _with_subclasses(kind: type[EdgeImpulseError]) -> Iterator[type[EdgeImpulseError]]:
     yield kind
-    for below in kind.__subclasses__():
-        yield from _this_and_below(below)
+    for subclass in kind.__subclasses__():
+        yield from _with_subclasses(subclass)

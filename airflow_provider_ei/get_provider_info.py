@@ -27,12 +27,12 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Edge Impulse",
                 "external-doc-url": "https://docs.edgeimpulse.com/",
-                "tags": ["service"],
+                "tags": ["ai", "machine-learning", "service"],
             }
         ],
         "hooks": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.hooks.edge_impulse"]}],
         "operators": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.operators.data"]}],
-        "sensors": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.sensors.data"]}],
+        "sensors": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.sensors.dataset"]}],
         "triggers": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.triggers.dataset"]}],
         "task-decorators": [
             {

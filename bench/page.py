@@ -87,7 +87,7 @@ def _measure(case: Case, rounds: int) -> dict[str, Any]:
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
-    from airflow_provider_ei.plugins.page import create_app
+    from airflow_provider_ei.plugins.app import create_app
 
     initdb()
     _fill(case)

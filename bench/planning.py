@@ -16,11 +16,12 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from airflow_provider_ei.sources.pinned import LocalFile
+from airflow_provider_ei.sources.local import LocalFile
 from airflow_provider_ei.studio.models import DataFile, DataItem
+from airflow_provider_ei.sync.dataset.comparison import Comparison
 from airflow_provider_ei.sync.dataset.options import SyncOptions
-from airflow_provider_ei.sync.dataset.plan import plan_dataset
 from airflow_provider_ei.sync.dataset.source import SourceItem
+from airflow_provider_ei.sync.dataset.source_index import SourceIndex
 from airflow_provider_ei.sync.dataset.tree import Tree
 from airflow_provider_ei.sync.digest import files_digest, item_digest
 from airflow_provider_ei.sync.item_state import ItemState, complete_metadata
@@ -28,7 +29,7 @@ from bench.clients.job import CONTENT_TYPE, DATASET, METADATA
 from bench.material import FILES
 from bench.results import Row, Table
 
-_RULES = SyncOptions("bench")
+_OPTIONS = SyncOptions(dataset=DATASET, sync_id="bench")
 _SIZE = 20_000
 _CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -55,7 +56,9 @@ def _plan(count: int) -> float:
     gc.enable()
     gc.collect()
     begun = time.perf_counter()
-    plan = plan_dataset(Tree(source), listed, DATASET, _RULES)
+    comparison = Comparison(SourceIndex.of(Tree(source)), _OPTIONS)
+    comparison.add(listed)
+    plan = comparison.plan()
     seconds = time.perf_counter() - begun
     asked = -(-count // 100) + (count + 98) // 100
     if plan.counts != {"unchanged": count - asked, "look": asked}:
@@ -81,7 +84,7 @@ def _listed_item(number: int, source: SourceItem) -> DataItem:
         run="an earlier run",
         digest=item_digest(files, METADATA),
         files=files,
-        sync=_RULES.sync_id,
+        sync=_OPTIONS.sync_id,
         fingerprint="another" if number % 100 == 0 else source.fingerprint(),
     )
     metadata = complete_metadata(None, METADATA, state)

@@ -8,7 +8,7 @@ from tempfile import mkdtemp
 
 from airflow.providers.common.compat.sdk import dag, task
 
-from airflow_provider_ei.sensors.data import EdgeImpulseDataItemSensor
+from airflow_provider_ei.sensors.dataset import EdgeImpulseDataItemSensor
 
 
 @dag(schedule=None, tags=["edge-impulse", "example"])

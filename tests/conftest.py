@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,36 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@pytest.fixture
+def write_tree(tmp_path: Path) -> Callable[..., Path]:
+    """Write files below a new folder: ``write_tree({"s1/x.csv": b"…"})``."""
+
+    def write(files: Mapping[str, bytes], folder: str = "tree") -> Path:
+        top = tmp_path / folder
+        top.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            path = top / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        return top
+
+    return write
+
+
+@pytest.fixture
+def write_deep_folder(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Make a file 990 folders deep, each named ``d``: ``write_deep_folder("tree/a")``; ``rm`` removes it."""
+
+    def make(folder: str) -> str:
+        path = str(tmp_path / folder)
+        os.makedirs(path, exist_ok=True)
+        for _ in range(990):
+            path += "/d"
+            os.mkdir(path)
+        Path(path, "y.csv").write_bytes(b"1")
+        return path
+
+    yield make
+    subprocess.run(["rm", "-rf", *map(str, tmp_path.iterdir())], check=True)

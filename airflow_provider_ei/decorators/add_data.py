@@ -1,4 +1,4 @@
-"""``@task.edge_impulse_add_data``: a function that returns a data item, and the upload of it, in one task."""
+"""``@task.edge_impulse_add_data``: a function that returns data items, and their upload, in one task."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ from airflow_provider_ei.operators.data import (
 )
 from airflow_provider_ei.operators.labels import label_mapped_task
 from airflow_provider_ei.operators.run_report import report_result
+from airflow_provider_ei.sources.names import check_text
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, TaskDecorator
 
-#: What the function may return of an item; the decorator's arguments are the rest.
+#: Keys that the function may return for an item; the decorator's arguments supply the others.
 _RETURNED = ("name", "files", "metadata", "bucket_path")
 
 
@@ -65,8 +66,7 @@ class _AddDataDecoratedOperator(DecoratedOperator, EdgeImpulseAddDataOperator):
             checked = [self._checked(item) for item in (returned if many else [returned])]
             uploads = [self._upload(item) for item in checked]
             self._check_list(uploads, many=many)
-            self.files = [upload["files"] for upload in uploads]  # which OpenLineage asks for
-            self._result = results = []  # filled as it goes, so that a failure reports what was done before it
+            self._result = results = []  # filled item by item, so that a failure reports what was done before it
             for upload in uploads:
                 self.name = upload["name"]
                 results.append(hook.add_data(**upload, origin=mapped_origin(context)))
@@ -83,7 +83,7 @@ class _AddDataDecoratedOperator(DecoratedOperator, EdgeImpulseAddDataOperator):
         return asyncio.run(_result(returned)) if inspect.isawaitable(returned) else returned
 
     def _upload(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        """Put what the function returned over the decorator's arguments; of metadata, key by key."""
+        """Merge what the function returned into the decorator's arguments; metadata key by key."""
         upload = {**self._arguments(), **item, "metadata": merge_metadata(self.metadata, item.get("metadata"))}
         check_files_given(upload["name"], upload["files"])
         return upload
@@ -97,16 +97,16 @@ class _AddDataDecoratedOperator(DecoratedOperator, EdgeImpulseAddDataOperator):
         return item
 
     def _check_list(self, uploads: Sequence[Mapping[str, Any]], *, many: bool) -> None:
-        twice = [name for name, count in Counter(str(upload["name"]) for upload in uploads).items() if count > 1]
-        if twice:
+        names = Counter(check_text("name", upload["name"]) for upload in uploads)
+        if repeated := [name for name, count in names.items() if count > 1]:
             raise EdgeImpulseInputError(
-                f"Give each data item in the returned list a name of its own: {twice[0]!r} is there more than once, "
-                "and the later item would replace the earlier one."
+                f"Give each data item in the returned list its own name: {repeated[0]!r} occurs more than once, and "
+                "the later item would replace the earlier one."
             )
         if many and self.multiple_outputs:
             raise EdgeImpulseInputError(
-                "Return one dict, or leave multiple_outputs (and the annotation '-> dict') out: Airflow cannot store "
-                "the results of a list as multiple outputs."
+                "Return one dict, or omit multiple_outputs (and the annotation '-> dict'): Airflow cannot store the "
+                "results of a list as multiple outputs."
             )
 
 
@@ -115,7 +115,7 @@ async def _result(awaitable: Awaitable[Any]) -> Any:
 
 
 def edge_impulse_add_data_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:
-    """Make a task of a function that returns a data item, or a list of them, and upload what it returns.
+    """Create a task from a function that returns a data item or a list of data items, and upload what it returns.
 
     :param python_callable: returns ``{"name", "files", "metadata"?, "bucket_path"?}``, or a list of these.
     :param kwargs: ``dataset`` and the other arguments of

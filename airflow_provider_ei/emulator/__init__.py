@@ -1,6 +1,6 @@
-"""A stand-in for Edge Impulse Studio's organization data API: a real server with its data on disk.
+"""A server that emulates the API of Edge Impulse Studio, with its data on disk.
 
-For trying the provider without an account, and for tests of DAGs: see :class:`EmulatorServer`.
+Use it to try the provider without an account, and to test DAGs: see :class:`EmulatorServer`.
 On the command line: ``python -m airflow_provider_ei.emulator --help``.
 """
 
@@ -9,23 +9,32 @@ from __future__ import annotations
 try:
     from airflow_provider_ei.emulator.server import EmulatorServer
 except ModuleNotFoundError as missing:
-    if missing.name in ("lark", "starlette", "uvicorn", "python_multipart"):
+    if missing.name in ("h11", "lark", "msgspec", "starlette", "uvicorn", "python_multipart"):
         raise ModuleNotFoundError(
-            f"the emulator needs {missing.name}: pip install 'airflow-provider-ei[emulator]'",
+            f"Run: pip install 'airflow-provider-ei[emulator]'. The emulator needs {missing.name}.",
             name=missing.name,
         ) from None
     raise
+from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
 from airflow_provider_ei.emulator.faults import Fault
-from airflow_provider_ei.emulator.records import StoredFile, StoredItem
+from airflow_provider_ei.emulator.job_control import JobControl, JobRecord
+from airflow_provider_ei.emulator.job_engine import FOREVER, JobPlan
+from airflow_provider_ei.emulator.project_control import EmulatorProject, ProjectControl
 from airflow_provider_ei.emulator.request_log import RequestRecord, UploadedFile
-from airflow_provider_ei.emulator.switches import EmulatorSettings
+from airflow_provider_ei.emulator.stored_data import StoredItem, StoredItemFile
 
 __all__ = [
+    "FOREVER",
+    "EmulatorProject",
     "EmulatorServer",
     "EmulatorSettings",
     "Fault",
+    "JobControl",
+    "JobPlan",
+    "JobRecord",
+    "ProjectControl",
     "RequestRecord",
-    "StoredFile",
     "StoredItem",
+    "StoredItemFile",
     "UploadedFile",
 ]

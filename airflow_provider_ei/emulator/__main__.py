@@ -9,14 +9,14 @@ import sys
 import threading
 
 from airflow_provider_ei.emulator.data_dir import DataDirError
+from airflow_provider_ei.emulator.emulator_settings import CHOICES, EmulatorSettings
 from airflow_provider_ei.emulator.server import EmulatorServer
-from airflow_provider_ei.emulator.switches import CHOICES, EmulatorSettings
 
 DEFAULT_DATA_DIR = "edge-impulse-emulator"
 
 
 def main() -> int:
-    """Run the emulator until SIGINT or SIGTERM; returns the exit code."""
+    """Run the emulator until SIGINT or SIGTERM, and return the exit code."""
     options = vars(_parser().parse_args())
     place = {name: options.pop(name) for name in ("host", "port", "data_dir", "certfile", "keyfile")}
     ended = threading.Event()
@@ -30,7 +30,7 @@ def main() -> int:
         return 1
     except (OSError, OverflowError, ValueError) as error:
         print(
-            f"Edge Impulse emulator: cannot start at {place['host']}:{place['port']}: {error}",
+            f"Edge Impulse emulator: cannot listen on {place['host']}:{place['port']}: {error}",
             file=sys.stderr,
         )
         return 1
@@ -47,32 +47,46 @@ def _parser() -> argparse.ArgumentParser:
     defaults = EmulatorSettings()
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_ei.emulator",
-        description="A stand-in for Edge Impulse Studio's organization data API, with its data on disk.",
+        description="A server that emulates the API of Edge Impulse Studio, with its data on disk.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
-    parser.add_argument("--port", type=int, default=8700, help="0 picks a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8700, help="port to listen on; 0 chooses a free one")
     parser.add_argument(
-        "--data-dir", default=DEFAULT_DATA_DIR, help="folder of the data: missing, empty, or made by the emulator"
+        "--data-dir", default=DEFAULT_DATA_DIR, help="directory of the data: missing, empty, or created by the emulator"
     )
-    parser.add_argument("--api-key", default=defaults.api_key, help="the key the API accepts")
-    parser.add_argument("--organization-id", type=int, default=defaults.organization_id, help="of the key")
-    parser.add_argument("--certfile", help="PEM file with a certificate, to speak TLS")
+    parser.add_argument("--api-key", default=defaults.api_key, help="the key of the organization")
+    parser.add_argument(
+        "--organization-id", type=int, default=defaults.organization_id, help="the organization of the key"
+    )
+    parser.add_argument("--certfile", help="PEM file with a certificate, for TLS")
     parser.add_argument("--keyfile", help="PEM file with the certificate's private key")
-    parser.add_argument("--max-request-bytes", type=int, default=0, help="answer 413 to larger requests; 0: no limit")
-    parser.add_argument("--latency-seconds", type=float, default=0.0, help="added to every API request")
+    parser.add_argument(
+        "--max-request-bytes", type=int, default=0, help="respond with 413 to larger requests; 0: no limit"
+    )
+    parser.add_argument("--latency-seconds", type=float, default=0.0, help="delay of every API request")
+    for name in ("job_queued_seconds", "job_running_seconds"):
+        help_text = f"how long a job {'waits before it starts' if 'queued' in name else 'runs'}"
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, type=float, default=getattr(defaults, name), help=help_text)
     for name, help_text in (
-        ("duplicate_names", "what adding an item does when the dataset has one of its name"),
+        ("duplicate_names", "the result of adding an item whose name exists in the dataset"),
         ("wrong_key_status", "HTTP status for a wrong key"),
         ("metadata_update", "whether an update replaces an item's metadata or merges into it"),
-        ("file_names", "how the bytes of uploaded files' names are decoded"),
-        ("file_folders", "whether uploaded files keep the folders of their names"),
-        ("file_quotes", "whether %%22 in uploaded files' names becomes a quote"),
-        ("trailing_backslash", "whether a file is stored whose name ends with a backslash"),
-        ("name_form", "the form in which names of items, datasets and files are stored"),
+        ("file_names", "the encoding of uploaded files' names"),
+        ("file_folders", "whether uploaded files keep the folders in their names"),
+        ("file_quotes", "whether %%22 in uploaded files' names becomes a quotation mark"),
+        ("trailing_backslash", "whether a file whose name ends with a backslash is stored"),
+        ("name_form", "how names of items, datasets and files are stored"),
         ("listing_order", "the order in which items are listed"),
-        ("listing_offset", "whether a listing begins at the offset that is asked for"),
-        ("archive", "what the download of a whole item is"),
+        ("listing_offset", "whether a listing begins at the requested offset"),
+        ("archive", "the format of a downloaded item"),
+        ("organization_key_in_projects", "whether the organization's key can be used for its projects"),
+        ("concurrent_jobs", "whether a job can start while another one of its kind is active"),
+        ("job_categories", "whether the category of a job tells its kind"),
+        ("builds", "whether builds can be downloaded by version, or only the latest one"),
+        ("accuracy_unit", "the unit of the accuracy in test results"),
+        ("classify_metrics", "whether the metrics of all variants are available"),
     ):
         ways = CHOICES[name]
         parser.add_argument(
@@ -86,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         "--listing-totals",
         action=argparse.BooleanOptionalAction,
         default=defaults.listing_totals,
-        help="whether a listing tells how many items there are",
+        help="whether a listing includes the number of items",
     )
     return parser
 

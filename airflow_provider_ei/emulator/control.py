@@ -1,4 +1,4 @@
-"""The control API under ``/emulator``: request log, faults, switches, buckets, state. It asks for no key."""
+"""The control API under ``/emulator``: request log, faults, switches, buckets, state. It needs no key."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import asdict
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from airflow_provider_ei.emulator.api import Api
 from airflow_provider_ei.emulator.control_requests import (
     ControlError,
     check_content_type,
@@ -19,12 +19,14 @@ from airflow_provider_ei.emulator.control_requests import (
     json_body,
     json_object,
 )
-from airflow_provider_ei.emulator.errors import error_response
+from airflow_provider_ei.emulator.dispatch import Dispatcher
+from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
+from airflow_provider_ei.emulator.error_responses import error_response
 from airflow_provider_ei.emulator.faults import Fault, FaultQueue
+from airflow_provider_ei.emulator.item_store import ItemStore
 from airflow_provider_ei.emulator.request_log import RequestLog
-from airflow_provider_ei.emulator.state import describe
-from airflow_provider_ei.emulator.store import Store
-from airflow_provider_ei.emulator.switches import EmulatorSettings
+from airflow_provider_ei.emulator.state_report import describe_state
+from airflow_provider_ei.emulator.workspace import Workspace
 
 DEFAULT_ITEMS = 200
 DEFAULT_FILES = 20
@@ -33,27 +35,29 @@ DEFAULT_CHARACTERS = 10_000
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class Control:
-    """Its routes. A request that makes no sense is answered with a status of 4xx and ``error``."""
+class ControlApi:
+    """The routes of the control API. The response to an invalid request has a status of 4xx and ``error``."""
 
     def __init__(
         self,
-        store: Store,
+        store: ItemStore,
+        workspace: Workspace,
         settings: EmulatorSettings,
         faults: FaultQueue,
         log: RequestLog,
-        api: Api,
+        dispatcher: Dispatcher,
         executor: Executor,
     ) -> None:
         self._store = store
+        self._workspace = workspace
         self._settings = settings
         self._faults = faults
         self._log = log
-        self._api = api
+        self._dispatcher = dispatcher
         self._executor = executor
 
     def routes(self) -> list[BaseRoute]:
-        """The routes of the control API."""
+        """Return the routes."""
         handlers: list[tuple[str, str, Handler]] = [
             ("GET", "requests", self._get_requests),
             ("DELETE", "requests", self._delete_requests),
@@ -64,7 +68,7 @@ class Control:
             ("PATCH", "settings", self._patch_settings),
             ("POST", "buckets", self._post_buckets),
             ("GET", "state", self._get_state),
-            ("POST", "reset", self._reset),
+            ("POST", "reset", self._post_reset),
         ]
         by_path: dict[str, dict[str, Handler]] = {}
         for method, path, handler in handlers:
@@ -75,9 +79,9 @@ class Control:
         ]
 
     async def _get_requests(self, request: Request) -> Response:
-        """All logged API requests, oldest first: see ``RequestRecord``."""
+        """Return all logged API requests, oldest first: see ``RequestRecord``."""
         return await self._in_thread(
-            lambda: JSONResponse({"requests": [asdict(record) for record in self._log.records()]})
+            lambda: Response(msgspec.json.encode({"requests": self._log.records()}), media_type="application/json")
         )
 
     async def _delete_requests(self, request: Request) -> Response:
@@ -85,14 +89,14 @@ class Control:
         return JSONResponse({})
 
     async def _get_faults(self, request: Request) -> Response:
-        """The faults still to come."""
+        """Return the faults that are still to come."""
         return JSONResponse({"faults": [asdict(fault) for fault in self._faults.waiting()]})
 
     async def _post_faults(self, request: Request) -> Response:
-        """Takes a list of objects with the members of ``Fault``; orders all of them or none."""
+        """Inject the faults of a list of objects with the members of ``Fault``: all of them or none."""
         wanted = await json_body(request)
         if not isinstance(wanted, list) or not all(isinstance(each, dict) for each in wanted):
-            raise ControlError("The request must be a list of JSON objects")
+            raise ControlError("The request must be a JSON list of objects")
         self._faults.inject([Fault(**each) for each in wanted])
         return await self._get_faults(request)
 
@@ -101,27 +105,27 @@ class Control:
         return JSONResponse({})
 
     async def _get_settings(self, request: Request) -> Response:
-        """The switches."""
+        """Return the switches."""
         return JSONResponse(self._settings.switches())
 
     async def _patch_settings(self, request: Request) -> Response:
-        """Takes an object with some of the switches; sets all of them or none."""
+        """Set the switches of an object: all of them or none."""
         self._settings.change(await json_object(request))
         return await self._get_settings(request)
 
     async def _post_buckets(self, request: Request) -> Response:
-        """Takes an object with a ``name``; adds a bucket unless there is one of that name, and answers its ``id``."""
+        """Add a bucket with the ``name`` of an object unless it exists, and return its ``id``."""
         name = (await json_object(request)).get("name")
         if not isinstance(name, str) or not name or not _is_unicode(name):
             raise ControlError("name must be a non-empty string")
         return await self._in_thread(lambda: JSONResponse({"id": self._store.add_bucket(name)}))
 
     async def _get_state(self, request: Request) -> Response:
-        """Totals, datasets, items and files.
+        """Return totals, datasets, items and files.
 
-        ``items`` and ``files`` (of each item) limit it, ``characters`` the length of each value of metadata;
-        ``search`` picks items by name. An ETag stands for the version: asking again with ``If-None-Match`` costs
-        nothing until something changes.
+        ``items`` and ``files`` (of each item) limit their numbers, ``characters`` the length of each metadata value;
+        ``search`` selects items by name. The ETag stands for the version: a request with ``If-None-Match`` gets a 304
+        until something changes.
         """
         limits = {
             "items_limit": count(request, "items", DEFAULT_ITEMS),
@@ -134,28 +138,28 @@ class Control:
             return Response(status_code=304, headers=headers)
 
         def answer() -> Response:
-            return JSONResponse(describe(self._store, search=search, **limits), headers=headers)
+            return JSONResponse(describe_state(self._store, search=search, **limits), headers=headers)
 
         return await self._in_thread(answer)
 
-    async def _reset(self, request: Request) -> Response:
-        """Forgets all data, requests and faults; the switches stay as they are."""
-        self._api.forget_late()
+    async def _post_reset(self, request: Request) -> Response:
+        await self.reset()
+        return JSONResponse({})
+
+    async def reset(self) -> None:
+        """Forget all data, requests and faults. The switches keep their values."""
+        await self._dispatcher.forget_late()
         self._faults.clear()
         self._log.clear()
-
-        def reset() -> Response:
-            self._store.reset()
-            return JSONResponse({})
-
-        return await self._in_thread(reset)
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._store.reset)
+        self._workspace.reset()
 
     async def _in_thread(self, work: Callable[[], Response]) -> Response:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
 
 def _endpoint(handlers: dict[str, Handler]) -> Handler:
-    """The endpoint of a path: what makes no sense to its handlers is the client's mistake."""
+    """Return the endpoint of a path. An invalid value is the client's mistake: status 400."""
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -164,7 +168,7 @@ def _endpoint(handlers: dict[str, Handler]) -> Handler:
             return await handlers["GET" if request.method == "HEAD" else request.method](request)
         except ControlError as error:
             return error_response(str(error), error.status)
-        except (TypeError, ValueError) as error:  # what Fault and EmulatorSettings refuse
+        except (TypeError, ValueError) as error:  # from Fault and EmulatorSettings
             return error_response(str(error), 400)
 
     return endpoint

@@ -1,4 +1,4 @@
-"""Reading the requests of the control API: JSON that came on purpose, and numbers that can be used."""
+"""Checked access to the bodies and parameters of the control API's requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MAX_NUMBER = 10**9
 
 
 class ControlError(Exception):
-    """The request makes no sense; ``status`` is the HTTP status of the answer."""
+    """The request is invalid. ``status`` is the HTTP status of the response."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)
@@ -20,9 +20,9 @@ class ControlError(Exception):
 
 
 async def json_body(request: Request) -> Any:
-    """The JSON of a request. It must say so: a form of a web page cannot.
+    """Return the JSON of a request, which needs the content type of JSON: the form of a web page cannot set that.
 
-    :raises ControlError: if it is something else, or too large.
+    :raises ControlError: if the body is not JSON, or is too large.
     """
     check_content_type(request, required=True)
     body = bytearray()
@@ -38,7 +38,7 @@ async def json_body(request: Request) -> Any:
 
 
 async def json_object(request: Request) -> dict[str, Any]:
-    """The JSON of a request that is an object."""
+    """Return the JSON object of a request."""
     value = await json_body(request)
     if not isinstance(value, dict):
         raise ControlError("The request must be a JSON object")
@@ -46,9 +46,9 @@ async def json_object(request: Request) -> dict[str, Any]:
 
 
 def check_content_type(request: Request, *, required: bool = False) -> None:
-    """Refuse what a form of a web page could send without being asked.
+    """Refuse a body that the form of a web page can send.
 
-    :raises ControlError: for a content type other than JSON.
+    :raises ControlError: if the content type is not JSON.
     """
     content_type = request.headers.get("content-type")
     if content_type is None and not required and request.headers.get("content-length", "0") == "0":
@@ -58,16 +58,16 @@ def check_content_type(request: Request, *, required: bool = False) -> None:
 
 
 def count(request: Request, name: str, default: int) -> int:
-    """A parameter of the query: how many of something at most.
+    """Return a parameter of the query that limits a number.
 
-    :raises ControlError: if it is not a whole number.
+    :raises ControlError: if it is not an integer.
     """
     text = request.query_params.get(name)
     if text is None:
         return default
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()):
-        raise ControlError(f"{name} must be a whole number")
+        raise ControlError(f"{name} must be an integer")
     if text.startswith("-"):
         return 0
     return int(digits) if len(digits) < len(str(_MAX_NUMBER)) else _MAX_NUMBER

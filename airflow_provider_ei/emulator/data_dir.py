@@ -1,7 +1,7 @@
-"""The data directory, and the proof that it is the emulator's own.
+"""The data directory, and the check that it belongs to the emulator.
 
-The emulator deletes files in it, so it works only in a folder that it has made or found empty, and marked then. It
-follows no symbolic link there.
+The emulator deletes files in it. So it uses only a directory that it has created or found empty, and has marked with a
+file. It follows no symbolic link there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 MARKER = ".edge-impulse-emulator"
-"""Name of the file that marks a folder as the emulator's own."""
+"""Name of the file that marks a directory of the emulator."""
 _MARK = b"Data of the Edge Impulse emulator (airflow-provider-ei). It changes and deletes files here.\n"
 
 _DATABASE = "emulator.sqlite"
@@ -21,14 +21,14 @@ _DATABASE_FILES = (_DATABASE, *(f"{_DATABASE}-{suffix}" for suffix in ("journal"
 
 
 class DataDirError(OSError):
-    """The folder cannot hold the emulator's data. The message says why, and what to do."""
+    """The directory cannot be used. The message says why, and what to do."""
 
 
 class DataDir:
-    """A folder that is the emulator's own. It is made if it is missing, and marked if it is empty.
+    """A directory of the emulator. It is created if it is missing, and marked if it is empty.
 
-    :raises DataDirError: if somebody else's files are in it, or its own are not what they should be.
-    :raises OSError: if it cannot be made or read.
+    :raises DataDirError: if it contains other files, or the emulator's own files have been replaced.
+    :raises OSError: if it cannot be created or read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,14 +38,14 @@ class DataDir:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
-            raise DataDirError(f"Use another data directory: {path} is not a directory, or is below a file") from None
+            raise DataDirError(f"Use another data directory: {path} is not a directory, or is inside a file") from None
         names = os.listdir(path)
         if MARKER in names:
             self._check()
         elif names:
             raise DataDirError(
-                f"Use another data directory, or an empty one: {path} has files that the emulator did not put there"
-                f" ({_some(names)}), and it deletes files in its directory."
+                f"Use another data directory, or an empty one: {path} contains files that are not the emulator's"
+                f" ({_some(names)}), and the emulator deletes files in its directory."
             )
         else:
             with (path / MARKER).open("xb") as marker:
@@ -55,8 +55,8 @@ class DataDir:
     def _check(self) -> None:
         if not _is(stat.S_ISREG, self.path / MARKER) or not self._is_marked():
             raise DataDirError(
-                f"Use another data directory: {self.path / MARKER} is not the file with which the emulator marks"
-                " its own folders."
+                f"Use another data directory: {self.path / MARKER} is not the file with which the emulator"
+                " marks its directories."
             )
         for name in _DATABASE_FILES:
             if not _is(stat.S_ISREG, self.path / name):
@@ -70,14 +70,14 @@ class DataDir:
 
 
 def not_its_database(path: Path) -> DataDirError:
-    """The error for a database of somebody else in the emulator's place."""
+    """Return the error for a database that another program has created."""
     return DataDirError(
-        f"Move {path} elsewhere, or use another data directory: it is not a database that the emulator has made."
+        f"Move {path} elsewhere, or use another data directory: the emulator did not create this database."
     )
 
 
 def _is(kind: Callable[[int], bool], path: Path) -> bool:
-    """Whether it is of a kind of :mod:`stat`, and not a link; what is missing is made later."""
+    """Return whether a path is of a kind of :mod:`stat` and not a link, or is missing: it is created later."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The data directory: an SQLite database with the facts, and the folder of uploads with the bytes."""
+"""The SQLite database of the data directory. The bytes of the files are in the folder of uploads."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ CREATE TABLE IF NOT EXISTS items (
 CREATE TRIGGER IF NOT EXISTS items_changed AFTER UPDATE OF revision ON items BEGIN
     UPDATE items SET changed = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = new.id;
 END;
+CREATE INDEX IF NOT EXISTS items_by_dataset ON items (dataset);
 CREATE INDEX IF NOT EXISTS items_by_name ON items (dataset, name);
 CREATE INDEX IF NOT EXISTS items_by_revision ON items (revision);
 CREATE TABLE IF NOT EXISTS files (
@@ -60,22 +61,23 @@ CREATE TABLE IF NOT EXISTS files (
     offset INTEGER NOT NULL,
     UNIQUE (item_id, name)
 );
+CREATE INDEX IF NOT EXISTS files_by_item ON files (item_id);
 CREATE INDEX IF NOT EXISTS files_by_upload ON files (upload);
 """
 
 
 class Database:
-    """The open data directory. One connection for all threads; who uses it holds the lock."""
+    """The open data directory. All threads share one connection: hold the lock to use it."""
 
     def __init__(self, data_dir: Path) -> None:
-        """Open it, and remove the uploads that no data item needs: those that a crash has left.
+        """Open it, and remove uploads that no data item needs: a crash leaves some behind.
 
-        :raises OSError: if it cannot be used as a data directory: see :class:`DataDir`.
-        :raises sqlite3.OperationalError: if another emulator uses the folder.
+        :raises OSError: if the directory cannot be used: see :class:`DataDir`.
+        :raises sqlite3.OperationalError: if another emulator uses the directory.
         """
         folder = DataDir(data_dir)
         self.lock = threading.RLock()
-        # Transactions are begun and ended by change() alone, hence no isolation level.
+        # No isolation level: only change() begins and ends transactions.
         self.connection = sqlite3.connect(folder.database, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(folder)
@@ -95,8 +97,8 @@ class Database:
         install_functions(self.connection)
         try:
             self._check_origin(folder)
-            # EXCLUSIVE keeps off a second emulator, which would clear away the uploads arriving at this one.
-            # The data survive the process; a stand-in need not survive a power cut too, hence no syncing.
+            # EXCLUSIVE keeps out a second emulator, which would remove the uploads that arrive at this one. The data
+            # survive the end of the process, but need not survive a power failure: nothing is synced to disk.
             for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = OFF"):
                 self.connection.execute(f"PRAGMA {pragma}")
             self.connection.executescript(
@@ -118,12 +120,17 @@ class Database:
 
     @property
     def version(self) -> str:
-        """A text that differs after every change, also over restarts."""
+        """A string that changes with every change of the data, also after a restart."""
         return f"{self._run}-{self._revision}"
+
+    @property
+    def revision(self) -> int:
+        """The number of the last change."""
+        return self._revision
 
     @contextmanager
     def change(self) -> Iterator[int]:
-        """A transaction; yields the revision that its changes belong to."""
+        """Run a transaction; yields the revision that its changes belong to."""
         with self.lock:
             self.connection.execute("BEGIN IMMEDIATE")
             try:
@@ -137,7 +144,7 @@ class Database:
             self._remove_released()
 
     def release(self, upload: str) -> None:
-        """Say, inside a change, that a file no longer needs an upload; it goes once no file needs it."""
+        """Inside a change: remove an upload at the end unless another file needs it."""
         self._released.add(upload)
 
     def _remove_released(self) -> None:

@@ -1,4 +1,4 @@
-"""What the API hands out as bytes: one file, or the files of an item in an archive."""
+"""Downloads of the API: one file, or the files of an item in an archive."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import IO, BinaryIO
 from urllib.parse import quote
 
-from airflow_provider_ei.emulator.catalog import Catalog
-from airflow_provider_ei.emulator.filter_sql import Condition
-from airflow_provider_ei.emulator.records import StoredFile
-from airflow_provider_ei.emulator.switches import Archive
+from airflow_provider_ei.emulator.emulator_settings import Archive
+from airflow_provider_ei.emulator.filter_sql import SqlCondition
+from airflow_provider_ei.emulator.item_catalog import ItemCatalog
+from airflow_provider_ei.emulator.stored_data import StoredItemFile
 
 CHUNK_BYTES = 1 << 20
 _CONTENT_TYPES: dict[Archive, str] = {"zip": "application/zip", "tar": "application/x-tar"}
@@ -23,7 +23,7 @@ _SPOOL_BYTES = 8 << 20
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """``size`` bytes from where ``stream`` stands. Whoever sends it closes the stream."""
+    """``size`` bytes from the position of ``stream``. The sender closes the stream."""
 
     stream: IO[bytes]
     size: int
@@ -31,7 +31,7 @@ class Download:
     file_name: str
 
     def headers(self) -> dict[str, str]:
-        """The headers of the answer."""
+        """Return the headers of the response."""
         return {
             "content-type": self.content_type,
             "content-length": str(self.size),
@@ -39,19 +39,19 @@ class Download:
         }
 
 
-def download_file(catalog: Catalog, item_id: int, name: str) -> Download:
-    """One file: bytes, whatever content type it was uploaded with.
+def download_file(catalog: ItemCatalog, item_id: int, name: str) -> Download:
+    """Return one file as bytes, regardless of the content type of its upload.
 
-    :raises StoreError: if there is no such item or file.
+    :raises StoreError: if the item or the file does not exist.
     """
     file, stream = catalog.open_file(item_id, name)
     return Download(stream, file.size, "application/octet-stream", name)
 
 
-def download_item(catalog: Catalog, item_id: int, condition: Condition, archive: Archive) -> Download:
-    """The files of an item that a condition selects, in one archive.
+def download_item(catalog: ItemCatalog, item_id: int, condition: SqlCondition, archive: Archive) -> Download:
+    """Return the files of an item that a condition selects, in one archive.
 
-    :raises StoreError: if there is no such item, or it does not meet the condition.
+    :raises StoreError: if the item does not exist or does not meet the condition.
     """
     item = catalog.item(item_id, condition)
     spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115
@@ -69,7 +69,7 @@ def download_item(catalog: Catalog, item_id: int, condition: Condition, archive:
     return Download(spool, size, _CONTENT_TYPES[archive], f"{item.name}.{archive}")
 
 
-def _write_zip(target: IO[bytes], files: Iterable[tuple[StoredFile, BinaryIO]]) -> None:
+def _write_zip(target: IO[bytes], files: Iterable[tuple[StoredItemFile, BinaryIO]]) -> None:
     names = MemberNames()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for file, stream in files:
@@ -77,7 +77,7 @@ def _write_zip(target: IO[bytes], files: Iterable[tuple[StoredFile, BinaryIO]]) 
                 _copy(stream, member, file.size)
 
 
-def _write_tar(target: IO[bytes], files: Iterable[tuple[StoredFile, BinaryIO]], folder: str) -> None:
+def _write_tar(target: IO[bytes], files: Iterable[tuple[StoredItemFile, BinaryIO]], folder: str) -> None:
     names = MemberNames()
     with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for file, stream in files:
@@ -88,9 +88,9 @@ def _write_tar(target: IO[bytes], files: Iterable[tuple[StoredFile, BinaryIO]], 
 
 
 class MemberNames:
-    """Names for the members of an archive: whoever unpacks it gets every file, and all of them below one folder.
+    """Names for the members of an archive, so that unpacking gives every file, all of them inside one folder.
 
-    A name is changed where it would leave the folder, equals an earlier one, or is that of a folder of another.
+    A name is changed if it leads out of the folder, equals an earlier one, or equals the folder of another.
     """
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class MemberNames:
         self._numbers: dict[str, int] = {}
 
     def add(self, name: str) -> str:
-        """The name of the next member."""
+        """Return the name of the next member."""
         parts = name.replace("\\", "/").replace("\0", "_").split("/")
         *folders, last = [part for part in parts if part not in ("", ".", "..")] or ["_"]
         path = ""

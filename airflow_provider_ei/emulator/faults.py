@@ -1,10 +1,10 @@
-"""Faults: what the emulator is told to do wrong, to which requests, and how often."""
+"""Faults: what goes wrong, with which requests, and how often."""
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Literal, get_args
@@ -19,6 +19,7 @@ FaultKind = Literal[
     "success_false",
     "redirect",
     "slow",
+    "cut_response",
 ]
 ANY_OPERATION = "*"
 
@@ -31,28 +32,30 @@ _MAX_NUMBER = 10**9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing that goes wrong.
+    """Something that goes wrong with requests.
 
     The kinds:
 
-    - ``drop_before``: the request is read to its end, nothing is stored, the connection is reset unanswered.
-    - ``drop_after``: the request is carried out, then the connection is reset unanswered.
-    - ``cut_body``: the connection is reset once ``after_bytes`` of the request's body have come in (or all of
-      it); nothing is stored.
-    - ``store_late``: the connection is reset unanswered; the request is carried out ``delay_seconds`` later.
-    - ``status``: the request is read, nothing is stored; ``status``, ``body`` and ``headers`` are answered.
-    - ``early_status``: the same answer, but before the body is read, and then the connection is reset.
+    - ``drop_before``: the request is read, nothing is stored, and the connection is reset without a response.
+    - ``drop_after``: the request is carried out, then the connection is reset without a response.
+    - ``cut_body``: the connection is reset after ``after_bytes`` of the request's body (or all of it) have arrived;
+      nothing is stored.
+    - ``store_late``: the connection is reset without a response; the request is carried out ``delay_seconds`` later.
+    - ``status``: the request is read, nothing is stored; the response has ``status``, ``body`` and ``headers``.
+    - ``early_status``: the same response before the body is read, then the connection is reset.
     - ``success_false``: HTTP 200 with ``success: false`` and ``error``; nothing is stored.
     - ``redirect``: ``status`` and ``location``; nothing is stored.
-    - ``slow``: the request is carried out and answered ``delay_seconds`` later.
+    - ``slow``: the request is carried out, and the response comes ``delay_seconds`` later.
+    - ``cut_response``: the request is carried out, and the connection is closed after the first ``after_bytes`` of the
+      response's body.
 
-    :param operation: an operation id of the API, or ``*`` for any request.
-    :param count: how many matching requests it hits.
-    :param skip: how many matching requests pass before it begins, counted from the moment it is ordered.
+    :param operation: an operation id of the API, or ``*`` for all requests.
+    :param count: how many matching requests the fault hits.
+    :param skip: how many matching requests pass before the fault begins, from the moment it is injected.
     :param status: default 503 for ``status``, 401 for ``early_status``, 307 for ``redirect``.
-    :param body: text of the answer; default an HTML page for a 5xx, else the JSON of an API error.
-    :param headers: sent as they are, e.g. ``{"Retry-After": "soon"}``.
-    :raises ValueError: if the description makes no sense.
+    :param body: body of the response; default an HTML page for a 5xx, else the JSON of an API error.
+    :param headers: headers of the response, such as ``{"Retry-After": "soon"}``.
+    :raises ValueError: for invalid values.
     """
 
     operation: str = ANY_OPERATION
@@ -69,7 +72,7 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(FaultKind):
-            raise ValueError(f"no such kind of fault: {self.kind!r:.100}")
+            raise ValueError(f"kind must be one of {', '.join(get_args(FaultKind))}, not {self.kind!r:.100}")
         for name in ("operation", "error", "body", "location"):
             _check_text(name, getattr(self, name), optional=name in ("body", "location"))
         for name, least in (("count", 1), ("skip", 0), ("after_bytes", 0)):
@@ -78,23 +81,23 @@ class Fault:
         if self.status is not None:
             _check_number("status", self.status, (int,), 200, 599)
         if self.kind == "redirect" and (self.location is None or self.answered_status not in _REDIRECTS):
-            raise ValueError("a redirect needs a location, and a status of 301, 302, 303, 307 or 308")
+            raise ValueError("location is required for a redirect, and status must be 301, 302, 303, 307 or 308")
         if not isinstance(self.headers, Mapping):
             raise ValueError("headers must be a mapping")
         for name, value in self.headers.items():
             if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-                raise ValueError(f"{name!r:.100} is not the name of a header")
+                raise ValueError(f"headers: {name!r:.100} is not a valid header name")
             _check_header(name, value)
         if self.location is not None:
             _check_header("location", self.location)
 
     @property
     def answered_status(self) -> int:
-        """The HTTP status this fault answers with."""
+        """The HTTP status of the response."""
         return _DEFAULT_STATUS.get(self.kind, 200) if self.status is None else self.status
 
     def answer(self) -> tuple[int, dict[str, str], str]:
-        """Status, headers and body of the answer of a ``status``, ``early_status`` or ``redirect`` fault."""
+        """Return status, headers and body of the response of a ``status``, ``early_status`` or ``redirect`` fault."""
         status = self.answered_status
         title = f"{status} {_phrase(status)}".strip()
         body = "" if status in _NO_BODY else self.body
@@ -121,15 +124,15 @@ def _check_text(name: str, value: object, *, optional: bool) -> None:
 
 
 def _check_number(name: str, value: object, kinds: tuple[type, ...], least: int, most: int) -> None:
-    # NaN is neither more nor less than anything: it must be within, not just not outside.
+    # NaN compares as false with every bound, so test that the value is within them.
     if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:  # type: ignore[operator]
-        kind = "a whole number" if kinds == (int,) else "a number"
+        kind = "an integer" if kinds == (int,) else "a number"
         raise ValueError(f"{name} must be {kind} from {least} to {most}")
 
 
 def _check_header(name: str, value: object) -> None:
     if not isinstance(value, str) or not value.isprintable() or not value.isascii() or value != value.strip():
-        raise ValueError(f"the header {name} must be printable ASCII without surrounding white space")
+        raise ValueError(f"the header {name} must be printable ASCII without surrounding whitespace")
 
 
 def _phrase(status: int) -> str:
@@ -139,33 +142,47 @@ def _phrase(status: int) -> str:
         return ""
 
 
+ChooseFault = Callable[[str | None], Fault | None]
+"""Chooses the fault of a request by its operation id, which is None for a path without an operation."""
+
+
 class FaultQueue:
-    """The faults still to come. Safe to use from several threads."""
+    """The faults that are still to come. Safe to use from several threads.
+
+    :ivar choose: a function that chooses the fault of a request that no injected fault hits.
+    """
 
     def __init__(self, operations: Collection[str]) -> None:
-        """:param operations: the operation ids that faults can be ordered for."""
+        """:param operations: the operation ids that a fault can have."""
         self._operations = operations
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
+        self.choose: ChooseFault | None = None
 
     def inject(self, faults: Iterable[Fault]) -> None:
-        """Add faults; of several that match a request the one ordered first hits it.
+        """Add faults. If several match a request, the one injected first hits it.
 
-        :raises ValueError: for an operation id that is not known; none of the faults is added then.
+        :raises ValueError: for an unknown operation id; none of the faults is added then.
         """
-        ordered = list(faults)
-        for fault in ordered:
+        added = list(faults)
+        for fault in added:
             if fault.operation != ANY_OPERATION and fault.operation not in self._operations:
-                raise ValueError(f"the emulator plays no operation {fault.operation}")
+                raise ValueError(f"operation: the emulator does not implement {fault.operation}")
         with self._lock:
-            self._faults.extend(ordered)
+            self._faults.extend(added)
 
     def take(self, operation: str | None) -> Fault | None:
-        """The fault for the request that has just come in, or none.
+        """Return the fault for a request that has arrived, or None.
 
-        Every matching fault counts the request against its ``skip``, also when another one hits it: so
-        "the first request is dropped, the third gets a 503" is ordered as two faults with ``skip`` 0 and 2.
+        Every matching fault counts the request in its ``skip``, also if another fault hits it: "drop the first request,
+        answer the third with 503" are two faults with ``skip`` 0 and 2.
         """
+        hit = self._take_injected(operation)
+        if hit is None and self.choose is not None:
+            return self.choose(operation)
+        return hit
+
+    def _take_injected(self, operation: str | None) -> Fault | None:
         with self._lock:
             hit: Fault | None = None
             left: list[Fault] = []
@@ -184,11 +201,11 @@ class FaultQueue:
             return hit
 
     def waiting(self) -> list[Fault]:
-        """The faults still to come, with what is left of their ``count`` and ``skip``."""
+        """Return the faults that are still to come, with the rest of their ``count`` and ``skip``."""
         with self._lock:
             return list(self._faults)
 
     def clear(self) -> None:
-        """Forget all faults."""
+        """Remove the injected faults."""
         with self._lock:
             self._faults = []

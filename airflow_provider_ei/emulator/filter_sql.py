@@ -1,14 +1,14 @@
-"""What the comparisons of a filter mean, as SQL for SQLite.
+"""The comparisons of a filter as SQL for SQLite.
 
-As in JavaScript, from which the dialect comes:
+They follow JavaScript, where the dialect comes from:
 
-- ``=`` and ``IN`` are exact and know types: ``id = '1'`` and ``name = 1`` match nothing. ``!=``, ``<`` and the like
-  read text as a number where the other side is one. ``LIKE`` ignores case and reads numbers as text.
-- Every comparison is true or false, so that ``NOT`` is its opposite: what an item does not have equals nothing.
-- Metadata holds text, but the documentation compares it with numbers (``metadata->ei_check = 1``): text that reads as
-  that number equals it. ``label`` is the metadata key of that name.
-- A condition on ``file_name`` holds for single files: it selects the items with at least one such file, and of their
-  files only those. ``file_names CONTAINS 'x'`` selects the items with a file of exactly that name, and all their files.
+- ``=`` and ``IN`` are exact and respect types: ``id = '1'`` and ``name = 1`` match nothing. ``!=``, ``<`` and so on
+  convert a string to a number if the other side is a number. ``LIKE`` ignores case and converts numbers to strings.
+- Every comparison is true or false, so that ``NOT`` inverts it: a missing value equals nothing.
+- Metadata are strings, but the documentation compares them with numbers (``metadata->ei_check = 1``): a string equals
+  the number that it spells. ``label`` is the metadata key of that name.
+- A condition on ``file_name`` applies to single files: it selects the items with at least one such file, and only those
+  of their files. ``file_names CONTAINS 'x'`` selects the items with a file of exactly that name, and all their files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Literal, NamedTuple
 
 _MAX_DEPTH = 50
 _MAX_VALUES = 10_000
-_MAX_PATTERN_BYTES = 50_000  # SQLite takes no longer pattern
+_MAX_PATTERN_BYTES = 50_000  # SQLite rejects longer patterns
 
 _COLUMNS: dict[str, tuple[str, Literal["text", "number", "time", "files"]]] = {
     "dataset": ("items.dataset", "text"),
@@ -49,31 +49,31 @@ _TRUE, _FALSE = "1", "0"
 
 
 class FilterError(ValueError):
-    """The text is not a filter. The message is what an answer carries as ``filterParseError``."""
+    """The text is not a valid filter. The message is the ``filterParseError`` of the answer."""
 
 
-class Condition(NamedTuple):
-    """A condition over ``items`` joined with ``buckets``, and the values of its question marks.
+class SqlCondition(NamedTuple):
+    """A condition over ``items`` joined with ``buckets``, and the values of its placeholders.
 
-    :ivar file_sql: the same condition for a single file of an item, over these joined with ``files``, where it selects
-        among an item's files; ``None`` where an item that meets the condition has all its files. Same values.
+    :ivar file_sql: the same condition, with the same values, for a single file: over these joined with ``files``. None
+        if the condition selects all files of an item.
     """
 
     sql: str
     values: tuple[str | int | float, ...]
     file_sql: str | None = None
 
-    def within(self, sql: str, value: str | int) -> Condition:
-        """This condition for the items alone that meet another one, of one value."""
+    def within(self, sql: str, value: str | int) -> SqlCondition:
+        """Return this condition combined with another one, of one value."""
         file_sql = None if self.file_sql is None else f"{sql} AND {self.file_sql}"
-        return Condition(f"{sql} AND {self.sql}", (value, *self.values), file_sql)
+        return SqlCondition(f"{sql} AND {self.sql}", (value, *self.values), file_sql)
 
 
-EVERYTHING = Condition("1", ())
+EVERYTHING = SqlCondition("1", ())
 
 
 class Part(NamedTuple):
-    """A piece of a condition. ``depth`` counts parentheses and NOTs; ``of_file``: it tells files apart."""
+    """A part of a condition. ``depth`` counts parentheses and NOTs; ``of_file``: it differs between files."""
 
     sql: str
     values: tuple[str | int | float, ...] = ()
@@ -83,7 +83,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What a comparison has on its left side."""
+    """The left side of a comparison."""
 
     name: str
     sql: str
@@ -91,20 +91,20 @@ class Field:
     values: tuple[str, ...] = ()
 
     def part(self, sql: str, *values: str | int | float) -> Part:
-        """A comparison; ``{}`` in the SQL stands for the field. It is false for what an item does not have."""
+        """Return a comparison, where ``{}`` in the SQL stands for the field. It is false for a missing value."""
         of_file = self.sql == "files.name"
         may_be_null = of_file or self.kind == "metadata" or "as_number" in sql
         sql = sql.format(self.sql)
-        # Only where it must be, since a comparison inside a function does not use an index.
+        # Only where needed: a comparison inside a function does not use an index.
         return Part(f"coalesce({sql}, 0)" if may_be_null else sql, (*self.values, *values), of_file=of_file)
 
 
 class Date(str):
-    """A moment, in the form in which ``created`` is stored."""
+    """A time, in the form in which ``created`` is stored."""
 
     @classmethod
     def parse(cls, text: str) -> Date:
-        """Read ISO 8601; a moment without a time zone is in UTC.
+        """Parse ISO 8601; a time without a time zone is in UTC.
 
         :raises FilterError: if it is not a date.
         """
@@ -112,7 +112,7 @@ class Date(str):
             moment = datetime.fromisoformat(text)
             moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         except (ValueError, OverflowError):
-            raise FilterError(f"DATE takes a date such as '2024-01-31', not {text[:40]!r}") from None
+            raise FilterError(f"DATE needs a date such as '2024-01-31', not {text[:40]!r}") from None
         return cls(moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
 
 
@@ -120,15 +120,15 @@ Value = str | int | float | Date
 
 
 def install_functions(connection: sqlite3.Connection) -> None:
-    """Add the functions that conditions call."""
+    """Register the functions that conditions call."""
     connection.create_function("as_number", 1, _as_number, deterministic=True)
     connection.create_function("upper_case", 1, _upper_case, deterministic=True)
 
 
 def field(name: str) -> Field:
-    """A field by its name, in upper or lower case.
+    """Return a field by its name, ignoring case.
 
-    :raises FilterError: if there is none.
+    :raises FilterError: if it does not exist.
     """
     if name.lower() == "label":
         return metadata("label")
@@ -139,7 +139,7 @@ def field(name: str) -> Field:
 
 
 def metadata(key: str) -> Field:
-    """The metadata of a key."""
+    """Return the field for a metadata key."""
     return Field("metadata", _METADATA, "metadata", (key.replace(".", "_"),))
 
 
@@ -160,7 +160,7 @@ def compare(field: Field, operator: str, value: Value) -> Part:
 
 
 def member(field: Field, values: Sequence[Value]) -> Part:
-    """``IN``: whether the field equals one of the values, which are of its type."""
+    """``IN``: the field equals one of the values, which have its type."""
     for value in values:
         _check(field, value)
     texts = [value for value in values if isinstance(value, str) and field.kind != "number"]
@@ -175,7 +175,7 @@ def member(field: Field, values: Sequence[Value]) -> Part:
 
 
 def like(field: Field, value: Value) -> Part:
-    """``LIKE``: ``%`` stands for any text and ``_`` for one character; case does not matter."""
+    """``LIKE``: ``%`` matches any string and ``_`` one character, ignoring case."""
     _check(field, value)
     pattern = str(value).upper()
     if len(pattern.encode(errors="replace")) > _MAX_PATTERN_BYTES:
@@ -184,11 +184,11 @@ def like(field: Field, value: Value) -> Part:
 
 
 def contains(field: Field, value: Value) -> Part:
-    """``CONTAINS``: a file of that name in ``file_names``, or a piece of a text."""
+    """``CONTAINS``: a file of that name in ``file_names``, or part of a string."""
     if field.kind == "files":
         return field.part(_HAS_FILE, str(value))
     if field.kind == "number":
-        raise FilterError(f"CONTAINS takes file_names or a field of text, not {field.name}")
+        raise FilterError(f"CONTAINS needs file_names or a string field, not {field.name}")
     _check(field, value)
     return field.part("instr({}, ?) > 0", str(value))
 
@@ -199,9 +199,9 @@ def negate(part: Part) -> Part:
 
 
 def nest(part: Part) -> Part:
-    """One level of nesting more.
+    """Add one level of nesting.
 
-    :raises FilterError: if that is too deep.
+    :raises FilterError: if the filter is nested too deeply.
     """
     if part.depth >= _MAX_DEPTH:
         raise FilterError("The filter is nested too deeply")
@@ -209,8 +209,8 @@ def nest(part: Part) -> Part:
 
 
 def join(word: Literal["AND", "OR"], parts: Sequence[Part]) -> Part:
-    """The parts, joined by a word."""
-    # SQLite limits how deep an expression is, and takes a row of a thousand ORs for a thousand levels.
+    """Join parts by a word."""
+    # SQLite limits the depth of an expression, and parses a chain of a thousand ORs as a thousand levels.
     if len(parts) == 1:
         return parts[0]
     half = len(parts) // 2
@@ -223,23 +223,23 @@ def join(word: Literal["AND", "OR"], parts: Sequence[Part]) -> Part:
     )
 
 
-def condition(part: Part) -> Condition:
-    """The whole condition.
+def condition(part: Part) -> SqlCondition:
+    """Return the whole condition.
 
-    :raises FilterError: if it has more values than SQLite takes.
+    :raises FilterError: if it has more values than SQLite allows.
     """
     if len(part.values) > _MAX_VALUES:
         raise FilterError("The filter has too many conditions")
     if not part.of_file:
-        return Condition(part.sql, part.values)
-    return Condition(_ONE_OF_ITS_FILES.format(condition=part.sql), part.values, part.sql)
+        return SqlCondition(part.sql, part.values)
+    return SqlCondition(_ONE_OF_ITS_FILES.format(condition=part.sql), part.values, part.sql)
 
 
 def _check(field: Field, value: Value) -> None:
     if field.kind == "files":
-        raise FilterError("file_names takes CONTAINS only; file_name is compared with = or LIKE")
+        raise FilterError("Use file_name with = or LIKE: file_names allows CONTAINS only")
     if isinstance(value, Date) and field.kind != "time":
-        raise FilterError(f"DATE is compared with created only, not with {field.name}")
+        raise FilterError(f"Compare DATE with created, not with {field.name}")
 
 
 def _marks(values: Sequence[object]) -> str:

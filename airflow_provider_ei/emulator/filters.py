@@ -1,14 +1,14 @@
-"""The filter language of the API: text in the form of SQL's WHERE, parsed into a condition for SQLite.
+"""The filter language of the API, similar to the WHERE of SQL: a parser that returns a condition for SQLite.
 
-It follows the documented dialect, which is that of a SQL library for JavaScript:
+It follows the documented dialect, that of a SQL library for JavaScript:
 
-- ``=``, ``!=``, ``<>``, ``<``, ``<=``, ``>``, ``>=``, ``LIKE``, ``IN (...)`` and ``CONTAINS``, each of the last three
-  also after ``NOT``; ``AND``, ``OR``, ``NOT`` and parentheses.
-- A value is a number, ``'text'`` (a quote in it is doubled or follows a backslash) or ``DATE('2024-01-31')``.
-- ``metadata->key`` and ``metadata->>key`` read metadata; dots in keys are underscores; a key may be quoted.
+- ``=``, ``!=``, ``<>``, ``<``, ``<=``, ``>``, ``>=``, ``LIKE``, ``IN (...)`` and ``CONTAINS``, the last three
+  also with ``NOT``; ``AND``, ``OR``, ``NOT`` and parentheses.
+- A value is a number, ``'text'`` (with ``''`` or ``\\'`` for a quote in it) or ``DATE('2024-01-31')``.
+- ``metadata->key`` and ``metadata->>key`` read metadata; write dots in keys as underscores; a key may be quoted.
 - ``--`` begins a comment, as in ``-- labels a,b``.
 
-What the comparisons mean is described in :mod:`airflow_provider_ei.emulator.filter_sql`.
+The meaning of the comparisons is described in :mod:`airflow_provider_ei.emulator.filter_sql`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput
 from lark.exceptions import VisitError
 
 from airflow_provider_ei.emulator import filter_sql
-from airflow_provider_ei.emulator.filter_sql import Condition, Date, Field, FilterError, Part, Value
+from airflow_provider_ei.emulator.filter_sql import Date, Field, FilterError, Part, SqlCondition, Value
 
 _GRAMMAR = r"""
     start: [any]
@@ -55,32 +55,32 @@ _GRAMMAR = r"""
 """
 
 
-def parse_filter(text: str) -> Condition:
-    """Turn a filter into a condition. A filter of nothing but comments selects everything.
+def parse_filter(text: str) -> SqlCondition:
+    """Parse a filter into a condition. A filter with nothing but comments selects everything.
 
-    :raises FilterError: if the text is not a filter, or names a field that does not exist.
+    :raises FilterError: if the text is not a valid filter, or names a field that does not exist.
     """
     try:
         condition: Any = _PARSER.parse(text)
     except UnexpectedCharacters as error:
-        raise FilterError(f"Cannot read the filter at {_excerpt(text, error.pos_in_stream)}") from None
+        raise FilterError(f"Cannot parse the filter at {_excerpt(text, error.pos_in_stream)}") from None
     except UnexpectedToken as error:
         if error.token.type == "$END":
             raise FilterError("The filter ends too early") from None
         raise FilterError(f"Unexpected {_excerpt(text, error.token.start_pos)} in the filter") from None
     except UnexpectedInput:
-        raise FilterError("Cannot read the filter") from None
+        raise FilterError("Cannot parse the filter") from None
     except VisitError as error:
         raise error.orig_exc from None
-    assert isinstance(condition, Condition)
+    assert isinstance(condition, SqlCondition)
     return condition
 
 
 @v_args(inline=True)
-class _Builder(Transformer[Token, Condition]):
-    """Builds the condition while the parser reads: no tree, and so no recursion however deep a filter is."""
+class _Builder(Transformer[Token, SqlCondition]):
+    """Build the condition during parsing: without a tree there is no recursion, however deep the filter is."""
 
-    def start(self, part: Part | None) -> Condition:
+    def start(self, part: Part | None) -> SqlCondition:
         return filter_sql.EVERYTHING if part is None else filter_sql.condition(part)
 
     def any(self, *parts: Part) -> Part:
@@ -118,7 +118,7 @@ class _Builder(Transformer[Token, Condition]):
         return _unquote(token)
 
     def number(self, token: Token) -> int | float:
-        # SQLite compares integers of 64 bits exactly; what is longer is only larger than all of them.
+        # SQLite compares 64-bit integers exactly; for longer numbers a float is enough, as it is larger than all ids.
         return int(token) if len(token) <= 18 and "." not in token else float(token)
 
     def date(self, token: Token) -> Date:

@@ -1,9 +1,9 @@
-"""Reads multipart/form-data as it arrives: files go to the upload, small text fields to a dict.
+"""Parse multipart/form-data as it arrives: files go to the upload, small text fields to a dict.
 
-Names in Content-Disposition are read as browsers write them (the WHATWG form encoding): a quoted name ends at
-the next ``"``, a backslash is an ordinary character, ``%22``, ``%0D`` and ``%0A`` stand for quote, CR and LF,
-and every other ``%`` stays as it is. ``filename*`` is not looked at: RFC 7578 forbids it in forms. The switches
-for names change what is made of a file's name.
+Names in Content-Disposition have the form that browsers write (the WHATWG form encoding): a quoted name ends at the
+next ``"``, a backslash is an ordinary character, ``%22``, ``%0D`` and ``%0A`` stand for quotation mark, CR and LF, and
+every other ``%`` stands for itself. ``filename*`` is ignored: RFC 7578 forbids it in forms. The switches for names
+change how a file's name is stored.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from typing import TYPE_CHECKING
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
-from airflow_provider_ei.emulator.names import stored_file_name, unescape
-from airflow_provider_ei.emulator.switches import EmulatorSettings
+from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
+from airflow_provider_ei.emulator.name_rules import stored_file_name, unescape
 from airflow_provider_ei.emulator.uploads import Upload
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 MAX_FILES = 10_000
-"""How many files the API takes in one call."""
+"""The number of files that the API accepts in one request."""
 MAX_TEXT_BYTES = 4 << 20
-"""How much the text fields of one request may hold together."""
+"""The total size of the text fields of one request."""
 MAX_TEXT_FIELDS = 100
 MAX_HEADER_BYTES = 16 << 20
-"""How much the headers of all parts, with the names of the files, may hold together."""
+"""The total size of the headers of all parts, with the names of the files."""
 
 _PARAMETER = re.compile(rb';\s*(name|filename)\s*=\s*(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 _BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 
 
 class MultipartReader:
-    """Takes a request's body in pieces. A body that cannot be used is read on to its end; ``error`` says why.
+    """Read a request's body in pieces. An invalid body is still read to its end; ``error`` says what is wrong.
 
     :param content_type: the request's Content-Type header.
-    :param upload: takes the files.
-    :param settings: say what is made of the files' names.
+    :param upload: receives the files.
+    :param settings: decide how the files' names are stored.
     """
 
     def __init__(self, content_type: str, upload: Upload, settings: EmulatorSettings) -> None:
@@ -57,7 +57,7 @@ class MultipartReader:
         self._text = bytearray()
         boundary = _BOUNDARY.search(content_type)
         if not content_type.lower().startswith("multipart/form-data") or boundary is None:
-            self.error = "The request is no multipart/form-data"
+            self.error = "The request is not multipart/form-data"
             return
         callbacks: MultipartCallbacks = {
             "on_part_begin": self._on_part_begin,
@@ -75,7 +75,7 @@ class MultipartReader:
             self.error = f"Malformed multipart body: {error}"
 
     def feed(self, data: bytes) -> None:
-        """The next piece of the body."""
+        """Read the next piece of the body."""
         if self.error is not None:
             return
         try:
@@ -86,7 +86,7 @@ class MultipartReader:
             self.error = str(refused)
 
     def close(self) -> None:
-        """The body has ended."""
+        """Note the end of the body."""
         self.upload.close()
         if self.error is None and not self._complete:
             self.error = "Unexpected end of multipart body"
@@ -167,4 +167,4 @@ class MultipartReader:
 
 
 class _Refused(Exception):
-    """Ends the parsing; its text is for the client."""
+    """Ends the parsing. The message is for the client."""

@@ -1,4 +1,4 @@
-"""The emulator as tests use it."""
+"""The emulator as a context manager for tests."""
 
 from __future__ import annotations
 
@@ -8,26 +8,29 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from airflow_provider_ei.emulator.api import BeforeRequest
-from airflow_provider_ei.emulator.faults import Fault, FaultQueue
-from airflow_provider_ei.emulator.filter_sql import EVERYTHING, Condition
-from airflow_provider_ei.emulator.operations import OPERATION_IDS
-from airflow_provider_ei.emulator.records import StoredItem, StoreError
+from airflow_provider_ei.emulator.api.routes import OPERATION_IDS
+from airflow_provider_ei.emulator.clock import EmulatorClock
+from airflow_provider_ei.emulator.dispatch import BeforeRequest
+from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
+from airflow_provider_ei.emulator.faults import ChooseFault, Fault, FaultQueue
+from airflow_provider_ei.emulator.filter_sql import EVERYTHING, SqlCondition
+from airflow_provider_ei.emulator.job_control import JobControl
+from airflow_provider_ei.emulator.project_control import ProjectControl
 from airflow_provider_ei.emulator.request_log import RequestLog, RequestRecord
-from airflow_provider_ei.emulator.server_thread import Running
-from airflow_provider_ei.emulator.state import describe
-from airflow_provider_ei.emulator.switches import EmulatorSettings
+from airflow_provider_ei.emulator.server_thread import ServerThread
+from airflow_provider_ei.emulator.state_report import describe_state
+from airflow_provider_ei.emulator.stored_data import StoredItem, StoreError
 
 
 class EmulatorServer:
-    """The emulator inside a test: a context manager around a server on a free port of this machine.
+    """A server on a free port of this machine that implements the part of Edge Impulse's API that this package uses.
 
     ::
 
         from airflow_provider_ei.emulator import EmulatorServer, Fault
 
         with EmulatorServer() as studio:
-            # An Airflow connection to it: host studio.url, password studio.api_key.
+            # The Airflow connection: host studio.url, password studio.api_key.
             studio.inject(Fault(operation="addOrganizationDataItem", kind="drop_after"))
             ...  # run the DAG
             (item,) = studio.items("vibration")
@@ -35,12 +38,15 @@ class EmulatorServer:
             assert studio.read_file(item.id, "raw.csv") == b"t,x\\n"
             assert [request.operation for request in studio.requests() if request.changed]
 
-    :param settings: key, organization and switches; the switches may be assigned while it runs.
-    :param data_dir: where the data live; they survive a stop there. It is made, or must be empty, or one that the
-        emulator has made: it deletes files there. None means a temporary folder.
-    :param port: 0 picks a free one.
-    :param certfile: PEM file with a certificate: the server then speaks TLS.
-    :param keyfile: PEM file with its private key, unless that is in ``certfile``.
+    :param settings: key, organization and switches; the switches can be assigned while the server runs.
+    :param data_dir: the directory for the data, which are kept there after a stop. The emulator deletes files in it,
+        so it must be missing, empty, or one that the emulator has created. None means a temporary directory.
+    :param port: 0 chooses a free one.
+    :param certfile: PEM file with a certificate, for TLS.
+    :param keyfile: PEM file with the private key, unless ``certfile`` contains it.
+    :ivar clock: the clock of the jobs, which tests can stop and turn.
+    :ivar jobs: control of the jobs: see :class:`JobControl`.
+    :ivar projects: control of the projects: see :class:`ProjectControl`.
     """
 
     def __init__(
@@ -60,7 +66,10 @@ class EmulatorServer:
         self._keyfile = keyfile
         self._faults = FaultQueue(OPERATION_IDS)
         self._log = RequestLog(self.settings.api_key)
-        self._running: Running | None = None
+        self._running: ServerThread | None = None
+        self.clock = EmulatorClock()
+        self.jobs = JobControl(lambda: self._live.workspace)
+        self.projects = ProjectControl(lambda: self._live.workspace)
 
     def __enter__(self) -> EmulatorServer:
         self.start()
@@ -72,17 +81,18 @@ class EmulatorServer:
         self.stop()
 
     def start(self) -> None:
-        """Start; when this returns, connections are accepted.
+        """Start the server. When this returns, it accepts connections.
 
-        :raises OSError: if the address cannot be used, the certificate cannot be read, or ``data_dir`` is not the
-            emulator's own.
+        :raises OSError: if the address cannot be used, the certificate cannot be read, or ``data_dir`` does not
+            belong to the emulator.
         :raises sqlite3.OperationalError: if another emulator uses the data directory.
         """
         if self._running is None:
-            self._running = Running(
+            self._running = ServerThread(
                 self.settings,
                 self._faults,
                 self._log,
+                self.clock,
                 data_dir=self._data_dir,
                 address=self._address,
                 certfile=self._certfile,
@@ -90,14 +100,14 @@ class EmulatorServer:
             )
 
     def stop(self) -> None:
-        """Stop, within a second: open connections are closed."""
+        """Stop the server within a second: open connections are closed."""
         if self._running is not None:
             self._running.stop()
             self._running = None
 
     @property
     def page_url(self) -> str:
-        """Address of the page for people; the control API is below it, under ``emulator/``."""
+        """URL of the page in a browser. The control API is below it, under ``emulator/``."""
         scheme = "http" if self._certfile is None else "https"
         host, port = self._live.address
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
@@ -105,13 +115,18 @@ class EmulatorServer:
 
     @property
     def url(self) -> str:
-        """Base URL of the API: what the host of an Airflow connection is set to."""
+        """Base URL of the API: the host of an Airflow connection."""
         return f"{self.page_url}v1"
 
     @property
     def api_key(self) -> str:
-        """The key that the API accepts."""
+        """The key of the organization."""
         return self.settings.api_key
+
+    @property
+    def project_api_key(self) -> str:
+        """The key of the first project, whose id is 1."""
+        return self.settings.project_api_key
 
     @property
     def organization_id(self) -> int:
@@ -119,11 +134,23 @@ class EmulatorServer:
         return self.settings.organization_id
 
     def inject(self, *faults: Fault) -> None:
-        """Let something go wrong with the next requests.
+        """Make something go wrong with the next requests.
 
-        :raises ValueError: for an operation that the emulator does not play.
+        :raises ValueError: for an operation that the emulator does not implement.
         """
         self._faults.inject(faults)
+
+    def clear_faults(self) -> None:
+        """Remove the faults that have not hit a request yet."""
+        self._faults.clear()
+
+    def choose_faults(self, choose: ChooseFault | None) -> None:
+        """Let a function choose the fault of each request that no injected fault hits; None ends that.
+
+        It gets the operation id, or None for a path without an operation, and returns a fault or None. The ``count``
+        and ``skip`` of that fault do not matter.
+        """
+        self._faults.choose = choose
 
     def requests(self) -> list[RequestRecord]:
         """The API requests so far, in order of arrival."""
@@ -134,36 +161,37 @@ class EmulatorServer:
         self._log.clear()
 
     def add_bucket(self, name: str) -> int:
-        """Add a storage bucket beside ``Internal datasets``, for uploads that name it; returns its id.
-
-        Nothing happens if it is there.
-        """
+        """Add a storage bucket unless one of that name exists, and return its id."""
         return self._live.store.add_bucket(name)
 
+    def reset(self) -> None:
+        """Forget all data, requests and faults. The switches keep their values."""
+        self._live.reset()
+
     def state(self) -> dict[str, Any]:
-        """Everything it holds, in the form of ``GET /emulator/state``, but without limits."""
-        return describe(self._live.store)
+        """Return all data, in the form of ``GET /emulator/state`` without limits."""
+        return describe_state(self._live.store)
 
     def items(self, dataset: str | None = None) -> list[StoredItem]:
-        """The data items with their files, of one dataset or of all, by id."""
-        condition = EVERYTHING if dataset is None else Condition("items.dataset = ?", (dataset,))
+        """Return the data items with their files, of one dataset or of all, by id."""
+        condition = EVERYTHING if dataset is None else SqlCondition("items.dataset = ?", (dataset,))
         return self._live.store.items(condition)
 
     def read_file(self, data_id: int, name: str) -> bytes:
-        """The bytes of a file.
+        """Return the bytes of a file.
 
-        :raises KeyError: if there is no such item or file.
+        :raises KeyError: if the item or the file does not exist.
         """
         with _found(data_id, name):
             file, stream = self._live.store.open_file(data_id, name)
         with stream:
             return stream.read(file.size)
 
-    # What other people do meanwhile: no requests, so that no fault, switch or log knows of them. All of it may be
-    # called from any thread while the server answers.
+    # Changes by other people. They are not requests: faults, switches and the log do not apply. They may be called
+    # from any thread while the server runs.
 
     def put_item(self, name: str, dataset: str, metadata: Mapping[str, str], files: Mapping[str, bytes]) -> int:
-        """Store a data item with exactly these names, and return its id. Another of that name does not matter."""
+        """Store a data item with exactly these names, even if one of that name exists, and return its id."""
         upload = self._live.store.new_upload()
         for file_name, data in files.items():
             upload.begin_file()
@@ -182,7 +210,7 @@ class EmulatorServer:
     ) -> None:
         """Rename a data item, move it to another dataset, or replace its metadata.
 
-        :raises KeyError: if there is no such item.
+        :raises KeyError: if the item does not exist.
         """
         with _found(data_id):
             self._live.store.update_item(
@@ -192,7 +220,7 @@ class EmulatorServer:
     def remove_item(self, data_id: int) -> None:
         """Delete a data item with its files.
 
-        :raises KeyError: if there is no such item.
+        :raises KeyError: if the item does not exist.
         """
         with _found(data_id):
             self._live.store.delete_item(data_id)
@@ -200,33 +228,33 @@ class EmulatorServer:
     def remove_file(self, data_id: int, name: str) -> None:
         """Delete one file of a data item.
 
-        :raises KeyError: if there is no such item or file.
+        :raises KeyError: if the item or the file does not exist.
         """
         with _found(data_id, name):
             self._live.store.delete_file(data_id, name)
 
     def before_request(self, callback: BeforeRequest | None) -> None:
-        """Let a function be called before each API request is carried out, or no longer.
+        """Call a function before each API request is carried out; None ends that.
 
-        It gets the request's record as it is when its head has arrived, runs in a thread of the server, and the
-        request waits for it, whatever fault is going to hit it. It may call all methods of this class but ``stop``. An
-        exception of it is the request's HTTP 500. A stop of the server forgets it.
+        It gets the request's record as known from its head. It runs in a thread of the server, and the request waits
+        for it, also if a fault will hit the request. It may call every method of this class except ``stop``. If it
+        raises, the request gets HTTP 500. It must be set again after a stop.
         """
-        self._live.api.before_request = callback
+        self._live.dispatcher.before_request = callback
 
     @property
     def late(self) -> int:
-        """How many requests ``store_late`` faults have put off that are not carried out yet."""
-        return self._live.api.late
+        """The number of requests that ``store_late`` faults have delayed and that are not carried out yet."""
+        return self._live.dispatcher.late
 
     def flush_late(self) -> None:
-        """Carry out now what ``store_late`` faults have put off, and return when it is done."""
+        """Carry out now what ``store_late`` faults have delayed, and return when it is done."""
         self._live.flush_late()
 
     @property
-    def _live(self) -> Running:
+    def _live(self) -> ServerThread:
         if self._running is None:
-            raise RuntimeError("the emulator is not running")
+            raise RuntimeError("Start the emulator first: it is not running.")
         return self._running
 
 

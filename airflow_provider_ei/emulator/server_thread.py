@@ -1,4 +1,4 @@
-"""One run of the server: uvicorn on a real socket, in a thread of this process."""
+"""The running server: uvicorn on a real socket, in a thread of this process."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from airflow_provider_ei.emulator.api import Api
-from airflow_provider_ei.emulator.connections import Connections
-from airflow_provider_ei.emulator.control import Control
-from airflow_provider_ei.emulator.errors import EXCEPTION_HANDLERS
+from airflow_provider_ei.emulator.clock import EmulatorClock
+from airflow_provider_ei.emulator.control import ControlApi
+from airflow_provider_ei.emulator.cross_site_guard import CrossSiteGuard
+from airflow_provider_ei.emulator.dispatch import Dispatcher
+from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
+from airflow_provider_ei.emulator.error_responses import EXCEPTION_HANDLERS
 from airflow_provider_ei.emulator.faults import FaultQueue
-from airflow_provider_ei.emulator.guard import Guard
-from airflow_provider_ei.emulator.page import page_routes
+from airflow_provider_ei.emulator.item_store import ItemStore
 from airflow_provider_ei.emulator.request_log import RequestLog
-from airflow_provider_ei.emulator.store import Store
-from airflow_provider_ei.emulator.switches import EmulatorSettings
+from airflow_provider_ei.emulator.tcp_connections import TcpConnections
+from airflow_provider_ei.emulator.web_page import page_routes
+from airflow_provider_ei.emulator.workspace import Workspace
 
-# An idle connection that the server closes under a client looks like a fault nobody ordered.
+# A client would see the end of an idle connection as a fault that no test has injected.
 _KEEP_ALIVE_SECONDS = 600
 _GRACE_SECONDS = 0.5
 _MAX_HEAD_BYTES = 256 << 10
@@ -35,11 +37,11 @@ _WORKERS = 8
 _FLUSH_SECONDS = 60
 
 
-class Running:
-    """A server that accepts connections, and everything that has to be given back at its end.
+class ServerThread:
+    """A thread whose server accepts connections, with the resources that :meth:`stop` releases.
 
-    :raises OSError: if the address cannot be used, the certificate cannot be read, or ``data_dir`` is not the
-        emulator's own.
+    :raises OSError: if the address cannot be used, the certificate cannot be read, or ``data_dir`` does not belong
+        to the emulator.
     :raises sqlite3.OperationalError: if another emulator uses the data directory.
     """
 
@@ -48,6 +50,7 @@ class Running:
         settings: EmulatorSettings,
         faults: FaultQueue,
         log: RequestLog,
+        clock: EmulatorClock,
         *,
         data_dir: str | Path | None,
         address: tuple[str, int],
@@ -60,19 +63,20 @@ class Running:
             if data_dir is None:
                 folder = tempfile.TemporaryDirectory(prefix="edge-impulse-emulator-")
                 data_dir = resources.enter_context(folder)
-            self.store = Store(Path(data_dir))
+            self.store = ItemStore(Path(data_dir))
             resources.callback(self.store.close)
             executor = resources.enter_context(ThreadPoolExecutor(_WORKERS, "emulator-worker"))
-            connections = Connections()
-            self.api = Api(self.store, settings, faults, log, connections, executor)
-            control = Control(self.store, settings, faults, log, self.api, executor)
+            connections = TcpConnections()
+            self.workspace = Workspace(settings, clock, log)
+            self.dispatcher = Dispatcher(self.store, self.workspace, settings, faults, log, connections, executor)
+            self._control = ControlApi(self.store, self.workspace, settings, faults, log, self.dispatcher, executor)
             application = Starlette(
-                routes=[*page_routes(settings), *control.routes(), Mount("/v1/api", app=self.api)],
+                routes=[*page_routes(settings), *self._control.routes(), Mount("/v1/api", app=self.dispatcher)],
                 exception_handlers=EXCEPTION_HANDLERS,
             )
             application.router.redirect_slashes = False
             config = uvicorn.Config(
-                Guard(application, address[0]),
+                CrossSiteGuard(application, address[0]),
                 http=connections.protocol(),
                 loop="asyncio",
                 ws="none",
@@ -87,42 +91,46 @@ class Running:
                 ssl_keyfile=keyfile,
             )
             config.load()
-            self._server = _Server(config, self.api, connections)
+            self._server = _Server(config, self.dispatcher, connections)
             self._thread = threading.Thread(
                 target=self._server.run, args=([listener],), name="edge-impulse-emulator", daemon=True
             )
             self._thread.start()
             while not self._server.accepting.wait(0.05):
                 if not self._thread.is_alive():
-                    raise RuntimeError("the emulator's server did not start")
+                    raise RuntimeError("the emulator's server has not started")
             self._resources = resources.pop_all()
 
     def flush_late(self) -> None:
-        """Carry out now what ``store_late`` faults have put off; not to be called from the server's own thread."""
-        self._server.run_in_loop(self.api.flush_late())
+        """Carry out now what ``store_late`` faults have delayed. Not for the server's own thread."""
+        self._server.run_in_loop(self.dispatcher.flush_late())
+
+    def reset(self) -> None:
+        """Forget all data, requests and faults. Not for the server's own thread."""
+        self._server.run_in_loop(self._control.reset())
 
     def stop(self) -> None:
-        """Stop the server and give everything back."""
+        """Stop the server and release its resources."""
         self._server.stop()
         self._thread.join()
         self._resources.close()
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, but telling when it accepts connections, and stopping at once whatever its clients do."""
+    """Uvicorn with an event for the moment when it accepts connections, and a stop that waits for no client."""
 
-    def __init__(self, config: uvicorn.Config, api: Api, connections: Connections) -> None:
+    def __init__(self, config: uvicorn.Config, dispatcher: Dispatcher, connections: TcpConnections) -> None:
         super().__init__(config)
         self.accepting = threading.Event()
-        self._api = api
+        self._dispatcher = dispatcher
         self._connections = connections
 
     def run_in_loop(self, work: Coroutine[Any, Any, None]) -> None:
-        """Wait for what the server's thread is to do; called from another thread."""
+        """Run a coroutine in the server's thread and wait for it. For other threads."""
         asyncio.run_coroutine_threadsafe(work, self._loop).result(_FLUSH_SECONDS)
 
     def stop(self) -> None:
-        """Ends the server; called from another thread."""
+        """End the server. For other threads."""
         self._loop.call_soon_threadsafe(self._stopped.set)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -137,8 +145,8 @@ class _Server(uvicorn.Server):
         ticking.cancel()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Uvicorn's own shutdown sleeps for as long as its clients like to stay.
-        self._api.stop()
+        # Uvicorn's own shutdown waits until its clients have closed their connections.
+        self._dispatcher.stop()
         for server in self.servers:
             server.close()
         self._connections.close_all()
@@ -148,7 +156,7 @@ class _Server(uvicorn.Server):
 
 def _listen(address: tuple[str, int]) -> socket.socket:
     family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
-    # Nagle's algorithm costs 40 ms an answer; asyncio switches it off only if the socket names its protocol.
+    # Nagle's algorithm adds 40 ms to each response; asyncio disables it only if the socket names its protocol.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,7 +1,6 @@
-"""The bytes on disk: one file for each upload request, in which its data files lie one after another.
+"""The bytes on disk: one file for each upload request, which contains the request's data files one after another.
 
-A request with 10,000 small files then costs one file on disk, and to store it, or to leave no trace of a
-request that was cut, is one step.
+So a request with 10,000 small files needs one file on disk, and storing or removing it is one step.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _NAME = re.compile(r"upload-[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFile:
-    """A data file that has arrived whole: ``size`` bytes from ``offset`` of its upload."""
+    """A data file that has arrived completely: ``size`` bytes from ``offset`` of its upload."""
 
     name: str
     content_type: str
@@ -33,14 +32,14 @@ class ReceivedFile:
     offset: int
 
     def logged(self) -> UploadedFile:
-        """What the request log keeps of it."""
+        """Return the entry for the request log."""
         return UploadedFile(self.name, self.content_type, self.size, self.sha256)
 
 
 class Upload:
-    """Where the files of one request go as they arrive. Not for several threads at a time.
+    """The files of one request, written as they arrive. Not for several threads at a time.
 
-    :ivar dropped: how many files of the request a switch has dropped.
+    :ivar dropped: the number of files that a switch has dropped.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,7 +57,7 @@ class Upload:
         self._hash = hashlib.sha256()
 
     def write(self, data: memoryview) -> None:
-        """Add bytes to the file begun last."""
+        """Add bytes to the current file."""
         if self._out is None:
             self._out = self.path.open("xb", buffering=_BUFFER_BYTES)
         self._out.write(data)
@@ -66,39 +65,39 @@ class Upload:
         self._end += len(data)
 
     def end_file(self, name: str, content_type: str) -> None:
-        """The file begun last is whole."""
+        """End the current file."""
         size = self._end - self._begin
         self.files.append(ReceivedFile(name, content_type, size, self._hash.hexdigest(), self._begin))
 
     def close(self) -> None:
-        """Everything has arrived: the bytes can be read from the path."""
+        """Complete the upload: its bytes can be read from the path."""
         if self._out is not None:
             self._out.close()
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Remove the bytes from the disk."""
         self.close()
         self.path.unlink(missing_ok=True)
 
 
 class UploadFolder:
-    """The folder of the uploads. Their names are generated: no name that a client sends becomes a path.
+    """The folder of the uploads. Their names are generated: no name from a client becomes a path.
 
-    Whatever else is in the folder is not touched: other names, directories, links.
+    Everything else in the folder is left alone: other names, directories, links.
     """
 
     def __init__(self, path: Path) -> None:
-        """:param path: a directory, which is not a link."""
+        """:param path: a directory, not a link."""
         self.path = path
 
     def new(self) -> Upload:
-        """A place for the files of one request. Nothing is on disk until the first byte is written."""
+        """Return a place for the files of one request. Nothing is on disk before the first byte."""
         return Upload(self.path / f"upload-{secrets.token_hex(16)}")
 
     def open(self, name: str, offset: int = 0) -> BinaryIO:
-        """An upload's bytes, from ``offset``.
+        """Open an upload's bytes, from ``offset``.
 
-        :raises OSError: if it is not there.
+        :raises OSError: if it does not exist.
         """
         if not _NAME.fullmatch(name):
             raise FileNotFoundError(f"{name!r} is not the name of an upload")
@@ -107,13 +106,13 @@ class UploadFolder:
         return stream
 
     def remove(self, names: Iterable[str]) -> None:
-        """Delete uploads that no data item needs any longer."""
+        """Delete uploads that no data item needs."""
         for name in names:
             if self._is_upload(name):
                 (self.path / name).unlink(missing_ok=True)
 
     def names(self) -> set[str]:
-        """The uploads that are on disk."""
+        """Return the names of the uploads on disk."""
         return {name for name in os.listdir(self.path) if self._is_upload(name)}
 
     def _is_upload(self, name: str) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError
 from airflow_provider_ei.redaction import safe_text
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.organizations import list_organizations
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.models import Organization
 from airflow_provider_ei.studio.settings import StudioSettings
 
@@ -21,16 +21,8 @@ def try_connection(settings: StudioSettings, wanted: int | None) -> tuple[bool, 
     :param wanted: the organization id in the connection, if there is one.
     :return: whether it works, and a sentence for the person who pressed the button.
     """
-    quick = replace(
-        settings,
-        retry_attempts=1,
-        throttle_patience=0.0,
-        connect_timeout=min(settings.connect_timeout, TEST_TIMEOUT),
-        write_timeout=min(settings.write_timeout, TEST_TIMEOUT),
-        read_timeout=min(settings.read_timeout, TEST_TIMEOUT),
-    )
     try:
-        organizations = _list_organizations(quick)
+        organizations = _list_organizations(settings.for_one_try(TEST_TIMEOUT))
     except EdgeImpulseError as error:
         return False, str(error)
     ids = {organization.id for organization in organizations}
@@ -52,11 +44,11 @@ def _list_organizations(settings: StudioSettings) -> list[Organization]:
 
     def ask() -> None:
         try:
-            outcome.append(client.list_organizations())
+            outcome.append(list_organizations(client))
         except EdgeImpulseError as error:
             outcome.append(error)
 
-    with StudioClient(settings) as client:
+    with HttpClient(settings) as client:
         thread = threading.Thread(target=ask, name="edge-impulse-test", daemon=True)
         thread.start()
         thread.join(TEST_TIMEOUT)

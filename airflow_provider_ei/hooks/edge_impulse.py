@@ -1,47 +1,27 @@
-"""The hook: an Airflow connection in, Edge Impulse's data items out."""
+"""The hook: uploads data items and keeps datasets in step, with the key of an Airflow connection."""
 
 from __future__ import annotations
 
 import logging
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook
-
-from airflow_provider_ei.exceptions import (
-    EdgeImpulseCancelledError,
-    EdgeImpulseConfigError,
-    EdgeImpulseError,
-    EdgeImpulseInputError,
-)
-from airflow_provider_ei.hooks.connection import (
-    CONN_TYPE,
-    HOOK_NAME,
-    UI_FIELD_BEHAVIOUR,
-    form_widgets,
-    is_loopback,
-    read_connection,
-)
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.hooks.api_calls import ApiCalls
 from airflow_provider_ei.hooks.interruptible import interruptible
-from airflow_provider_ei.hooks.lineage import report_lineage, source_uris, sync_source_uris
+from airflow_provider_ei.hooks.lineage import report_lineage
 from airflow_provider_ei.hooks.stores import open_store
 
-# requests, pydantic and the rest are imported where they are used: a DAG file that only declares tasks is parsed every
-# few seconds, and they would take four times as long as all the rest of it.
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_ei.results import AddDataResult, SyncSummary
-    from airflow_provider_ei.studio.client import StudioClient
-    from airflow_provider_ei.studio.models import Bucket, DataItem, Dataset, Organization
-    from airflow_provider_ei.studio.settings import StudioSettings
-    from airflow_provider_ei.sync.dataset.options import Shard
-    from airflow_provider_ei.sync.dataset.source import GivenMetadata
+    from airflow_provider_ei.sync.dataset.options import GivenMetadata, Shard, SyncOptions
+    from airflow_provider_ei.sync.dataset.sync import DatasetSync
 
 log = logging.getLogger(__name__)
 
 
-class EdgeImpulseHook(BaseHook):
+class EdgeImpulseHook(ApiCalls):
     """Talks to an organization of Edge Impulse Studio with the key of an Airflow connection.
 
     Nothing is read and nothing is sent before the first call. Every method raises
@@ -51,168 +31,14 @@ class EdgeImpulseHook(BaseHook):
     :param edge_impulse_conn_id: the connection: password is the API key, host the base URL of Studio (empty for Edge
         Impulse's own), extra may carry ``organization_id``, timeouts and retries.
     :param organization_id: overrides that of the connection. Without either, the key's own organization is asked for.
+    :ivar source_uris: the paths and URIs that the last upload or sync was given.
     """
 
-    conn_name_attr = "edge_impulse_conn_id"
-    default_conn_name = "edge_impulse_default"
-    conn_type = CONN_TYPE
-    hook_name = HOOK_NAME
-
-    def __init__(self, edge_impulse_conn_id: str = default_conn_name, organization_id: int | str | None = None) -> None:
-        super().__init__()
-        self.edge_impulse_conn_id = edge_impulse_conn_id
-        self._given_organization_id = organization_id
-        self._cancelled = False
-
-    # --- the connection's form in Airflow 2; Airflow 3 takes it from get_provider_info --------------------
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return which standard fields the form hides, renames and fills with a placeholder."""
-        return {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the form's own fields."""
-        return form_widgets()
-
-    # --- connection ---------------------------------------------------------------------------------------
-
-    @cached_property
-    def _connection(self) -> tuple[StudioSettings, int | None]:
-        connection = self._read_connection()
-        self._accept(connection)
-        return connection
-
-    def _read_connection(self) -> tuple[StudioSettings, int | None]:
-        return read_connection(self.get_connection(self.edge_impulse_conn_id))
-
-    def _accept(self, connection: tuple[StudioSettings, int | None]) -> None:
-        from airflow.providers.common.compat.sdk import mask_secret
-
-        settings = connection[0]
-        mask_secret(settings.api_key)
-        if settings.base_url.startswith("http:") and not is_loopback(settings.base_url):
-            log.warning("The API key travels unencrypted to %s. Use https.", settings.base_url)
-
-    def reload_connection(self) -> None:
-        """Read the connection again. If it has changed, close the client and forget the organization.
-
-        :raises EdgeImpulseConfigError: when it is incomplete now.
-        """
-        if "_connection" not in self.__dict__:
-            return  # it is read at the first call
-        connection = self._read_connection()
-        if connection != self._connection:
-            self._accept(connection)
-            self.close()
-            for known in ("organization_id", "given_organization_id"):
-                self.__dict__.pop(known, None)
-            self.__dict__["_connection"] = connection
-
-    @property
-    def settings(self) -> StudioSettings:
-        """Base URL, key and timeouts, as the connection has them.
-
-        :raises EdgeImpulseConfigError: when the connection is incomplete.
-        """
-        return self._connection[0]
-
-    @cached_property
-    def client(self) -> StudioClient:
-        """The client that all calls go through; its connections are kept open between them."""
-        from airflow_provider_ei.studio.client import StudioClient
-        from airflow_provider_ei.sync.dataset.prepare import MAX_WORKERS
-
-        client = StudioClient(self.settings, connections=MAX_WORKERS)
-        self.__dict__["client"] = client  # before the look, so that whoever cancels in between finds it
-        if self._cancelled:
-            client.cancel()
-        return client
-
-    def get_conn(self) -> StudioClient:
-        """Return the client, as Airflow's hooks do."""
-        return self.client
-
-    @property
-    def requests_sent(self) -> int:
-        """How many requests were sent through the client that is open now."""
-        client = self.__dict__.get("client")
-        return client.requests if client is not None else 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections to the service. A later call opens new ones, unless the hook was cancelled."""
-        client = self.__dict__.pop("client", None)
-        if client is not None:
-            client.close()
-
-    def cancel(self) -> None:
-        """End the call under way with ``EdgeImpulseCancelledError``, and all later ones; for ``on_kill``.
-
-        Safe in a signal handler and from another thread.
-        """
-        self._cancelled = True
-        client = self.__dict__.get("client")
-        if client is not None:
-            client.cancel()
-
-    def check_cancelled(self) -> None:
-        """Do nothing, unless the hook was cancelled.
-
-        :raises EdgeImpulseCancelledError: if it was.
-        """
-        if self._cancelled:
-            raise EdgeImpulseCancelledError("The task was told to stop; the upload is not complete.")
-
-    @cached_property
-    def given_organization_id(self) -> int | None:
-        """The organization as given, else of the connection; None when only the key can tell. Nothing is sent."""
-        from airflow_provider_ei.numeric import whole_number
-
-        return whole_number("organization_id", self._given_organization_id) or self._connection[1]
-
-    @cached_property
-    def organization_id(self) -> int:
-        """The organization: as given, else of the connection, else of the key, which takes one request.
-
-        :raises EdgeImpulseConfigError: when none is given and the key does not belong to exactly one.
-        """
-        if self.given_organization_id is not None:
-            return self.given_organization_id
-        organizations = self.client.list_organizations()
-        if len(organizations) != 1:
-            seen = ", ".join(f"{o.id} ({o.name})" for o in organizations) or "none"
-            raise EdgeImpulseConfigError(
-                f"Set organization_id in connection {self.edge_impulse_conn_id!r}: its key belongs to organization "
-                f"{seen}, not to exactly one. If it is the key of a project, use a key of the organization."
-            )
-        return organizations[0].id
-
-    @property
-    def data_url(self) -> str:
-        """The page of the organization's data in Studio, on the connection's host."""
-        return self.settings.data_url(self.organization_id)
-
-    def test_connection(self) -> tuple[bool, str]:
-        """Try the connection with one request, ``listOrganizations``, and say what is wrong with it.
-
-        :return: whether it works, and a sentence for the person who pressed the button.
-        """
-        from airflow_provider_ei.hooks.connection_check import try_connection
-
-        try:
-            settings, organization_id = self._connection
-        except EdgeImpulseError as error:
-            return False, str(error)
-        return try_connection(settings, organization_id)
-
-    # --- uploading ----------------------------------------------------------------------------------------
+    def __init__(
+        self, edge_impulse_conn_id: str = ApiCalls.default_conn_name, organization_id: int | str | None = None
+    ) -> None:
+        super().__init__(edge_impulse_conn_id, organization_id)
+        self.source_uris: Sequence[str] = ()
 
     @interruptible
     def add_data(
@@ -247,8 +73,8 @@ class EdgeImpulseHook(BaseHook):
         :raises EdgeImpulseFileError: when a file changes while it is being sent.
         :raises EdgeImpulseServiceError: when the service refuses, fails, or cannot be reached.
         """
-        from airflow_provider_ei.sync.apply import ItemUpload
-        from airflow_provider_ei.sync.prepare import check_if_exists, want_item
+        from airflow_provider_ei.sync.item.prepare import check_if_exists, want_item
+        from airflow_provider_ei.sync.item.upload import ItemUpload
 
         checked_if_exists = check_if_exists(if_exists)
         wanted = want_item(
@@ -272,9 +98,10 @@ class EdgeImpulseHook(BaseHook):
             "file" if len(wanted.files) == 1 else "files",
             wanted.total_bytes,
         )
-        result = ItemUpload(self.client, organization_id, wanted, checked_if_exists).run()
+        result = ItemUpload(self.data_api, wanted, checked_if_exists).run()
         log.info("Data item %r (id %d): %s.", result["name"], result["data_id"], result["outcome"])
-        report_lineage(self, source_uris(files), organization_id, wanted.dataset)
+        self.source_uris = wanted.uris
+        report_lineage(self, self.source_uris, organization_id, wanted.dataset)
         return result
 
     @interruptible
@@ -310,7 +137,7 @@ class EdgeImpulseHook(BaseHook):
         :param exclude: patterns as in ``.gitignore``: not these files.
         :param depth: how many folders deep the data items are.
         :param metadata: flat dict for all items, or a function from
-            :class:`~airflow_provider_ei.sync.dataset.source.ItemContext` to one. What an item brings itself goes over
+            :class:`~airflow_provider_ei.sync.dataset.options.ItemContext` to one. What an item brings itself goes over
             it: ``ei-metadata.json`` beside its files, or ``metadata`` in ``items``.
         :param folder_separator: stands for ``/`` in the names of the items' files, for instance ``__``: for a service
             that drops folders, where ``left/x.csv`` and ``right/x.csv`` would become one file.
@@ -330,30 +157,15 @@ class EdgeImpulseHook(BaseHook):
         :raises EdgeImpulseSyncError: when items have failed, after all others are in step; has the summary.
         :raises EdgeImpulseServiceError: when the service cannot be worked with at all.
         """
-        from airflow_provider_ei.hooks.syncing import prepare_sync
+        from airflow_provider_ei.sync.dataset.options import SyncOptions
 
-        sync = prepare_sync(
-            self,
-            dataset=dataset,
-            source=source,
-            items=items,
-            include=include,
-            exclude=exclude,
-            depth=depth,
-            metadata=metadata,
-            folder_separator=folder_separator,
-            bucket_name=bucket_name,
-            bucket_id=bucket_id,
-            delete=delete,
-            max_delete=max_delete,
-            comparison=comparison,
-            workers=workers,
-            sync_id=sync_id,
-            shard=shard,
-        )
+        given = locals()
+        options = SyncOptions(**{name: given[name] for name in SyncOptions.names()})
+        sync = self._prepare_sync(options)
         summary = sync.run(dry_run=dry_run)
         if not dry_run:
-            report_lineage(self, sync_source_uris(source, items), summary["organization_id"], summary["dataset"])
+            self.source_uris = sync.source_uris
+            report_lineage(self, self.source_uris, summary["organization_id"], summary["dataset"])
         return summary
 
     @interruptible
@@ -367,79 +179,18 @@ class EdgeImpulseHook(BaseHook):
         :return: the shards that have anything to do.
         :raises EdgeImpulseError: as :meth:`sync_dataset` does.
         """
-        from airflow_provider_ei.hooks.syncing import prepare_sync
         from airflow_provider_ei.numeric import whole_number
+        from airflow_provider_ei.sync.dataset.options import SyncOptions
 
         wanted = whole_number("shards", shards)
         if wanted is None:
             raise EdgeImpulseInputError(f"shards must be a positive whole number, not {shards!r}.")
-        return prepare_sync(self, **arguments).shards(wanted)
+        return self._prepare_sync(SyncOptions(**arguments)).shards(wanted)
 
-    # --- single calls of the API --------------------------------------------------------------------------
+    def _prepare_sync(self, options: SyncOptions) -> DatasetSync:
+        """Look at the source; nothing is sent."""
+        from airflow_provider_ei.sync.dataset.read_source import read_source
+        from airflow_provider_ei.sync.dataset.sync import DatasetSync
 
-    def list_organizations(self) -> Sequence[Organization]:
-        """List the organizations of the key (``listOrganizations``)."""
-        return self.client.list_organizations()
-
-    def list_buckets(self) -> Sequence[Bucket]:
-        """List the organization's storage buckets (``listOrganizationBuckets``)."""
-        return self.client.list_buckets(self.organization_id)
-
-    def get_dataset(self, dataset: str) -> Dataset:
-        """Get a dataset's type and totals (``getOrganizationDataset``)."""
-        dataset = _checked_text("dataset", dataset)
-        return self.client.get_dataset(self.organization_id, dataset)
-
-    def list_data_items(
-        self, dataset: str | None = None, *, filter: str | None = None, with_files: bool = False
-    ) -> Sequence[DataItem]:
-        """List all data items, with their files if wanted (``listOrganizationData``, ``listOrganizationFiles``).
-
-        :param filter: SQL-WHERE text, for instance ``metadata->activity = 'running'``.
-        """
-        dataset = None if dataset is None else _checked_text("dataset", dataset)
-        return self.client.list_data_items(self.organization_id, dataset, filter=filter, with_files=with_files)
-
-    def find_data_items(self, dataset: str, name: str) -> Sequence[DataItem]:
-        """List the data items of exactly that name, with their files (``listOrganizationFiles``)."""
-        dataset, name = _checked_text("dataset", dataset), _checked_text("name", name)
-        return self.client.find_data_items(self.organization_id, dataset, name)
-
-    def get_data_item(self, data_id: int) -> DataItem:
-        """Get a data item with its files (``getOrganizationDataItem``)."""
-        data_id = _data_id(data_id)
-        return self.client.get_data_item(self.organization_id, data_id)
-
-    def update_data_item(
-        self,
-        data_id: int,
-        *,
-        metadata: Mapping[str, str] | None = None,
-        name: str | None = None,
-        dataset: str | None = None,
-    ) -> None:
-        """Change a data item's metadata (the whole map), name or dataset (``updateOrganizationDataItem``)."""
-        data_id = _data_id(data_id)
-        name = None if name is None else _checked_text("name", name)
-        dataset = None if dataset is None else _checked_text("dataset", dataset)
-        self.client.update_data_item(self.organization_id, data_id, metadata=metadata, name=name, dataset=dataset)
-
-    def delete_data_item(self, data_id: int) -> None:
-        """Delete a data item with its objects in the bucket (``deleteOrganizationDataItem``)."""
-        data_id = _data_id(data_id)
-        self.client.delete_data_item(self.organization_id, data_id)
-
-
-def _checked_text(field: str, value: object) -> str:
-    from airflow_provider_ei.sources.names import check_text
-
-    return check_text(field, value)
-
-
-def _data_id(value: object) -> int:
-    from airflow_provider_ei.numeric import whole_number
-
-    data_id = whole_number("data_id", value)
-    if data_id is None:
-        raise EdgeImpulseInputError(f"data_id must be a positive whole number, not {value!r}.")
-    return data_id
+        tree = read_source(options, open_store)
+        return DatasetSync(self.data_api, tree, options)

@@ -62,6 +62,12 @@ def check_names(operator: type, names: Set[str], defaults: Set[str]) -> None:
         )
 
 
+def keyword_arguments(constructor: Any) -> tuple[str, ...]:
+    """Return the names of the keyword arguments that a constructor declares, in their order."""
+    parameters = inspect.signature(constructor).parameters
+    return tuple(name for name, one in parameters.items() if one.kind is one.KEYWORD_ONLY)
+
+
 def _parameters(function: Any) -> dict[str, inspect.Parameter]:
     parameters = inspect.signature(function).parameters
     return {name: one for name, one in parameters.items() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}

@@ -9,24 +9,22 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.hooks.lineage import source_uris, sync_source_uris
+from airflow_provider_ei.operators.arguments import keyword_arguments
 from airflow_provider_ei.operators.asset_events import emit_asset_events
-from airflow_provider_ei.operators.base import EdgeImpulseOperator
+from airflow_provider_ei.operators.dataset_base import EdgeImpulseDatasetOperator
 from airflow_provider_ei.operators.labels import label_mapped_task
 from airflow_provider_ei.operators.run_report import report_result
 from airflow_provider_ei.operators.templates import evaluated, has_item_templates, render_for_item
 from airflow_provider_ei.results import count_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_ei.results import AddDataResult, SyncSummary
-    from airflow_provider_ei.sync.dataset.source import GivenMetadata, ItemContext
+    from airflow_provider_ei.sync.dataset.options import GivenMetadata, ItemContext
 
 
-class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
+class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
     """Make one data item equal to the files and metadata that upstream tasks produced.
 
     A retried, cleared or twice-triggered task leaves exactly one item, and sends nothing when the item is right.
@@ -100,9 +98,6 @@ class EdgeImpulseAddDataOperator(EdgeImpulseOperator):
         emit_asset_events(self.outlets, context, result)
         return result
 
-    def _source_uris(self) -> Iterable[str]:
-        return source_uris(self.files)
-
     def _arguments(self) -> dict[str, Any]:
         """Return what the hook is given."""
         return {
@@ -143,7 +138,7 @@ def check_files_given(name: Any, files: Any) -> None:
 
 def merge_metadata(shared: Any, own: Any) -> Any:
     """Return metadata for all items with those of one item over them, key by key."""
-    from airflow_provider_ei.sources.file_specs import parse_literal
+    from airflow_provider_ei.sources.literals import parse_literal
 
     shared, own = (
         parse_literal(one, "metadata") if isinstance(one, str) else evaluated("metadata", one) for one in (shared, own)
@@ -151,25 +146,7 @@ def merge_metadata(shared: Any, own: Any) -> Any:
     return {**shared, **own} if isinstance(shared, Mapping) and isinstance(own, Mapping) else own or shared
 
 
-#: Arguments that go to the hook as they are.
-_SYNC_ARGUMENTS = (
-    "dataset",
-    "source",
-    "items",
-    "include",
-    "exclude",
-    "depth",
-    "folder_separator",
-    "bucket_name",
-    "bucket_id",
-    "delete",
-    "max_delete",
-    "comparison",
-    "workers",
-)
-
-
-class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
+class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
     """Make a dataset hold what a folder, a bucket or upstream tasks have, and cost almost nothing when nothing changed.
 
     Each folder in the source is a data item, named by its relative path. Items that others have uploaded, by hand or by
@@ -202,18 +179,18 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
     :return: counts and names; see :class:`~airflow_provider_ei.results.SyncSummary`.
     """
 
-    template_fields: Sequence[str] = (
-        *_SYNC_ARGUMENTS,
-        "metadata",
-        "dry_run",
-        "sync_id",
-        "skip_unchanged",
-        "organization_id",
-        "edge_impulse_conn_id",
-    )
     template_fields_renderers = {"items": "json", "include": "json", "exclude": "json", "metadata": "json"}
     collection_fields = frozenset({"items", "include", "exclude", "metadata"})
     item_fields = frozenset({"metadata"})
+
+    # Those that are used here; all own arguments become attributes.
+    source: Any
+    items: Any
+    metadata: Any
+    delete: str
+    sync_id: str | None
+    dry_run: Any
+    skip_unchanged: Any
 
     def __init__(
         self,
@@ -237,26 +214,15 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
         skip_unchanged: bool | str = False,
         **kwargs: Any,
     ) -> None:
+        given = locals()
         super().__init__(**kwargs)
-        self.dataset = dataset
-        self.source = source
-        self.items = items
-        self.include = include
-        self.exclude = exclude
-        self.depth = depth
-        self.metadata = metadata
-        self.folder_separator = folder_separator
-        self.bucket_name = bucket_name
-        self.bucket_id = bucket_id
-        self.delete = delete
-        self.max_delete = max_delete
-        self.dry_run = dry_run  # type: ignore[assignment,method-assign]
-        self.comparison = comparison
-        self.workers = workers
-        self.sync_id = sync_id
-        self.skip_unchanged = skip_unchanged
+        for name in self.own_arguments:
+            setattr(self, name, given[name])
         self._make_plain()
         self._metadata_given = metadata is not None
+
+    own_arguments = keyword_arguments(__init__)
+    template_fields: Sequence[str] = (*own_arguments, "organization_id", "edge_impulse_conn_id")
 
     def execute(self, context: Context) -> Any:
         """Sync, and return what was done.
@@ -287,21 +253,19 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseOperator):
                 f"delete={self.delete!r} in a mapped task needs a sync_id, another one for each source: by default all "
                 "of them have the task's id, and would delete each other's data items."
             )
-        arguments = {name: getattr(self, name) for name in _SYNC_ARGUMENTS}
+        arguments = {name: getattr(self, name) for name in EdgeImpulseSyncDatasetOperator.own_arguments}
+        del arguments["dry_run"], arguments["skip_unchanged"]
         return arguments | {
             "metadata": self._metadata(context),
             "sync_id": self.sync_id or self._default_sync_id(),
         }
-
-    def _source_uris(self) -> Iterable[str]:
-        return sync_source_uris(self.source, self.items)
 
     def _default_sync_id(self) -> str:
         return f"{self.dag_id}.{self.task_id}"
 
     def _metadata(self, context: Context) -> GivenMetadata:
         """Return the rendered metadata, or a function that finishes them for each data item."""
-        from airflow_provider_ei.sources.file_specs import parse_literal
+        from airflow_provider_ei.sources.literals import parse_literal
 
         if self.metadata is None and self._metadata_given:
             raise EdgeImpulseInputError("metadata is None: the upstream task returned nothing, or has not run yet.")

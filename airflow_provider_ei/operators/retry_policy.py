@@ -1,4 +1,4 @@
-"""For tasks that use the hook themselves, on Airflow 3.3 and later: which errors are worth a retry, and when."""
+"""Retry policy for tasks that use the hook themselves (Airflow 3.3 and later)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
 
-from airflow_provider_ei.exceptions import EdgeImpulseError
-from airflow_provider_ei.studio.retry import asked_wait
+from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseServiceError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
 class EdgeImpulseRetryPolicy(RetryPolicy):
-    """Fail at once on a permanent error; after throttling wait as long as the service asked, a minute at most.
+    """Fail without retries on a permanent error; wait as long as the service asked, at most one minute.
 
     Everything else follows the task's own ``retries`` and ``retry_delay``::
 
@@ -23,28 +22,27 @@ class EdgeImpulseRetryPolicy(RetryPolicy):
         def upload():
             EdgeImpulseHook().add_data(...)
 
-    The operators of this package need it only for the waits: they turn permanent errors into
-    ``AirflowFailException`` themselves.
+    The operators of this package need it for the waits only: they raise permanent errors as ``AirflowFailException``.
     """
 
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
-        """Decide by the error's ``retryable`` and ``retry_after`` (seconds)."""
+        """Return the decision for an error, by its ``retryable`` and ``retry_after``."""
         if not isinstance(exception, EdgeImpulseError):
             return RetryDecision.default()
         if not exception.retryable:
             return RetryDecision.fail(reason=str(exception))
-        if getattr(exception, "retry_after", None) is None:
+        if not isinstance(exception, EdgeImpulseServiceError) or exception.retry_after is None:
             return RetryDecision.default()
-        seconds = asked_wait(exception)
+        seconds = exception.requested_wait
         return RetryDecision.retry(delay=timedelta(seconds=seconds), reason=f"Edge Impulse asked to wait {seconds:g} s")
 
     def serialize(self) -> dict[str, Any]:
-        """Return what :meth:`deserialize` needs, which is nothing."""
+        """Return no parameters; the policy has none."""
         return {}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> EdgeImpulseRetryPolicy:
-        """Make the policy again."""
+        """Return the policy."""
         return cls()

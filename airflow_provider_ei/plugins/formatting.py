@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from airflow_provider_ei.plugins.task_history import TaskKey
+from airflow_provider_ei.plugins.task_instances import TaskKey
 
 #: In the place of what is not known.
 NOTHING = "\N{EN DASH}"

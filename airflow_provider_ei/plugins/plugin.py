@@ -30,7 +30,7 @@ class LazyApp:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer as an ASGI application does."""
         if self._app is None:
-            from airflow_provider_ei.plugins.page import create_app
+            from airflow_provider_ei.plugins.app import create_app
 
             self._app = create_app()
         await self._app(scope, receive, send)

@@ -26,10 +26,15 @@ _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA_TYPE = re.compile(rf'{_TOKEN}/{_TOKEN}(?:[ ]*;[ ]*{_TOKEN}=(?:{_TOKEN}|"[ !#-\[\]-~]*"))*')
 
 
-@lru_cache(maxsize=4096)  # the items of a dataset often have files of the same names
 def guess(name: str) -> str:
     """Return the media type that a file name suggests, ``application/octet-stream`` for an unknown ending."""
-    kind, encoding = _types.guess_type(name)
+    _, dot, ending = name.rpartition("/")[2].lstrip(".").partition(".")
+    return _guess_by_ending(ending) if dot else DEFAULT
+
+
+@lru_cache(maxsize=4096)
+def _guess_by_ending(ending: str) -> str:
+    kind, encoding = _types.guess_type(f"x.{ending}")
     if encoding:
         return _COMPRESSED.get(encoding, DEFAULT)
     return kind or DEFAULT

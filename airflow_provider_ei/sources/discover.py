@@ -1,4 +1,4 @@
-"""Finds the files at a place: a file, a directory or a pattern, on this machine or in an object store.
+"""Finds and pins the files that a list of :class:`~.file_specs.FileSpec` stands for, on this machine or in a store.
 
 Files below a directory keep their path relative to it, files of a pattern theirs relative to the part before the first
 wildcard, so that ``s1/x.csv`` and ``s2/x.csv`` stay apart. Hidden files and folders (``.name``) are left out of
@@ -8,203 +8,104 @@ directories and patterns. Symbolic links are followed; one that leads back to a 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from typing import NamedTuple
 
-from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
-from airflow_provider_ei.sources.disk import Disk
-from airflow_provider_ei.sources.folders import FILE, Entry, Folder, match, unreadable, walk
-from airflow_provider_ei.sources.object_store import FlatStore, Store, lists_flat
-from airflow_provider_ei.sources.pinned import LocalFile, SourceFile, missing
-
-if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem
-
-#: Opens the store behind a URI and says what that store calls the place.
-OpenStore = Callable[[str], "tuple[AbstractFileSystem, str]"]
-
-#: Pins a found file under a name and a content type.
-Pin = Callable[[str, str], SourceFile]
-
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_FILE_URI = re.compile(r"file://(?P<host>[^/]*)(?P<path>.*)", re.IGNORECASE | re.DOTALL)
-_MAGIC = re.compile(r"[*?\[]")
+from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
+from airflow_provider_ei.sources import content_types
+from airflow_provider_ei.sources.file_specs import FileSpec
+from airflow_provider_ei.sources.folders import FILE, Entry, Folder, find_matches, find_visible
+from airflow_provider_ei.sources.local import Disk, LocalFile
+from airflow_provider_ei.sources.locations import has_wildcard, local_path, split_pattern
+from airflow_provider_ei.sources.names import check_collisions, check_file_name
+from airflow_provider_ei.sources.object_store import OpenStore, exists, folder_at, is_folder, open_object_store
+from airflow_provider_ei.sources.problems import missing
+from airflow_provider_ei.sources.source_file import SourceFile
 
 
-@dataclass(frozen=True)
-class Found:
-    """What is at a place: names with what pins them, and whether the place was one file itself."""
+class _Found(NamedTuple):
+    """A file that was found: its own name, where it is, and what pins it under a name and a content type."""
 
-    files: tuple[tuple[str, Pin], ...]
-    one_file: bool
+    name: str
+    source: str
+    pin: Callable[[str, str], SourceFile]
 
 
-def find(place: str, open_store: OpenStore) -> Found:
-    """Find the files at a path or URI.
+def discover_files(specs: Iterable[FileSpec], open_store: OpenStore) -> list[SourceFile]:
+    """Find and pin all files, sorted by name. All names are checked before the first file is pinned.
 
-    :raises EdgeImpulseInputError: when there is none, or it cannot be read.
+    :raises EdgeImpulseInputError: when a file is missing, unreadable or not a regular file, when a name is not valid,
+        or when two names collide.
     :raises EdgeImpulseFileError: when a store fails in a way that may pass.
     """
-    path = local_path("files", place)
-    return _in_store(place, open_store) if path is None else _on_disk(path)
+    named = [
+        (check_file_name(found.name if spec.name is None else spec.name, spec.path), spec, found)
+        for spec in specs
+        for found in _find(spec, open_store)
+    ]
+    check_collisions((name, found.source) for name, _, found in named)
+    named.sort(key=lambda one: one[0])
+    return [found.pin(name, spec.content_type or content_types.guess(name)) for name, spec, found in named]
 
 
-def local_path(field: str, place: str) -> str | None:
-    """Return the path that a path or a ``file://`` URI stands for; None when it is to be read through a store.
-
-    :param field: the parameter that it is from, for the message.
-    :raises EdgeImpulseInputError: for a ``file://`` URI of another machine.
-    """
-    uri = _FILE_URI.fullmatch(place)
-    if uri is None:
-        return None if _URI.match(place) else place
-    if uri["host"].lower() not in ("", "localhost"):
+def _find(spec: FileSpec, open_store: OpenStore) -> list[_Found]:
+    path = local_path("files", spec.path)
+    files, is_one_file = _find_in_store(spec.path, open_store) if path is None else _find_locally(path)
+    if spec.name is not None and not is_one_file:
         raise EdgeImpulseInputError(
-            f"{field}: write {'file:///' + place[7:]!r} for a path on the machine that runs this task. In {place!r}, "
-            f"{uri['host']!r} is the name of another machine."
+            f"files: leave out the name {spec.name!r}, which is for one file: {spec.path!r} is a directory or a "
+            "pattern."
         )
-    written = uri["path"]
-    if not written:
-        raise EdgeImpulseInputError(f"{field}: write {'file:///…'!r}: {place!r} has no path.")
-    if os.path.lexists(written):
-        return written  # a "%" of the name; elsewhere it begins an escape
-    fixed = _split_at_wildcard(written)[0] if _MAGIC.search(written) else ""
-    kept = fixed if os.path.lexists(fixed) else ""
-    return kept + unquote(written.removeprefix(kept), errors="surrogateescape")
+    return files
 
 
-def _on_disk(place: str) -> Found:
+def _find_locally(path: str) -> tuple[list[_Found], bool]:
+    """Return the files, and whether the path is that of one file."""
     try:
-        if os.path.isdir(place):
-            found = walk(Folder(Disk(), place))
-            none = f"files: give a directory with files, hidden ones aside: {place!r} has none."
-        elif _MAGIC.search(place) and not os.path.lexists(place):
-            base, *steps = _split_at_wildcard(place)
+        if os.path.isdir(path):
+            entries = find_visible(Folder(Disk(), path))
+            none = f"files: give a directory with files, hidden ones aside: {path!r} has none."
+        elif has_wildcard(path) and not os.path.lexists(path):
+            base, *steps = split_pattern(path)
             if not os.path.lexists(base):
                 raise EdgeImpulseInputError(f"files: {missing(base)}")
-            found = match(Folder(Disk(), base), steps)
-            none = f"files: give a pattern that matches a file: {place!r} matches none."
+            entries = find_matches(Folder(Disk(), base), steps)
+            none = f"files: give a pattern that matches a file: {path!r} matches none."
         else:
-            return Found(((os.path.basename(place), partial(LocalFile.pin, place)),), one_file=True)
-        named = [(name, partial(LocalFile.pin, entry.path)) for name, entry in _in_order(found)]
+            return [_Found(os.path.basename(path), path, partial(LocalFile.pin, path))], True
+        found = [_Found(name, entry.source, partial(LocalFile.pin, entry.path)) for name, entry in entries]
     except EdgeImpulseInputError as error:
         raise EdgeImpulseInputError(f"files: {str(error).removeprefix('files: ')}") from error.__cause__
     except EdgeImpulseFileError as error:
         raise EdgeImpulseInputError(f"files: {error}") from error.__cause__
-    if not named:
+    if not found:
         raise EdgeImpulseInputError(none)
-    return Found(tuple(named), one_file=False)
+    return found, False
 
 
-def _in_order(found: Iterable[tuple[str, Entry]]) -> list[tuple[str, Entry]]:
-    return sorted(dict(found).items())
-
-
-def store_folder(uri: str, open_store: OpenStore, *, field: str, flat: bool) -> Folder | None:
-    """Open the folder at a URI.
-
-    :param field: the parameter that the URI is from, for the messages.
-    :param flat: list all that is below it in one go, where the store can.
-    :return: None when there is an object, and no folder.
-    :raises EdgeImpulseInputError: when there is nothing, or it may not be read.
-    :raises EdgeImpulseFileError: when the store fails in a way that may pass.
-    """
-    with _named(field, uri):
-        store, key = _open(uri, open_store)
-        if not _is_folder(store, key, uri, sure=True):
-            return None
-        return _folder(store, key, flat=flat)
-
-
-def _in_store(uri: str, open_store: OpenStore) -> Found:
-    with _named("files", uri):
-        store, key = _open(uri, open_store)
-        if _MAGIC.search(key) and not _exists(store, key):
-            base, *steps = _split_at_wildcard(key)
+def _find_in_store(uri: str, open_store: OpenStore) -> tuple[list[_Found], bool]:
+    """Return the objects, and whether the URI is that of one object."""
+    with open_object_store("files", uri, open_store) as (store, key):
+        if has_wildcard(key) and not exists(store, key):
+            base, *steps = split_pattern(key)
             store.fs.info(base)
-            found = match(_folder(store, base, flat="**" in steps), steps)
+            entries = find_matches(folder_at(store, base, flat="**" in steps), steps)
             none = f"files: give a pattern that matches an object: {uri!r} matches none."
-        elif not _is_folder(store, key, uri, sure=False):
-            entry = store.entry(key.rstrip("/").rpartition("/")[2], store.fs.info(key))
-            return Found(((entry.name, partial(store.pin, entry)),), one_file=True)
-        else:
-            found = walk(_folder(store, key, flat=True))
+        elif is_folder(store, key, uri):
+            entries = find_visible(folder_at(store, key, flat=True))
             none = f"files: give a directory with files, hidden ones aside: {uri!r} has none."
-        named = _in_order(found)
-        for _, entry in named:
-            if entry.kind != FILE:
-                raise entry.refuse()
-    if not named:
+        else:
+            entry = store.entry(key.rstrip("/").rpartition("/")[2], store.fs.info(key))
+            return [_Found(entry.name, entry.source, partial(store.pin, entry))], True
+        found = [_Found(name, entry.source, partial(store.pin, entry)) for name, entry in _regular(entries)]
+    if not found:
         raise EdgeImpulseInputError(none)
-    return Found(tuple((name, partial(store.pin, entry)) for name, entry in named), one_file=False)
+    return found, False
 
 
-def _open(uri: str, open_store: OpenStore) -> tuple[Store, str]:
-    """Return the store, and the place's key in it."""
-    fs, key = open_store(uri)
-    fs.invalidate_cache()  # Airflow keeps file systems for as long as its process lives, and they keep listings
-    protocol, _, rest = uri.partition("://")
-    conn_id, at, bucket = rest.partition("/")[0].rpartition("@")
-    return Store(fs, f"{protocol}://{conn_id}{at}{'' if bucket else '/'}"), key
-
-
-def _folder(store: Store, key: str, *, flat: bool) -> Folder:
-    key = key.rstrip("/")
-    return Folder(FlatStore(store, key) if flat and lists_flat(store.fs) else store, key)
-
-
-def _exists(store: Store, key: str) -> bool:
-    """Whether there is something; unlike fsspec's own, it does not take an error for "no"."""
-    try:
-        store.fs.info(key)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _is_folder(store: Store, key: str, uri: str, *, sure: bool) -> bool:
-    """Whether a key is that of a folder. An empty object may stand for one, and one of the same name may be there.
-
-    :param sure: whether a folder is meant, though the URI has no slash at its end.
-    """
-    info = store.fs.info(key)
-    if info["type"] == "directory":
-        return True
-    if not (sure or uri.endswith("/") or info.get("size") == 0):
-        return False
-    try:
-        return bool(store.scan(key.rstrip("/")))
-    except EdgeImpulseFileError as error:
-        if isinstance(error.__cause__, NotADirectoryError):
-            return False
-        raise
-
-
-@contextmanager
-def _named(field: str, uri: str) -> Iterator[None]:
-    """Put the parameter and the URI into what goes wrong."""
-    try:
-        yield
-    except EdgeImpulseError as error:
-        if isinstance(error.__cause__, PermissionError):
-            raise EdgeImpulseInputError(f"{field}: {error}") from error.__cause__
-        raise type(error)(f"{field}: {error}") from error.__cause__
-    except FileNotFoundError:
-        raise EdgeImpulseInputError(f"{field}: check the URI, which does not exist: {uri!r}.") from None
-    except (ImportError, ValueError, PermissionError) as error:
-        # The scheme's provider package is missing, the URI is none, or the store says no: a retry changes nothing.
-        raise EdgeImpulseInputError(f"{field}: {uri!r} cannot be read: {error}") from error
-    except Exception as error:  # each store has errors of its own, and most of them pass
-        raise EdgeImpulseFileError(f"{field}: {unreadable(uri, error)}") from error
-
-
-def _split_at_wildcard(pattern: str) -> list[str]:
-    """Return the part before the first wildcard, and the steps from there on."""
-    steps = pattern.split("/")
-    magic = next(number for number, step in enumerate(steps) if _MAGIC.search(step))
-    return ["/".join(steps[:magic]) or ("/" if pattern.startswith("/") else "."), *filter(None, steps[magic:])]
+def _regular(entries: Iterable[tuple[str, Entry]]) -> Iterator[tuple[str, Entry]]:
+    for name, entry in entries:
+        if entry.kind != FILE:
+            raise entry.refuse()
+        yield name, entry

@@ -1,7 +1,7 @@
-"""Walks through folders, on this machine (:mod:`.disk`) or in an object store (:mod:`.object_store`).
+"""Walks through folders, on this machine (:mod:`.local`) or in an object store (:mod:`.object_store`).
 
-A folder that cannot be listed is an error, never an empty one. Symbolic links are followed; :meth:`Folder.below` is the
-only check for loops.
+A folder that cannot be listed is an error, never an empty folder. Symbolic links are followed; :meth:`Folder.below` is
+the only check for loops, and :class:`Walk` the only walker.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
-from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
-from airflow_provider_ei.sources.pinned import SourceFile
-
-if TYPE_CHECKING:
-    pass
+from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
+from airflow_provider_ei.sources.source_file import SourceFile
 
 FILE = "a file"
 DIRECTORY = "a directory"
 BROKEN_LINK = "a broken link"
+
+State = TypeVar("State")
 
 
 @dataclass(slots=True)
@@ -29,11 +28,11 @@ class Entry:
 
     :ivar name: its name in the folder; empty for an empty path segment of an object store.
     :ivar path: path on this machine, or the store's key.
-    :ivar kind: what it is, as messages say it: :data:`FILE`, :data:`DIRECTORY`, ``a pipe``, …
+    :ivar kind: what it is, as messages call it: :data:`FILE`, :data:`DIRECTORY`, ``a pipe``, …
     :ivar source: path or URI, for messages.
-    :ivar found: what the listing said about it.
+    :ivar found: what the listing says about it.
     :ivar is_link: whether it is a symbolic link.
-    :ivar error: why it cannot be told what it is, or why it cannot be used.
+    :ivar error: why its kind is not known, or why it cannot be used.
     """
 
     name: str
@@ -61,32 +60,32 @@ class Entry:
         return EdgeImpulseInputError(f"Exclude or remove {self.source!r}: it is {self.kind}, not a regular file.")
 
 
-class Place(Protocol):
-    """Where folders are: this machine, or a store."""
+class Storage(Protocol):
+    """Where folders are: this machine, or an object store."""
 
     def scan(self, folder: str) -> list[Entry]:
         """List a folder.
 
-        :raises EdgeImpulseFileError: when it cannot be listed as a whole.
+        :raises EdgeImpulseFileError: when it cannot be listed completely.
         """
 
     def real_path(self, folder: str) -> str:
-        """Return its path without symbolic links."""
+        """Return the folder's path without symbolic links."""
 
     def pin(self, entry: Entry, name: str, content_type: str) -> SourceFile:
         """Pin a file with the size and version that the listing gave.
 
-        :raises EdgeImpulseError: when it is not a regular file, or cannot be looked at.
+        :raises EdgeImpulseError: when it is not a regular file, or its size cannot be read.
         """
 
 
 class Folder:
-    """A folder, and the folders that were passed on the way to it."""
+    """A folder, and the folders above it on the way from the top of a walk."""
 
-    __slots__ = ("_above", "_entries", "_real_path", "path", "place")
+    __slots__ = ("_above", "_entries", "_real_path", "path", "storage")
 
-    def __init__(self, place: Place, path: str, above: Folder | None = None) -> None:
-        self.place = place
+    def __init__(self, storage: Storage, path: str, above: Folder | None = None) -> None:
+        self.storage = storage
         self.path = path
         self._above = above
         self._entries: list[Entry] | None = None
@@ -94,24 +93,24 @@ class Folder:
 
     @property
     def entries(self) -> list[Entry]:
-        """What is in it, sorted by name; listed once. See :meth:`Place.scan`."""
+        """Its entries, sorted by name; listed once. See :meth:`Storage.scan`."""
         if self._entries is None:
-            self._entries = sorted(self.place.scan(self.path), key=attrgetter("name"))
+            self._entries = sorted(self.storage.scan(self.path), key=attrgetter("name"))
         return self._entries
 
     @property
     def real_path(self) -> str:
         """Its path without symbolic links."""
         if self._real_path is None:
-            self._real_path = self.place.real_path(self.path)
+            self._real_path = self.storage.real_path(self.path)
         return self._real_path
 
     def below(self, entry: Entry) -> Folder:
-        """Return the folder that one of its entries is.
+        """Return the folder that one of the entries is.
 
         :raises EdgeImpulseInputError: when the entry is a link back to this folder or to one above it.
         """
-        folder = Folder(self.place, entry.path, self)
+        folder = Folder(self.storage, entry.path, self)
         if entry.is_link:
             above: Folder | None = self
             while above is not None:
@@ -123,62 +122,87 @@ class Folder:
         return folder
 
 
-def walk(top: Folder, enters: Callable[[str], bool] = lambda name: True) -> Iterator[tuple[str, Entry]]:
-    """Find everything visible below a folder, however deep, without what is below folders that are not entered.
+@dataclass(frozen=True, slots=True)
+class Visit(Generic[State]):
+    """One folder of a walk.
 
-    :param enters: whether the folder of that name, relative to the top, is entered.
-    :return: names relative to the top, and entries: all that are not folders, and folders that are not entered.
+    :ivar prefix: its name relative to the top, with a slash at the end; empty for the top.
+    :ivar state: what the caller keeps for this folder.
+    """
+
+    folder: Folder
+    prefix: str
+    state: State
+
+
+class Walk(Generic[State]):
+    """An iterator over folders, depth first: the top, and those that the caller asks it to enter."""
+
+    def __init__(self, top: Folder, state: State) -> None:
+        self._ahead = [Visit(top, "", state)]
+
+    def __iter__(self) -> Iterator[Visit[State]]:
+        while self._ahead:
+            yield self._ahead.pop()
+
+    def enter(self, visit: Visit[State], entry: Entry, state: State, *, may_loop: bool = True) -> None:
+        """Visit a folder later.
+
+        :param may_loop: whether the walk would go on for ever in a loop of links; else links may lead upwards.
+        :raises EdgeImpulseInputError: for a link to a folder above itself.
+        """
+        folder = visit.folder.below(entry) if may_loop else Folder(visit.folder.storage, entry.path)
+        self._ahead.append(Visit(folder, f"{visit.prefix}{entry.name}/", state))
+
+
+def find_visible(top: Folder, enters: Callable[[str], bool] = lambda name: True) -> Iterator[tuple[str, Entry]]:
+    """Find all that is not hidden below a folder, at any depth.
+
+    :param enters: whether to enter the folder of that name, relative to the top.
+    :return: names relative to the top, and entries: files and the like, and folders that are not entered.
     :raises EdgeImpulseError: when a folder cannot be listed, or a link leads back.
     """
-    ahead = [(top, "")]
-    while ahead:
-        folder, below = ahead.pop()
-        for entry in folder.entries:
+    walk = Walk(top, None)
+    for visit in walk:
+        for entry in visit.folder.entries:
+            name = visit.prefix + entry.name
             if entry.is_hidden:
                 continue
-            name = below + entry.name
             if entry.is_folder and enters(name):
-                ahead.append((folder.below(entry), name + "/"))
+                walk.enter(visit, entry, None)
             else:
                 yield name, entry
 
 
-def match(top: Folder, steps: Sequence[str]) -> Iterator[tuple[str, Entry]]:
-    """Find the files below a folder that the steps of a pattern lead to; ``**`` stands for any number of folders.
+def find_matches(top: Folder, steps: Sequence[str]) -> Iterator[tuple[str, Entry]]:
+    """Find the files below a folder that match a pattern.
 
-    :return: names relative to the top, and entries that are not folders, in any order.
+    :param steps: the pattern, split at its slashes; ``**`` stands for any number of folders.
+    :return: names relative to the top, and entries that are not folders.
     :raises EdgeImpulseError: when a folder on the way cannot be listed, or a link below ``**`` leads back.
     """
-    ahead = [(top, "", tuple(steps))]
-    seen = set()
-    while ahead:
-        folder, below, steps_left = ahead.pop()
-        if (below, steps_left) in seen:
-            continue  # "**/**" leads to each folder in many ways
-        seen.add((below, steps_left))
-        step, *rest = steps_left
-        deeper = step == "**"
-        if deeper:
-            ahead.append((folder, below, tuple(rest) or ("*",)))
-        for entry in folder.entries:
-            name = below + entry.name
-            if deeper:
-                if entry.is_folder and not entry.is_hidden:
-                    ahead.append((folder.below(entry), name + "/", ("**", *rest)))
-            elif not fnmatchcase(entry.name, step) or (entry.is_hidden and not step.startswith(".")):
-                continue
-            elif rest:
-                if entry.is_folder:
-                    ahead.append((Folder(folder.place, entry.path), name + "/", tuple(rest)))
-                elif entry.error is not None:
-                    raise entry.error  # it may have led to a folder with matches
-            elif not entry.is_folder:
-                yield name, entry
+    if steps[-1] == "**":
+        steps = [*steps, "*"]
+    walk = Walk(top, frozenset([0]))  # of each folder: the steps that its entries can match
+    for visit in walk:
+        open_steps = set(visit.state)
+        for number, step in enumerate(steps):
+            if number in open_steps and step == "**":
+                open_steps.add(number + 1)  # it may stand for no folder
+        for entry in visit.folder.entries:
+            matched = [number for number in sorted(open_steps) if _matches(steps[number], entry)]
+            if entry.is_folder:
+                deeper = {number for number in matched if steps[number] == "**"}
+                below = deeper | {number + 1 for number in matched if steps[number] != "**" and number + 1 < len(steps)}
+                if below:
+                    walk.enter(visit, entry, frozenset(below), may_loop=bool(deeper))
+            elif len(steps) - 1 in matched:
+                yield visit.prefix + entry.name, entry
+            elif entry.error is not None and any(steps[number] != "**" for number in matched):
+                raise entry.error  # it may be a folder with matches
 
 
-def unreadable(source: str, reason: Exception) -> EdgeImpulseFileError:
-    """Return the error for what cannot be read or listed."""
-    words = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-    if isinstance(reason, FileNotFoundError):
-        words = "it is gone"
-    return EdgeImpulseFileError(f"{source!r} cannot be read: {words}.")
+def _matches(step: str, entry: Entry) -> bool:
+    if entry.is_hidden and not step.startswith("."):
+        return False
+    return step == "**" or fnmatchcase(entry.name, step)

@@ -1,4 +1,4 @@
-"""Which files of a source take part, by patterns as ``.gitignore`` writes them."""
+"""Decides which files of a source take part, by patterns as in ``.gitignore``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pathspec
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.sources.file_specs import parse_literal
+from airflow_provider_ei.sources.literals import parse_literal
 
 
 class Filter:
@@ -15,7 +15,7 @@ class Filter:
 
     :param include: a file takes part when one of these patterns matches it; None for all.
     :param exclude: and none of these does; a pattern with ``!`` takes one back.
-    :raises EdgeImpulseInputError: when they are no texts, or no patterns.
+    :raises EdgeImpulseInputError: when they are not strings, or not valid patterns.
     """
 
     def __init__(self, include: object = None, exclude: object = None) -> None:

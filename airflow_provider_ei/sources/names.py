@@ -66,6 +66,8 @@ def check_file_name(name: str, source: str) -> str:
 
     :raises EdgeImpulseInputError: for control characters, an empty name, an absolute one, ``.`` or ``..`` as a folder.
     """
+    if "/" not in name and name not in ("", ".", "..") and name.isprintable():
+        return name  # the usual case
     check_characters(f"files, the name for {source!r}:", name)
     if not name or any(step in ("", ".", "..") for step in name.split("/")):
         raise EdgeImpulseInputError(

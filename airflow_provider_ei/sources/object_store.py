@@ -1,31 +1,34 @@
 """Lists folders in an object store, through fsspec.
 
-Its own ``find``, ``walk`` and ``glob`` leave out what they cannot list, whatever they are told. They are used on no
-store but those whose ``find`` is one flat listing.
+The ``find``, ``walk`` and ``glob`` of fsspec leave out what they cannot list, whatever they are told. Only the ``find``
+of stores that list all objects below a prefix at once is used.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
-from airflow_provider_ei.sources.folders import BROKEN_LINK, DIRECTORY, FILE, Entry, unreadable
-from airflow_provider_ei.sources.pinned import SourceFile, StoredFile, kind
+from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
+from airflow_provider_ei.sources.folders import BROKEN_LINK, DIRECTORY, FILE, Entry, Folder
+from airflow_provider_ei.sources.object_file import ObjectStoreFile, is_known
+from airflow_provider_ei.sources.problems import kind_of, unreadable
+from airflow_provider_ei.sources.source_file import SourceFile
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
+#: Opens the store behind a URI, and returns the key by which the store knows the place.
+OpenStore = Callable[[str], "tuple[AbstractFileSystem, str]"]
+
 #: Hadoop's clients put an empty object of this ending beside a folder.
 _FOLDER_MARKER = "_$folder$"
 
-#: Packages whose ``find`` is one flat listing that raises every error, and far fewer requests than one for each folder.
-_FLAT_LISTINGS = {"s3fs", "gcsfs", "adlfs"}
 
-
-class Store:
-    """An object store, listed folder by folder.
+class ObjectStore:
+    """An object store, listed folder by folder; see :class:`~.folders.Storage`.
 
     :param scheme: what a key needs in front of it to be a URI, such as ``s3://my_conn@``.
     """
@@ -33,18 +36,18 @@ class Store:
     def __init__(self, fs: AbstractFileSystem, scheme: str) -> None:
         self.fs = fs
         self.scheme = scheme
-        self._marked: set[str] = set()  # folders of which nothing but a marker beside them may be there
+        self._marked: set[str] = set()  # folders that may consist of nothing but the marker beside them
 
     def uri(self, key: str) -> str:
         """Return the URI of a key."""
         return self.scheme + key.lstrip("/")
 
     def scan(self, folder: str) -> list[Entry]:
-        """See :meth:`Place.scan`."""
+        """List a folder."""
         entries = []
         try:
             for info in self.fs.ls(folder, detail=True):
-                name = _below(info["name"], folder)
+                name = _relative(info["name"], folder)
                 if name is None:
                     if info["type"] == "directory":
                         continue  # some stores list the folder itself
@@ -57,12 +60,15 @@ class Store:
             if folder in self._marked and isinstance(error, FileNotFoundError):
                 return []
             raise unreadable(self.uri(folder), error) from error
-        told = _told_apart(entries)
-        self._marked.update(entry.path for entry in told if entry.is_folder and not entry.found)
-        return told
+        told_apart = _tell_apart(entries)
+        self._marked.update(entry.path for entry in told_apart if entry.is_folder and not entry.found)
+        return told_apart
 
     def entry(self, name: str, info: Mapping[str, Any]) -> Entry:
-        """Make an entry of what the store says about it."""
+        """Make an entry of what the store says about a key.
+
+        :param info: fsspec's ``info``.
+        """
         key = info["name"]
         error: EdgeImpulseError | None = None
         source = self.uri(key)
@@ -77,31 +83,36 @@ class Store:
                 )
             except OSError as reason:
                 error = unreadable(source, reason)
-        what = BROKEN_LINK if error else {"file": FILE, "directory": DIRECTORY}.get(info["type"], _store_kind(info))
+        kind = BROKEN_LINK if error else {"file": FILE, "directory": DIRECTORY}.get(info["type"], _other_kind(info))
         if not name:
-            what = "an empty path segment"
+            kind = "an empty path segment"
             error = EdgeImpulseInputError(
                 f"Rename {source + '/…'!r}: the name of an item or a file cannot have an empty path segment ('//')."
             )
-        return Entry(name, key, what, source, info, is_link, error)
+        return Entry(name, key, kind, source, info, is_link, error)
 
     def real_path(self, folder: str) -> str:
-        """See :meth:`Place.real_path`; only a disk behind a URI has links."""
+        """Return the folder's path without symbolic links; only a disk behind a URI has links."""
         protocol = self.fs.protocol
         is_disk = "file" in ((protocol,) if isinstance(protocol, str) else protocol)
         return os.path.realpath(folder) if is_disk else folder
 
     def pin(self, entry: Entry, name: str, content_type: str) -> SourceFile:
-        """See :meth:`Place.pin`."""
+        """Pin an object with what its listing said."""
         if entry.kind != FILE:
             raise entry.refuse()
-        return StoredFile.pin(self.fs, entry.path, entry.found, uri=entry.source, name=name, content_type=content_type)
+        return ObjectStoreFile.pin(
+            self.fs, entry.path, entry.found, uri=entry.source, name=name, content_type=content_type
+        )
 
 
-class FlatStore(Store):
-    """An object store whose objects were listed in one go, from a root on down."""
+class FlatListing(ObjectStore):
+    """An object store of which everything below one folder was listed at once.
 
-    def __init__(self, store: Store, root: str) -> None:
+    :param root: the key of that folder.
+    """
+
+    def __init__(self, store: ObjectStore, root: str) -> None:
         super().__init__(store.fs, store.scheme)
         self._root = root
         self._listed: dict[str, list[Entry]] = {root: []}
@@ -113,8 +124,12 @@ class FlatStore(Store):
         for info in infos.values():
             self._add(info)
 
+    def scan(self, folder: str) -> list[Entry]:
+        """Return the entries of a folder."""
+        return _tell_apart(self._listed.get(folder, []))
+
     def _add(self, info: Mapping[str, Any]) -> None:
-        name = _below(info["name"], self._root)
+        name = _relative(info["name"], self._root)
         if name is None:
             return  # the object that stands for the root
         above, _, own = name.rpartition("/")
@@ -123,7 +138,7 @@ class FlatStore(Store):
             entries.append(self.entry(own, info))
 
     def _entries(self, folder: str | None) -> list[Entry]:
-        """Return the entries of a folder, relative to the root; make it, and those above it, if it is new."""
+        """Return the entries of a folder, relative to the root; make the folder, and those above it, if it is new."""
         entries = self._listed.setdefault(self._path(folder), [])
         while folder is not None and folder not in self._made:
             self._made.add(folder)
@@ -136,30 +151,98 @@ class FlatStore(Store):
     def _path(self, folder: str | None) -> str:
         return self._root if folder is None else f"{self._root}/{folder}"
 
-    def scan(self, folder: str) -> list[Entry]:
-        """See :meth:`Place.scan`."""
-        return _told_apart(self._listed.get(folder, []))
-
 
 def lists_flat(fs: AbstractFileSystem) -> bool:
-    """Whether a store lists all that is below a prefix at once, and raises what goes wrong in that."""
-    finder = next((base for base in type(fs).__mro__ if "_find" in vars(base)), object)
-    return finder.__module__.partition(".")[0] in _FLAT_LISTINGS
+    """Whether a store lists all that is below a prefix at once, with few requests, and raises every error."""
+    return is_known(fs, "_find")
 
 
-def _below(key: str, folder: str) -> str | None:
+@contextmanager
+def open_object_store(field: str, uri: str, open_store: OpenStore) -> Iterator[tuple[ObjectStore, str]]:
+    """Give the store behind a URI and the place's key in it, and put the URI into what goes wrong.
+
+    :param field: the parameter that the URI is from, for messages.
+    :raises EdgeImpulseInputError: when there is nothing at that URI, or it may not be read.
+    :raises EdgeImpulseFileError: when the store fails in a way that may pass.
+    """
+    try:
+        fs, key = open_store(uri)
+        fs.invalidate_cache()  # Airflow keeps file systems as long as its process lives, and they keep listings
+        protocol, _, rest = uri.partition("://")
+        conn_id, at, bucket = rest.partition("/")[0].rpartition("@")
+        yield ObjectStore(fs, f"{protocol}://{conn_id}{at}{'' if bucket else '/'}"), key
+    except EdgeImpulseError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise EdgeImpulseInputError(f"{field}: {error}") from error.__cause__
+        raise type(error)(f"{field}: {error}") from error.__cause__
+    except FileNotFoundError:
+        raise EdgeImpulseInputError(f"{field}: check the URI, which does not exist: {uri!r}.") from None
+    except (ImportError, ValueError, PermissionError) as error:
+        # The scheme's provider package is missing, the URI is not valid, or access is denied: a retry changes nothing.
+        raise EdgeImpulseInputError(f"{field}: {uri!r} cannot be read: {error}") from error
+    except Exception as error:  # each store has errors of its own, and most of them pass
+        raise EdgeImpulseFileError(f"{field}: {unreadable(uri, error)}") from error
+
+
+def open_folder(field: str, uri: str, open_store: OpenStore, *, flat: bool) -> Folder:
+    """Open the folder at a URI.
+
+    :param flat: list all that is below it at once, where the store can.
+    :raises EdgeImpulseInputError: when it does not exist, is not a folder, or may not be read.
+    :raises EdgeImpulseFileError: when the store fails in a way that may pass.
+    """
+    with open_object_store(field, uri, open_store) as (store, key):
+        if is_folder(store, key, uri, expected=True):
+            return folder_at(store, key, flat=flat)
+    raise EdgeImpulseInputError(f"{field}: {uri!r} is an object, not a directory. Give the prefix that it is in.")
+
+
+def folder_at(store: ObjectStore, key: str, *, flat: bool) -> Folder:
+    """Return the folder of a key; see :func:`open_folder`."""
+    key = key.rstrip("/")
+    return Folder(FlatListing(store, key) if flat and lists_flat(store.fs) else store, key)
+
+
+def exists(store: ObjectStore, key: str) -> bool:
+    """Whether there is something at a key. Unlike with fsspec's own, an error is not a "no"."""
+    try:
+        store.fs.info(key)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def is_folder(store: ObjectStore, key: str, uri: str, *, expected: bool = False) -> bool:
+    """Whether a key is that of a folder. An empty object may stand for one, and one of the same name may be there.
+
+    :param expected: whether a folder is meant, even if the URI does not end with a slash.
+    """
+    info = store.fs.info(key)
+    if info["type"] == "directory":
+        return True
+    if not (expected or uri.endswith("/") or info.get("size") == 0):
+        return False
+    try:
+        return bool(store.scan(key.rstrip("/")))
+    except EdgeImpulseFileError as error:
+        if isinstance(error.__cause__, NotADirectoryError):
+            return False
+        raise
+
+
+def _relative(key: str, folder: str) -> str | None:
     """Return a key relative to a folder; empty for the object of an empty path segment, None for the folder itself."""
     own, base = key.lstrip("/"), folder.strip("/")
     return None if own == base else own.removeprefix(f"{base}/") if base else own
 
 
-def _store_kind(info: Mapping[str, Any]) -> str:
+def _other_kind(info: Mapping[str, Any]) -> str:
     mode = info.get("mode")
-    return kind(mode) if isinstance(mode, int) else "something else"
+    return kind_of(mode) if isinstance(mode, int) else "something else"
 
 
-def _told_apart(entries: Sequence[Entry]) -> list[Entry]:
-    """Take the objects that stand for folders for folders, and refuse others of a folder's name."""
+def _tell_apart(entries: Sequence[Entry]) -> list[Entry]:
+    """Take objects that stand for folders as folders, and refuse other objects with a folder's name."""
     folders = {entry.name: entry for entry in entries if entry.is_folder}
     files = []
     for entry in entries:

@@ -1,28 +1,31 @@
-"""The files of an upload: what the client needs to know about each, and how it is read.
+"""The files of an upload: what the client needs to know of each, and how it reads them.
 
-A file's size and version are pinned before anything is sent. :class:`PinnedReader` reads exactly that many bytes and
-hashes them, and raises when the file turned out to be longer, shorter or changed.
+A file's size and version are pinned before anything is sent. Small files are read whole, large ones block by block.
+Either way, a file that turns out to be longer, shorter or changed is an error.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import BinaryIO, Protocol
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError
 from airflow_provider_ei.studio.hashing import HashThread
 
-#: From this size on, a file is hashed beside the sending; below it, the thread would cost more than it gains.
+#: A smaller file is read whole. A file of this size or more is read in blocks, and hashed in a thread of its own, which
+#: would cost more than it gains for a smaller one.
 LARGE_FILE_BYTES = 1024 * 1024
+
+_WAIT_FOR_WRITER = "Let the task that writes it finish first."
 
 
 class UploadFile(Protocol):
-    """One file to send: what it is called there, where it is from, and how to read it."""
+    """One file to send: its name in the data item, where it comes from, and how to read it."""
 
     @property
     def name(self) -> str:
-        """Name within the data item, ``/`` between folders."""
+        """Name within the data item, with ``/`` between folders."""
 
     @property
     def size(self) -> int:
@@ -48,99 +51,109 @@ class UploadFile(Protocol):
         :raises EdgeImpulseFileError: when it was changed meanwhile.
         """
 
+    def read_whole(self) -> bytes:
+        """Read a small file at once: all of it, or one byte more than its pinned size; then compare it as above.
 
-#: Told after each block: the file's name, and how many of its bytes were read so far.
+        Use :func:`read_opened` where there is no cheaper way.
+
+        :raises EdgeImpulseFileError: when it is gone, unreadable or changed.
+        """
+
+
+#: Called with a file's name and how many of its bytes were read so far.
 OnRead = Callable[[str, int], None]
 
 
+def read_whole(file: UploadFile, read: Callable[[], bytes] | None = None) -> bytes:
+    """Return the bytes of a small file.
+
+    :param read: what reads it; by default its own ``read_whole``.
+    :raises EdgeImpulseFileError: when it cannot be read, changed, or does not have the pinned size.
+    """
+    try:
+        data = file.read_whole() if read is None else read()
+    except EdgeImpulseError:
+        raise
+    except Exception as error:  # an object store raises errors of its own, not only OSError
+        raise _unreadable(file, error) from error
+    if len(data) < file.size:
+        raise _shrank(file, len(data))
+    if len(data) > file.size:
+        raise _grew(file)
+    return data
+
+
+def read_opened(file: UploadFile) -> bytes:
+    """Read a file through its handle; see ``UploadFile.read_whole``."""
+    handle = file.open()
+    try:
+        left = file.size + 1
+        blocks = []
+        while left and (block := handle.read(left)):
+            blocks.append(block)
+            left -= len(block)
+        file.check_unchanged(handle)
+    finally:
+        handle.close()
+    return b"".join(blocks)
+
+
 class PinnedReader:
-    """Reads exactly ``file.size`` bytes, and hashes them on the way.
+    """Read a large file's pinned bytes, block by block, and hash them.
 
-    It has ``read`` and ``len`` (the bytes still to come), which is all that the encoder needs; no ``fileno``, from
-    which the encoder would take a length of its own.
-
-    :param thread: hashes a large file; without it, each block is hashed before it is returned.
+    :param file: of at least one byte.
+    :param thread: hashes the blocks while the caller uses them.
     """
 
-    def __init__(self, file: UploadFile, on_read: OnRead | None = None, thread: HashThread | None = None) -> None:
+    def __init__(self, file: UploadFile, thread: HashThread) -> None:
         self.file = file
-        self._on_read = on_read
-        self._thread = thread if file.size >= LARGE_FILE_BYTES else None
-        self.len = file.size
+        self._thread = thread
         self._hash = hashlib.sha256()
-        self._handle: BinaryIO | None = None
 
-    def read(self, size: int = -1) -> bytes | memoryview:
-        """Return up to ``size`` bytes, or what is left; to be used before the next call.
+    def blocks(self) -> Generator[memoryview]:
+        """Yield the file's bytes. Use each block before asking for the next one: its memory is used again.
 
-        :raises EdgeImpulseFileError: when the file cannot be read, or ends early, or goes on past its size.
+        The last block comes after the check that the file is unchanged. Closing the iterator closes the file.
+
+        :raises EdgeImpulseFileError: when the file cannot be read, changed, or does not have the pinned size.
         """
-        if self.len == 0:
-            return b""
-        wanted = self.len if size < 0 else min(size, self.len)
+        file, left = self.file, self.file.size
         try:
-            if self._handle is None:
-                self._handle = self.file.open()
-            block = self._next_block(self._handle, wanted)
-            if not block:
-                raise EdgeImpulseFileError(
-                    f"{self.file.source} shrank while it was being sent: {self.file.size - self.len} bytes instead of "
-                    f"{self.file.size}. {_AT_REST}"
-                )
-            self.len -= len(block)
-            if self._on_read is not None:
-                self._on_read(self.file.name, self.file.size - self.len)
-            if self.len == 0:
-                self._finish(self._handle)
+            handle = file.open()
+            try:
+                while left:
+                    block = self._thread.read(handle, left, self._hash)
+                    if not block:
+                        raise _shrank(file, file.size - left)
+                    left -= len(block)
+                    if not left:
+                        if handle.read(1):
+                            raise _grew(file)
+                        file.check_unchanged(handle)
+                    yield block
+            finally:
+                handle.close()
         except EdgeImpulseError:
-            self.close()
             raise
         except Exception as error:  # an object store raises errors of its own, not only OSError
-            self.close()
-            raise EdgeImpulseFileError(f"{self.file.source} could not be read: {_words(error)}.") from error
-        return block
-
-    def _next_block(self, handle: BinaryIO, size: int) -> bytes | memoryview:
-        if self._thread is not None:
-            return self._thread.read(handle, size, self._hash)
-        block = handle.read(size)
-        self._hash.update(block)
-        return block
-
-    def _finish(self, handle: BinaryIO) -> None:
-        if handle.read(1):
-            raise EdgeImpulseFileError(
-                f"{self.file.source} grew while it was being sent; it had {self.file.size} bytes. {_AT_REST}"
-            )
-        self.file.check_unchanged(handle)
-        self.close()
-
-    def check_empty(self) -> None:
-        """Look at a file of 0 bytes, which the encoder never reads.
-
-        :raises EdgeImpulseFileError: when it is gone, unreadable or no longer empty.
-        """
-        try:
-            with self.file.open() as handle:
-                self._finish(handle)
-        except EdgeImpulseError:
-            raise
-        except Exception as error:
-            raise EdgeImpulseFileError(f"{self.file.source} could not be read: {_words(error)}.") from error
+            raise _unreadable(file, error) from error
 
     def sha256(self) -> str:
-        """Hex digest of what was read."""
+        """Return the hex digest of what was read, once the thread has finished."""
         return self._hash.hexdigest()
 
-    def close(self) -> None:
-        """Close the file if it is open."""
-        if self._handle is not None:
-            self._handle.close()
-            self._handle = None
+
+def _shrank(file: UploadFile, count: int) -> EdgeImpulseFileError:
+    return EdgeImpulseFileError(
+        f"{file.source} shrank while it was being sent: {count} bytes instead of {file.size}. {_WAIT_FOR_WRITER}"
+    )
 
 
-_AT_REST = "Let the task that writes it finish first."
+def _grew(file: UploadFile) -> EdgeImpulseFileError:
+    return EdgeImpulseFileError(
+        f"{file.source} grew while it was being sent; it had {file.size} bytes. {_WAIT_FOR_WRITER}"
+    )
 
 
-def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__
+def _unreadable(file: UploadFile, error: Exception) -> EdgeImpulseFileError:
+    return EdgeImpulseFileError(f"{file.source} could not be read: {str(error) or type(error).__name__}.")

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Protocol
 
+from airflow_provider_ei.studio.cancellation import CHECK_SECONDS, CancelFlag
 from airflow_provider_ei.studio.clock import Clock
 from airflow_provider_ei.studio.throttle import Throttle
 
 log = logging.getLogger(__name__)
-
-#: Seconds after which a thread that waits for another one's answer looks whether it was told to stop.
-LOOK_SECONDS = 0.2
-
-
-class Stop(Protocol):
-    """Knows whether the client was told to stop."""
-
-    def check(self) -> None:
-        """Raise if it was."""
 
 
 class Gate:
@@ -28,9 +18,9 @@ class Gate:
     :param most_wait: longest pause after one refusal, in seconds.
     """
 
-    def __init__(self, *, most_wait: float, clock: Clock, stop: Stop) -> None:
+    def __init__(self, *, most_wait: float, clock: Clock, cancelled: CancelFlag) -> None:
         self._throttle = Throttle(most_wait=most_wait)
-        self._clock, self._stop = clock, stop
+        self._clock, self._cancelled = clock, cancelled
         self._changed = threading.Condition()
 
     def enter(self) -> float:
@@ -40,7 +30,7 @@ class Gate:
         :raises EdgeImpulseCancelledError: when the client is told to stop meanwhile.
         """
         while True:
-            self._stop.check()
+            self._cancelled.check()
             with self._changed:
                 now = self._clock.now()
                 delay = self._throttle.delay(now)
@@ -48,7 +38,7 @@ class Gate:
                     self._throttle.begin(now)
                     return now
                 if delay is None:
-                    self._changed.wait(LOOK_SECONDS)
+                    self._changed.wait(CHECK_SECONDS)
             if delay is not None:
                 self._clock.sleep(delay)
 

@@ -1,8 +1,8 @@
 """SHA-256 of what is sent, computed beside the sending.
 
-Hashing takes about as long as encrypting and sending, and both let other Python code run meanwhile. So the blocks of a
-large file are hashed in a thread of their own while they leave. Their memory is used again and again: fresh memory for
-each block, freed by another thread, costs more than the thread gains.
+Hashing takes about as long as encrypting and sending, and both let other Python code run meanwhile. So a thread hashes
+the blocks of a large file while they leave. Their memory is used again and again: fresh memory for each block, freed by
+another thread, costs more than the thread gains.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import BinaryIO, Protocol
 
 from airflow_provider_ei.studio.transport import BLOCK_BYTES
 
-#: How many blocks the hash may be behind.
+#: How many blocks the hash may be behind. Fewer and larger blocks cost less in theory; but then they do not stay in the
+#: processors' caches, and nothing is gained.
 BLOCKS = 8
 
 
@@ -26,7 +27,7 @@ class Hash(Protocol):
 
 
 class HashThread:
-    """Hashes blocks in the order in which they are read; begins with the first and ends with :meth:`finish`."""
+    """Hashes blocks in the order in which they are read; starts with the first and ends with :meth:`finish`."""
 
     def __init__(self) -> None:
         self._todo: SimpleQueue[tuple[Hash, memoryview, int] | None] = SimpleQueue()
@@ -36,10 +37,10 @@ class HashThread:
     def read(self, handle: BinaryIO, size: int, hash: Hash) -> memoryview:
         """Read up to ``size`` bytes, at most a block, and have them hashed.
 
-        :return: what was read, to be used before the next call.
+        :return: what was read; use it before the next call.
         """
         if self._thread is None:
-            self._begin()
+            self._start()
         block = self._free.get()
         room = block[: min(size, BLOCK_BYTES)]
         if isinstance(handle, io.RawIOBase):
@@ -58,7 +59,7 @@ class HashThread:
             self._thread.join()
             self._thread = None
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         self._free = SimpleQueue()
         for _ in range(BLOCKS):
             self._free.put(memoryview(bytearray(BLOCK_BYTES)))

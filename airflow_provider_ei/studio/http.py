@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPException
 from typing import Any, Self, TypeVar
@@ -13,15 +11,20 @@ from urllib.parse import urlsplit
 from requests import RequestException, Response
 from urllib3.exceptions import HTTPError
 
-from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError, EdgeImpulseServiceError
+from airflow_provider_ei.exceptions import (
+    MAX_RETRY_WAIT,
+    EdgeImpulseError,
+    EdgeImpulseServiceError,
+)
 from airflow_provider_ei.redaction import know_secret
+from airflow_provider_ei.studio.cancellation import CancelFlag
 from airflow_provider_ei.studio.clock import Clock
+from airflow_provider_ei.studio.counter import RequestCounter
 from airflow_provider_ei.studio.files import OnRead, UploadFile
 from airflow_provider_ei.studio.gate import Gate
 from airflow_provider_ei.studio.multipart import MultipartBody
 from airflow_provider_ei.studio.reading import ANSWER_BYTES
 from airflow_provider_ei.studio.responses import (
-    is_throttling,
     may_be_done,
     printable,
     read_answer,
@@ -29,7 +32,7 @@ from airflow_provider_ei.studio.responses import (
     read_file,
     wants_new_try,
 )
-from airflow_provider_ei.studio.retry import MAX_WAIT, Retries, RetryBudget, asked_wait
+from airflow_provider_ei.studio.retry import Retries, RetryBudget
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.studio.transport import open_session
 
@@ -41,28 +44,12 @@ _T = TypeVar("_T")
 BeforeRetry = Callable[[EdgeImpulseServiceError], None]
 
 
-class RequestCounter:
-    """Counts requests, of several threads.
-
-    :ivar requests: all of them.
-    :ivar firsts: those that were no new try of an earlier one.
-    """
-
-    def __init__(self) -> None:
-        self.requests = self.firsts = 0
-        self._lock = threading.Lock()
-
-    def add(self, *, requests: int = 0, firsts: int = 0) -> None:
-        """Count some more."""
-        with self._lock:
-            self.requests += requests
-            self.firsts += firsts
-
-
 class HttpClient:
-    """The part of the client that knows no operation of the API.
+    """Client for one host and one key; the classes in ``studio.api`` know its operations.
 
-    :param settings: where to, with which key and timeouts.
+    A context manager: leaving it closes the connections.
+
+    :param settings: base URL, key and timeouts.
     :param connections: connections kept open at once; one is enough for one thread.
     :param sleep: waits that many seconds between two tries; by default so that :meth:`cancel` ends it.
     """
@@ -72,10 +59,12 @@ class HttpClient:
     ) -> None:
         know_secret(settings.api_key)
         self.settings = settings
-        self._stop = _Stop()
-        self._clock = Clock(sleep or self._stop.sleep)
+        self._cancelled = CancelFlag()
+        self._clock = Clock(sleep or self._cancelled.sleep)
         self._budget = RetryBudget()
-        self._gate = Gate(most_wait=min(MAX_WAIT, settings.throttle_patience), clock=self._clock, stop=self._stop)
+        self._gate = Gate(
+            most_wait=min(MAX_RETRY_WAIT, settings.throttle_patience), clock=self._clock, cancelled=self._cancelled
+        )
         self._traffic = RequestCounter()
         self._session = open_session(settings.api_key, write_timeout=settings.write_timeout, connections=connections)
 
@@ -101,7 +90,7 @@ class HttpClient:
 
     def cancel(self) -> None:
         """End the request under way and refuse further ones; safe in a signal handler and from another thread."""
-        self._stop.stopped = True
+        self._cancelled.set()
         self._session.abort()
 
     def check_cancelled(self) -> None:
@@ -109,7 +98,7 @@ class HttpClient:
 
         :raises EdgeImpulseCancelledError: if it was.
         """
-        self._stop.check()
+        self._cancelled.check()
 
     def sleep(self, seconds: float) -> None:
         """Wait.
@@ -117,9 +106,9 @@ class HttpClient:
         :raises EdgeImpulseCancelledError: when the client is cancelled meanwhile.
         """
         self._clock.sleep(seconds)
-        self._stop.check()
+        self._cancelled.check()
 
-    def _call(
+    def request_json(
         self,
         operation: str,
         method: str,
@@ -128,25 +117,29 @@ class HttpClient:
         query: Mapping[str, object] | None = None,
         body: Mapping[str, object] | None = None,
         before_retry: BeforeRetry | None = None,
-        most_bytes: int = ANSWER_BYTES,
+        max_bytes: int = ANSWER_BYTES,
     ) -> dict[str, Any]:
         """Send a request that may be repeated, and return its answer.
 
+        :param operation: operation id of the API, for errors.
+        :param path: below the base URL.
         :param before_retry: called before it is tried again.
-        :param most_bytes: of the answer; a longer one is an error.
+        :param max_bytes: of the answer; a longer one is an error.
+        :raises EdgeImpulseServiceError: when the service refuses, fails or cannot be reached, after the tries that the
+            settings allow.
         """
 
         def read(response: Response) -> dict[str, Any]:
-            return read_answer(response, operation, most_bytes)
+            return read_answer(response, operation, max_bytes)
 
         return self._tries(
-            lambda: self._send(operation, method, path, read, most_bytes=most_bytes, params=query, json=body),
+            lambda: self._send(operation, method, path, read, max_bytes=max_bytes, params=query, json=body),
             changes=method != "GET",
             idempotent=True,
             before_retry=before_retry,
         )
 
-    def _upload(
+    def upload(
         self,
         operation: str,
         path: str,
@@ -157,24 +150,36 @@ class HttpClient:
         idempotent: bool,
         before_retry: BeforeRetry | None = None,
     ) -> tuple[dict[str, Any], dict[str, str]]:
+        """Send fields and files as one multipart form.
+
+        :param on_read: called with each block of a file when it is about to be sent.
+        :param idempotent: whether it may be tried again although it may have been carried out.
+        :param before_retry: called before it is tried again.
+        :return: the answer, and the SHA-256 of what was sent by file name.
+        :raises EdgeImpulseFileError: when a file changed while it was being sent.
+        :raises EdgeImpulseServiceError: as :meth:`request_json` does.
+        """
+
         def read(response: Response) -> dict[str, Any]:
             return read_answer(response, operation, ANSWER_BYTES)
 
         def attempt() -> tuple[dict[str, Any], dict[str, str]]:
             with MultipartBody(fields, files, on_read) as body:  # a new one for each try: a sent body is spent
                 headers = {"Content-Type": body.content_type}
-                answer = self._send(operation, "POST", path, read, data=body.encoder, headers=headers)
+                answer = self._send(operation, "POST", path, read, data=body, headers=headers)
                 return answer, body.sha256_by_name()
 
         return self._tries(attempt, changes=True, idempotent=idempotent, before_retry=before_retry)
 
-    def _download(
+    def download(
         self, operation: str, path: str, query: Mapping[str, object], begin: Callable[[], Callable[[bytes], object]]
     ) -> int:
-        """Hand a file on, block by block, without keeping it.
+        """Download a file block by block, without keeping it.
 
         :param begin: called before the first block of each try; returns what is called with each block.
         :return: the file's length in bytes.
+        :raises EdgeImpulseResponseError: when the answer is not a file, or may not be whole.
+        :raises EdgeImpulseServiceError: as :meth:`request_json` does.
         """
 
         def read(response: Response) -> int:
@@ -183,7 +188,7 @@ class HttpClient:
         # The file's own bytes, not those of a compression on the way.
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         return self._tries(
-            lambda: self._send(operation, "GET", path, read, most_bytes=None, params=query, headers=headers),
+            lambda: self._send(operation, "GET", path, read, max_bytes=None, params=query, headers=headers),
             changes=False,
             idempotent=True,
         )
@@ -212,7 +217,7 @@ class HttpClient:
             wait: float | None = None
             if not wants_new_try(failure, idempotent=idempotent):
                 pass
-            elif is_throttling(failure):
+            elif failure.throttled:
                 # The gate makes the next try wait; it is not the request that failed. The patience is this request's,
                 # too: a service may refuse all changes and still grant each look before one.
                 now = self._clock.now()
@@ -220,12 +225,12 @@ class HttpClient:
                 refused_for = max(self._gate.refused_for(), now - refused_since)
                 wait = None if refused_for > settings.throttle_patience else settling
             elif (drawn := retries.wait_after_failure(self._clock.now())) is not None:
-                wait = max(drawn, asked_wait(failure), settling)
+                wait = max(drawn, failure.requested_wait, settling)
                 log.warning("%s Trying again in %.1f s (%d of %d).", failure, wait, retries.failures, retries.attempts)
             if wait is None:
                 # What is still on its way must not overtake whatever is done next, here or by the next run.
                 if settling:
-                    self.sleep(max(settling, asked_wait(failure)))
+                    self.sleep(max(settling, failure.requested_wait))
                 raise failure
             if wait:
                 self.sleep(wait)
@@ -237,16 +242,16 @@ class HttpClient:
         path: str,
         read: Callable[[Response], _T],
         *,
-        most_bytes: int | None = ANSWER_BYTES,
+        max_bytes: int | None = ANSWER_BYTES,
         **kwargs: Any,
     ) -> _T:
         """Send a request when the gate lets it, and return what ``read`` makes of the answer."""
         begun = self._gate.enter()
         try:
-            result = self._exchange(operation, method, path, read, most_bytes, **kwargs)
+            result = self._exchange(operation, method, path, read, max_bytes, **kwargs)
         except EdgeImpulseServiceError as error:
-            if is_throttling(error):
-                self._gate.refused(begun, error.retry_after)  # type: ignore[attr-defined]
+            if error.throttled:
+                self._gate.refused(begun, error.retry_after)
             elif error.status is not None:
                 self._gate.granted()
             raise
@@ -262,12 +267,12 @@ class HttpClient:
         method: str,
         path: str,
         read: Callable[[Response], _T],
-        most_bytes: int | None,
+        max_bytes: int | None,
         **kwargs: Any,
     ) -> _T:
         settings, session = self.settings, self._session
         session.has_sent = False
-        session.expect(seconds=settings.read_timeout, most_bytes=most_bytes)
+        session.expect(seconds=settings.read_timeout, most_bytes=max_bytes)
         self._traffic.add(requests=1)
         try:
             with session.request(
@@ -292,19 +297,3 @@ class HttpClient:
         log.debug("%s: %s", operation, printable(repr(failure)))
         host = urlsplit(settings.base_url).netloc
         raise read_failure(failure, operation, host, has_sent=session.has_sent)
-
-
-class _Stop:
-    """Whether a client was told to stop; no lock, since a signal handler may meet one of its own thread."""
-
-    stopped = False
-
-    def check(self) -> None:
-        if self.stopped:
-            raise EdgeImpulseCancelledError("The task was told to stop; the upload is not complete.")
-
-    def sleep(self, seconds: float) -> None:
-        """Wait, and no longer than a moment once it was told to stop."""
-        end = time.monotonic() + seconds
-        while not self.stopped and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, 0.2))

@@ -129,6 +129,27 @@ def parse(kind: type[ModelT], value: object, operation: str, what: str = "the an
     raise unusable
 
 
+def parse_each(kind: type[ModelT], answer: Mapping[str, Any], field: str, operation: str) -> list[ModelT]:
+    """Read the answers in a list.
+
+    :raises EdgeImpulseResponseError: when there is no list, or one of them cannot be read.
+    """
+    return [parse(kind, value, operation) for value in parse_list(answer, field, operation)]
+
+
+def parse_list(answer: Mapping[str, Any], field: str, operation: str) -> list[Any]:
+    """Return the list in a field.
+
+    :raises EdgeImpulseResponseError: when there is none.
+    """
+    values = answer.get(field)
+    if not isinstance(values, list):
+        raise EdgeImpulseResponseError(
+            f"{operation}: the answer has no list {field!r}.", operation=operation, status=200
+        )
+    return values
+
+
 def parse_listed(value: object, operation: str, place: int) -> DataItem:
     """Read one data item of a listing.
 

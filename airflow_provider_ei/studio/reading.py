@@ -41,12 +41,12 @@ class Allowance:
     """What an answer may take, on the wire.
 
     :param seconds: until it is complete; :meth:`renew` begins them anew.
-    :param most_bytes: of its body; None when the body may be of any length.
+    :param max_bytes: of its body; None when the body may be of any length.
     """
 
-    def __init__(self, seconds: float, most_bytes: int | None) -> None:
+    def __init__(self, seconds: float, max_bytes: int | None) -> None:
         self._seconds = seconds
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._in_head = True
         self._bytes_left: float = MAX_HEAD_BYTES
         self._end = time.monotonic() + seconds
@@ -58,7 +58,7 @@ class Allowance:
     def begin_body(self) -> None:
         """Count no longer the head's bytes, but the body's."""
         self._in_head = False
-        self._bytes_left = float("inf") if self._most_bytes is None else MAX_HEAD_BYTES + self._most_bytes
+        self._bytes_left = float("inf") if self._max_bytes is None else MAX_HEAD_BYTES + self._max_bytes
 
     def seconds_left(self) -> float:
         """Return the time for the next bytes.
@@ -173,29 +173,29 @@ def allowance_of(response: requests.Response) -> Allowance:
     return cast(BoundedResponse, response.raw._original_response).allowance
 
 
-def read_body(response: requests.Response, most_bytes: int) -> bytearray:
+def read_body(response: requests.Response, max_bytes: int) -> bytearray:
     """Return the body, decompressed.
 
     :raises AnswerTooLargeError: when it is larger than that.
     :raises HTTPError: when it breaks off.
     """
     body = bytearray()
-    for block in _decoded(response, most_bytes + 1):
+    for block in _decoded(response, max_bytes + 1):
         body += block
-        if len(body) > most_bytes:
+        if len(body) > max_bytes:
             raise AnswerTooLargeError
     return body
 
 
-def read_beginning(response: requests.Response, most_bytes: int) -> bytes:
+def read_beginning(response: requests.Response, max_bytes: int) -> bytes:
     """Return the first bytes of the body, or what there is of them when it breaks off."""
     beginning = bytearray()
     with suppress(HTTPError, HTTPException, OSError):
-        for block in _decoded(response, most_bytes):
+        for block in _decoded(response, max_bytes):
             beginning += block
-            if len(beginning) >= most_bytes:
+            if len(beginning) >= max_bytes:
                 break
-    return bytes(beginning[:most_bytes])
+    return bytes(beginning[:max_bytes])
 
 
 def raw_blocks(response: requests.Response, size: int = READ_BYTES) -> Iterator[bytes]:
@@ -207,8 +207,8 @@ def raw_blocks(response: requests.Response, size: int = READ_BYTES) -> Iterator[
         yield block
 
 
-def _decoded(response: requests.Response, most_bytes: int) -> Iterator[bytes]:
-    """Yield the body; each block has at most ``most_bytes``, however well it was compressed."""
+def _decoded(response: requests.Response, max_bytes: int) -> Iterator[bytes]:
+    """Yield the body; each block has at most ``max_bytes``, however well it was compressed."""
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding in ("", "identity"):
         yield from raw_blocks(response)
@@ -220,7 +220,7 @@ def _decoded(response: requests.Response, most_bytes: int) -> Iterator[bytes]:
         while block:
             begun = True
             try:
-                yield inflater.decompress(block, most_bytes)
+                yield inflater.decompress(block, max_bytes)
             except zlib.error as error:
                 raise UnfitAnswerError(f"the answer cannot be decompressed: {error}") from None
             if inflater.eof:

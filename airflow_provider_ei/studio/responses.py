@@ -67,17 +67,17 @@ _CHECK_PROXY = "Check the proxy in the environment (HTTPS_PROXY, HTTP_PROXY, ALL
 _TAG = re.compile(r"(<[^<>]*>)")
 
 
-def read_answer(response: requests.Response, operation: str, most_bytes: int) -> dict[str, Any]:
+def read_answer(response: requests.Response, operation: str, max_bytes: int) -> dict[str, Any]:
     """Return the JSON object of a successful answer.
 
-    :param most_bytes: of the body.
+    :param max_bytes: of the body.
     :raises EdgeImpulseServiceError: the precise subclass for anything else.
     """
     status = response.status_code
     if not 200 <= status < 300:
         raise _refusal(response, operation)
     try:
-        body = read_body(response, most_bytes)
+        body = read_body(response, max_bytes)
         if _json_memory(body) > MAX_JSON_MEMORY:
             raise AnswerTooLargeError
     except AnswerTooLargeError:
@@ -180,13 +180,6 @@ _BAD_PROXIES = (
     ProxySchemeUnknown,
     ProxySchemeUnsupported,
 )
-
-
-def is_throttling(error: EdgeImpulseServiceError) -> bool:
-    """Whether the service asks to send less for a while: 429, or 503 with ``Retry-After``."""
-    if isinstance(error, EdgeImpulseUnavailableError):
-        return error.status == HTTPStatus.SERVICE_UNAVAILABLE and error.retry_after is not None
-    return isinstance(error, EdgeImpulseRateLimitError)
 
 
 def may_be_done(error: BaseException) -> bool:

@@ -9,10 +9,9 @@ import threading
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-log = logging.getLogger(__name__)
+from airflow_provider_ei.exceptions import MAX_RETRY_WAIT
 
-#: Longest wait between two tries, in seconds, whatever ``Retry-After`` asks for.
-MAX_WAIT = 60.0
+log = logging.getLogger(__name__)
 
 #: Seconds since its first failure after which a request is not tried again.
 MAX_TROUBLE = 900.0
@@ -36,11 +35,6 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
             date = date.replace(tzinfo=UTC)
         seconds = (date - (now or datetime.now(UTC))).total_seconds()
     return max(seconds, 0.0) if math.isfinite(seconds) else None
-
-
-def asked_wait(error: BaseException | None) -> float:
-    """Return the seconds that the service asked to wait, at most :data:`MAX_WAIT`; 0 when it did not."""
-    return min(getattr(error, "retry_after", None) or 0.0, MAX_WAIT)
 
 
 class RetryBudget:
@@ -97,4 +91,4 @@ class Retries:
             log.warning("The retries that this task may use are spent.")
             return None
         window = self._wait * 2.0 ** min(self.failures - 1, 60)
-        return random.uniform(0, min(window, MAX_WAIT))
+        return random.uniform(0, min(window, MAX_RETRY_WAIT))

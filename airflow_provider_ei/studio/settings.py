@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from airflow_provider_ei.exceptions import EdgeImpulseConfigError
@@ -75,6 +75,20 @@ class StudioSettings:
     def web_url(self) -> str:
         """Address of Studio's pages, which is the base URL without the API's version (``/v1``)."""
         return self.base_url.removesuffix("/v1")
+
+    def for_one_try(self, max_timeout: float) -> StudioSettings:
+        """Return the same settings for requests that are tried once and end soon.
+
+        :param max_timeout: limit of each timeout in seconds.
+        """
+        return replace(
+            self,
+            retry_attempts=1,
+            throttle_patience=0.0,
+            connect_timeout=min(self.connect_timeout, max_timeout),
+            write_timeout=min(self.write_timeout, max_timeout),
+            read_timeout=min(self.read_timeout, max_timeout),
+        )
 
     def data_url(self, organization_id: int) -> str:
         """Return the page of an organization's data in Studio."""

@@ -1,40 +1,49 @@
-"""The HTTP session: one pool of connections, large socket blocks, three timeouts, no retries, redirects or cookies.
+"""HTTP session: pooled connections, large socket blocks, three timeouts; no retries, redirects or cookies.
 
-Retries live above (see ``retry.py``), because a body that was streamed once cannot be sent again by urllib3: the
-second request would carry its full length and no bytes.
+Retries live one layer up (see ``retry.py``), because urllib3 cannot send a streamed body twice: the second request
+would announce the full length and carry no bytes.
 """
 
 from __future__ import annotations
 
+import os
 import socket
+import ssl
 import threading
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
 from requests.auth import AuthBase
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import HTTPResponse
+from urllib3.util.ssl_ import create_urllib3_context
+from urllib3.util.ssltransport import SSLTransport
 
 from airflow_provider_ei import __version__
 from airflow_provider_ei.redaction import guard_logs, know_proxies
 from airflow_provider_ei.studio.reading import Allowance, BoundedResponse
 
-#: Bytes that a connection reads from a body and hands to the socket at once. http.client's own 16 KiB cost two
-#: thirds of the speed of a large upload.
+#: Bytes that a connection takes from a body and hands to the socket at once. http.client's own 16 KiB cost two thirds
+#: of the speed of a large upload.
 BLOCK_BYTES = 128 * 1024
+
+#: Linux only. While it is set, the kernel sends full packets, however small the pieces are that it is given.
+_TCP_CORK: int | None = getattr(socket, "TCP_CORK", None)
 
 
 class ApiKeyAuth(AuthBase):
-    """Puts the key into ``x-api-key``.
+    """Put the key into ``x-api-key``.
 
-    As the session's auth rather than as a header, it also keeps requests from looking into ``~/.netrc``, while
-    proxies and CA bundles from the environment stay in force.
+    As the session's auth rather than as a header, it also keeps requests from reading ``~/.netrc``, while proxies and
+    CA bundles from the environment stay in force.
     """
 
     def __init__(self, api_key: str) -> None:
@@ -47,7 +56,7 @@ class ApiKeyAuth(AuthBase):
 
 
 class StudioSession(requests.Session):
-    """A session that keeps no redirects and no cookies, and knows whether a request has begun to leave this machine."""
+    """A session that keeps no redirects and no cookies, and knows whether a request may have left this machine."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,6 +64,7 @@ class StudioSession(requests.Session):
         self._this_thread = threading.local()
         self._connections: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
         self._aborted = False
+        self._environment: dict[tuple[str, str], Any] = {}
 
     @property
     def has_sent(self) -> bool:
@@ -66,35 +76,49 @@ class StudioSession(requests.Session):
         self._this_thread.has_sent = value
 
     def expect(self, *, seconds: float, most_bytes: int | None) -> None:
-        """Set what the answer to this thread's next request may take, once the request is sent.
+        """Limit the answer to this thread's next request, from the moment when the request is sent.
 
         :param most_bytes: of its body; None for a body of any length.
         """
         self._this_thread.expected = (seconds, most_bytes)
 
     def new_allowance(self) -> Allowance:
-        """Return what the answer to the request that this thread has just sent may take."""
+        """Return the limits of the answer to the request that this thread has just sent."""
         seconds, most_bytes = self._this_thread.expected
         return Allowance(seconds, most_bytes)
 
-    def about_to_send(self, connection: HTTPConnection) -> None:
-        """Take note of a connection that a request leaves through.
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Read the environment's proxies and CA bundle once for each host; see ``requests.Session``."""
+        host = urlsplit(url)[:2]
+        if (settings := self._environment.get(host)) is None:
+            settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
+            self._environment[host] = settings
+        return settings
+
+    def watch(self, connection: HTTPConnection) -> None:
+        """Let :meth:`abort` end a connection.
 
         :raises ConnectionAbortedError: when :meth:`abort` was called before.
         """
+        self._connections.add(connection)
+        self.check_not_aborted()
+
+    def check_not_aborted(self) -> None:
+        """Do nothing, unless the session was aborted.
+
+        :raises ConnectionAbortedError: if it was.
+        """
         if self._aborted:
             raise ConnectionAbortedError("aborted")
-        self.has_sent = True
-        self._connections.add(connection)
 
     def abort(self) -> None:
-        """End whatever is being sent or waited for, for good; safe in a signal handler and from another thread."""
+        """End all requests for good; safe in a signal handler and from another thread."""
         self._aborted = True
         for connection in list(self._connections):
-            if connection.sock is not None:
+            if (plain := _plain_socket(connection)) is not None:
                 with suppress(OSError):
-                    # Of the plain socket: TLS would first say goodbye, and wait for the other side to answer.
-                    socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+                    # The method of a plain socket: that of TLS would say goodbye first, and wait for an answer.
+                    socket.socket.shutdown(plain, socket.SHUT_RDWR)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Return None, always. requests would prepare the next request even when it may not follow it."""
@@ -102,10 +126,10 @@ class StudioSession(requests.Session):
 
 
 class UploadAdapter(HTTPAdapter):
-    """Gives the pool's connections large blocks and a timeout of their own for sending.
+    """Give connections large blocks, a timeout of their own for sending, and one TLS context for all of them.
 
     Without it, urllib3 sends under the *connect* timeout: a short one kills a slow upload, a long one makes a dead
-    host look busy.
+    host look busy. And each connection would load all CAs anew, which takes longer than a handshake.
     """
 
     def __init__(self, session: StudioSession, *, write_timeout: float, connections: int) -> None:
@@ -113,6 +137,8 @@ class UploadAdapter(HTTPAdapter):
         # a connection that kept the session, which keeps the pool, would keep its socket for good.
         self._session = weakref.proxy(session)
         self._write_timeout = write_timeout
+        self._contexts: dict[object, ssl.SSLContext] = {}
+        self._making_context = threading.Lock()
         super().__init__(max_retries=0, pool_connections=4, pool_maxsize=connections, pool_block=True)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -126,6 +152,26 @@ class UploadAdapter(HTTPAdapter):
         manager.pool_classes_by_scheme = self._pool_classes()
         return manager
 
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> tuple[Any, Any]:
+        """Choose a pool by host and TLS settings: with a context of ours where requests would name files of CAs."""
+        host: dict[str, Any]
+        settings: dict[str, Any]
+        host, settings = super().build_connection_pool_key_attributes(request, verify, cert)  # type: ignore[assignment]
+        authorities = _authorities(verify) if host["scheme"] == "https" else None
+        if authorities is not None and os.path.exists(authorities):  # cert_verify tells when it does not exist
+            settings.pop("ca_certs", None)
+            settings.pop("ca_cert_dir", None)
+            settings["ssl_context"] = self._context((authorities, cert), authorities)
+        return host, settings
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Check that the files exist, and have no connection load the CAs that the context has."""
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        if conn.proxy is None or conn.proxy.scheme != "https":  # a proxy's own TLS has no context of ours
+            conn.ca_certs = conn.ca_cert_dir = None
+
     def close(self) -> None:
         """Close all connections that wait in a pool. urllib3 would leave that to the garbage collector."""
         for manager in (self.poolmanager, *self.proxy_manager.values()):
@@ -134,39 +180,47 @@ class UploadAdapter(HTTPAdapter):
                     pool.close()
         super().close()
 
+    def _context(self, key: object, authorities: str) -> ssl.SSLContext:
+        with self._making_context:
+            if (context := self._contexts.get(key)) is None:
+                context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+                is_directory = os.path.isdir(authorities)
+                try:
+                    context.load_verify_locations(**{"capath" if is_directory else "cafile": authorities})
+                except OSError as error:
+                    raise OSError(f"{authorities} has no certificates that can be read: {error}") from error
+                self._contexts[key] = context
+        return context
+
     def _pool_classes(self) -> dict[str, type[HTTPConnectionPool]]:
         session, write_timeout = self._session, self._write_timeout
 
-        def about_to_send(connection: HTTPConnection) -> None:
-            if connection.sock is None:
-                connection.connect()  # under the connect timeout, which the socket keeps until it is told otherwise
-            connection.sock.settimeout(write_timeout)
-            session.about_to_send(connection)
-
         class Connection(HTTPConnection):
+            def connect(self) -> None:
+                session.watch(self)
+                super().connect()
+
+            def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
+                if self.sock is None:
+                    self.connect()  # under the connect timeout
+                self.timeout = write_timeout  # urllib3 sets the socket's to this; to the read timeout after the request
+                session.watch(self)
+                session.has_sent = True
+                with _corked(self, body):
+                    super().request(method, url, body, *args, **kwargs)
+
             def send(self, data: Any) -> None:
-                about_to_send(self)
+                session.check_not_aborted()
                 super().send(data)
 
             def getresponse(self) -> HTTPResponse:  # type: ignore[override]
                 _bound(self, session.new_allowance())
                 return super().getresponse()
 
-        class SecureConnection(HTTPSConnection):
+        class SecureConnection(Connection, HTTPSConnection):
             def connect(self) -> None:
                 _bound(self, Allowance(self.timeout or 0.0, 0))  # for the answer of a proxy
-                try:
-                    super().connect()
-                finally:
-                    session.has_sent = False  # what a proxy was asked on the way is not the request
-
-            def send(self, data: Any) -> None:
-                about_to_send(self)
-                super().send(data)
-
-            def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-                _bound(self, session.new_allowance())
-                return super().getresponse()
+                super().connect()
 
         class Pool(HTTPConnectionPool):
             ConnectionCls = Connection
@@ -177,8 +231,39 @@ class UploadAdapter(HTTPAdapter):
         return {"http": Pool, "https": SecurePool}
 
 
+def _authorities(verify: bool | str | None) -> str | None:
+    """Return the file or directory of the CAs to trust; None when nothing is verified."""
+    return DEFAULT_CA_BUNDLE_PATH if verify is True else verify or None
+
+
+def _plain_socket(connection: HTTPConnection) -> socket.socket | None:
+    """Return the socket at the bottom, below the TLS of a proxy and the TLS within it."""
+    found = connection.sock
+    while isinstance(found, SSLTransport):
+        found = found.socket
+    return found
+
+
+@contextmanager
+def _corked(connection: HTTPConnection, body: object) -> Iterator[None]:
+    """Send the head and the blocks of a body in full packets, and what is left at the end at once.
+
+    OpenSSL writes each record of 16 KiB on its own, which costs a large upload a third of its speed.
+    """
+    plain = _plain_socket(connection)
+    if body is None or plain is None or _TCP_CORK is None:
+        yield
+        return
+    plain.setsockopt(socket.IPPROTO_TCP, _TCP_CORK, 1)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # of a connection that was closed meanwhile
+            plain.setsockopt(socket.IPPROTO_TCP, _TCP_CORK, 0)
+
+
 def _bound(connection: HTTPConnection, allowance: Allowance) -> None:
-    """Have the next answer through a connection read within an allowance."""
+    """Limit the next answer through a connection."""
     connection.response_class = partial(  # type: ignore[assignment]
         BoundedResponse, allowance=allowance, end_connection=weakref.WeakMethod(connection.close)
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 
-from airflow_provider_ei.studio.files import OnRead, PinnedReader, UploadFile
+from airflow_provider_ei.studio.files import LARGE_FILE_BYTES, PinnedReader, UploadFile, read_whole
+from airflow_provider_ei.studio.hashing import HashThread
 
 #: Goes into every digest, so that a later way to compute it cannot be mistaken for this one.
 SCHEME = 1
@@ -14,20 +16,27 @@ SCHEME = 1
 #: Writes JSON that is the same wherever it is written.
 canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
-_BLOCK_BYTES = 1024 * 1024
 
-
-def sha256_of(file: UploadFile, on_read: OnRead | None = None) -> str:
+def sha256_of(
+    file: UploadFile, check: Callable[[], object] = lambda: None, read: Callable[[], bytes] | None = None
+) -> str:
     """Read a file to its end and return its SHA-256 in hex.
 
-    :param on_read: told of each block.
-    :raises EdgeImpulseFileError: when it cannot be read or changes meanwhile.
+    :param check: called with each block; raises to stop early.
+    :param read: returns the whole file, when it is being read already.
+    :raises EdgeImpulseFileError: when the file cannot be read or changes meanwhile.
     """
-    reader = PinnedReader(file, on_read)
-    if file.size == 0:
-        reader.check_empty()
-    while reader.read(_BLOCK_BYTES):
-        pass
+    check()
+    if read is not None or file.size < LARGE_FILE_BYTES:
+        return hashlib.sha256(read_whole(file) if read is None else read()).hexdigest()
+    thread = HashThread()
+    try:
+        reader = PinnedReader(file, thread)
+        with closing(reader.blocks()) as blocks:
+            for _ in blocks:
+                check()
+    finally:
+        thread.finish()
     return reader.sha256()
 
 
@@ -36,7 +45,7 @@ def files_digest(files: Mapping[str, tuple[int, str]]) -> str:
 
     :param files: size in bytes and SHA-256 in hex, by name.
     """
-    return _digest({"scheme": SCHEME, "files": sorted([name, *facts] for name, facts in files.items())})
+    return _digest({"scheme": SCHEME, "files": [[name, *files[name]] for name in sorted(files)]})
 
 
 def item_digest(files: str, metadata: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Waits for a dataset in the triggerer, in the place of a sensor that would hold a worker."""
+"""Waits for a dataset in the triggerer, instead of a sensor that would occupy a worker."""
 
 from __future__ import annotations
 
@@ -12,34 +12,38 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseRateLimitError, EdgeImpulseUnavailableError
+from airflow_provider_ei.exceptions import (
+    MAX_RETRY_WAIT,
+    EdgeImpulseError,
+    EdgeImpulseServiceError,
+    EdgeImpulseUnavailableError,
+)
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.hooks.polling import DatasetCriteria, DatasetPoller, Observation, ShortRequestsHook
+from airflow_provider_ei.polling.dataset_criteria import DatasetCriteria, Observation
+from airflow_provider_ei.polling.dataset_poller import DatasetPoller
+from airflow_provider_ei.triggers.short_requests import ShortRequestsHook
 from airflow_provider_ei.triggers.threads import TRIGGER_THREADS
 
 log = logging.getLogger(__name__)
 
-#: Seconds without progress after which a look is ended.
+#: Seconds without progress after which a poll is abandoned.
 STALL_SECONDS = 15.0
-
-#: Longest wait between two tries of a look that failed, in seconds.
-MAX_RETRY_WAIT = 60.0
 
 
 class EdgeImpulseDatasetTrigger(BaseTrigger):
-    """Looks at a dataset until its criteria are met.
+    """Poll a dataset until its criteria are met.
 
-    It keeps nothing between two looks, so a triggerer that is restarted goes on with it. The requests are made in
-    threads of their own; the triggerer's event loop and its default executor stay free.
+    Nothing is kept between two polls, so another triggerer can continue. Requests are made in separate threads; the
+    triggerer's event loop and its default executor stay free.
 
-    :param criteria: the fields of :class:`~airflow_provider_ei.hooks.polling.DatasetCriteria`.
-    :param poke_interval: seconds between two looks.
+    :param criteria: the fields of :class:`~airflow_provider_ei.polling.dataset_criteria.DatasetCriteria`.
+    :param poke_interval: seconds between two polls.
     :param organization_id: overrides that of the connection.
     :param edge_impulse_conn_id: the Airflow connection.
     :param deadline: when to stop waiting, in seconds since the epoch; None for never.
-    :param exponential_backoff: double the interval after each look.
+    :param exponential_backoff: double the interval after each poll.
     :param max_wait: longest interval in seconds, with ``exponential_backoff``.
-    :param silent_fail: log transient errors and go on.
+    :param silent_fail: log transient errors and continue.
     """
 
     def __init__(
@@ -65,7 +69,7 @@ class EdgeImpulseDatasetTrigger(BaseTrigger):
         self.silent_fail = silent_fail
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments that make this trigger again."""
+        """Return the class path and the arguments that create this trigger again."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
@@ -81,77 +85,76 @@ class EdgeImpulseDatasetTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield one event: the criteria are met, the deadline has passed, or an error ended the waiting."""
+        """Yield one event: the criteria are met, the deadline has passed, or an error ended the wait."""
         with TRIGGER_THREADS:
             event = await self._wait()
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self) -> dict[str, Any]:
         self._start_poller()
-        looks = 0
+        polls = 0
         try:
             while True:
-                looks += 1
+                polls += 1
                 try:
-                    if (await self._look()).met:
-                        return {"met": True, "seen": self._poller.last_seen()}
+                    if (await self._poll()).met:
+                        return {"met": True, "seen": self._poller.describe_last()}
                 except EdgeImpulseError as error:
                     if not error.retryable or not self.silent_fail:
                         return error.to_event()
-                    log.error("The look failed: %s", error)
+                    log.error("The poll failed: %s", error)
                 except Exception as error:
-                    # Such as a connection that Airflow does not have: transient, as in poke mode.
+                    # For instance a connection that does not exist: transient, as in poke mode.
                     failure = EdgeImpulseError(f"{error} ({type(error).__name__})")
                     if not self.silent_fail:
-                        log.debug("The look failed", exc_info=True)
+                        log.debug("The poll failed", exc_info=True)
                         return failure.to_event()
-                    log.error("The look failed: %s", failure)
+                    log.error("The poll failed: %s", failure)
                 left = None if self.deadline is None else self.deadline - time.time()
                 if left is not None and left <= 0:
                     self._poller.log_last()
-                    return {"timed_out": True, "seen": self._poller.last_seen()}
-                interval = self._interval(looks)
+                    return {"timed_out": True, "seen": self._poller.describe_last()}
+                interval = self._interval(polls)
                 await asyncio.sleep(interval if left is None else min(interval, left))
         finally:
-            self._hook.cancel()  # ends a look that is still under way when the trigger is canceled
+            self._hook.cancel()  # ends a running poll when the trigger is canceled
             self._hook.close()
 
-    async def _look(self) -> Observation:
-        """Look, with the tries and the patience that the connection allows; the waits hold no thread."""
+    async def _poll(self) -> Observation:
+        """Poll, with the tries and the patience that the connection allows; no thread is held while waiting."""
         failures = tries = 0
         throttled_since: float | None = None
         while True:
             hook = self._hook
             try:
-                return await self._try_to_look()
-            except EdgeImpulseError as error:
+                return await self._try_to_poll()
+            except EdgeImpulseServiceError as error:
                 if not error.retryable:
                     raise
                 failures += 1
-                asked = getattr(error, "retry_after", None)
-                if asked is not None or isinstance(error, EdgeImpulseRateLimitError):
+                if error.throttled:
                     throttled_since = throttled_since or time.monotonic()
-                    over = time.monotonic() - throttled_since > hook.throttle_patience
+                    exhausted = time.monotonic() - throttled_since > hook.throttle_patience
                 else:
                     tries += 1
-                    over = tries >= hook.allowed_tries
-                if over:
+                    exhausted = tries >= hook.allowed_tries
+                if exhausted:
                     raise
-                wait = max(asked or 0.0, random.uniform(0, hook.base_wait * 2 ** min(failures - 1, 16)))
+                wait = max(error.requested_wait, random.uniform(0, hook.base_wait * 2 ** min(failures - 1, 16)))
                 wait = min(wait, MAX_RETRY_WAIT)
                 log.warning("%s Trying again in %.1f s.", error, wait)
             await asyncio.sleep(wait)
 
-    async def _try_to_look(self) -> Observation:
+    async def _try_to_poll(self) -> Observation:
         poller, hook = self._poller, self._hook
 
-        def look() -> Observation:
+        def poll() -> Observation:
             try:
-                return poller.look()
+                return poller.poll()
             finally:
-                hook.close()  # a thousand waiting triggers must not keep a thousand sockets
+                hook.close()  # a thousand waiting triggers must not hold a thousand sockets
 
-        future = TRIGGER_THREADS.submit(look)
+        future = TRIGGER_THREADS.submit(poll)
         result = asyncio.wrap_future(future)
         progress, since = -1, time.monotonic()
         try:
@@ -167,16 +170,16 @@ class EdgeImpulseDatasetTrigger(BaseTrigger):
                     )
             return result.result()
         finally:
-            result.cancel()  # takes a call that still waits for a thread out of the queue
+            result.cancel()  # removes a call that still waits for a thread from the queue
 
     def _start_poller(self) -> None:
         self._hook = ShortRequestsHook(self.edge_impulse_conn_id, organization_id=self.organization_id)
         self._poller = DatasetPoller(self.criteria, self._hook)
 
-    def _interval(self, looks: int) -> float:
-        """Return the seconds until the next look, chosen as sensors in poke mode do."""
+    def _interval(self, polls: int) -> float:
+        """Return the seconds until the next poll, as sensors in poke mode choose them."""
         if not self.exponential_backoff:
             return self.poke_interval
-        shortest = max(self.poke_interval * 2.0 ** min(looks - 2, 64), 1.0)
+        shortest = max(self.poke_interval * 2.0 ** min(polls - 2, 64), 1.0)
         interval = random.uniform(shortest, 2 * shortest)
         return interval if self.max_wait is None else min(interval, self.max_wait)

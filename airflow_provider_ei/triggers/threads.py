@@ -1,6 +1,6 @@
-"""Threads for blocking calls of triggers, apart from the event loop's default executor.
+"""Threads for blocking calls of triggers, separate from the event loop's default executor.
 
-That one also resolves host names for every other trigger, so it must never be held by a slow service.
+The default executor also resolves host names for all other triggers, so a slow service must never occupy it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 
 _T = TypeVar("_T")
 
-#: Calls of all triggers of this process that are under way at once; further ones wait for a thread.
+#: Maximum number of concurrent calls of all triggers of this process; further calls wait for a thread.
 MAX_THREADS = 32
 
 
@@ -41,8 +41,8 @@ class SharedThreads:
                 self._executor = None
 
     def submit(self, call: Callable[[], _T]) -> Future[_T]:
-        """Run a call in a thread, in the caller's context, so that its log lines go to the trigger's log."""
-        assert self._executor is not None, "submit() needs the context to be entered."
+        """Run a call in a thread with the caller's context variables, so that its log lines go to the trigger's log."""
+        assert self._executor is not None, "Enter the context before calling submit()."
         return self._executor.submit(copy_context().run, call)
 
 

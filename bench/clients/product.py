@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
-from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.prepare import want_item
+from airflow_provider_ei.sync.item.prepare import want_item
+from airflow_provider_ei.sync.item.upload import ItemUpload
 from bench.clients import job
 
 
@@ -19,7 +20,7 @@ def no_store(uri: str) -> Any:
 
 def prepare(given: job.Job) -> Callable[[job.Item], str]:
     """One client for all items, shared by the threads."""
-    client = StudioClient(StudioSettings(api_key=job.API_KEY, base_url=given.base_url), connections=given.threads)
+    client = HttpClient(StudioSettings(api_key=job.API_KEY, base_url=given.base_url), connections=given.threads)
 
     def upload(item: job.Item) -> str:
         wanted = want_item(
@@ -32,7 +33,7 @@ def prepare(given: job.Job) -> Callable[[job.Item], str]:
             bucket_path=None,
             open_store=no_store,
         )
-        return ItemUpload(client, 1, wanted).run()["outcome"]
+        return ItemUpload(OrganizationDataApi(client, 1), wanted).run()["outcome"]
 
     return upload
 

@@ -6,28 +6,28 @@ import sys
 from typing import Any
 
 from airflow_provider_ei.results import SyncSummary
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
-from airflow_provider_ei.sync.dataset.prepare import check_rules, read_source
-from airflow_provider_ei.sync.dataset.run import DatasetSync
+from airflow_provider_ei.sync.dataset.options import SyncOptions
+from airflow_provider_ei.sync.dataset.read_source import read_source
+from airflow_provider_ei.sync.dataset.sync import DatasetSync
 from bench.clients import job
 from bench.clients.product import no_store
 
 
 def run(given: job.Job, *, source: str | None = None, items: list[dict[str, Any]] | None = None) -> SyncSummary:
     """Bring the dataset in step with a folder or a list of items."""
-    client = StudioClient(StudioSettings(api_key=job.API_KEY, base_url=given.base_url), connections=given.threads)
-    rules = check_rules(sync_id="bench", delete="never", max_delete=None, comparison="digest")
-    tree = read_source(
+    client = HttpClient(StudioSettings(api_key=job.API_KEY, base_url=given.base_url), connections=given.threads)
+    options = SyncOptions(
+        dataset=job.DATASET,
         source=source,
         items=items,
-        include=None,
-        exclude=None,
-        depth=1,
         metadata=job.METADATA,
-        open_store=no_store,
+        workers=given.threads,
+        sync_id="bench",
     )
-    return DatasetSync(client, 1, job.DATASET, tree, rules, workers=given.threads).run()
+    return DatasetSync(OrganizationDataApi(client, 1), read_source(options, no_store), options).run()
 
 
 def sync(given: job.Job) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A running emulator, and a client that holds every answer against the published contract."""
+"""A running emulator, and a client that checks every answer against the published contract."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Client:
         self.session.trust_env = False
         self.session.verify = verify
         self.session.headers["x-api-key"] = studio.api_key
-        self._contract = contract
+        self.contract = contract
         self.organization = f"{studio.url}/api/organizations/{studio.organization_id}"
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
@@ -87,9 +87,11 @@ class Client:
 
     def call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         """The JSON of an answer, checked."""
-        response = self.send(method, path, **options)
+        return self._checked(self.send(method, path, **options))
+
+    def _checked(self, response: requests.Response) -> dict[str, Any]:
         answer: dict[str, Any] = response.json()
-        self._contract.check(self.studio.requests()[-1].operation, answer)
+        self.contract.check(self.studio.requests()[-1].operation, answer)
         return answer
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
@@ -117,6 +119,25 @@ class Client:
         return [item.name for item in self.studio.items()]
 
 
+class ProjectClient(Client):
+    """The same with the key of a project, for paths below it."""
+
+    def __init__(self, studio: EmulatorServer, contract: Contract, project_id: int = 1) -> None:
+        super().__init__(studio, contract)
+        project = studio.projects.get(project_id)
+        self.session.headers["x-api-key"] = project.api_key
+        self.organization = f"{studio.url}/api/{project.id}"
+
+    def start(self, path: str, **options: Any) -> int:
+        """The id of a job that must have been started."""
+        answer = self.call("POST", path, **options)
+        assert answer["success"], answer
+        return int(answer["id"])
+
+    def status(self, job_id: int) -> dict[str, Any]:
+        return dict(self.get(f"/jobs/{job_id}/status")["job"])
+
+
 @pytest.fixture(scope="session")
 def contract() -> Contract:
     return Contract()
@@ -136,6 +157,13 @@ def studio(data_dir: Path) -> Iterator[EmulatorServer]:
 @pytest.fixture
 def client(studio: EmulatorServer, contract: Contract) -> Client:
     return Client(studio, contract)
+
+
+@pytest.fixture
+def project(studio: EmulatorServer, contract: Contract) -> ProjectClient:
+    """A client of the first project, at a time that stands still."""
+    studio.clock.stop()
+    return ProjectClient(studio, contract)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from airflow_provider_ei.emulator import StoredItem
 from airflow_provider_ei.emulator.filter_sql import EVERYTHING, FilterError
 from airflow_provider_ei.emulator.filters import parse_filter
-from airflow_provider_ei.emulator.store import Store
+from airflow_provider_ei.emulator.item_store import ItemStore
 
 from .conftest import Client
 
@@ -31,8 +31,8 @@ ITEMS: list[tuple[str, str, dict[str, str], list[str]]] = [
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    store = Store(tmp_path_factory.mktemp("filters"))
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ItemStore]:
+    store = ItemStore(tmp_path_factory.mktemp("filters"))
     store.add_bucket("big bucket")
     for name, dataset, metadata, files in ITEMS:
         upload = store.new_upload()
@@ -47,7 +47,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     store.close()
 
 
-def found(store: Store, text: str) -> dict[int, list[str]]:
+def found(store: ItemStore, text: str) -> dict[int, list[str]]:
     """The ids of the items that a filter finds, with the files that it leaves of each."""
     condition = parse_filter(text)
     items = store.items(condition)
@@ -164,7 +164,7 @@ def found(store: Store, text: str) -> dict[int, list[str]]:
     ],
     ids=lambda value: value[:60] if isinstance(value, str) else "",
 )
-def test_a_filter_finds(store: Store, text: str, ids: list[int]) -> None:
+def test_a_filter_finds(store: ItemStore, text: str, ids: list[int]) -> None:
     assert list(found(store, text)) == ids
 
 
@@ -186,7 +186,7 @@ def test_a_filter_finds(store: Store, text: str, ids: list[int]) -> None:
     ],
 )
 def test_a_condition_on_file_names_leaves_only_those_files(
-    store: Store, text: str, files: dict[int, list[str]]
+    store: ItemStore, text: str, files: dict[int, list[str]]
 ) -> None:
     assert found(store, text) == files
 
@@ -256,7 +256,7 @@ def test_other_texts_are_not_filters(text: str) -> None:
     assert len(str(told.value)) < 200
 
 
-def test_nothing_leaks_into_the_sql(store: Store) -> None:
+def test_nothing_leaks_into_the_sql(store: ItemStore) -> None:
     for value in ["' OR '1' = '1", "'; DROP TABLE items; --", "?", "\0", "{}"]:
         quoted = value.replace("'", "''")
         for field in ("name", "file_name", "metadata->x", f"metadata->'{quoted}'"):
@@ -289,7 +289,7 @@ WORDS += [
 
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join) | st.text(max_size=40))
 @example("name LIKE '" + "%" * 49_999 + "'")
-def test_whatever_the_text_it_is_a_filter_or_it_is_not(store: Store, text: str) -> None:
+def test_whatever_the_text_it_is_a_filter_or_it_is_not(store: ItemStore, text: str) -> None:
     try:
         condition = parse_filter(text)
     except FilterError:
@@ -381,7 +381,7 @@ def rows(item: StoredItem) -> Iterator[Row]:
 
 @settings(max_examples=400, deadline=None)
 @given(st.recursive(comparisons(), combined, max_leaves=5))
-def test_a_filter_means_what_it_says(store: Store, generated: tuple[str, Meaning]) -> None:
+def test_a_filter_means_what_it_says(store: ItemStore, generated: tuple[str, Meaning]) -> None:
     text, holds = generated
     expected = {}
     for item in store.items():
@@ -394,7 +394,7 @@ def test_a_filter_means_what_it_says(store: Store, generated: tuple[str, Meaning
 
 def test_a_listing_of_one_name_uses_the_index(tmp_path: Path) -> None:
     condition = parse_filter("name = 'a' AND metadata->n != '1'").within("items.dataset = ?", "one")
-    Store(tmp_path / "data").close()
+    ItemStore(tmp_path / "data").close()
     with closing(sqlite3.connect(tmp_path / "data" / "emulator.sqlite")) as connection:
         plan = connection.execute(f"EXPLAIN QUERY PLAN SELECT * FROM items WHERE {condition.sql}", condition.values)
         assert any("items_by_name (dataset=? AND name=?)" in step[3] for step in plan)

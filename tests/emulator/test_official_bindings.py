@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,13 +24,13 @@ def official(client: Client) -> Iterator[Callable[[str], Any]]:
         yield lambda group: getattr(edgeimpulse_api, group)(connection)
 
 
-def test_the_organization(official: Callable[[str], Any]) -> None:
+def test_reads_the_organization(official: Callable[[str], Any]) -> None:
     (organization,) = official("OrganizationsApi").list_organizations().organizations
     assert (organization.id, organization.users) == (1, [])
     assert official("OrganizationsApi").get_organization_info(1).organization.id == 1
 
 
-def test_items_and_their_files(client: Client, official: Callable[[str], Any]) -> None:
+def test_lists_items_and_their_files(client: Client, official: Callable[[str], Any]) -> None:
     item_id = client.add_id("pump é", [("raw/a.csv", b"12345"), ("b", b"")], {"machine": "7"})
     data = official("OrganizationDataApi")
     (item,) = data.list_organization_data(1, filter="metadata->machine = '7'").data
@@ -45,7 +47,7 @@ def test_items_and_their_files(client: Client, official: Callable[[str], Any]) -
     assert [bucket.bucket for bucket in data.list_organization_buckets(1).buckets] == ["Internal datasets"]
 
 
-def test_changes(client: Client, official: Callable[[str], Any]) -> None:
+def test_changes_and_deletes_items(client: Client, official: Callable[[str], Any]) -> None:
     item_id = client.add_id(files=[("a", b"1"), ("b", b"2")])
     data = official("OrganizationDataApi")
     change = edgeimpulse_api.UpdateOrganizationDataItemRequest(metadata={"x": "y"})
@@ -57,24 +59,37 @@ def test_changes(client: Client, official: Callable[[str], Any]) -> None:
     assert client.names() == []
 
 
-def test_a_dataset(client: Client, official: Callable[[str], Any]) -> None:
+def test_creates_and_reads_a_dataset(client: Client, official: Callable[[str], Any]) -> None:
+    data = official("OrganizationDataApi")
+    bucket = {"id": 1, "path": "bench", "dataItemNamingLevelsDeep": 1}
+    body = {"dataset": "test bench/7", "tags": ["a"], "category": "training", "type": "files", "bucket": bucket}
+    assert data.add_organization_dataset(1, edgeimpulse_api.OrganizationAddDatasetRequest.from_dict(body)).success
     client.add(dataset="test bench/7")
-    dataset = official("OrganizationDataApi").get_organization_dataset(1, "test bench/7").dataset
-    assert (dataset.dataset, dataset.type, dataset.total_item_count) == ("test bench/7", "clinical", 1)
+    dataset = data.get_organization_dataset(1, "test bench/7").dataset
+    assert (dataset.dataset, dataset.type, dataset.total_item_count) == ("test bench/7", "files", 1)
+    assert (dataset.tags, dataset.bucket.path) == (["a"], "bench")
 
 
-def test_a_refusal_becomes_their_exception(official: Callable[[str], Any]) -> None:
+def test_downloads_a_whole_item_as_a_zip(client: Client, official: Callable[[str], Any]) -> None:
+    item_id = client.add_id(files=[("raw/a.csv", b"1,2\n"), ("b", b"")])
+    data = official("OrganizationDataApi")
+    response = data.download_organization_single_data_item(1, item_id, _preload_content=False)
+    with zipfile.ZipFile(io.BytesIO(response.data)) as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == {"raw/a.csv": b"1,2\n", "b": b""}
+
+
+def test_a_refusal_raises_their_exception(official: Callable[[str], Any]) -> None:
     with pytest.raises(Exception, match="99 not found"):
         official("OrganizationDataApi").get_organization_data_item(1, 99)
 
 
-def test_they_see_that_the_key_is_not_a_project_s(official: Callable[[str], Any]) -> None:
+def test_an_organizations_key_cannot_list_projects(official: Callable[[str], Any]) -> None:
     with pytest.raises(Exception, match="Invalid API key"):
         official("ProjectsApi").list_projects()
 
 
 @pytest.mark.parametrize("content", [b'{"a": 1}', b"1,2\n", b"\xff\x00"])
-def test_they_download_bytes(client: Client, official: Callable[[str], Any], content: bytes) -> None:
+def test_downloads_a_file_as_bytes(client: Client, official: Callable[[str], Any], content: bytes) -> None:
     item_id = client.add_id(files=[("a.json", content, "application/json")])
     data = official("OrganizationDataApi")
     response = data.download_organization_data_file(1, item_id, "a.json", _preload_content=False)

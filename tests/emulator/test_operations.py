@@ -1,4 +1,4 @@
-"""Every operation that the emulator plays, each answer checked against the contract."""
+"""Every operation that the emulator implements, each answer checked against the contract."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_ei.emulator.operations import OPERATIONS
+from airflow_provider_ei.emulator.api.routes import OPERATIONS
 
 from .conftest import Client, Contract
 
 
-def test_the_key_s_organization_is_listed(client: Client) -> None:
+def test_lists_the_organization_of_the_key(client: Client) -> None:
     answer = client.session.get(f"{client.studio.url}/api/organizations").json()
-    client._contract.check("listOrganizations", answer)
+    client.contract.check("listOrganizations", answer)
     assert [organization["id"] for organization in answer["organizations"]] == [1]
 
 
@@ -25,7 +25,7 @@ def test_every_operation_is_one_of_the_contract(contract: Contract) -> None:
     assert {(each.id, each.method, f"/api{each.path}") for each in OPERATIONS} <= contract.operations
 
 
-def test_organization_info_tells_of_the_datasets(client: Client) -> None:
+def test_organization_info_includes_the_datasets(client: Client) -> None:
     client.add(dataset="gearbox")
     answer = client.get("")
     assert answer["organization"]["id"] == 1
@@ -39,7 +39,7 @@ def test_another_organization_is_refused(client: Client) -> None:
     assert "2" in response.json()["error"]
 
 
-def test_items_go_to_the_organization_s_buckets(client: Client) -> None:
+def test_stores_items_in_the_organizations_buckets(client: Client) -> None:
     assert [bucket["bucket"] for bucket in client.get("/buckets")["buckets"]] == ["Internal datasets"]
     assert client.studio.add_bucket("my-bucket") == client.studio.add_bucket("my-bucket") == 2
     client.add("a", bucketName="my-bucket")
@@ -84,7 +84,7 @@ def test_adding_an_item_creates_its_dataset(client: Client) -> None:
     assert (dataset["type"], dataset["totalItemCount"], dataset["totalFileSize"]) == ("clinical", 1, 5)
 
 
-def test_listings_page_in_order_of_id(client: Client) -> None:
+def test_pages_of_a_listing_are_in_order_of_id(client: Client) -> None:
     ids = [client.add_id(f"item {number}") for number in range(5)]
     whole = client.get("/data")
     assert [item["id"] for item in whole["data"]] == ids
@@ -110,7 +110,7 @@ def test_listings_are_limited_to_a_dataset_and_a_filter(client: Client) -> None:
     assert [item["dataset"] for item in both["data"]] == ["two"]
 
 
-def test_a_bad_filter_is_told_beside_success(client: Client) -> None:
+def test_reports_an_invalid_filter_with_success(client: Client) -> None:
     client.add()
     listing = client.get("/data", filter="name ==== 'a'")
     assert listing["success"] and listing["filterParseError"] and "data" not in listing
@@ -118,7 +118,7 @@ def test_a_bad_filter_is_told_beside_success(client: Client) -> None:
     assert "colour" in files["filterParseError"] and files["data"] == []
 
 
-def test_metadata_for_the_command_line_has_the_item_info(client: Client) -> None:
+def test_metadata_for_the_command_line_includes_the_item(client: Client) -> None:
     client.add(metadata={"é": '"'})
     (item,) = client.get("/data")["data"]
     text = json.loads(item["metadataStringForCLI"])
@@ -156,7 +156,7 @@ def test_a_bad_update_changes_nothing(client: Client, body: bytes) -> None:
     assert (item["name"], item["metadata"]) == ("item", {"a": "1"})
 
 
-def test_deleting_an_item_takes_its_bytes(client: Client, data_dir: Path) -> None:
+def test_deleting_an_item_deletes_its_bytes(client: Client, data_dir: Path) -> None:
     item_id = client.add_id()
     assert list((data_dir / "uploads").iterdir())
     assert client.call("DELETE", f"/data/{item_id}")["success"]
@@ -165,7 +165,7 @@ def test_deleting_an_item_takes_its_bytes(client: Client, data_dir: Path) -> Non
     assert client.get("/dataset/vibration")["dataset"]["totalItemCount"] == 0
 
 
-def test_deleting_a_file_leaves_the_others(client: Client, data_dir: Path) -> None:
+def test_deleting_a_file_keeps_the_others(client: Client, data_dir: Path) -> None:
     item_id = client.add_id(files=[("a b", b"1"), ("c", b"22")])
     assert client.call("DELETE", f"/data/{item_id}/download", params={"fileName": "a b"})["success"]
     item = client.get(f"/data/{item_id}")["data"]
@@ -192,7 +192,7 @@ def test_files_are_added_and_replaced(client: Client, data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("item_id", ["99", "9" * 30])
-def test_an_unknown_item_is_an_error_of_the_application(client: Client, item_id: str) -> None:
+def test_an_unknown_item_is_an_error_with_status_200(client: Client, item_id: str) -> None:
     for method, path, options in [
         ("GET", "", {}),
         ("POST", "", {"json": {"name": "x"}}),
@@ -204,48 +204,48 @@ def test_an_unknown_item_is_an_error_of_the_application(client: Client, item_id:
     ]:
         response = client.send(method, f"/data/{item_id}{path}", **options)
         assert response.status_code == 200
-        client._contract.check(None, response.json())
+        client.contract.check(None, response.json())
         assert not response.json()["success"]
     assert not any(request.changed for request in client.studio.requests())
 
 
+BUCKET = {"id": 1, "path": "lab", "dataItemNamingLevelsDeep": 1}
 DATASET = {
     "dataset": "lab/2024",
     "tags": ["a"],
     "category": "training",
     "type": "files",
-    "bucket": {"id": 1, "path": "lab", "dataItemNamingLevelsDeep": 1},
+    "bucket": BUCKET,
 }
 
 
-def test_datasets_are_made_and_changed(client: Client) -> None:
+def test_a_dataset_is_created_once(client: Client) -> None:
     assert client.call("POST", "/dataset", json=DATASET)["success"]
     assert not client.call("POST", "/dataset", json=DATASET)["success"], "it exists"
     dataset = client.get("/dataset/lab%2F2024")["dataset"]
     assert (dataset["type"], dataset["tags"], dataset["category"]) == ("files", ["a"], "training")
     assert dataset["bucket"]["bucket"] == "Internal datasets" and dataset["bucketPath"] == "lab"
-    client.add(dataset="field")
-    assert client.call("POST", "/dataset/field", json={"dataset": "plant", "tags": ["x", "y"]})["success"]
-    assert client.get("/dataset/plant")["dataset"]["totalItemCount"] == 1
-    assert [item.dataset for item in client.studio.items()] == ["plant"]
+    client.add(dataset="lab/2024")
+    assert client.get("/dataset/lab%2F2024")["dataset"]["totalItemCount"] == 1
     assert not client.get("/dataset/field")["success"]
-    assert not client.call("POST", "/dataset/field", json={"tags": []})["success"]
-    assert not client.call("POST", "/dataset/plant", json={"dataset": "lab/2024"})["success"]
-    assert not client.call("POST", "/dataset/plant", json={"type": "other"})["success"]
+    bad_buckets = [{"bucket": {"id": 1}}, {"bucket": BUCKET | {"id": 9}}]
+    for wrong in ({"type": "other"}, {"tags": [7]}, {"dataset": ""}, *bad_buckets):
+        assert not client.call("POST", "/dataset", json=DATASET | {"dataset": "plant"} | wrong)["success"]
+    assert [dataset["dataset"] for dataset in client.get("")["datasets"]] == ["lab/2024"]
 
 
 @pytest.mark.parametrize("member", sorted(DATASET))
-def test_a_dataset_needs_all_its_members(client: Client, member: str) -> None:
+def test_a_dataset_requires_all_its_members(client: Client, member: str) -> None:
     missing = {key: value for key, value in DATASET.items() if key != member}
     assert member in client.call("POST", "/dataset", json=missing)["error"]
     assert not client.call("POST", "/dataset", json={**DATASET, member: 7})["success"]
     assert client.get("")["datasets"] == []
 
 
-def test_projects_are_refused_as_to_any_organization_s_key(client: Client) -> None:
+def test_refuses_to_list_projects_for_an_organizations_key(client: Client) -> None:
     response = client.session.get(f"{client.studio.url}/api/projects")
     assert response.status_code == 200
-    client._contract.check("listProjects", response.json())
+    client.contract.check("listProjects", response.json())
     assert not response.json()["success"] and response.json()["error"].startswith("Invalid API key")
 
 
@@ -266,23 +266,24 @@ API = "/v1/api/organizations/1"
         ("GET", f"{API}/data/1/files/download/x", 404, f"nothing comes after {API}/data/1/files/download"),
         ("GET", f"{API}/data/", 404, "not ''"),
         ("GET", f"{API}/data/-1", 404, "(a number), not '-1'"),
-        ("GET", f"{API}/pipelines", 404, f"after {API} comes buckets or data or dataset, not 'pipelines'"),
+        ("GET", f"{API}/campaigns", 404, f"after {API} comes buckets or"),
         ("GET", "/v1/api/organizations/mine/data", 404, "comes {organizationId} (a number), not 'mine'"),
         ("GET", "/v1/api/organizations/", 404, "not ''"),
         ("POST", f"{API}/dataset/x/upload-link", 404, f"nothing comes after {API}/dataset/x"),
         ("PUT", f"{API}/data/add", 405, f"{API}/data/add takes POST, not PUT"),
+        ("POST", f"{API}/dataset/x", 405, "takes GET, not POST"),
         ("PATCH", f"{API}/data/1", 405, "takes DELETE, GET, POST, not PATCH"),
         ("POST", f"{API}/buckets", 405, "takes GET, not POST"),
-        ("GET", "/v1/api/123/raw-data", 501, "The emulator does not implement GET /v1/api/123/raw-data"),
+        ("GET", "/v1/api/123/raw-data", 404, "The emulator does not implement GET /v1/api/123/raw-data: after"),
         ("GET", "/v1/api/user", 501, "The emulator does not implement GET /v1/api/user"),
         ("GET", "/v1/api/" + "x" * 5_000, 501, "xxx…"),
         ("GET", f"{API}/data/" + "x" * 5_000, 404, "xxx…"),
     ],
 )
-def test_other_paths_are_told_what_is_wrong(client: Client, method: str, path: str, status: int, error: str) -> None:
+def test_explains_an_unknown_path(client: Client, method: str, path: str, status: int, error: str) -> None:
     response = client.session.request(method, client.studio.page_url[:-1] + path, data=b"x" * 100_000)
     assert response.status_code == status
-    client._contract.check(None, response.json())
+    client.contract.check(None, response.json())
     assert error in response.json()["error"]
     assert len(response.json()["error"]) < 1_000
     assert status != 405 or response.headers["allow"] in error
@@ -294,7 +295,7 @@ def test_other_paths_are_told_what_is_wrong(client: Client, method: str, path: s
     st.sampled_from(["GET", "POST"]),
 )
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_path_breaks_it(client: Client, path: str, method: str) -> None:
+def test_answers_every_path_with_json_or_the_page(client: Client, path: str, method: str) -> None:
     for root in ("/v1/api/", API + "/", API + "/data/", API + "/dataset/", "/"):
         response = client.session.request(
             method, client.studio.page_url[:-1] + root + quote(path, safe="/%?#"), allow_redirects=False

@@ -29,9 +29,9 @@ def numbers(log: RequestLog) -> list[int]:
         {"query": "x" * 10_000},
         {"fields": {"metadata": "x" * 10_000}},
         {"fields": {"x" * 10_000: 1}},
-        {"fields": {"list": [0] * 100}},
+        {"fields": {"list": [0] * 10_000}},
         {"fields": {"deep": [[[[{"a": "x" * 10_000}]]]]}},
-        {"files": tuple(UploadedFile("x" * 100, "text/csv", 1, "0" * 64) for _ in range(15))},
+        {"files": tuple(UploadedFile("x" * 100, "text/csv", 1, "0" * 64) for _ in range(40))},
         {"files": (UploadedFile("a", "x" * 10_000, 1, "0" * 64),)},
     ],
     ids=lambda large: next(iter(large)),
@@ -85,6 +85,12 @@ def test_little_is_kept_of_one_body(monkeypatch: pytest.MonkeyPatch, body: bytes
         tracemalloc.stop()
     assert kept < 2 * request_log.FIELDS_BYTES
     assert "..." in json.dumps(log.records()[0].fields)
+
+
+def test_keeps_numbers_of_any_size() -> None:
+    log = RequestLog("secret")
+    log.update(log.begin(**KNOWN), fields={"small": 7, "large": 10**400, "negative": -(10**20), "none": float("nan")})
+    assert log.records()[0].fields == {"small": 7, "large": "1" + "0" * 400, "negative": f"-1{'0' * 20}", "none": "nan"}
 
 
 def test_the_key_is_in_none_of_its_texts() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings, StoredFile
+from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings, StoredItemFile
 
 from .conftest import Client, Contract
 
@@ -106,7 +106,9 @@ def test_attributes_and_records(contract: Contract, certificate: tuple[Path, Pat
         item_id = client.add_id("item", [("a", b"1", "text/csv")], {"k": "v"}, dataset="d")
         client.add("other", dataset="e")
         (item,) = studio.items("d")
-        assert item.files == (StoredFile("a", 1, "text/csv", hashlib.sha256(b"1").hexdigest(), item.files[0].modified),)
+        assert item.files == (
+            StoredItemFile("a", 1, "text/csv", hashlib.sha256(b"1").hexdigest(), item.files[0].modified),
+        )
         assert (item.id, item.dataset, item.bucket_name, item.metadata) == (
             item_id, "d", "Internal datasets", {"k": "v"},
         )  # fmt: skip

@@ -35,7 +35,7 @@ def one_tls_lab(request: pytest.FixtureRequest) -> Iterator[FaultLab]:
     certificate: Path = request.getfixturevalue("studio_certificate")
     settings = EmulatorSettings(api_key=KEY, organization_id=ORGANIZATION)
     with EmulatorServer(settings, certfile=certificate) as server:
-        yield FaultLab(server, verify=str(certificate))
+        yield FaultLab(server)
 
 
 @pytest.fixture(params=["plain", "tls"])

@@ -7,15 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import requests
-
 from airflow_provider_ei.emulator import EmulatorServer, Fault, RequestRecord, StoredItem
-from airflow_provider_ei.emulator.names import stored_file_name
+from airflow_provider_ei.emulator.name_rules import stored_file_name
 from airflow_provider_ei.results import AddDataResult
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
-from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item.upload import ItemUpload
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.files import made_up
 from tests.support.items import changed_state, state_of, users_metadata, wanted_item
@@ -66,25 +65,20 @@ class FaultLab:
 
     Time is the test's own: a store that is late (by ``LATER``) happens when a client waits for the settle time, or
     when the test says so. So every case runs the same way each time, and as fast as the machine can.
-
-    :param verify: the certificate to trust, of a server that speaks TLS.
     """
 
-    def __init__(self, server: EmulatorServer, verify: str | bool = True) -> None:
+    def __init__(self, server: EmulatorServer) -> None:
         self.server = server
         self.slept: list[float] = []
-        self._control = requests.Session()
-        self._control.trust_env = False
-        self._control.verify = verify
 
     def reset(self, **switches: Any) -> None:
         """No data, no faults, no requests, the switches as given or at their defaults."""
-        reset(self.server, self._control.post, **switches)
+        reset(self.server, **switches)
         self.slept.clear()
 
     def forget_faults(self) -> None:
         """Take back the faults that have hit nothing."""
-        self._control.delete(f"{self.server.page_url}emulator/faults", timeout=30).raise_for_status()
+        self.server.clear_faults()
 
     @property
     def is_late(self) -> bool:
@@ -103,13 +97,13 @@ class FaultLab:
             self.land()
 
     @contextmanager
-    def client(
+    def api(
         self, *, sleep: Callable[[float], None] | None = None, connections: int = 1, **settings: Any
-    ) -> Iterator[StudioClient]:
+    ) -> Iterator[OrganizationDataApi]:
         values = {"api_key": KEY, "base_url": self.server.url, "read_timeout": 30.0, "retry_wait": 0.0}
         values |= {"settle_seconds": SETTLE_SECONDS} | settings
-        with StudioClient(StudioSettings(**values), connections=connections, sleep=sleep or self.sleep) as client:
-            yield client
+        with HttpClient(StudioSettings(**values), connections=connections, sleep=sleep or self.sleep) as http:
+            yield OrganizationDataApi(http, ORGANIZATION)
 
     def inject(self, kind: str, at: int = 0, operation: str = "*", **more: Any) -> None:
         """Let one request go wrong: the one that ``at`` matching ones come before."""
@@ -173,16 +167,16 @@ class FaultLab:
         return None
 
 
-def upload(client: StudioClient, content: Content, if_exists: Any = "update") -> AddDataResult:
+def upload(api: OrganizationDataApi, content: Content, if_exists: Any = "update") -> AddDataResult:
     """One run of the product."""
-    return upload_files(client, made_up(content.files), content.metadata, if_exists)
+    return upload_files(api, made_up(content.files), content.metadata, if_exists)
 
 
 def upload_files(
-    client: StudioClient, files: Sequence[Any], metadata: Mapping[str, str] | None = None, if_exists: Any = "update"
+    api: OrganizationDataApi, files: Sequence[Any], metadata: Mapping[str, str] | None = None, if_exists: Any = "update"
 ) -> AddDataResult:
     wanted = WantedItem(NAME, DATASET, list(files), dict(metadata or {}))
-    return ItemUpload(client, ORGANIZATION, wanted, if_exists).run()
+    return ItemUpload(api, wanted, if_exists).run()
 
 
 def lies(server: EmulatorServer, *known: Content) -> list[StoredItem]:

@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import json
 import sys
-from types import SimpleNamespace
 from typing import Any
 
-from airflow_provider_ei.hooks.syncing import prepare_sync
+from airflow_provider_ei.hooks.stores import open_store
 from airflow_provider_ei.results import SyncSummary
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
-from airflow_provider_ei.sync import plan
+from airflow_provider_ei.sync.dataset.options import SyncOptions
+from airflow_provider_ei.sync.dataset.read_source import read_source
+from airflow_provider_ei.sync.dataset.sync import DatasetSync
+from airflow_provider_ei.sync.item import plan
 
 from .uploading import ask_before_requests
 
 WORKERS = 4
 
 
-def sync_folder(client: StudioClient, organization_id: int, **arguments: Any) -> SyncSummary:
+def sync_folder(api: OrganizationDataApi, **arguments: Any) -> SyncSummary:
     """What the hook does, without Airflow, which takes seconds to start."""
-    hook: Any = SimpleNamespace(client=client, organization_id=organization_id)
-    return prepare_sync(hook, delete="extra", max_delete="100%", workers=WORKERS, **arguments).run()
+    options = SyncOptions(delete="extra", max_delete="100%", workers=WORKERS, **arguments)
+    return DatasetSync(api, read_source(options, open_store), options).run()
 
 
 def main(url: str, key: str, steps: str) -> None:
@@ -34,10 +37,10 @@ def main(url: str, key: str, steps: str) -> None:
     settings = StudioSettings(
         api_key=key, base_url=url, retry_wait=0.0, settle_seconds=given["settle_seconds"], batch_files=2
     )
-    with StudioClient(settings, connections=WORKERS) as client:
+    with HttpClient(settings, connections=WORKERS) as http:
         if steps == "requests":
-            ask_before_requests(client)
-        sync_folder(client, given["organization"], **given["arguments"])
+            ask_before_requests(http)
+        sync_folder(OrganizationDataApi(http, given["organization"]), **given["arguments"])
     print("done", flush=True)
 
 

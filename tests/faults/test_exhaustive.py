@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ei.sync import plan as plan_module
+from airflow_provider_ei.sync.item import plan as plan_module
 
 from .explorer import Explorer
 from .lab import EMPTY, Content, FaultLab, upload
@@ -116,8 +116,8 @@ class Uploads(Explorer):
         self.variant = variant
 
     def upload(self, letter: str) -> None:
-        with self.lab.client(**self.variant.settings()) as client:
-            upload(client, self.variant.content(letter))
+        with self.lab.api(**self.variant.settings()) as api:
+            upload(api, self.variant.content(letter))
 
     def problem(self, letter: str) -> str | None:
         return self.lab.problem(self.variant.content(letter))

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseError
-from airflow_provider_ei.sync import plan as plan_module
+from airflow_provider_ei.sync.item import plan as plan_module
 from tests.support.studio import ADD, CREATE, DELETE_FILE, LIST, ORGANIZATION, UPDATE, changes
 
 from .lab import DATASET, NAME, Content, FaultLab, lies, upload
@@ -52,8 +52,8 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def quiet_run(lab: FaultLab, content: Content) -> str:
-    with lab.client(batch_files=2) as client:
-        return upload(client, content)["outcome"]
+    with lab.api(batch_files=2) as api:
+        return upload(api, content)["outcome"]
 
 
 def prepare(lab: FaultLab, work: str) -> None:
@@ -143,9 +143,9 @@ class TestKilled:
             process.kill()
         # Without that wait, it would arrive when the next run looks at what it has sent.
         lab.inject("status", 1, LIST)
-        with lab.client(batch_files=2, sleep=lambda seconds: lab.land()) as client:
+        with lab.api(batch_files=2, sleep=lambda seconds: lab.land()) as api:
             try:
-                upload(client, OLD)
+                upload(api, OLD)
             except EdgeImpulseError as error:
                 assert error.retryable
         lab.forget_faults()

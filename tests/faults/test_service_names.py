@@ -16,19 +16,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_ei.emulator.names import stored_file_name
-from airflow_provider_ei.emulator.switches import CHOICES
+from airflow_provider_ei.emulator.emulator_settings import CHOICES
+from airflow_provider_ei.emulator.name_rules import stored_file_name
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
-from airflow_provider_ei.sync import plan as plan_module
-from airflow_provider_ei.sync.apply import ItemUpload
 from airflow_provider_ei.sync.dataset.options import SyncOptions
-from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.dataset.source import SourceItem
+from airflow_provider_ei.sync.dataset.source_index import SourceIndex
+from airflow_provider_ei.sync.dataset.sync import DatasetSync
 from airflow_provider_ei.sync.dataset.tree import Tree
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item import plan as plan_module
+from airflow_provider_ei.sync.item.upload import ItemUpload
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from tests.support.files import made_up
 from tests.support.items import state_of, users_metadata
-from tests.support.studio import ORGANIZATION, changes
+from tests.support.studio import changes
 
 from .lab import DATASET, FaultLab
 from .trees import VersionedFile
@@ -72,9 +73,9 @@ def small_item_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
 
 
 def upload(lab: FaultLab, files: Mapping[str, bytes], name: str) -> EdgeImpulseError | None:
-    with lab.client(batch_files=2) as client:
+    with lab.api(batch_files=2) as api:
         try:
-            ItemUpload(client, ORGANIZATION, WantedItem(name, DATASET, made_up(files), {"site": "a"})).run()
+            ItemUpload(api, WantedItem(name, DATASET, made_up(files), {"site": "a"})).run()
         except EdgeImpulseError as error:
             return error
     return None
@@ -86,10 +87,10 @@ def sync(lab: FaultLab, files: Mapping[str, bytes], name: str) -> EdgeImpulseErr
         SourceItem(one, [VersionedFile(file, data, version="1") for file, data in its.items()], {"site": "a"})
         for one, its in sorted({name: files, "zz": FILES["plain"]}.items())
     ]
-    rules = SyncOptions("nightly", delete=True, largest_part=1.0)
-    with lab.client(batch_files=2) as client:
+    options = SyncOptions(dataset=DATASET, sync_id="nightly", delete="extra", max_delete="100%", workers=2)
+    with lab.api(batch_files=2) as api:
         try:
-            DatasetSync(client, ORGANIZATION, DATASET, Tree(items), rules, workers=2).run()
+            DatasetSync(api, SourceIndex.of(Tree(items)), options).run()
         except EdgeImpulseSyncError as error:
             assert [failure["name"] for failure in error.summary["failures"]] == [name]
             return error

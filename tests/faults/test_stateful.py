@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError, EdgeImpulseError
-from airflow_provider_ei.sync import plan as plan_module
+from airflow_provider_ei.sync.item import plan as plan_module
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.items import state_of, users_metadata
 from tests.support.studio import CHANGING, changes, contents
@@ -67,8 +67,8 @@ class Histories(RuleBasedStateMachine):
         plan_module.SMALL_ITEM_BYTES = 10 if large else 1000
         self.settings = {"retry_attempts": tries, "batch_files": 2 if large else 1000}
 
-    def client(self) -> Any:
-        return self.lab.client(**self.settings)
+    def api(self) -> Any:
+        return self.lab.api(**self.settings)
 
     @property
     def items(self) -> list[Any]:
@@ -82,9 +82,9 @@ class Histories(RuleBasedStateMachine):
     def run(self, content: Content, if_exists: str, ordered: list[Fault]) -> None:
         """It may fail, but only as it says; when it does not, its result is there."""
         self.lab.server.inject(*ordered)
-        with self.client() as client:
+        with self.api() as api:
             try:
-                result = upload(client, content, if_exists)
+                result = upload(api, content, if_exists)
             except EdgeImpulseConflictError as error:
                 raise AssertionError("all items are ours") from error
             except EdgeImpulseError:
@@ -131,11 +131,11 @@ class Histories(RuleBasedStateMachine):
     def quiet_run(self, content: Content) -> None:
         self.lab.forget_faults()
         self.lab.land()
-        with self.client() as client:
-            upload(client, content)
+        with self.api() as api:
+            upload(api, content)
             self.assert_right(content)
             self.lab.server.clear_requests()
-            assert upload(client, content)["outcome"] == "unchanged"
+            assert upload(api, content)["outcome"] == "unchanged"
         assert changes(self.lab.server) == []
 
     def teardown(self) -> None:

@@ -20,9 +20,9 @@ import pytest
 
 from airflow_provider_ei.emulator import RequestRecord
 from airflow_provider_ei.exceptions import EdgeImpulseError
-from airflow_provider_ei.studio import client as client_module
-from airflow_provider_ei.sync import plan as plan_module
-from airflow_provider_ei.sync.dataset import run as dataset_module
+from airflow_provider_ei.studio.api import data as data_module
+from airflow_provider_ei.sync.dataset import send as send_module
+from airflow_provider_ei.sync.item import plan as plan_module
 from tests.support.studio import CREATE, DELETE
 
 from . import trees
@@ -52,7 +52,7 @@ class Variant:
     attempts: int = 2
     workers: int = 1
     switches: Mapping[str, Any] = field(default_factory=dict)
-    page_items: int = client_module.PAGE_ITEMS
+    page_items: int = data_module.PAGE_ITEMS
     looks_at_each: bool = False
     versions: bool = True
 
@@ -94,8 +94,8 @@ class Syncs(Explorer):
     def upload(self, letter: str) -> None:
         variant = self.variant
         settings = {"retry_attempts": variant.attempts, "batch_files": 2}
-        with self.lab.client(connections=variant.workers, **settings) as client:
-            sync(client, variant.folders(letter), variant.workers)
+        with self.lab.api(connections=variant.workers, **settings) as api:
+            sync(api, variant.folders(letter), variant.workers)
 
     def problem(self, letter: str) -> str | None:
         return trees.problem(self.lab, TREES[letter])
@@ -133,9 +133,9 @@ Explore = Callable[[FaultLab, Variant], Syncs]
 def explore(counted: Callable[[Syncs], Syncs], monkeypatch: pytest.MonkeyPatch) -> Explore:
     def begin(lab: FaultLab, variant: Variant) -> Syncs:
         monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", SMALL_ITEM_BYTES)
-        monkeypatch.setattr(client_module, "PAGE_ITEMS", variant.page_items)
+        monkeypatch.setattr(data_module, "PAGE_ITEMS", variant.page_items)
         if variant.looks_at_each:
-            monkeypatch.setattr(dataset_module, "PAGE_ITEMS", 1)
+            monkeypatch.setattr(send_module, "PAGE_ITEMS", 1)
         return counted(Syncs(lab, variant))
 
     return begin

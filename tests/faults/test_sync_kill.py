@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseError
-from airflow_provider_ei.sync import plan as plan_module
+from airflow_provider_ei.sync.item import plan as plan_module
 from tests.support.studio import ADD, CREATE, DELETE, GET, LIST, ORGANIZATION, UPDATE, changes
 
 from . import trees
@@ -76,8 +76,8 @@ class Scene:
     def quiet_run(self, letter: str, sleep: Callable[[float], None] | None = None) -> None:
         trees.write(TREES[letter], self._folder)
         self.tally["runs"] += 1
-        with self.lab.client(sleep=sleep, connections=WORKERS, batch_files=2) as client:
-            sync_folder(client, ORGANIZATION, **self._arguments)
+        with self.lab.api(sleep=sleep, connections=WORKERS, batch_files=2) as api:
+            sync_folder(api, **self._arguments)
 
     def assert_undamaged(self) -> None:
         assert trees.damage(self.lab, TREES["B"], self._before, None) is None

@@ -17,7 +17,7 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, RequestRecord, StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseError
-from airflow_provider_ei.sync import plan as plan_module
+from airflow_provider_ei.sync.item import plan as plan_module
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.items import changed_state, users_metadata
 from tests.support.studio import CHANGING, DELETE, LIST
@@ -149,8 +149,8 @@ def there(lab: FaultLab, monkeypatch: pytest.MonkeyPatch) -> tuple[FaultLab, Sta
     """An emulator that has A, and what is foreign; and the state to go back to."""
     monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", SMALL_ITEM_BYTES)
     lab.put(FOREIGN)
-    with lab.client() as client:
-        sync(client, A)
+    with lab.api() as api:
+        sync(api, A)
     return lab, lab.state()
 
 
@@ -158,10 +158,10 @@ def run(lab: FaultLab, workers: int = 1) -> Sequence[RequestRecord]:
     """A sync of B, which may fail as it says; returns its requests."""
     lab.server.clear_requests()
     with (
-        lab.client(connections=workers, batch_files=2, retry_attempts=2) as client,
+        lab.api(connections=workers, batch_files=2, retry_attempts=2) as api,
         contextlib.suppress(EdgeImpulseError),
     ):
-        sync(client, B, workers)
+        sync(api, B, workers)
     return lab.server.requests()
 
 

@@ -18,13 +18,13 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseResponseError,
     EdgeImpulseSyncError,
 )
-from airflow_provider_ei.studio.client import StudioClient
-from airflow_provider_ei.sync import plan as plan_module
-from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.sync.item import plan as plan_module
+from airflow_provider_ei.sync.item.upload import ItemUpload
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from tests.support.files import MadeUpFile
 from tests.support.items import changed_state
-from tests.support.studio import ADD, CREATE, DELETE, LIST, ORGANIZATION, UPDATE, changes
+from tests.support.studio import ADD, CREATE, DELETE, LIST, UPDATE, changes
 
 from . import trees
 from .lab import DATASET, FaultLab
@@ -40,27 +40,27 @@ def there(either_lab: FaultLab, monkeypatch: pytest.MonkeyPatch) -> FaultLab:
     """An emulator that has A, and what is foreign."""
     monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", SMALL_ITEM_BYTES)
     either_lab.put(FOREIGN)
-    with either_lab.client() as client:
-        sync(client, A)
+    with either_lab.api() as api:
+        sync(api, A)
     either_lab.server.clear_requests()
     return either_lab
 
 
 def assert_at_rest(lab: FaultLab, folders: trees.Folders) -> None:
     """A quiet run makes it right, and one more has nothing to do."""
-    with lab.client() as client:
-        sync(client, folders)
+    with lab.api() as api:
+        sync(api, folders)
         assert trees.problem(lab, folders) is None
         lab.server.clear_requests()
-        sync(client, folders)
+        sync(api, folders)
     assert changes(lab.server) == []
 
 
 def fails(lab: FaultLab, workers: int = 1, **settings: int) -> EdgeImpulseSyncError:
     """A sync of B does not end well, and breaks nothing."""
     before = lab.state()
-    with lab.client(connections=workers, **settings) as client, pytest.raises(EdgeImpulseSyncError) as caught:
-        sync(client, B, workers)
+    with lab.api(connections=workers, **settings) as api, pytest.raises(EdgeImpulseSyncError) as caught:
+        sync(api, B, workers)
     assert trees.damage(lab, B, before, caught.value) is None
     return caught.value
 
@@ -71,8 +71,8 @@ class TestAnswersAreLost:
         """Each thread knows for itself what it has sent."""
         either_lab.put(FOREIGN)
         either_lab.inject("drop_after", operation=CREATE, count=99)
-        with either_lab.client(connections=workers) as client:
-            summary = sync(client, A, workers)
+        with either_lab.api(connections=workers) as api:
+            summary = sync(api, A, workers)
         assert (summary["created"], summary["ambiguous_reconciled"]) == (5, 5)
         assert len(either_lab.received(CREATE)) == 5
         assert trees.problem(either_lab, A) is None
@@ -83,8 +83,8 @@ class TestAnswersAreLost:
     @pytest.mark.parametrize("operation", [CREATE, ADD, UPDATE, DELETE])
     def test_of_all_first_tries(self, there: FaultLab, workers: int, kind: str, operation: str) -> None:
         there.inject(kind, operation=operation, count=2)
-        with there.client(connections=workers) as client:
-            summary = sync(client, B, workers)
+        with there.api(connections=workers) as api:
+            summary = sync(api, B, workers)
         assert (summary["deleted"], summary["failed"]) == (1, 0)
         assert not there.is_late
         assert trees.problem(there, B) is None
@@ -103,8 +103,8 @@ class TestAnItemFails:
 
     def test_because_a_file_changes(self, there: FaultLab) -> None:
         before = there.state()
-        with there.client() as client, pytest.raises(EdgeImpulseSyncError, match="gone bad"):
-            sync_with(client, MeddlingVersion("1.csv", b"FIRST, B\n", meddle=_raise))
+        with there.api() as api, pytest.raises(EdgeImpulseSyncError, match="gone bad"):
+            sync_with(api, MeddlingVersion("1.csv", b"FIRST, B\n", meddle=_raise))
         assert there.received(DELETE) == []
         assert trees.damage(there, B, before, None) is None
         assert_at_rest(there, B)
@@ -122,8 +122,8 @@ class TestItEndsAtOnce:
     @pytest.mark.parametrize("operation", [CREATE, ADD, UPDATE])
     def test_when_the_key_is_taken_back(self, there: FaultLab, workers: int, operation: str) -> None:
         there.inject("status", operation=operation, status=401, count=99)
-        with there.client(connections=workers) as client, pytest.raises(EdgeImpulseAuthError):
-            sync(client, B, workers)
+        with there.api(connections=workers) as api, pytest.raises(EdgeImpulseAuthError):
+            sync(api, B, workers)
         assert there.received(DELETE) == []
         there.forget_faults()
         assert_at_rest(there, B)
@@ -139,8 +139,8 @@ class TestItEndsAtOnce:
     )
     def test_when_a_listing_cannot_be_relied_on(self, there: FaultLab, at: int, body: str) -> None:
         there.inject("status", at, LIST, status=200, body=body, count=99)
-        with there.client() as client, pytest.raises(EdgeImpulseResponseError):
-            sync(client, B)
+        with there.api() as api, pytest.raises(EdgeImpulseResponseError):
+            sync(api, B)
         assert there.received(DELETE) == []
         assert at or changes(there.server) == []
         there.forget_faults()
@@ -148,8 +148,8 @@ class TestItEndsAtOnce:
 
     def test_when_the_last_listing_is_refused(self, there: FaultLab) -> None:
         there.inject("success_false", 3, LIST)  # after that for the name of the new item
-        with there.client() as client, pytest.raises(EdgeImpulseRefusedError):
-            sync(client, B)
+        with there.api() as api, pytest.raises(EdgeImpulseRefusedError):
+            sync(api, B)
         assert there.received(DELETE) == []
         assert_at_rest(there, B)
 
@@ -172,19 +172,19 @@ def _raise() -> None:
     raise EdgeImpulseFileError("gone bad")
 
 
-def sync_with(client: StudioClient, file: VersionedFile) -> None:
+def sync_with(api: OrganizationDataApi, file: VersionedFile) -> None:
     """A sync of B, with this file in the place of its own."""
     source = trees.source(B)
     source[0].files = [file, *source[0].files[1:]]
-    trees.sync_source(client, source)
+    trees.sync_source(api, source)
 
 
 class TestOthersAreAtIt:
     """Between the first listing of a sync and its end."""
 
     def meddle(self, lab: FaultLab, meddle: Callable[[], None]) -> None:
-        with lab.client() as client:
-            sync_with(client, MeddlingVersion("1.csv", b"FIRST, B\n", meddle=meddle))
+        with lab.api() as api:
+            sync_with(api, MeddlingVersion("1.csv", b"FIRST, B\n", meddle=meddle))
 
     def test_what_is_to_be_deleted_is_gone(self, there: FaultLab) -> None:
         self.meddle(there, lambda: there.server.remove_item(there.find("run gone").id))
@@ -208,13 +208,13 @@ class TestOthersAreAtIt:
         """Other bytes under the same names and sizes: the upload has taken the item out of the sync."""
         there.server.settings.change({"metadata_update": metadata_update})
         files = [MadeUpFile(name, data) for name, data in B["run changed"].content.files.items()]
-        with there.client() as client:
+        with there.api() as api:
             wanted = WantedItem("run changed", DATASET, files, A["run changed"].content.metadata)
-            ItemUpload(client, ORGANIZATION, wanted).run()
+            ItemUpload(api, wanted).run()
             uploaded = there.find("run changed")
             there.server.clear_requests()
             with pytest.raises(EdgeImpulseSyncError, match="a single upload has put other content"):
-                sync(client, A)
+                sync(api, A)
         assert changes(there.server) == []
         assert there.find("run changed") == uploaded
 

@@ -29,12 +29,15 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseServiceError,
     EdgeImpulseUnavailableError,
 )
-from airflow_provider_ei.sources.pinned import LocalFile, StoredFile
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.sources.local import LocalFile
+from airflow_provider_ei.sources.object_file import ObjectStoreFile
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.api.organizations import list_organizations
 from airflow_provider_ei.studio.files import UploadFile
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
-from airflow_provider_ei.sync import plan as plan_module
-from airflow_provider_ei.sync.prepare import want_item
+from airflow_provider_ei.sync.item import plan as plan_module
+from airflow_provider_ei.sync.item.prepare import want_item
 from tests.studio.wire import ScriptedServer, SocketServer, read_request
 from tests.support.files import FailingFile, MadeUpFile, MeddledFile, MeddlingFile, made_up, no_store, pinned
 from tests.support.items import complete, state_of
@@ -75,10 +78,9 @@ def prepare(lab: FaultLab, change: str) -> None:
     """Leave on the server what makes a run send that request."""
     if change == "creation":
         return
-    with lab.client() as client:
+    with lab.api() as api:
         for _ in range(2 if change == "removal of a duplicate" else 1):
-            client.add_data_item(
-                ORGANIZATION,
+            api.add_data_item(
                 name=NAME,
                 dataset=DATASET,
                 metadata=complete(OLD.files, OLD.metadata),
@@ -98,11 +100,11 @@ def assert_right(lab: FaultLab, content: Content) -> None:
 
 def assert_at_rest(lab: FaultLab, content: Content) -> None:
     """A quiet run makes it right, and one more has nothing to do."""
-    with lab.client() as client:
-        upload(client, content)
+    with lab.api() as api:
+        upload(api, content)
         assert_right(lab, content)
         lab.server.clear_requests()
-        assert upload(client, content)["outcome"] == "unchanged"
+        assert upload(api, content)["outcome"] == "unchanged"
     assert changes(lab.server) == []
 
 
@@ -113,8 +115,8 @@ class TestAnswerIsLost:
     def test_nothing_is_done_twice(self, either_lab: FaultLab, change: str) -> None:
         prepare(either_lab, change)
         inject(either_lab, change, "drop_after")
-        with either_lab.client() as client:
-            upload(client, NEW)
+        with either_lab.api() as api:
+            upload(api, NEW)
         assert_right(either_lab, NEW)
         assert len(either_lab.received(CREATE)) == (1 if change == "creation" else 0)
         assert SETTLE_SECONDS in either_lab.slept
@@ -128,8 +130,8 @@ class TestAnswerIsLost:
             newest.append(either_lab.server.requests()[-1].operation)
 
         either_lab.inject("drop_after", operation=CREATE)
-        with either_lab.client(sleep=sleep) as client:
-            upload(client, NEW)
+        with either_lab.api(sleep=sleep) as api:
+            upload(api, NEW)
         assert newest == [CREATE]
         assert [request.operation for request in either_lab.server.requests()] == [LIST, CREATE, LIST]
         assert_right(either_lab, NEW)
@@ -137,8 +139,8 @@ class TestAnswerIsLost:
     def test_in_every_try(self, either_lab: FaultLab) -> None:
         """The first one was stored: there is no second."""
         either_lab.inject("drop_after", operation=CREATE, count=99)
-        with either_lab.client() as client:
-            upload(client, NEW)
+        with either_lab.api() as api:
+            upload(api, NEW)
         assert len(either_lab.received(CREATE)) == 1
         assert_right(either_lab, NEW)
 
@@ -148,8 +150,8 @@ class TestDroppedBeforeItIsStored:
     def test_it_is_done_again(self, either_lab: FaultLab, change: str) -> None:
         prepare(either_lab, change)
         inject(either_lab, change, "drop_before")
-        with either_lab.client() as client:
-            upload(client, NEW)
+        with either_lab.api() as api:
+            upload(api, NEW)
         assert_right(either_lab, NEW)
         assert_at_rest(either_lab, NEW)
 
@@ -157,8 +159,8 @@ class TestDroppedBeforeItIsStored:
     def test_a_failed_run_leaves_no_lie(self, either_lab: FaultLab, change: str) -> None:
         prepare(either_lab, change)
         inject(either_lab, change, "drop_before")
-        with either_lab.client(retry_attempts=1) as client, pytest.raises(EdgeImpulseUnavailableError) as caught:
-            upload(client, NEW)
+        with either_lab.api(retry_attempts=1) as api, pytest.raises(EdgeImpulseUnavailableError) as caught:
+            upload(api, NEW)
         assert caught.value.ambiguous
         assert caught.value.retryable
         assert lies(either_lab.server, OLD, NEW) == []
@@ -174,8 +176,8 @@ class TestCutInMidBody:
         """A body that was sent is spent: sent again, it would be empty, and taken for a whole one."""
         content = Content({"1.bin": BIG, "2.bin": BIG[::-1], "3.bin": BIG}, {"machine": "pump 7"})
         either_lab.inject("cut_body", operation=operation, after_bytes=after_bytes)
-        with either_lab.client(**LARGE) as client:
-            upload(client, content)
+        with either_lab.api(**LARGE) as api:
+            upload(api, content)
         cut, whole = either_lab.received(operation)
         assert (cut.fault, cut.changed, cut.files) == ("cut_body", False, ())
         assert [(file.name, file.size) for file in whole.files] == (
@@ -188,8 +190,8 @@ class TestCutInMidBody:
         """Over TLS, urllib3 counts a cut as an error for which it would repeat even a POST."""
         content = Content({"1.bin": BIG}, {})
         either_lab.inject("cut_body", operation=CREATE, after_bytes=300_000)
-        with either_lab.client(retry_attempts=1) as client, pytest.raises(EdgeImpulseUnavailableError):
-            upload(client, content)
+        with either_lab.api(retry_attempts=1) as api, pytest.raises(EdgeImpulseUnavailableError):
+            upload(api, content)
         assert [request.operation for request in either_lab.server.requests()] == [LIST, CREATE]
         assert either_lab.server.items() == []
         assert_at_rest(either_lab, content)
@@ -202,8 +204,8 @@ class TestStoredLate:
     def test_within_the_settle_time(self, either_lab: FaultLab, change: str) -> None:
         prepare(either_lab, change)
         inject(either_lab, change, "store_late")
-        with either_lab.client() as client:
-            upload(client, NEW)
+        with either_lab.api() as api:
+            upload(api, NEW)
         assert not either_lab.is_late
         assert_right(either_lab, NEW)
         assert len(either_lab.received(CREATE)) == (1 if change == "creation" else 0)
@@ -213,8 +215,8 @@ class TestStoredLate:
     def test_by_the_clock(self, either_lab: FaultLab, change: str) -> None:
         prepare(either_lab, change)
         inject(either_lab, change, "store_late", delay_seconds=0.02)
-        with either_lab.client(sleep=time.sleep, settle_seconds=0.5) as client:
-            upload(client, NEW)
+        with either_lab.api(sleep=time.sleep, settle_seconds=0.5) as api:
+            upload(api, NEW)
         assert not either_lab.is_late
         assert_right(either_lab, NEW)
 
@@ -223,8 +225,8 @@ class TestStoredLate:
         """The next run may follow at once."""
         prepare(either_lab, change)
         inject(either_lab, change, "store_late")
-        with either_lab.client(retry_attempts=1) as client, pytest.raises(EdgeImpulseUnavailableError):
-            upload(client, NEW)
+        with either_lab.api(retry_attempts=1) as api, pytest.raises(EdgeImpulseUnavailableError):
+            upload(api, NEW)
         assert not either_lab.is_late
         assert lies(either_lab.server, OLD, NEW) == []
         assert_at_rest(either_lab, OLD)
@@ -234,12 +236,12 @@ class TestStoredLate:
         """Other bytes under equal names and sizes: no listing would show it."""
         prepare(either_lab, change)
         inject(either_lab, change, "store_late")
-        with either_lab.client() as client:
-            upload(client, ALIKE)
+        with either_lab.api() as api:
+            upload(api, ALIKE)
         # The next run looks at what it has sent, and only then does the late one arrive.
         either_lab.inject("status", 1, LIST)
-        with either_lab.client(sleep=lambda seconds: either_lab.land()) as client:
-            upload(client, OLD)
+        with either_lab.api(sleep=lambda seconds: either_lab.land()) as api:
+            upload(api, OLD)
         assert_right(either_lab, OLD)
 
 
@@ -265,8 +267,8 @@ class TestThrottled:
     ) -> None:
         headers = {} if header is None else {"Retry-After": header}
         either_lab.inject("status", operation=operation, status=status, headers=headers)
-        with either_lab.client(**LARGE) as client:
-            upload(client, NEW)
+        with either_lab.api(**LARGE) as api:
+            upload(api, NEW)
         # 503 does not say that nothing was done.
         settle = SETTLE_SECONDS if status == 503 and operation != LIST else 0.0
         wait = max(seconds, settle)
@@ -280,15 +282,15 @@ class TestThrottled:
             date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
             either_lab.reset()
             either_lab.inject("status", operation=operation, status=429, headers={"Retry-After": date})
-            with either_lab.client() as client:
-                upload(client, NEW)
+            with either_lab.api() as api:
+                upload(api, NEW)
             assert least <= sum(either_lab.slept) <= most
             assert_right(either_lab, NEW)
 
     def test_for_good(self, either_lab: FaultLab) -> None:
         either_lab.inject("status", operation=CREATE, status=429, count=9999)
-        with either_lab.client(throttle_patience=30.0) as client, pytest.raises(EdgeImpulseServiceError) as caught:
-            upload(client, NEW)
+        with either_lab.api(throttle_patience=30.0) as api, pytest.raises(EdgeImpulseServiceError) as caught:
+            upload(api, NEW)
         assert caught.value.retryable
         assert 20 <= sum(either_lab.slept) <= 30
         assert either_lab.server.items() == []
@@ -308,16 +310,16 @@ class TestServerErrors:
     def test_pass(self, either_lab: FaultLab, change: str, status: int, body: str) -> None:
         prepare(either_lab, change)
         inject(either_lab, change, "status", status=status, body=body)
-        with either_lab.client() as client:
-            upload(client, NEW)
+        with either_lab.api() as api:
+            upload(api, NEW)
         assert_right(either_lab, NEW)
         assert_at_rest(either_lab, NEW)
 
     def test_of_the_listing_are_not_taken_for_an_empty_one(self, either_lab: FaultLab) -> None:
         prepare(either_lab, "files")
         either_lab.inject("status", operation=LIST, status=502, count=99)
-        with either_lab.client() as client, pytest.raises(EdgeImpulseUnavailableError, match="502"):
-            upload(client, NEW)
+        with either_lab.api() as api, pytest.raises(EdgeImpulseUnavailableError, match="502"):
+            upload(api, NEW)
         assert changes(either_lab.server) == []
         assert_right(either_lab, OLD)
 
@@ -327,8 +329,8 @@ class TestSuccessFalse:
     def test_is_no_success(self, either_lab: FaultLab, change: str) -> None:
         prepare(either_lab, change)
         inject(either_lab, change, "success_false", error="No room left")
-        with either_lab.client() as client, pytest.raises(EdgeImpulseRefusedError, match="No room left") as caught:
-            upload(client, NEW)
+        with either_lab.api() as api, pytest.raises(EdgeImpulseRefusedError, match="No room left") as caught:
+            upload(api, NEW)
         assert not caught.value.retryable
         operation, at = CHANGES[change]
         assert len(either_lab.received(operation)) == at + 1
@@ -343,8 +345,8 @@ class TestSuccessFalse:
         """It says nothing of whether it was done: it was not, and is done then."""
         prepare(either_lab, change)
         inject(either_lab, change, "status", status=200, body=body)
-        with either_lab.client() as client:
-            upload(client, NEW)
+        with either_lab.api() as api:
+            upload(api, NEW)
         assert_right(either_lab, NEW)
         assert SETTLE_SECONDS in either_lab.slept
         assert_at_rest(either_lab, NEW)
@@ -359,8 +361,8 @@ class TestRefusedBeforeTheBodyIsRead:
         """Whether the answer is seen or not, the next request tells."""
         either_lab.inject("early_status", operation=CREATE, status=401)
         either_lab.inject("status", 1, LIST, status=401, count=99)
-        with either_lab.client() as client, pytest.raises(EdgeImpulseAuthError) as caught:
-            upload(client, self.CONTENT)
+        with either_lab.api() as api, pytest.raises(EdgeImpulseAuthError) as caught:
+            upload(api, self.CONTENT)
         assert not caught.value.retryable
         (refused,) = either_lab.received(CREATE)
         assert refused.bytes_received == 0
@@ -369,15 +371,15 @@ class TestRefusedBeforeTheBodyIsRead:
     @pytest.mark.parametrize("status", [401, 403, 200])
     def test_wrong_key_is_known_before_a_body_is_sent(self, either_lab: FaultLab, status: Any) -> None:
         either_lab.server.settings.wrong_key_status = status
-        with either_lab.client(api_key="ei_wrong") as client, pytest.raises(EdgeImpulseAuthError):
-            upload(client, self.CONTENT)
+        with either_lab.api(api_key="ei_wrong") as api, pytest.raises(EdgeImpulseAuthError):
+            upload(api, self.CONTENT)
         assert [request.operation for request in either_lab.server.requests()] == [LIST]
 
     @pytest.mark.parametrize("operation", [CREATE, ADD])
     def test_too_large(self, either_lab: FaultLab, large: None, operation: str) -> None:
         either_lab.inject("early_status", operation=operation, status=413, count=99)
-        with either_lab.client(retry_attempts=3, batch_files=1) as client, pytest.raises(EdgeImpulseServiceError) as e:
-            upload(client, self.CONTENT)
+        with either_lab.api(retry_attempts=3, batch_files=1) as api, pytest.raises(EdgeImpulseServiceError) as e:
+            upload(api, self.CONTENT)
         tries = either_lab.received(operation)
         assert 1 <= len(tries) <= 3  # not tried again once the answer was seen
         assert e.value.retryable == (e.value.status != 413)
@@ -389,9 +391,9 @@ class TestRefusedBeforeTheBodyIsRead:
     @pytest.mark.parametrize("status", [401, 413, 429, 503])
     def test_once(self, either_lab: FaultLab, status: int) -> None:
         either_lab.inject("early_status", operation=CREATE, status=status)
-        with either_lab.client() as client:
+        with either_lab.api() as api:
             try:
-                upload(client, self.CONTENT)
+                upload(api, self.CONTENT)
             except EdgeImpulseError as error:
                 assert error.retryable == (status not in (401, 413))
                 assert either_lab.server.items() == []
@@ -410,8 +412,8 @@ class TestRedirects:
         with ScriptedServer() as other:
             operation, at = CHANGES[change] if change else (LIST, 0)
             either_lab.inject("redirect", at, operation, status=status, location=f"{other.url}/elsewhere")
-            with either_lab.client() as client, pytest.raises(EdgeImpulseRedirectError) as caught:
-                upload(client, NEW)
+            with either_lab.api() as api, pytest.raises(EdgeImpulseRedirectError) as caught:
+                upload(api, NEW)
             assert other.connections == 0
         assert not caught.value.retryable
         assert len(either_lab.received(operation)) == at + 1
@@ -421,8 +423,8 @@ class TestRedirects:
     def test_not_even_on_the_same_host(self, either_lab: FaultLab) -> None:
         location = f"{either_lab.server.url}/api/organizations/{ORGANIZATION}/data"
         either_lab.inject("redirect", operation=CREATE, status=303, location=location)
-        with either_lab.client() as client, pytest.raises(EdgeImpulseRedirectError):
-            upload(client, NEW)
+        with either_lab.api() as api, pytest.raises(EdgeImpulseRedirectError):
+            upload(api, NEW)
         assert [request.operation for request in either_lab.server.requests()] == [LIST, CREATE]
         assert either_lab.server.items() == []
 
@@ -431,9 +433,9 @@ class TestIdleConnectionIsReset:
     @pytest.mark.parametrize("how", ["reset_idle", "reset_when_used"])
     def test_before_a_creation(self, either_lab: FaultLab, how: str) -> None:
         """Between the listing and the upload, while the files are read."""
-        with Relay(either_lab.server.url) as relay, either_lab.client(base_url=relay.url) as client:
+        with Relay(either_lab.server.url) as relay, either_lab.api(base_url=relay.url) as api:
             file = MeddlingFile("raw.csv", b"t,x\n0,1\n", meddle=getattr(relay, how))
-            upload_files(client, [file])
+            upload_files(api, [file])
             assert relay.connections == 2
         assert len(either_lab.received(CREATE)) == 1
         assert either_lab.slept == ([] if how == "reset_idle" else [SETTLE_SECONDS])
@@ -441,10 +443,10 @@ class TestIdleConnectionIsReset:
 
     @pytest.mark.parametrize("how", ["reset_idle", "reset_when_used"])
     def test_before_a_listing(self, either_lab: FaultLab, how: str) -> None:
-        with Relay(either_lab.server.url) as relay, either_lab.client(base_url=relay.url) as client:
-            upload(client, OLD)
+        with Relay(either_lab.server.url) as relay, either_lab.api(base_url=relay.url) as api:
+            upload(api, OLD)
             getattr(relay, how)()
-            upload(client, NEW)
+            upload(api, NEW)
             assert relay.connections == 2
         assert_right(either_lab, NEW)
 
@@ -472,17 +474,17 @@ class TestFileThatChanges:
     def fails(self, lab: FaultLab, is_there: bool, file: UploadFile) -> EdgeImpulseFileError:
         """An upload with that file in the middle; says what it failed with."""
         if is_there:
-            with lab.client() as client:
-                upload(client, Content({file.name: b"before\n"}, {"run": "0"}))
+            with lab.api() as api:
+                upload(api, Content({file.name: b"before\n"}, {"run": "0"}))
             lab.server.clear_requests()
         first, last = made_up(self.OTHER)
-        with lab.client(**LARGE) as client, pytest.raises(EdgeImpulseFileError) as caught:
-            upload_files(client, [first, file, last])
+        with lab.api(**LARGE) as api, pytest.raises(EdgeImpulseFileError) as caught:
+            upload_files(api, [first, file, last])
         assert not isinstance(caught.value, OSError)
         assert caught.value.retryable
         assert file.source in str(caught.value)
-        with lab.client() as client:  # a request that was cut may still be on its way; this one comes after it
-            client.list_organizations()
+        with lab.api() as api:  # a request that was cut may still be on its way; this one comes after it
+            list_organizations(api.http)
         assert [sent for request in lab.server.requests() for sent in request.files if sent.name == file.name] == []
         stored = [contents(lab.server, item.id) for item in lab.server.items()]
         assert stored == ([{file.name: b"before\n"}] if is_there else [])
@@ -537,8 +539,8 @@ class TestFileThatChanges:
     ) -> None:
         path = tmp_path / "raw.bin"
         file = MeddledFile(pinned(path, BIG), lambda: change(path))
-        with either_lab.client() as client:
-            upload_files(client, [file])
+        with either_lab.api() as api:
+            upload_files(api, [file])
         assert_right(either_lab, Content({"raw.bin": BIG}, {}))
 
     @pytest.mark.parametrize("is_there", [False, True], ids=["new item", "update"])
@@ -562,8 +564,8 @@ class TestFileThatChanges:
         path = tmp_path / "raw.bin"
         file = pinned(path, BIG)
         either_lab.inject("drop_before", operation=CREATE)
-        with either_lab.client(sleep=lambda seconds: grow(path)) as client, pytest.raises(EdgeImpulseFileError):
-            upload_files(client, [file])
+        with either_lab.api(sleep=lambda seconds: grow(path)) as api, pytest.raises(EdgeImpulseFileError):
+            upload_files(api, [file])
         assert either_lab.server.items() == []
         assert_at_rest(either_lab, Content({"raw.bin": path.read_bytes()}, {}))
 
@@ -574,8 +576,8 @@ class TestLengths:
     def test_compressed_file_is_sent_as_it_is(self, either_lab: FaultLab, tmp_path: Path) -> None:
         path = tmp_path / "raw.csv.gz"
         path.write_bytes(gzip.compress(BIG))
-        with either_lab.client() as client:
-            upload_files(client, want([str(path)]))
+        with either_lab.api() as api:
+            upload_files(api, want([str(path)]))
         assert_right(either_lab, Content({"raw.csv.gz": path.read_bytes()}, {}))
 
     def test_handle_is_refused(self, tmp_path: Path) -> None:
@@ -588,16 +590,16 @@ class TestLengths:
         """As all files of /proc do."""
         files = want(["/proc/self/status"])
         assert files[0].size == 0
-        with either_lab.client() as client, pytest.raises(EdgeImpulseFileError, match="/proc/self/status"):
-            upload_files(client, files)
+        with either_lab.api() as api, pytest.raises(EdgeImpulseFileError, match="/proc/self/status"):
+            upload_files(api, files)
         assert changes(either_lab.server) == []
 
     def test_one_file_under_two_names(self, either_lab: FaultLab, tmp_path: Path) -> None:
         path = tmp_path / "raw.bin"
         path.write_bytes(BIG)
         files = want([{"path": str(path), "name": name} for name in ("1.bin", "2.bin")])
-        with either_lab.client() as client:
-            upload_files(client, files)
+        with either_lab.api() as api:
+            upload_files(api, files)
         assert_right(either_lab, Content({"1.bin": BIG, "2.bin": BIG}, {}))
 
 
@@ -666,22 +668,22 @@ class TestObjectStore:
         if size == "large":
             request.getfixturevalue("large")
         files = want("stub://bucket/raw.bin", store)
-        with either_lab.client() as client, pytest.raises(EdgeImpulseFileError, match=r"stub://bucket/raw\.bin"):
-            upload_files(client, files)
-        with either_lab.client() as client:
-            client.list_organizations()
+        with either_lab.api() as api, pytest.raises(EdgeImpulseFileError, match=r"stub://bucket/raw\.bin"):
+            upload_files(api, files)
+        with either_lab.api() as api:
+            list_organizations(api.http)
         assert either_lab.server.items() == []
         assert either_lab.slept == []
         whole = want("stub://bucket/raw.bin", Store(BIG))
-        with either_lab.client() as client:
-            upload_files(client, whole)
+        with either_lab.api() as api:
+            upload_files(api, whole)
         assert_right(either_lab, Content({"raw.bin": BIG}, {}))
 
     def test_object_that_gets_another_version(self, either_lab: FaultLab, large: None) -> None:
         store = Store(BIG)
         (file,) = want("stub://bucket/raw.bin", store)
-        with either_lab.client() as client, pytest.raises(EdgeImpulseFileError, match="changed"):
-            upload_files(client, [MeddledFile(file, lambda: setattr(store, "etag", "2"))])
+        with either_lab.api() as api, pytest.raises(EdgeImpulseFileError, match="changed"):
+            upload_files(api, [MeddledFile(file, lambda: setattr(store, "etag", "2"))])
         assert either_lab.server.items() == []
 
     def test_object_that_is_replaced(self, either_lab: FaultLab, large: None, tmp_path: Path) -> None:
@@ -689,12 +691,12 @@ class TestObjectStore:
         key = f"/{tmp_path.name}/raw.bin"
         fs.pipe(key, BIG)
         (file,) = want(f"memory://{key}", fs)
-        assert isinstance(file, StoredFile)
-        with either_lab.client() as client:
+        assert isinstance(file, ObjectStoreFile)
+        with either_lab.api() as api:
             with pytest.raises(EdgeImpulseFileError, match="changed"):
-                upload_files(client, [MeddledFile(file, lambda: fs.pipe(key, BIG[::-1]))])
+                upload_files(api, [MeddledFile(file, lambda: fs.pipe(key, BIG[::-1]))])
             assert either_lab.server.items() == []
-            upload_files(client, want(f"memory://{key}", fs))
+            upload_files(api, want(f"memory://{key}", fs))
         assert_right(either_lab, Content({"raw.bin": BIG[::-1]}, {}))
 
 
@@ -720,13 +722,13 @@ class TestSlowServer:
             impatient_client(server.url) as client,
             pytest.raises(EdgeImpulseUnavailableError),  # no answer is given to the upload
         ):
-            upload(client, content)
+            upload(OrganizationDataApi(client, ORGANIZATION), content)
         assert bodies[0] > 3 * len(BIG)
 
 
-def impatient_client(url: str) -> StudioClient:
+def impatient_client(url: str) -> HttpClient:
     settings = StudioSettings(api_key=KEY, base_url=url, connect_timeout=0.2, retry_attempts=1, settle_seconds=0.0)
-    return StudioClient(settings)
+    return HttpClient(settings)
 
 
 class TestListingThatCannotBeReliedOn:
@@ -747,8 +749,8 @@ class TestListingThatCannotBeReliedOn:
     def test_ends_the_run(self, either_lab: FaultLab, body: str) -> None:
         prepare(either_lab, "files")
         either_lab.inject("status", operation=LIST, status=200, body=body, count=99)
-        with either_lab.client() as client, pytest.raises(EdgeImpulseResponseError):
-            upload(client, NEW)
+        with either_lab.api() as api, pytest.raises(EdgeImpulseResponseError):
+            upload(api, NEW)
         assert changes(either_lab.server) == []
         assert_right(either_lab, OLD)
 
@@ -763,7 +765,7 @@ class TestNetrc:
             impatient_client(server.url) as client,
             pytest.raises(EdgeImpulseResponseError),
         ):
-            upload(client, NEW)
+            upload(OrganizationDataApi(client, ORGANIZATION), NEW)
         assert server.received
         assert all("authorization" not in request.headers for request in server.received)
 
@@ -793,8 +795,8 @@ def test_files_are_opened_anew_for_each_try(either_lab: FaultLab) -> None:
     """A handle that was read to its end sends 0 bytes, and the server takes them for the file."""
     either_lab.inject("drop_before", operation=CREATE, count=2)
     file = MadeUpFile("raw.bin", BIG)
-    with either_lab.client() as client:
-        upload_files(client, [file])
+    with either_lab.api() as api:
+        upload_files(api, [file])
     assert file.opened == 4  # to be hashed, and for each of three tries
     assert [sent.size for request in either_lab.received(CREATE) for sent in request.files] == [len(BIG)] * 3
     assert_right(either_lab, Content({"raw.bin": BIG}, {}))
@@ -806,9 +808,9 @@ def test_local_files_are_pinned_by_size_time_and_inode(either_lab: FaultLab, lar
     file = pinned(path, BIG)
     (tmp_path / "other").write_bytes(BIG[::-1])
     (tmp_path / "other").replace(path)
-    with either_lab.client() as client:
+    with either_lab.api() as api:
         with pytest.raises(EdgeImpulseFileError):
-            upload_files(client, [file])
+            upload_files(api, [file])
         assert either_lab.server.items() == []
-        upload_files(client, [LocalFile.pin(str(path), "raw.bin", "text/csv")])
+        upload_files(api, [LocalFile.pin(str(path), "raw.bin", "text/csv")])
     assert_right(either_lab, Content({"raw.bin": BIG[::-1]}, {}))

@@ -14,15 +14,15 @@ from pathlib import Path
 from airflow_provider_ei.emulator import StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
 from airflow_provider_ei.results import SyncSummary
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.sync.dataset import sidecar
 from airflow_provider_ei.sync.dataset.options import SyncOptions
-from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.dataset.source import SourceItem
+from airflow_provider_ei.sync.dataset.source_index import SourceIndex
+from airflow_provider_ei.sync.dataset.sync import DatasetSync
 from airflow_provider_ei.sync.dataset.tree import Tree
 from tests.support.files import MadeUpFile
 from tests.support.items import complete
-from tests.support.studio import ORGANIZATION
 
 from .lab import DATASET, Content, FaultLab, Item, State, is_lie
 
@@ -96,14 +96,14 @@ def source(folders: Folders) -> list[SourceItem]:
     ]
 
 
-def sync(client: StudioClient, folders: Folders, workers: int = 1) -> SyncSummary:
+def sync(api: OrganizationDataApi, folders: Folders, workers: int = 1) -> SyncSummary:
     """One run of the product."""
-    return sync_source(client, source(folders), workers)
+    return sync_source(api, source(folders), workers)
 
 
-def sync_source(client: StudioClient, items: list[SourceItem], workers: int = 1) -> SyncSummary:
-    rules = SyncOptions(SYNC_ID, delete=True, largest_part=1.0)
-    return DatasetSync(client, ORGANIZATION, DATASET, Tree(items), rules, workers=workers).run()
+def sync_source(api: OrganizationDataApi, items: list[SourceItem], workers: int = 1) -> SyncSummary:
+    options = SyncOptions(dataset=DATASET, sync_id=SYNC_ID, delete="extra", max_delete="100%", workers=workers)
+    return DatasetSync(api, SourceIndex.of(Tree(items)), options).run()
 
 
 def write(folders: Folders, source: Path) -> None:

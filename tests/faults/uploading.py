@@ -13,11 +13,13 @@ import sys
 import threading
 from typing import Any
 
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.files import read_opened
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
-from airflow_provider_ei.sync import plan
-from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item import plan
+from airflow_provider_ei.sync.item.upload import ItemUpload
+from airflow_provider_ei.sync.item.wanted import WantedItem
 
 _one_at_a_time = threading.Lock()
 
@@ -45,6 +47,9 @@ class File:
     def check_unchanged(self, handle: object) -> None:
         return None
 
+    def read_whole(self) -> bytes:
+        return read_opened(self)
+
 
 class Blocks(io.BytesIO):
     """Gives its bytes in two halves."""
@@ -65,16 +70,16 @@ def main(url: str, key: str, steps: str) -> None:
     given = json.loads(sys.stdin.readline())
     plan.SMALL_ITEM_BYTES = 10  # whatever is uploaded here is large
     settings = StudioSettings(api_key=key, base_url=url, retry_wait=0.0, settle_seconds=0.0, batch_files=2)
-    with StudioClient(settings) as client:
-        ask_before_requests(client)
+    with HttpClient(settings) as http:
+        ask_before_requests(http)
         files = [File(name, data.encode(), asks=steps == "blocks") for name, data in given["files"].items()]
         wanted = WantedItem(given["name"], given["dataset"], files, given["metadata"])
-        ItemUpload(client, given["organization"], wanted).run()
+        ItemUpload(OrganizationDataApi(http, given["organization"]), wanted).run()
     print("done", flush=True)
 
 
-def ask_before_requests(client: StudioClient) -> None:
-    for adapter in set(client._session.adapters.values()):
+def ask_before_requests(http: HttpClient) -> None:
+    for adapter in set(http._session.adapters.values()):
         adapter.send = asking(adapter.send)  # type: ignore[method-assign]
 
 

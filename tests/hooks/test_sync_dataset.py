@@ -241,7 +241,7 @@ class TestWarnings:
             "'stray0.csv', 'stray1.csv', 'stray2.csv', 'stray3.csv', 'stray4.csv' and 2 more is not sent" in caplog.text
         )
         assert "'empty' has no files. Nothing is sent or deleted for it." in caplog.text
-        assert "comparison='size': a file of the same name and size is taken for the same" in caplog.text
+        assert "comparison='size': a file of the same name and size counts as the same" in caplog.text
 
     def test_of_a_source_without_items(
         self, studio: EmulatorServer, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -16,7 +16,6 @@ from airflow.providers.common.compat.sdk import DAG, AirflowFailException, XComA
 from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.hooks.lineage import source_uris, sync_source_uris
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
 from tests.support.airflow_runs import RunDag, is_airflow_2
 
@@ -202,11 +201,13 @@ class TestMappedResults:
         else:
             assert done.states["text"] == ["success"]
 
-    def test_in_the_lineage_of_a_task_that_calls_the_hook(self, studio: EmulatorServer, recording: Path) -> None:
+    def test_are_in_the_lineage_of_a_task_that_calls_the_hook(self, studio: EmulatorServer, recording: Path) -> None:
         lazy = UserList([str(recording)])
-        assert list(source_uris(lazy)) == [str(recording)]
-        assert list(sync_source_uris(None, UserList([{"name": "n", "files": lazy}]))) == [str(recording)]
-        assert EdgeImpulseHook().add_data(name="n", dataset="d", files=lazy)["outcome"] == "created"
+        hook = EdgeImpulseHook()
+        assert hook.add_data(name="n", dataset="d", files=lazy)["outcome"] == "created"
+        assert hook.source_uris == (str(recording),)
+        hook.sync_dataset(dataset="e", items=UserList([{"name": "n", "files": lazy}]))
+        assert list(hook.source_uris) == [str(recording)]
 
 
 def test_metadata_from_upstream_are_pulled_once_for_all_items(
@@ -263,9 +264,11 @@ class TestDecorator:
             (
                 "",
                 '[{"name": "n", "files": F}, {"name": "m", "files": F}, {"name": "n", "files": F}]',
-                "'n' is there more",
+                "'n' occurs more than once",
             ),
-            (', name="x"', '[{"files": F}, {"files": F}]', "'x' is there more than once"),
+            (', name="x"', '[{"files": F}, {"files": F}]', "'x' occurs more than once"),
+            ("", '[{"name": 7, "files": F}, {"name": "7", "files": F}]', "'7' occurs more than once"),
+            ("", '[{"name": Subject.ONE, "files": F}, {"name": "one", "files": F}]', "'one' occurs more than once"),
             (", multiple_outputs=True", '[{"name": "n", "files": F}]', "Return one dict"),
             ("", '{"name": "n", "files": None}', "files is None: the upstream task returned nothing"),
         ],
@@ -281,6 +284,9 @@ class TestDecorator:
         error: str,
     ) -> None:
         done = run(f"""
+            from enum import Enum
+            class Subject(str, Enum):
+                ONE = "one"
             F = {str(recording)!r}
             @dag(schedule=None, default_args={{"retries": 2, "retry_delay": 0}})
             def refused():

@@ -15,10 +15,10 @@ from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInpu
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.stores import open_store
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator
-from airflow_provider_ei.sources.file_specs import resolve_files
 from airflow_provider_ei.sources.ignore import Filter
-from airflow_provider_ei.sync.dataset.look import Look
+from airflow_provider_ei.sync.dataset.presence import Presence
 from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
+from tests.support.files import discover
 from tests.support.s3 import airflow_connection, s3_client
 
 OBJECTS = {
@@ -81,7 +81,7 @@ class TestS3:
         monkeypatch.setattr(
             s3fs.core.S3File, "_fetch_range", lambda self, *a: fetched.append(self.path) or fetch(self, *a)
         )
-        monkeypatch.setattr("airflow_provider_ei.sync.plan.SMALL_ITEM_BYTES", 1024)
+        monkeypatch.setattr("airflow_provider_ei.sync.item.plan.SMALL_ITEM_BYTES", 1024)
         add("s3://study_s3@recordings/study/large.bin")
         assert arrived(studio) == {"large.bin": OBJECTS["study/large.bin"]}
         assert 1 <= len(fetched) <= 2  # the object has fewer bytes than s3fs reads ahead
@@ -102,10 +102,10 @@ class TestS3:
 
     def test_an_object_replaced_while_it_is_sent(self, studio: EmulatorServer, s3: Any) -> None:
         s3.put_object(Bucket="recordings", Key="changing.csv", Body=b"one")
-        files = resolve_files("s3://study_s3@recordings/changing.csv", open_store)
+        files = discover("s3://study_s3@recordings/changing.csv", open_store)
         s3.put_object(Bucket="recordings", Key="changing.csv", Body=b"two")
         with pytest.raises(EdgeImpulseFileError, match=r"s3://study_s3@recordings/changing.csv"):
-            EdgeImpulseHook().client.add_data_item(7, name="x", dataset="d", metadata={}, files=files)
+            EdgeImpulseHook().data_api.add_data_item(name="x", dataset="d", metadata={}, files=files)
         assert studio.items() == []
 
 
@@ -141,7 +141,7 @@ class TestMarkers:
         assert self.found(tree) == {"a": ["sub/y.csv", "x.csv"]}
         assert (tree.strays, tree.empty, tree.replaced, tree.excluded) == ([], [], {}, [])
         assert [item.problem for item in tree.items] == [None]
-        assert tree.look("a") == Look("present")
+        assert tree.presence("a") == Presence("present")
 
     @pytest.mark.parametrize(
         "keys", [["a/"], ["a_$folder$"], ["a/.hidden"], ["a/", "a/.hidden"], ["a/sub/"], ["a/sub_$folder$"]], ids=str
@@ -150,7 +150,7 @@ class TestMarkers:
         place = put({f"study/{key}": b"" for key in keys} | {"study/b/x.csv": b"1"})
         tree = self.read(f"{place}/study")
         assert (self.found(tree), tree.empty, tree.strays, tree.replaced) == ({"b": ["x.csv"]}, ["a"], [], {})
-        assert tree.look("a") == Look("empty")
+        assert tree.presence("a") == Presence("empty")
 
     def test_a_prefix_of_nothing_else_has_no_items(self, put: Any) -> None:
         assert self.read(f"{put({'study/': b''})}/study") == Tree()
@@ -175,7 +175,7 @@ class TestMarkers:
             "b": f"Rename '{place}/study/b/c': it is an object, and the name of a folder of other objects, too."
         }
         assert (self.found(tree)["a"], tree.strays, tree.replaced) == (["x.csv"], ["a"], {})
-        assert tree.look("a") == Look("present")
+        assert tree.presence("a") == Presence("present")
         add(f"{place}/study/a")
         assert arrived(studio) == {"a": b"1"}
         add(f"{place}/study/a/")
@@ -194,24 +194,24 @@ class TestMarkers:
         tree = self.read(f"{place}/study")
         bucket = place.partition("@")[2]
         s3.delete_object(Bucket=bucket, Key="study/a/x.csv")
-        assert tree.look("a") == Look("absent")
+        assert tree.presence("a") == Presence("absent")
         s3.put_object(Bucket=bucket, Key="study/a", Body=b"1")
-        assert tree.look("a") == Look("present", "'a' is a file now")
+        assert tree.presence("a") == Presence("present", "'a' is a file now")
         assert self.read(f"{place}/study").replaced == {"a": "a file"}
         for key in ("study/a", "study/b/x.csv"):
             s3.delete_object(Bucket=bucket, Key=key)
-        assert tree.look("a").presence == "unknown"
+        assert tree.presence("a").state == "unknown"
 
     def test_a_store_that_does_not_answer(self, put: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         place = put({"study/a/x.csv": b"1"})
         tree = self.read(f"{place}/study")
         monkeypatch.setattr(s3fs.S3FileSystem, "_lsdir", fail)
-        assert tree.look("a").presence == "unknown"
+        assert tree.presence("a").state == "unknown"
         with pytest.raises(EdgeImpulseFileError, match=rf"^source: '{place}/study' cannot be read: reset"):
             self.read(f"{place}/study")
         for files in ("study/a", "study/*/x.csv", "study/**"):
             with pytest.raises(EdgeImpulseFileError, match=r"^files: .* cannot be read: reset"):
-                resolve_files(f"{place}/{files}", open_store)
+                discover(f"{place}/{files}", open_store)
 
 
 async def fail(*_: object, **__: object) -> NoReturn:

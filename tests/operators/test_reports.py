@@ -16,7 +16,7 @@ from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.hooks import lineage
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.operators import asset_events, labels
-from airflow_provider_ei.operators import lineage as operator_lineage
+from airflow_provider_ei.operators import openlineage as operator_lineage
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
 from airflow_provider_ei.operators.links import EdgeImpulseDatasetLink
 from tests.support.airflow_runs import HOME, RunDag, is_airflow_2

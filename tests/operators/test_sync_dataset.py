@@ -19,10 +19,10 @@ from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.data import EdgeImpulseSyncDatasetOperator
 from airflow_provider_ei.results import SHARD_COUNTS
-from airflow_provider_ei.sources.pinned import LocalFile
-from airflow_provider_ei.sync.dataset.prepare import DELETE_MODES
+from airflow_provider_ei.sync.dataset.options import DELETE_MODES
 from airflow_provider_ei.task_groups import FinishSyncOperator
 from tests.support.airflow_runs import HOME, RunDag, has_asset_state, is_airflow_2
+from tests.support.files import before_each_read
 from tests.support.s3 import airflow_connection, s3_client
 
 NAMES = ["s01", "s02", "s03"]
@@ -320,8 +320,7 @@ class TestErrors:
         self, studio: EmulatorServer, source: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         operator = EdgeImpulseSyncDatasetOperator(task_id="sync", dataset="d", source=str(source), sync_id="x")
-        open_file = LocalFile.open
-        monkeypatch.setattr(LocalFile, "open", lambda file: operator.on_kill() or open_file(file))
+        before_each_read(monkeypatch, lambda file: operator.on_kill())
         with pytest.raises(EdgeImpulseCancelledError):
             operator.execute({})
         assert studio.items("d") == []
@@ -384,7 +383,7 @@ class TestStore:
         self.put(s3, **{"a/x.csv": "1", "a/sub/é.csv": "2", "a/ei-metadata.json": sidecar, "b/x.bin": large, "top": ""})
         s3.put_object(Bucket="syncing", Key="study2/c/x.csv", Body=b"3")
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-        monkeypatch.setattr(LocalFile, "open", lambda file: pytest.fail(f"{file.path} was opened"))
+        before_each_read(monkeypatch, lambda file: pytest.fail(f"{file.path} was opened"))
         arguments = {"source": "s3://sync_s3@syncing/study", "sync_id": "x", "delete": "extra"}
         first = sync(**arguments)
         assert (first["created"], first["bytes_sent"]) == (2, 300_002)

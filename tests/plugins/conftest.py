@@ -13,7 +13,7 @@ from airflow_provider_ei.operators.run_report import REPORT_KEY, build_report
 from airflow_provider_ei.results import ITEM_COUNTS, WORK_COUNTS, read_result
 
 if tuple(int(part) for part in __version__.split(".")[:2]) < (3, 1):
-    collect_ignore = ["test_task_history.py", "test_page.py", "test_any_value.py"]
+    collect_ignore = ["test_overview.py", "test_page.py", "test_any_value.py"]
 
 NOW = datetime.now(UTC)
 URL = "https://studio.edgeimpulse.com/organization/7/data"

@@ -20,10 +20,10 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from airflow_provider_ei.plugins import formatting
+from airflow_provider_ei.plugins.app import create_app
 from airflow_provider_ei.plugins.chart import Bar, draw
-from airflow_provider_ei.plugins.page import create_app
 from airflow_provider_ei.plugins.plugin import URL_PREFIX, LazyApp
-from airflow_provider_ei.plugins.task_history import TaskKey
+from airflow_provider_ei.plugins.task_instances import TaskKey
 from tests.plugins.conftest import NOW, URL, Rows, sync, upload
 
 TASK = f"{URL_PREFIX}/task?dag_id=nightly&run_id=run-1&task_id=sync&map_index={{MAP_INDEX}}"

@@ -36,7 +36,7 @@ def imported(**environment: str) -> tuple[list[str], int]:
 def test_every_component_imports_it_and_none_pays() -> None:
     modules, views = imported()
     assert [name for name in modules if not name.startswith("airflow_provider_ei")] == []
-    assert "airflow_provider_ei.plugins.page" not in modules
+    assert "airflow_provider_ei.plugins.app" not in modules
     assert views == (2 if HAS_PAGES else 0)
 
 

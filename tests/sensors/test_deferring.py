@@ -15,7 +15,7 @@ from tests.support.airflow_runs import DAGS_FOLDER, run_dag
 
 DAG = """
 from airflow.providers.common.compat.sdk import dag
-from airflow_provider_ei.sensors.data import EdgeImpulseDataItemSensor
+from airflow_provider_ei.sensors.dataset import EdgeImpulseDataItemSensor
 
 @dag(schedule=None)
 def deferring():

@@ -22,7 +22,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_ei.emulator import EmulatorServer, Fault
-from airflow_provider_ei.sensors.data import EdgeImpulseDatasetSensor
+from airflow_provider_ei.sensors.dataset import EdgeImpulseDatasetSensor
 from tests.conftest import API_KEY
 from tests.support.airflow_runs import DAGS_FOLDER, run_dag
 
@@ -191,7 +191,7 @@ def test_the_timeout_says_what_was_seen(studio: EmulatorServer) -> None:
 
 DAG = """
 from airflow.providers.common.compat.sdk import dag
-from airflow_provider_ei.sensors.data import EdgeImpulseDatasetSensor
+from airflow_provider_ei.sensors.dataset import EdgeImpulseDatasetSensor
 
 @dag(schedule=None)
 def modes():

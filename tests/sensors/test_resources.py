@@ -17,8 +17,8 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseError
-from airflow_provider_ei.hooks.polling import DatasetCriteria
-from airflow_provider_ei.sensors.data import EdgeImpulseDatasetSensor
+from airflow_provider_ei.polling.dataset_criteria import DatasetCriteria
+from airflow_provider_ei.sensors.dataset import EdgeImpulseDatasetSensor
 from airflow_provider_ei.triggers.dataset import EdgeImpulseDatasetTrigger
 from airflow_provider_ei.triggers.threads import MAX_THREADS
 

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.sensors.data import EdgeImpulseDataItemSensor, EdgeImpulseDatasetSensor
+from airflow_provider_ei.sensors.dataset import EdgeImpulseDataItemSensor, EdgeImpulseDatasetSensor
 from tests.support.sockets import open_connections
 
 

@@ -18,7 +18,7 @@ import pytest
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.hooks.polling import DatasetCriteria
+from airflow_provider_ei.polling.dataset_criteria import DatasetCriteria
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.triggers import dataset
 from airflow_provider_ei.triggers.dataset import EdgeImpulseDatasetTrigger
@@ -186,7 +186,7 @@ class TestErrors:
         assert type(error).__name__ == "EdgeImpulseUnavailableError"
         assert (error.retryable, error.status) == (True, 503)  # type: ignore[attr-defined]
 
-    def test_a_look_is_tried_as_often_as_the_connection_allows(self, studio: EmulatorServer, connect: Connect) -> None:
+    def test_a_poll_is_tried_as_often_as_the_connection_allows(self, studio: EmulatorServer, connect: Connect) -> None:
         connect(studio.url, organization_id=7, retry_attempts=3, retry_wait=0.01)
         studio.inject(Fault(operation="listOrganizationData", kind="status", status=503, count=2))
         assert first_event(trigger_for(at_least=0))["met"]
@@ -202,7 +202,16 @@ class TestErrors:
         studio.inject(Fault(operation="listOrganizationData", kind="status", status=status, headers=headers, count=6))
         assert first_event(trigger_for(at_least=0))["met"]
 
-    def test_throttling_ends_the_look_when_the_patience_is_over(
+    def test_another_error_with_retry_after_is_waited_for_but_spends_a_try(
+        self, studio: EmulatorServer, connect: Connect
+    ) -> None:
+        connect(studio.url, organization_id=7, retry_attempts=2)
+        headers = {"Retry-After": "0.01"}
+        studio.inject(Fault(operation="listOrganizationData", kind="status", status=502, headers=headers, count=6))
+        assert first_event(trigger_for(at_least=0))["kind"] == "EdgeImpulseUnavailableError"
+        assert len(studio.requests()) == 2
+
+    def test_throttling_ends_the_poll_when_the_patience_is_over(
         self, studio: EmulatorServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(StudioSettings.__init__.__kwdefaults__, "throttle_patience", 0.05)
@@ -218,7 +227,7 @@ class TestErrors:
             "met": True,
             "seen": "0 of 0 items (dataset 'd')",
         }
-        assert caplog.text.count("The look failed: ") == 3
+        assert caplog.text.count("The poll failed: ") == 3
         connect(emulator.url, password="ei_wrong", organization_id=7)
         assert first_event(trigger_for(silent_fail=True))["kind"] == "EdgeImpulseAuthError"
 

@@ -21,7 +21,7 @@ def test_importing_and_using_a_sensor_warns_of_nothing_deprecated(studio: Emulat
                 importlib.import_module(module.name)
         from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
         from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-        from airflow_provider_ei.sensors.data import EdgeImpulseDataItemSensor, EdgeImpulseDatasetSensor
+        from airflow_provider_ei.sensors.dataset import EdgeImpulseDataItemSensor, EdgeImpulseDatasetSensor
         EdgeImpulseHook.get_ui_field_behaviour()
         for number, deferrable in enumerate((False, True)):
             EdgeImpulseDataItemSensor(task_id=f"item_{number}", dataset="d", name="a", deferrable=deferrable)

@@ -110,7 +110,7 @@ def test_it_ends_soon_and_not_as_a_success(
 #: A stalled network disk, as far as a test can have one: the folder is listed through a pipe that nobody writes to.
 STALLED = """
 import os
-from airflow_provider_ei.sources.disk import Disk
+from airflow_provider_ei.sources.local import Disk
 def scan(self, folder):
     handle = os.open({pipe!r}, os.O_RDWR)
     open({mark!r}, "w").close()

@@ -194,7 +194,7 @@ def soak(seconds: float, seed: int) -> None:
         with tempfile.TemporaryDirectory(prefix="soak-") as top:
             world = World(Path(top), seed)
             with EdgeImpulseHook() as hook:
-                world.add_items_of_others(hook.client, ORGANIZATION)
+                world.add_items_of_others(hook.data_api)
             run = Soak(service, world, seed)
             print(f"{seconds:.0f} s, seed {seed}\n{Figures.HEAD}", flush=True)
             warm: Figures | None = None

@@ -15,7 +15,6 @@ from collections import Counter
 from typing import Any
 
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings, Fault
-from airflow_provider_ei.emulator.faults import FaultQueue
 
 ORGANIZATION = 7
 
@@ -44,18 +43,17 @@ FAULTS: dict[str, dict[str, Any]] = {
 LIMITED = "status 429 at the limit"
 
 
-class Weather(FaultQueue):
+class Weather:
     """Decides for each request whether it goes wrong: ``clear``, ``storm`` or ``limit``."""
 
     def __init__(self, seed: int) -> None:
-        super().__init__(())
         self.now = "clear"
         self.counts: Counter[str] = Counter()
         self._random = random.Random(seed)
         self._turn = threading.Lock()
         self._tokens, self._filled = float(BURST), time.monotonic()
 
-    def take(self, operation: str | None) -> Fault | None:
+    def choose(self, operation: str | None) -> Fault | None:
         """Return the fault for the request that has just come in, or None."""
         with self._turn:
             self.counts["requests"] += 1
@@ -95,7 +93,8 @@ def described(server: EmulatorServer) -> list[dict[str, Any]]:
 def main(key: str, seed: str) -> None:
     """Serve until standard input ends."""
     server = EmulatorServer(EmulatorSettings(api_key=key, organization_id=ORGANIZATION))
-    server._faults = weather = Weather(int(seed))
+    weather = Weather(int(seed))
+    server.choose_faults(weather.choose)
     with server:
         print(server.url, flush=True)
         for line in sys.stdin:

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.files import MadeUpFile
 
@@ -32,14 +32,14 @@ class World:
         """The folders that are uploaded one by one."""
         return sorted(self._singles.iterdir())
 
-    def add_items_of_others(self, client: StudioClient, organization_id: int) -> None:
+    def add_items_of_others(self, api: OrganizationDataApi) -> None:
         """Upload some that are not ours, by hand."""
         for dataset in (SYNCED, SINGLE):
             for number in range(4):
                 name, data = f"by hand {number}", f"{dataset} {number}".encode()
                 metadata = {"who": "somebody"}
                 files = [MadeUpFile("notes.txt", data)]
-                client.add_data_item(organization_id, name=name, dataset=dataset, metadata=metadata, files=files)
+                api.add_data_item(name=name, dataset=dataset, metadata=metadata, files=files)
                 digests = {"notes.txt": hashlib.sha256(data).hexdigest()}
                 self._others.append({"name": name, "dataset": dataset, "metadata": metadata, "files": digests})
 

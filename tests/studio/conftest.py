@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from tests.support.certificates import self_signed
 from tests.support.studio import reset
 
 KEY = "ei_studio_tests_0123456789abcdef"
 
-OpenClient = Callable[..., StudioClient]
+OpenClient = Callable[..., HttpClient]
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +51,9 @@ def studio_open(studio_sleeps: list[float]) -> Iterator[OpenClient]:
     """Open a client: ``studio_open(url, **settings)``."""
     clients = []
 
-    def open_client(url: str, **settings: object) -> StudioClient:
+    def open_client(url: str, **settings: object) -> HttpClient:
         values: dict[str, object] = {"api_key": KEY, "retry_attempts": 1, "read_timeout": 30.0} | settings
-        client = StudioClient(StudioSettings(base_url=url, **values), sleep=studio_sleeps.append)  # type: ignore[arg-type]
+        client = HttpClient(StudioSettings(base_url=url, **values), sleep=studio_sleeps.append)  # type: ignore[arg-type]
         clients.append(client)
         return client
 
@@ -63,7 +63,7 @@ def studio_open(studio_sleeps: list[float]) -> Iterator[OpenClient]:
 
 
 @pytest.fixture
-def studio_client(studio_emulator: EmulatorServer, studio_open: OpenClient) -> StudioClient:
+def studio_client(studio_emulator: EmulatorServer, studio_open: OpenClient) -> HttpClient:
     """A client of the emulator that tries everything once."""
     return studio_open(studio_emulator.url)
 

@@ -9,20 +9,22 @@ from collections.abc import Callable
 import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.organizations import list_organizations
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from tests.support.files import MadeUpFile
+from tests.support.studio import data_api
 
 from .conftest import KEY
 from .wire import SocketServer
 
 
-def client_of(url: str) -> StudioClient:
+def client_of(url: str) -> HttpClient:
     """A client whose own timeouts would last far longer than any test."""
-    return StudioClient(StudioSettings(api_key=KEY, base_url=url, read_timeout=900, write_timeout=900, retry_wait=900))
+    return HttpClient(StudioSettings(api_key=KEY, base_url=url, read_timeout=900, write_timeout=900, retry_wait=900))
 
 
-def cancelled_at(client: StudioClient, moment: threading.Event, call: Callable[[], object]) -> None:
+def cancelled_at(client: HttpClient, moment: threading.Event, call: Callable[[], object]) -> None:
     def cancel() -> None:
         moment.wait(60)
         client.cancel()
@@ -47,7 +49,7 @@ class TestCancelling:
             connection.recv(65536)  # until the client ends it
 
         with SocketServer(silent) as server, client_of(server.url) as client:
-            cancelled_at(client, received, client.list_organizations)
+            cancelled_at(client, received, lambda: list_organizations(client))
 
     def test_while_it_sends(self) -> None:
         began = threading.Event()
@@ -61,7 +63,7 @@ class TestCancelling:
 
         with SocketServer(deaf, receive_buffer=4096) as server, client_of(server.url) as client:
             file = MadeUpFile("large.bin", bytes(64 * 1024 * 1024))
-            cancelled_at(client, began, lambda: client.add_files(7, 1, [file]))
+            cancelled_at(client, began, lambda: data_api(client).add_files(1, [file]))
 
     def test_while_it_waits_before_the_next_try(self) -> None:
         refused = threading.Event()
@@ -72,12 +74,12 @@ class TestCancelling:
             refused.set()
 
         with SocketServer(unavailable) as server, client_of(server.url) as client:
-            cancelled_at(client, refused, client.list_organizations)
+            cancelled_at(client, refused, lambda: list_organizations(client))
             assert server.connections == 1
 
     def test_before_anything_is_sent(self) -> None:
         with SocketServer(lambda connection: None) as server, client_of(server.url) as client:
             client.cancel()
             with pytest.raises(EdgeImpulseCancelledError):
-                client.list_organizations()
+                list_organizations(client)
             assert server.connections == 0

@@ -10,7 +10,8 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.exceptions import EdgeImpulseError
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.organizations import OrganizationApi, list_organizations
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from tests.studio.conftest import KEY
 from tests.support.sockets import open_connections
@@ -25,27 +26,27 @@ def no_garbage_collection() -> Iterator[None]:
     gc.enable()
 
 
-def succeed(client: StudioClient) -> None:
-    client.list_organizations()
+def succeed(client: HttpClient) -> None:
+    list_organizations(client)
 
 
-def fail(client: StudioClient) -> None:
+def fail(client: HttpClient) -> None:
     with pytest.raises(EdgeImpulseError):
-        client.get_dataset(7, "no such dataset")
+        OrganizationApi(client, 7).get_dataset("no such dataset")
 
 
 @pytest.fixture(params=[succeed, fail], ids=["after success", "after an error"])
-def use(request: pytest.FixtureRequest) -> Callable[[StudioClient], None]:
+def use(request: pytest.FixtureRequest) -> Callable[[HttpClient], None]:
     """Send a request, so that there is a connection to close."""
-    function: Callable[[StudioClient], None] = request.param
+    function: Callable[[HttpClient], None] = request.param
     return function
 
 
-def client_of(emulator: EmulatorServer) -> StudioClient:
-    return StudioClient(StudioSettings(api_key=KEY, base_url=emulator.url, retry_attempts=1))
+def client_of(emulator: EmulatorServer) -> HttpClient:
+    return HttpClient(StudioSettings(api_key=KEY, base_url=emulator.url, retry_attempts=1))
 
 
-def test_closing_closes_the_sockets(studio_emulator: EmulatorServer, use: Callable[[StudioClient], None]) -> None:
+def test_closing_closes_the_sockets(studio_emulator: EmulatorServer, use: Callable[[HttpClient], None]) -> None:
     before = open_connections(studio_emulator.url)
     client = client_of(studio_emulator)
     use(client)

@@ -23,8 +23,9 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseServiceError,
     EdgeImpulseUnavailableError,
 )
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.http import HttpClient
 from tests.support.files import MadeUpFile
+from tests.support.studio import data_api
 
 from .conftest import OpenClient
 from .wire import Reply, ScriptedServer, SocketServer, read_request
@@ -39,8 +40,8 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def download(client: StudioClient, name: str = "1.csv") -> str:
-    return client.file_sha256(7, 3, name)
+def download(client: HttpClient, name: str = "1.csv") -> str:
+    return data_api(client).file_sha256(3, name)
 
 
 @contextmanager
@@ -58,12 +59,12 @@ def raw_server(*answers: bytes) -> Iterator[SocketServer]:
 
 
 @pytest.mark.parametrize("name", ["1.csv", "a/b.csv", 'a "b" & c=d#?.csv', "größe 100%+.csv", "📈.csv", "..", "a\\b"])
-def test_is_that_of_the_file(studio_client: StudioClient, name: str) -> None:
+def test_is_that_of_the_file(studio_client: HttpClient, name: str) -> None:
     data = name.encode() * 1000
-    data_id, sent = studio_client.add_data_item(
-        7, name="n", dataset="d", metadata={}, files=[MadeUpFile(name, data), MadeUpFile("other")]
+    data_id, sent = data_api(studio_client).add_data_item(
+        name="n", dataset="d", metadata={}, files=[MadeUpFile(name, data), MadeUpFile("other")]
     )
-    assert studio_client.file_sha256(7, data_id, name) == sha256(data) == sent[name]
+    assert data_api(studio_client).file_sha256(data_id, name) == sha256(data) == sent[name]
 
 
 @pytest.mark.parametrize("data", [b"", b'{"success": false, "error": "no"}', b"\x1f\x8b" + FILE, bytes(1 << 20)])
@@ -123,11 +124,13 @@ class TestAnswersThatAreNotAWholeFile:
             download(studio_open(server.url))
         assert caught.value.retryable
 
-    def test_of_an_item_or_a_file_that_is_not_there(self, studio_client: StudioClient) -> None:
-        data_id, _ = studio_client.add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
+    def test_of_an_item_or_a_file_that_is_not_there(self, studio_client: HttpClient) -> None:
+        data_id, _ = data_api(studio_client).add_data_item(
+            name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")]
+        )
         for item, name in ((data_id, "2.csv"), (data_id + 1, "1.csv")):
             with pytest.raises(EdgeImpulseRefusedError):
-                studio_client.file_sha256(7, item, name)
+                data_api(studio_client).file_sha256(item, name)
 
 
 def test_begins_anew_with_each_try(studio_emulator: EmulatorServer, studio_open: OpenClient) -> None:
@@ -137,9 +140,9 @@ def test_begins_anew_with_each_try(studio_emulator: EmulatorServer, studio_open:
         assert download(studio_open(server.url, retry_attempts=3)) == sha256(FILE)
         assert server.connections == 3
     client = studio_open(studio_emulator.url, retry_attempts=6)
-    data_id, _ = client.add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv", FILE)])
+    data_id, _ = data_api(client).add_data_item(name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv", FILE)])
     studio_emulator.inject(Fault(kind="drop_before", count=2))
-    assert client.file_sha256(7, data_id, "1.csv") == sha256(FILE)
+    assert data_api(client).file_sha256(data_id, "1.csv") == sha256(FILE)
 
 
 def test_memory_does_not_grow_with_the_file(studio_open: OpenClient) -> None:
@@ -220,8 +223,8 @@ class TestTime:
                 timer.join()
 
 
-def test_json_file_of_an_item_is_not_taken_for_an_error(studio_client: StudioClient) -> None:
+def test_json_file_of_an_item_is_not_taken_for_an_error(studio_client: HttpClient) -> None:
     data = json.dumps({"success": False, "error": "no"}).encode()
     file = MadeUpFile("1.json", data, content_type="application/json")
-    data_id, _ = studio_client.add_data_item(7, name="n", dataset="d", metadata={}, files=[file])
-    assert studio_client.file_sha256(7, data_id, "1.json") == sha256(data)
+    data_id, _ = data_api(studio_client).add_data_item(name="n", dataset="d", metadata={}, files=[file])
+    assert data_api(studio_client).file_sha256(data_id, "1.json") == sha256(data)

@@ -19,29 +19,33 @@ from hypothesis import strategies as st
 from airflow_provider_ei.exceptions import EdgeImpulseAuthError, EdgeImpulseError, EdgeImpulseServiceError
 from airflow_provider_ei.hooks import connection_check
 from airflow_provider_ei.hooks.connection_check import try_connection
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.organizations import OrganizationApi, list_organizations
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.responses import printable
 from airflow_provider_ei.studio.settings import StudioSettings
 from tests.support.files import MadeUpFile
+from tests.support.studio import data_api
 
 from .conftest import KEY, OpenClient
 from .wire import SUCCESS, Reply, SocketServer, read_request
 
 Pieces = list[bytes]
 
-OPERATIONS: dict[str, Callable[[StudioClient], object]] = {
-    "list organizations": lambda client: client.list_organizations(),
-    "dataset": lambda client: client.get_dataset(7, "d"),
-    "buckets": lambda client: client.list_buckets(7),
-    "list": lambda client: client.list_data_items(7, "d", with_files=True),
-    "find": lambda client: client.find_data_items(7, "d", "n"),
-    "item": lambda client: client.get_data_item(7, 3),
-    "add": lambda client: client.add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")]),
-    "add files": lambda client: client.add_files(7, 3, [MadeUpFile("1.csv")]),
-    "update": lambda client: client.update_data_item(7, 3, name="x"),
-    "delete file": lambda client: client.delete_file(7, 3, "1.csv"),
-    "delete": lambda client: client.delete_data_item(7, 3),
-    "download": lambda client: client.file_sha256(7, 3, "1.csv"),
+OPERATIONS: dict[str, Callable[[HttpClient], object]] = {
+    "list organizations": lambda client: list_organizations(client),
+    "dataset": lambda client: OrganizationApi(client, 7).get_dataset("d"),
+    "buckets": lambda client: OrganizationApi(client, 7).list_buckets(),
+    "list": lambda client: data_api(client).list_data_items("d", with_files=True),
+    "find": lambda client: data_api(client).find_data_items("d", "n"),
+    "item": lambda client: data_api(client).get_data_item(3),
+    "add": lambda client: data_api(client).add_data_item(
+        name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")]
+    ),
+    "add files": lambda client: data_api(client).add_files(3, [MadeUpFile("1.csv")]),
+    "update": lambda client: data_api(client).update_data_item(3, name="x"),
+    "delete file": lambda client: data_api(client).delete_file(3, "1.csv"),
+    "delete": lambda client: data_api(client).delete_data_item(3),
+    "download": lambda client: data_api(client).file_sha256(3, "1.csv"),
 }
 
 
@@ -66,7 +70,7 @@ def sending(pieces: Iterator[bytes] | Pieces, *, pause: float = 0.0) -> Iterator
             ended.set()
 
 
-def failure(client: StudioClient, call: Callable[[StudioClient], object]) -> EdgeImpulseServiceError:
+def failure(client: HttpClient, call: Callable[[HttpClient], object]) -> EdgeImpulseServiceError:
     with pytest.raises(EdgeImpulseServiceError) as caught:
         call(client)
     return caught.value
@@ -214,7 +218,7 @@ def test_json_is_utf_8_whatever_a_header_says(studio_open: OpenClient, kind: str
     body = json.dumps({"success": True, "organizations": [{"id": 7, "name": "Prüfung 📈"}]}, ensure_ascii=False)
     reply = Reply(200, mark + body.encode(), {"Content-Type": kind})
     with sending([reply.raw()]) as server:
-        (organization,) = studio_open(server.url).list_organizations()
+        (organization,) = list_organizations(studio_open(server.url))
     assert organization.name == "Prüfung 📈"
 
 
@@ -248,8 +252,8 @@ def test_cookies_are_not_sent_back(studio_open: OpenClient) -> None:
 
     with SocketServer(talk) as server:
         client = studio_open(server.url)
-        client.list_organizations()
-        client.list_organizations()
+        list_organizations(client)
+        list_organizations(client)
     assert ["cookie" in headers for headers in seen] == [False, False]
 
 
@@ -325,7 +329,7 @@ def check(generated: Generated, caplog: pytest.LogCaptureFixture, operation: str
     )
     caplog.clear()
     texts: list[str] = []
-    with StudioClient(given, sleep=lambda seconds: None) as client:
+    with HttpClient(given, sleep=lambda seconds: None) as client:
         try:
             OPERATIONS[operation](client)
         except EdgeImpulseError as error:

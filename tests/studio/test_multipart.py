@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
+from requests_toolbelt import MultipartEncoder
 
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseFileError
-from airflow_provider_ei.sources.pinned import LocalFile
-from airflow_provider_ei.studio.client import StudioClient
-from airflow_provider_ei.studio.files import UploadFile
+from airflow_provider_ei.sources.local import LocalFile
+from airflow_provider_ei.studio.api.organizations import list_organizations
+from airflow_provider_ei.studio.files import LARGE_FILE_BYTES, UploadFile
+from airflow_provider_ei.studio.http import HttpClient
+from airflow_provider_ei.studio.multipart import MultipartBody
+from airflow_provider_ei.studio.transport import BLOCK_BYTES
 from tests.support.files import FailingFile, MadeUpFile, MeddledFile, pinned
+from tests.support.studio import data_api
 
 from .conftest import OpenClient
 from .wire import Received, Reply, ScriptedServer
@@ -38,9 +43,9 @@ NAMES = [
 ]
 
 
-def add(client: StudioClient, *files: UploadFile, **fields: Any) -> tuple[int, dict[str, str]]:
+def add(client: HttpClient, *files: UploadFile, **fields: Any) -> tuple[int, dict[str, str]]:
     given: dict[str, Any] = {"name": "run 1", "dataset": "vibration", "metadata": {"machine": "pump 7"}} | fields
-    return client.add_data_item(7, files=files, **given)
+    return data_api(client).add_data_item(files=files, **given)
 
 
 def sent_by(studio_open: OpenClient, *files: UploadFile, **fields: Any) -> Received:
@@ -107,6 +112,25 @@ class TestBytesOnTheWire:
         assert b"Content-Type: text/csv" in second.head.split(b"\r\n")
         assert second.content == b"\r\n--x--\r\n"
 
+    @pytest.mark.parametrize("fields", [[], [("name", 'a "b" é'), ("metadata", "{}")]], ids=["none", "two"])
+    def test_body_is_that_of_requests_toolbelt(self, fields: list[tuple[str, str]]) -> None:
+        sizes = [0, 1, 5, 128 * 1024 - 300, 128 * 1024, 0, 128 * 1024 + 1, LARGE_FILE_BYTES - 1, LARGE_FILE_BYTES, 3]
+        names = [str(name.values[0]) for name in NAMES]
+        files = [MadeUpFile(name, os.urandom(size)) for name, size in zip(names, sizes, strict=True)]
+        with MultipartBody(fields, files) as body:
+            sent = body.to_string()
+        parts = [("files[]", (file.name, file.data, file.content_type)) for file in files]
+        assert sent == MultipartEncoder([*fields, *parts], boundary=body.boundary_value).to_string()
+        assert len(sent) == body.len
+
+    def test_small_files_leave_together_in_blocks_of_the_socket(self) -> None:
+        files = [MadeUpFile(f"{number}.csv", bytes(4096)) for number in range(1000)]
+        with MultipartBody([], files) as body:
+            blocks = [len(block) for block in iter(lambda: body.read(BLOCK_BYTES), b"")]
+        assert sum(blocks) == body.len
+        assert max(blocks) <= BLOCK_BYTES
+        assert min(blocks[:-1]) > BLOCK_BYTES - 2 * 4096
+
     def test_the_length_is_announced_and_kept(self, studio_open: OpenClient) -> None:
         request = sent_by(studio_open, MadeUpFile("1.bin", BIG), MadeUpFile("é.csv", b""))
         assert int(request.headers["content-length"]) == len(request.body)
@@ -116,7 +140,7 @@ class TestBytesOnTheWire:
 class TestStoredItem:
     @pytest.mark.parametrize("name", NAMES)
     def test_item_and_file_of_any_name_arrive(
-        self, studio_emulator: EmulatorServer, studio_client: StudioClient, name: str
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient, name: str
     ) -> None:
         data_id, hashes = add(studio_client, MadeUpFile(name, BIG, "audio/wav"), name=name, dataset=name)
         (item,) = studio_emulator.items()
@@ -125,7 +149,7 @@ class TestStoredItem:
         assert studio_emulator.read_file(data_id, name) == BIG
         assert hashes == {name: hashlib.sha256(BIG).hexdigest()}
 
-    def test_fields_arrive(self, studio_emulator: EmulatorServer, studio_client: StudioClient) -> None:
+    def test_fields_arrive(self, studio_emulator: EmulatorServer, studio_client: HttpClient) -> None:
         metadata = {"größe": '5 "m"', "a b": "📈", "empty": ""}
         add(studio_client, MadeUpFile("1.csv"), metadata=metadata, bucket_name="Internal datasets", bucket_path="a/b")
         (item,) = studio_emulator.items()
@@ -134,7 +158,7 @@ class TestStoredItem:
 
     @pytest.mark.parametrize("position", [0, 1, 2])
     def test_empty_file_beside_others(
-        self, studio_emulator: EmulatorServer, studio_client: StudioClient, position: int
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient, position: int
     ) -> None:
         files = [MadeUpFile("1.bin", BIG), MadeUpFile("2.csv")]
         files.insert(position, MadeUpFile("empty.csv", b""))
@@ -143,29 +167,29 @@ class TestStoredItem:
         assert stored == {"1.bin": BIG, "2.csv": b"t,x\n0,1\n", "empty.csv": b""}
         assert hashes["empty.csv"] == hashlib.sha256(b"").hexdigest()
 
-    def test_only_empty_files(self, studio_emulator: EmulatorServer, studio_client: StudioClient) -> None:
+    def test_only_empty_files(self, studio_emulator: EmulatorServer, studio_client: HttpClient) -> None:
         add(studio_client, MadeUpFile("1.csv", b""), MadeUpFile("2.csv", b""))
         (item,) = studio_emulator.items()
         assert [(file.name, file.size) for file in item.files] == [("1.csv", 0), ("2.csv", 0)]
 
     def test_file_of_exactly_the_blocks_of_the_socket(
-        self, studio_emulator: EmulatorServer, studio_client: StudioClient
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient
     ) -> None:
         sizes = [128 * 1024 - 1, 128 * 1024, 128 * 1024 + 1, 3 * 128 * 1024]
         files = [MadeUpFile(f"{size}.bin", os.urandom(size)) for size in sizes]
         data_id, _ = add(studio_client, *files)
         assert [studio_emulator.read_file(data_id, file.name) for file in files] == [file.data for file in files]
 
-    def test_files_are_added_to_an_item(self, studio_emulator: EmulatorServer, studio_client: StudioClient) -> None:
+    def test_files_are_added_to_an_item(self, studio_emulator: EmulatorServer, studio_client: HttpClient) -> None:
         data_id, _ = add(studio_client, MadeUpFile("1.csv", b"old"), MadeUpFile("2.csv", b"kept"))
-        hashes = studio_client.add_files(7, data_id, [MadeUpFile("1.csv", b"new"), MadeUpFile("3.csv", b"more")])
+        hashes = data_api(studio_client).add_files(data_id, [MadeUpFile("1.csv", b"new"), MadeUpFile("3.csv", b"more")])
         assert [studio_emulator.read_file(data_id, f"{n}.csv") for n in (1, 2, 3)] == [b"new", b"kept", b"more"]
         assert hashes == {"1.csv": hashlib.sha256(b"new").hexdigest(), "3.csv": hashlib.sha256(b"more").hexdigest()}
 
 
 class TestOpenFiles:
     def test_many_files_with_one_descriptor(
-        self, studio_emulator: EmulatorServer, studio_client: StudioClient, tmp_path: Path
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient, tmp_path: Path
     ) -> None:
         most = 0
 
@@ -186,7 +210,7 @@ class TestOpenFiles:
 
     @pytest.mark.parametrize("fault", ["cut_body", "status", "drop_after"])
     def test_none_is_left_open_after_a_failure(
-        self, studio_emulator: EmulatorServer, studio_client: StudioClient, tmp_path: Path, fault: Any
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient, tmp_path: Path, fault: Any
     ) -> None:
         studio_emulator.inject(Fault(kind=fault, after_bytes=1000))
         files = [pinned(tmp_path / f"{n}.bin", BIG * 4) for n in range(3)]
@@ -194,7 +218,7 @@ class TestOpenFiles:
             add(studio_client, *files)
         assert open_below(tmp_path) == 0
 
-    def test_none_is_left_open_after_an_unreadable_file(self, studio_client: StudioClient, tmp_path: Path) -> None:
+    def test_none_is_left_open_after_an_unreadable_file(self, studio_client: HttpClient, tmp_path: Path) -> None:
         grown = pinned(tmp_path / "2.bin", BIG)
         (tmp_path / "2.bin").write_bytes(BIG + b"x")
         with pytest.raises(EdgeImpulseFileError):
@@ -252,7 +276,7 @@ class TestFilesThatChange:
     def test_between_pinning_and_sending(
         self,
         studio_emulator: EmulatorServer,
-        studio_client: StudioClient,
+        studio_client: HttpClient,
         tmp_path: Path,
         change: Callable[[Path], object],
     ) -> None:
@@ -265,7 +289,7 @@ class TestFilesThatChange:
     def test_while_it_is_sent(
         self,
         studio_emulator: EmulatorServer,
-        studio_client: StudioClient,
+        studio_client: HttpClient,
         tmp_path: Path,
         change: Callable[[Path], object],
     ) -> None:
@@ -277,7 +301,7 @@ class TestFilesThatChange:
     def test_the_open_file_is_sent_whole_when_its_name_goes(
         self,
         studio_emulator: EmulatorServer,
-        studio_client: StudioClient,
+        studio_client: HttpClient,
         tmp_path: Path,
         change: Callable[[Path], object],
     ) -> None:
@@ -286,7 +310,7 @@ class TestFilesThatChange:
         assert studio_emulator.read_file(data_id, "raw.csv") == BIG
 
     def test_empty_file_that_grew(
-        self, studio_emulator: EmulatorServer, studio_client: StudioClient, tmp_path: Path
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient, tmp_path: Path
     ) -> None:
         path = tmp_path / "empty.csv"
         file = pinned(path, b"")
@@ -294,7 +318,7 @@ class TestFilesThatChange:
         self.assert_refused(studio_emulator, studio_client, str(path), MadeUpFile("1.csv"), file)
 
     def test_empty_file_that_vanished(
-        self, studio_emulator: EmulatorServer, studio_client: StudioClient, tmp_path: Path
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient, tmp_path: Path
     ) -> None:
         path = tmp_path / "empty.csv"
         file = pinned(path, b"")
@@ -302,13 +326,27 @@ class TestFilesThatChange:
         self.assert_refused(studio_emulator, studio_client, str(path), MadeUpFile("1.csv"), file)
 
     def test_file_that_became_a_directory(
-        self, studio_emulator: EmulatorServer, studio_client: StudioClient, tmp_path: Path
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient, tmp_path: Path
     ) -> None:
         path = tmp_path / "raw.csv"
         file = pinned(path, BIG)
         path.unlink()
         path.mkdir()
         self.assert_refused(studio_emulator, studio_client, str(path), file)
+
+    @pytest.mark.parametrize("size", [100, len(BIG)], ids=["small", "large"])
+    def test_nothing_is_taken_from_a_pipe_in_the_place_of_a_file(
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient, tmp_path: Path, size: int
+    ) -> None:
+        path = tmp_path / "raw.csv"
+        file = pinned(path, BIG[:size])
+        path.unlink()
+        os.mkfifo(path)
+        with open(os.open(path, os.O_RDWR | os.O_NONBLOCK), "r+b", buffering=0) as pipe:
+            pipe.write(b"for somebody else")
+            error = self.assert_refused(studio_emulator, studio_client, str(path), file)
+            assert pipe.read(100) == b"for somebody else"
+        assert "is a pipe now" in str(error)
 
     @pytest.mark.parametrize(
         "error",
@@ -327,7 +365,7 @@ class TestFilesThatChange:
         [pytest.param(None, id="at open"), pytest.param(0, id="first read"), pytest.param(300_000, id="later read")],
     )
     def test_any_error_of_the_source(
-        self, studio_emulator: EmulatorServer, studio_client: StudioClient, error: Exception, good: int | None
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient, error: Exception, good: int | None
     ) -> None:
         file = FailingFile(error, good=good)
         self.assert_refused(studio_emulator, studio_client, "made-up/failing.csv", MadeUpFile("1.csv"), file)
@@ -337,14 +375,14 @@ class TestFilesThatChange:
         [pytest.param(7, "grew", id="longer than pinned"), pytest.param(9, "shrank", id="shorter than pinned")],
     )
     def test_source_of_another_length_than_its_store_said(
-        self, studio_emulator: EmulatorServer, studio_client: StudioClient, stated_size: int, words: str
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient, stated_size: int, words: str
     ) -> None:
         file = MadeUpFile("x.csv", b"8 bytes.", stated_size=stated_size)
         error = self.assert_refused(studio_emulator, studio_client, "made-up/x.csv", file)
         assert words in str(error)
 
     def test_source_of_no_pinned_bytes_that_has_some(
-        self, studio_emulator: EmulatorServer, studio_client: StudioClient
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient
     ) -> None:
         file = MadeUpFile("x.csv", b"8 bytes.", stated_size=0)
         self.assert_refused(studio_emulator, studio_client, "made-up/x.csv", file)
@@ -357,23 +395,23 @@ class TestFilesThatChange:
         client = studio_open(studio_emulator.url, retry_attempts=4)
         data_id, _ = add(client, MadeUpFile("1.csv"))
         with pytest.raises(EdgeImpulseFileError) as caught:
-            client.add_files(7, data_id, [file])
+            data_api(client).add_files(data_id, [file])
         assert caught.value.retryable
         assert studio_sleeps == []
         (item,) = studio_emulator.items()
         assert [f.name for f in item.files] == ["1.csv"]
-        client.add_files(7, data_id, [LocalFile.pin(str(tmp_path / "raw.csv"), "raw.csv", "text/csv")])
+        data_api(client).add_files(data_id, [LocalFile.pin(str(tmp_path / "raw.csv"), "raw.csv", "text/csv")])
         assert studio_emulator.read_file(data_id, "raw.csv") == BIG + b"more"
 
     def assert_refused(
-        self, server: EmulatorServer, client: StudioClient, source: str, *files: UploadFile
+        self, server: EmulatorServer, client: HttpClient, source: str, *files: UploadFile
     ) -> EdgeImpulseFileError:
         with pytest.raises(EdgeImpulseFileError) as caught:
             add(client, *files)
         assert not isinstance(caught.value, OSError)
         assert source in str(caught.value)
         # A request that was cut off may still be on its way; a later one comes after it.
-        client.list_organizations()
+        list_organizations(client)
         assert server.items() == []
         assert [request for request in server.requests() if request.changed] == []
         return caught.value
@@ -390,7 +428,7 @@ class TestNewBodyForEachTry:
             Fault(kind="status", status=503), Fault(kind="drop_after"), Fault(kind="cut_body", after_bytes=200_000)
         )
         files = [pinned(tmp_path / "raw.bin", BIG), pinned(tmp_path / "empty.csv", b""), MadeUpFile("é.csv")]
-        hashes = client.add_files(7, data_id, files)
+        hashes = data_api(client).add_files(data_id, files)
         tries = studio_emulator.requests()
         assert [request.fault for request in tries] == ["status", "drop_after", "cut_body", None]
         whole = [tries[0], tries[1], tries[3]]
@@ -403,7 +441,7 @@ class TestNewBodyForEachTry:
     def test_a_try_opens_the_file_again(self, studio_open: OpenClient) -> None:
         file = MadeUpFile("1.bin", BIG)
         with ScriptedServer(Reply(503), Reply(429), Reply()) as server:
-            studio_open(server.url, retry_attempts=3).add_files(7, 1, [file])
+            data_api(studio_open(server.url, retry_attempts=3)).add_files(1, [file])
             bodies = [request.parts()[-1].content for request in server.received]
         assert bodies == [BIG] * 3
         assert file.opened == 3
@@ -417,7 +455,7 @@ class TestNewBodyForEachTry:
         client.sleep = lambda seconds: append(tmp_path / "raw.csv")
         studio_emulator.inject(Fault(kind="drop_before"))
         with pytest.raises(EdgeImpulseFileError):
-            client.add_files(7, data_id, [file])
-        client.list_organizations()
+            data_api(client).add_files(data_id, [file])
+        list_organizations(client)
         (item,) = studio_emulator.items()
         assert [f.name for f in item.files] == ["1.csv"]

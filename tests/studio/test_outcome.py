@@ -26,8 +26,10 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseTooLargeError,
     EdgeImpulseUnavailableError,
 )
+from airflow_provider_ei.studio.api.organizations import list_organizations
 from airflow_provider_ei.studio.retry import parse_retry_after
 from tests.support.files import MadeUpFile
+from tests.support.studio import data_api
 
 from .conftest import KEY, OpenClient
 from .wire import DROP, Reply, ScriptedServer, SocketServer, read_request
@@ -45,9 +47,9 @@ def error_of(studio_open: OpenClient, *replies: Reply, upload: bool = False, **s
     with ScriptedServer(*replies) as server, pytest.raises(EdgeImpulseError) as caught:
         client = studio_open(server.url, **{"throttle_patience": 0.0, **settings})
         if upload:
-            client.add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
+            data_api(client).add_data_item(name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
         else:
-            client.list_organizations()
+            list_organizations(client)
     return caught.value
 
 
@@ -139,7 +141,7 @@ class TestStatus:
         studio_emulator.settings.wrong_key_status = status
         client = studio_open(studio_emulator.url, api_key="ei_wrong", retry_attempts=4)
         with pytest.raises(EdgeImpulseAuthError):
-            client.add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
+            data_api(client).add_data_item(name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
         assert [request.key_ok for request in studio_emulator.requests()] == [False]
         assert studio_sleeps == []
 
@@ -157,7 +159,7 @@ class TestStatus:
 
         with SocketServer(refuse) as server, pytest.raises(EdgeImpulseRefusedError) as caught:
             file = MadeUpFile("1.bin", b"x" * 1_000_000)
-            studio_open(server.url).add_data_item(7, name="n", dataset="d", metadata={}, files=[file])
+            data_api(studio_open(server.url)).add_data_item(name="n", dataset="d", metadata={}, files=[file])
         assert caught.value.status == 413
 
 
@@ -260,7 +262,11 @@ class TestNoConnection:
         assert "Host (Studio base URL) of the connection" in str(error)
 
     def test_a_host_that_speaks_plain_http_is_asked_for(self, studio_open: OpenClient) -> None:
-        with ScriptedServer(Reply(400)) as server:
+        def refuse(connection: socket.socket) -> None:
+            connection.recv(65536)  # a TLS greeting, in whose random bytes a line may end, or not
+            connection.sendall(Reply(400).raw())
+
+        with SocketServer(refuse) as server:
             error = self.failure(studio_open, server.url.replace("http://", "https://"))
         assert isinstance(error, EdgeImpulseUnavailableError)
         assert str(error).startswith("Is it http://?")
@@ -308,7 +314,7 @@ class TestNoConnection:
     def failure(studio_open: OpenClient, url: str, **settings: object) -> EdgeImpulseError:
         client = studio_open(url, **settings)
         with pytest.raises(EdgeImpulseError) as caught:
-            client.add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
+            data_api(client).add_data_item(name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
         return caught.value
 
 
@@ -321,7 +327,9 @@ class TestTls:
         data = b"x" * 1_000_000
         with EmulatorServer(settings, certfile=studio_certificate) as server:
             client = studio_open(server.url)
-            data_id, _ = client.add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.bin", data)])
+            data_id, _ = data_api(client).add_data_item(
+                name="n", dataset="d", metadata={}, files=[MadeUpFile("1.bin", data)]
+            )
             assert server.read_file(data_id, "1.bin") == data
 
     def test_untrusted_certificate(
@@ -356,15 +364,15 @@ class TestTls:
             server.inject(Fault(kind="cut_body", after_bytes=100_000))
             client = studio_open(server.url, retry_attempts=4)
             with pytest.raises(EdgeImpulseUnavailableError) as caught:
-                client.add_data_item(
-                    7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.bin", b"x" * 8_000_000)]
+                data_api(client).add_data_item(
+                    name="n", dataset="d", metadata={}, files=[MadeUpFile("1.bin", b"x" * 8_000_000)]
                 )
             assert caught.value.ambiguous
             assert server.items() == []
             assert len(server.requests()) == 1
 
     def test_host_that_speaks_no_tls(self, studio_open: OpenClient) -> None:
-        with ScriptedServer() as server:
+        with SocketServer(lambda connection: connection.sendall(Reply().raw())) as server:
             error = TestNoConnection.failure(studio_open, server.url.replace("http:", "https:"))
         assert isinstance(error, EdgeImpulseError)
         assert f"127.0.0.1:{server.port}" in str(error)
@@ -394,7 +402,7 @@ class TestLostAnswers:
 
     def test_connection_closed_before_the_answer(self, studio_open: OpenClient) -> None:
         with ScriptedServer(DROP) as server, pytest.raises(EdgeImpulseUnavailableError) as caught:
-            studio_open(server.url).list_organizations()
+            list_organizations(studio_open(server.url))
         assert caught.value.ambiguous
         assert caught.value.status is None
         assert f"127.0.0.1:{server.port}" in str(caught.value)
@@ -415,7 +423,9 @@ class TestLostAnswers:
                 connection.sendall(raw)
 
         with SocketServer(answer) as server, pytest.raises(EdgeImpulseUnavailableError) as caught:
-            studio_open(server.url).add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
+            data_api(studio_open(server.url)).add_data_item(
+                name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")]
+            )
         assert caught.value.ambiguous
         assert f"127.0.0.1:{server.port}" in str(caught.value)
 
@@ -428,7 +438,9 @@ class TestLostAnswers:
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Le")
 
         with SocketServer(answer) as server, pytest.raises(EdgeImpulseServiceError) as caught:
-            studio_open(server.url).add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
+            data_api(studio_open(server.url)).add_data_item(
+                name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")]
+            )
         assert caught.value.retryable
 
     @pytest.mark.parametrize(("kind", "stored"), [("drop_before", 0), ("drop_after", 1), ("cut_body", 0)])
@@ -438,7 +450,7 @@ class TestLostAnswers:
         studio_emulator.inject(Fault(kind=kind))
         client = studio_open(studio_emulator.url, retry_attempts=4)
         with pytest.raises(EdgeImpulseUnavailableError) as caught:
-            client.add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
+            data_api(client).add_data_item(name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
         assert caught.value.ambiguous
         assert len(studio_emulator.items()) == stored
         assert len(studio_emulator.requests()) == 1

@@ -12,7 +12,8 @@ from airflow_provider_ei import exceptions
 from airflow_provider_ei.exceptions import EdgeImpulseConfigError, EdgeImpulseError
 from airflow_provider_ei.hooks.connection_check import try_connection
 from airflow_provider_ei.redaction import guard_logs, printable, redact, safe_text
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.organizations import list_organizations
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings, parse_base_url
 
 from .conftest import KEY, OpenClient
@@ -30,7 +31,7 @@ def kinds(base: type[EdgeImpulseError] = EdgeImpulseError) -> Iterator[type[Edge
 
 
 @pytest.fixture
-def known(studio_open: OpenClient, monkeypatch: pytest.MonkeyPatch) -> StudioClient:
+def known(studio_open: OpenClient, monkeypatch: pytest.MonkeyPatch) -> HttpClient:
     monkeypatch.setenv("https_proxy", f"http://user:{PASSWORD}@127.0.0.1:9")
     return studio_open("https://studio.invalid/v1")
 
@@ -40,7 +41,7 @@ PARTS = [KEY, LIKE_A_KEY, PASSWORD, ":pw@", "p@ss"]
 
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
-def test_errors(known: StudioClient, kind: type[EdgeImpulseError]) -> None:
+def test_errors(known: HttpClient, kind: type[EdgeImpulseError]) -> None:
     needed = {"summary": {}, "retryable": False}
     names = inspect.signature(kind.__init__).parameters
     error = kind(f"first \x1b[31m \u202e{SECRETS} last", **{name: needed[name] for name in needed if name in names})
@@ -52,7 +53,7 @@ def test_errors(known: StudioClient, kind: type[EdgeImpulseError]) -> None:
 
 
 @pytest.mark.parametrize("name", ["airflow_provider_ei.any.module", "urllib3.connectionpool"])
-def test_log_lines(known: StudioClient, caplog: pytest.LogCaptureFixture, name: str) -> None:
+def test_log_lines(known: HttpClient, caplog: pytest.LogCaptureFixture, name: str) -> None:
     guard_logs()
     guard_logs()
     log = logging.getLogger(name)
@@ -68,7 +69,7 @@ def test_log_lines(known: StudioClient, caplog: pytest.LogCaptureFixture, name: 
     assert "of no secret" in caplog.text
 
 
-def test_texts_without_a_secret_are_as_they_were(known: StudioClient) -> None:
+def test_texts_without_a_secret_are_as_they_were(known: HttpClient) -> None:
     for text in (
         "",
         "a b\n\tc",
@@ -125,7 +126,7 @@ class TestWhatCannotBeUsed:
     def test_proxy(self, studio_open: OpenClient, monkeypatch: pytest.MonkeyPatch, proxy: str, scheme: str) -> None:
         monkeypatch.setenv(f"{scheme}_proxy", proxy)
         with pytest.raises(EdgeImpulseError, match=r"proxy|Host") as caught:
-            studio_open(f"{scheme}://studio.invalid/v1").list_organizations()
+            list_organizations(studio_open(f"{scheme}://studio.invalid/v1"))
         assert PASSWORD not in str(caught.value)
         assert "socks" not in proxy or isinstance(caught.value, EdgeImpulseConfigError)
 

@@ -12,9 +12,11 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseError,
     EdgeImpulseUnavailableError,
 )
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.organizations import list_organizations
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.retry import Retries, RetryBudget
 from tests.support.files import MadeUpFile
+from tests.support.studio import data_api
 
 from .conftest import OpenClient
 from .wire import DROP, Reply, ScriptedServer
@@ -35,17 +37,17 @@ PERMANENT = [
     *(pytest.param(Reply(status), id=str(status)) for status in (400, 401, 403, 404, 413, 422, 501)),
 ]
 IDEMPOTENT: list[Any] = [
-    pytest.param(lambda client: client.list_organizations(), id="list"),
-    pytest.param(lambda client: client.update_data_item(7, 1, metadata={"a": "1"}), id="update"),
-    pytest.param(lambda client: client.delete_data_item(7, 1), id="delete"),
-    pytest.param(lambda client: client.delete_file(7, 1, "1.csv"), id="delete file"),
-    pytest.param(lambda client: client.add_files(7, 1, [MadeUpFile("1.csv")]), id="add files"),
+    pytest.param(lambda client: list_organizations(client), id="list"),
+    pytest.param(lambda client: data_api(client).update_data_item(1, metadata={"a": "1"}), id="update"),
+    pytest.param(lambda client: data_api(client).delete_data_item(1), id="delete"),
+    pytest.param(lambda client: data_api(client).delete_file(1, "1.csv"), id="delete file"),
+    pytest.param(lambda client: data_api(client).add_files(1, [MadeUpFile("1.csv")]), id="add files"),
 ]
-Call = Callable[[StudioClient], object]
+Call = Callable[[HttpClient], object]
 
 
-def add(client: StudioClient) -> tuple[int, dict[str, str]]:
-    return client.add_data_item(7, name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
+def add(client: HttpClient) -> tuple[int, dict[str, str]]:
+    return data_api(client).add_data_item(name="n", dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
 
 
 class TestIdempotentRequests:
@@ -68,7 +70,7 @@ class TestIdempotentRequests:
     ) -> None:
         with ScriptedServer(fault) as server:
             with pytest.raises(EdgeImpulseError) as caught:
-                studio_open(server.url, retry_attempts=attempts).list_organizations()
+                list_organizations(studio_open(server.url, retry_attempts=attempts))
             assert len(server.received) == attempts
         assert caught.value.retryable
         assert len(studio_sleeps) == attempts - 1
@@ -88,12 +90,12 @@ class TestIdempotentRequests:
     def test_the_last_error_is_raised(self, studio_open: OpenClient) -> None:
         replies = Reply(500), Reply(502), Reply(503)
         with ScriptedServer(*replies) as server, pytest.raises(EdgeImpulseUnavailableError) as caught:
-            studio_open(server.url, retry_attempts=3).list_organizations()
+            list_organizations(studio_open(server.url, retry_attempts=3))
         assert caught.value.status == 503
 
     def test_retries_are_logged(self, studio_open: OpenClient, caplog: pytest.LogCaptureFixture) -> None:
         with ScriptedServer(Reply(503), Reply()) as server:
-            studio_open(server.url, retry_attempts=3).list_organizations()
+            list_organizations(studio_open(server.url, retry_attempts=3))
         (record,) = [record for record in caplog.records if record.name.startswith("airflow_provider_ei")]
         assert "503" in record.getMessage()
         assert "(1 of 3)" in record.getMessage()
@@ -159,7 +161,7 @@ class TestWaits:
             for _ in range(30):
                 client = studio_open(server.url, retry_attempts=5, retry_wait=0.5)
                 with pytest.raises(EdgeImpulseUnavailableError):
-                    client.list_organizations()
+                    list_organizations(client)
                 rounds.append(studio_sleeps[:])
                 studio_sleeps.clear()
         for number in range(4):
@@ -169,7 +171,7 @@ class TestWaits:
 
     def test_are_capped(self, studio_open: OpenClient, studio_sleeps: list[float]) -> None:
         with ScriptedServer(Reply(503)) as server, pytest.raises(EdgeImpulseUnavailableError):
-            studio_open(server.url, retry_attempts=20, retry_wait=1000.0).list_organizations()
+            list_organizations(studio_open(server.url, retry_attempts=20, retry_wait=1000.0))
         assert len(studio_sleeps) == 19
         assert max(studio_sleeps) <= 60
 
@@ -197,7 +199,7 @@ class TestWaits:
         most: float,
     ) -> None:
         with ScriptedServer(Reply(status, headers={"Retry-After": asked}), Reply()) as server:
-            studio_open(server.url, retry_attempts=2, retry_wait=0.01).list_organizations()
+            list_organizations(studio_open(server.url, retry_attempts=2, retry_wait=0.01))
         (slept,) = studio_sleeps
         assert least <= slept <= most
 
@@ -210,7 +212,7 @@ class TestBudget:
             client = studio_open(server.url, retry_attempts=4)
             for _ in range(10):
                 with pytest.raises(EdgeImpulseUnavailableError):
-                    client.list_organizations()
+                    list_organizations(client)
             assert len(studio_sleeps) == 20
             assert len(server.received) == 30
 

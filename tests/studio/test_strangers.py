@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from airflow_provider_ei.exceptions import EdgeImpulseResponseError
 from airflow_provider_ei.studio.models import UNKNOWN_SIZE, DataItem, parse_listed
+from tests.support.studio import data_api
 
 from .conftest import OpenClient
-from .test_client import ITEM, ITEM_WITH_FILES, page, without
+from .test_api import ITEM, ITEM_WITH_FILES, page, without
 from .wire import Reply, ScriptedServer
 
 LIST = "listOrganizationFiles"
@@ -68,7 +69,7 @@ def test_what_is_not_an_item_at_all_is_an_error(value: object) -> None:
 def test_missing_field_of_a_listed_item_is_named(studio_open: OpenClient, field: str) -> None:
     reply = page(ITEM | {"id": 1}, without(ITEM, field), total=2)
     with ScriptedServer(reply) as server, pytest.raises(EdgeImpulseResponseError, match=f"place 1 .*: {field}: "):
-        studio_open(server.url).list_data_items(7, "d")
+        data_api(studio_open(server.url)).list_data_items("d")
 
 
 @pytest.mark.parametrize("number", [0, -1, True, 1.5, "x", None, [3]], ids=repr)
@@ -131,11 +132,11 @@ def test_a_time_without_a_zone_is_in_utc() -> None:
 def test_the_others_are_listed_beside_a_stranger(studio_open: OpenClient) -> None:
     stranger = {"id": 9, "name": "x", "dataset": "d", "metadata": None, "files": [None], "created": 0}
     with ScriptedServer(page(ITEM_WITH_FILES, stranger, total=2)) as server:
-        ours, theirs = studio_open(server.url).list_data_items(7, "d", with_files=True)
+        ours, theirs = data_api(studio_open(server.url)).list_data_items("d", with_files=True)
     assert ours.files is not None and [(file.name, file.size) for file in ours.files] == [("1.csv", 5)]
     assert (theirs.name, theirs.metadata, theirs.files) == ("x", {}, ())
 
 
 def test_a_single_item_with_odd_metadata_is_read(studio_open: OpenClient) -> None:
     with ScriptedServer(Reply(200, {"success": True, "data": ITEM | {"metadata": None}})) as server:
-        assert studio_open(server.url).get_data_item(7, 3).metadata == {}
+        assert data_api(studio_open(server.url)).get_data_item(3).metadata == {}

@@ -17,10 +17,12 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseRateLimitError,
     EdgeImpulseUnavailableError,
 )
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.organizations import list_organizations
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.studio.throttle import Throttle
 from tests.support.files import MadeUpFile
+from tests.support.studio import data_api
 
 from .conftest import KEY, OpenClient
 from .wire import Reply, ScriptedServer
@@ -227,8 +229,8 @@ class LimitedServer(ScriptedServer):
         return Reply(429, REFUSED.body, self._headers)
 
 
-def add(client: StudioClient, name: str = "n") -> object:
-    return client.add_data_item(7, name=name, dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
+def add(client: HttpClient, name: str = "n") -> object:
+    return data_api(client).add_data_item(name=name, dataset="d", metadata={}, files=[MadeUpFile("1.csv")])
 
 
 class TestWorkers:
@@ -237,7 +239,7 @@ class TestWorkers:
     @staticmethod
     def send(server: ScriptedServer, items: int, **settings: Any) -> None:
         given = StudioSettings(api_key=KEY, base_url=server.url, retry_attempts=1, **settings)
-        with StudioClient(given, connections=8) as client, ThreadPoolExecutor(8) as pool:
+        with HttpClient(given, connections=8) as client, ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda number: add(client, str(number)), range(items)))
 
     @pytest.mark.parametrize("headers", [{}, {"Retry-After": "1"}], ids=["without a word", "Retry-After"])
@@ -259,7 +261,7 @@ class TestWorkers:
 
 
 class TestPatience:
-    @pytest.mark.parametrize("call", [lambda client: client.list_organizations(), add], ids=["listing", "upload"])
+    @pytest.mark.parametrize("call", [lambda client: list_organizations(client), add], ids=["listing", "upload"])
     @pytest.mark.parametrize("headers", [{}, {"Retry-After": "30"}, {"Retry-After": "1e300"}], ids=str)
     def test_ends(
         self, studio_open: OpenClient, studio_sleeps: list[float], call: Any, headers: dict[str, str]
@@ -278,7 +280,7 @@ class TestPatience:
         """Neither the attempts nor the budget of retries count a refusal."""
         refusals = [Reply(429, headers={"Retry-After": "9"})] * 30 + [Reply(503, headers={"Retry-After": "9"})] * 30
         with ScriptedServer(*refusals, Reply()) as server:
-            studio_open(server.url, retry_attempts=1).list_organizations()
+            list_organizations(studio_open(server.url, retry_attempts=1))
             assert len(server.received) == 61
 
     def test_ends_although_other_requests_are_granted_meanwhile(
@@ -289,7 +291,7 @@ class TestPatience:
         with ScriptedServer(*replies) as server:
             client = studio_open(server.url, throttle_patience=300.0)
             with pytest.raises(EdgeImpulseRateLimitError):
-                client.update_data_item(7, 1, name="x", before_retry=lambda _: client.list_organizations())
+                data_api(client).update_data_item(1, name="x", before_retry=lambda _: list_organizations(client))
         assert 200 <= sum(studio_sleeps) <= 331
 
     def test_begins_anew_with_each_request_that_is_granted(self, studio_open: OpenClient) -> None:
@@ -297,7 +299,7 @@ class TestPatience:
         with ScriptedServer(*replies) as server:
             client = studio_open(server.url, throttle_patience=300.0)
             for _ in range(4):
-                client.list_organizations()
+                list_organizations(client)
 
     def test_an_upload_that_may_be_stored_is_not_repeated(self, studio_open: OpenClient) -> None:
         with ScriptedServer(Reply(503, headers={"Retry-After": "9"}), Reply()) as server:
@@ -312,12 +314,12 @@ def test_cancelling_ends_all_waits() -> None:
 
     def work() -> None:
         try:
-            client.list_organizations()
+            list_organizations(client)
         except EdgeImpulseCancelledError as error:
             errors.append(error)
 
     with ScriptedServer(Reply(429, headers={"Retry-After": "60"})) as server:
-        client = StudioClient(StudioSettings(api_key=KEY, base_url=server.url), connections=8)
+        client = HttpClient(StudioSettings(api_key=KEY, base_url=server.url), connections=8)
         threads = [threading.Thread(target=work) for _ in range(8)]
         for thread in threads:
             thread.start()

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import base64
 import logging
+import os
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+import certifi
 import pytest
 
 from airflow_provider_ei import __version__
-from airflow_provider_ei.emulator import EmulatorServer, Fault
-from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseRedirectError, EdgeImpulseUnavailableError
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings, Fault
+from airflow_provider_ei.exceptions import (
+    EdgeImpulseConfigError,
+    EdgeImpulseError,
+    EdgeImpulseFileError,
+    EdgeImpulseRedirectError,
+    EdgeImpulseUnavailableError,
+)
+from airflow_provider_ei.studio.api.organizations import list_organizations
+from airflow_provider_ei.studio.files import read_opened
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from tests.support.files import MadeUpFile
+from tests.support.studio import data_api
 
 from .conftest import KEY, OpenClient
 from .wire import Reply, ScriptedServer, SocketServer, read_head, read_request
@@ -40,6 +56,9 @@ class Zeros:
     def check_unchanged(self, handle: BinaryIO) -> None:
         return None
 
+    def read_whole(self) -> bytes:
+        return read_opened(self)
+
 
 class _Zeros:
     def __init__(self, file: Zeros) -> None:
@@ -56,25 +75,25 @@ class _Zeros:
         return None
 
 
-def upload(client: StudioClient, *files: object) -> None:
-    client.add_data_item(7, name="run 1", dataset="d", metadata={}, files=files or [MadeUpFile("1.csv")])  # type: ignore[arg-type]
+def upload(client: HttpClient, *files: object) -> None:
+    data_api(client).add_data_item(name="run 1", dataset="d", metadata={}, files=files or [MadeUpFile("1.csv")])  # type: ignore[arg-type]
 
 
-def listing(client: StudioClient) -> None:
-    client.list_organizations()
+def listing(client: HttpClient) -> None:
+    list_organizations(client)
 
 
 CALLS = [
     pytest.param(upload, id="upload"),
     pytest.param(listing, id="listing"),
-    pytest.param(lambda client: client.update_data_item(7, 1, name="x"), id="change"),
-    pytest.param(lambda client: client.delete_data_item(7, 1), id="delete"),
+    pytest.param(lambda client: data_api(client).update_data_item(1, name="x"), id="change"),
+    pytest.param(lambda client: data_api(client).delete_data_item(1), id="delete"),
 ]
 
 
 class TestBlocks:
     def test_files_are_read_in_blocks_of_128_kib(
-        self, studio_emulator: EmulatorServer, studio_client: StudioClient
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient
     ) -> None:
         file = Zeros()
         upload(studio_client, file)
@@ -89,9 +108,7 @@ class TestRedirects:
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     @pytest.mark.parametrize("call", CALLS)
-    def test_to_another_host(
-        self, studio_open: OpenClient, status: int, call: Callable[[StudioClient], object]
-    ) -> None:
+    def test_to_another_host(self, studio_open: OpenClient, status: int, call: Callable[[HttpClient], object]) -> None:
         with ScriptedServer() as other:
             reply = Reply(status, "", {"Location": f"{other.url}/elsewhere?token=secret"})
             with ScriptedServer(reply) as first, pytest.raises(EdgeImpulseRedirectError) as caught:
@@ -103,7 +120,7 @@ class TestRedirects:
         assert f"127.0.0.1:{other.port}/v1/elsewhere" in str(caught.value)
         assert "secret" not in str(caught.value)
 
-    def test_to_the_same_host(self, studio_emulator: EmulatorServer, studio_client: StudioClient) -> None:
+    def test_to_the_same_host(self, studio_emulator: EmulatorServer, studio_client: HttpClient) -> None:
         studio_emulator.inject(Fault(kind="redirect", status=307, location="/v1/api/organizations"))
         with pytest.raises(EdgeImpulseRedirectError):
             listing(studio_client)
@@ -127,7 +144,7 @@ class TestRedirects:
 
 class TestHeaders:
     @pytest.mark.parametrize("call", CALLS)
-    def test_key_and_version_are_sent(self, studio_open: OpenClient, call: Callable[[StudioClient], object]) -> None:
+    def test_key_and_version_are_sent(self, studio_open: OpenClient, call: Callable[[HttpClient], object]) -> None:
         with ScriptedServer() as server:
             call(studio_open(server.url))
             (request,) = server.received
@@ -198,6 +215,181 @@ class TestProxies:
                 listing(studio_open("http://studio.invalid/v1"))
         assert not caught.value.ambiguous
 
+    def test_password_of_the_proxy_is_sent_to_it_alone(
+        self, studio_open: OpenClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with ScriptedServer() as proxy:
+            monkeypatch.setenv("http_proxy", f"http://someone:p%40ss@127.0.0.1:{proxy.port}")
+            client = studio_open("http://studio.invalid/v1")
+            for _ in range(2):
+                listing(client)
+            given = [request.headers["proxy-authorization"] for request in proxy.received]
+        assert given == [f"Basic {base64.b64encode(b'someone:p@ss').decode()}"] * 2
+
+    def test_a_client_reads_the_environment_once(
+        self, studio_open: OpenClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with ScriptedServer() as proxy, ScriptedServer() as server:
+            client = studio_open(server.url)
+            listing(client)
+            monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+            listing(client)
+            assert (proxy.connections, len(server.received)) == (0, 2)
+            listing(studio_open(server.url))
+            assert (proxy.connections, len(server.received)) == (1, 2)
+
+
+def relay(connection: socket.socket) -> None:
+    """Do what a proxy does that is asked for a tunnel."""
+    with connection.makefile("rb", buffering=0) as stream:
+        head = read_head(stream)
+    assert head is not None and head[0] == "CONNECT"
+    host, _, port = head[1].partition(":")
+    with socket.create_connection((host, int(port))) as server:
+        connection.sendall(b"HTTP/1.1 200 Go on\r\n\r\n")
+        back = threading.Thread(target=copy, args=(server, connection))
+        back.start()
+        copy(connection, server)
+        back.join()
+
+
+def copy(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while block := source.recv(65536):
+            target.sendall(block)
+    with suppress(OSError):
+        socket.socket.shutdown(target, socket.SHUT_RDWR)
+
+
+class TestTls:
+    """All connections of a client share one context, with the CAs that requests would load for each of them."""
+
+    @pytest.fixture
+    def server(self, studio_certificate: Path) -> Iterator[EmulatorServer]:
+        settings = EmulatorSettings(api_key=KEY, organization_id=7)
+        with EmulatorServer(settings, certfile=studio_certificate) as server:
+            yield server
+
+    @pytest.mark.parametrize("form", ["file", "directory"])
+    @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+    def test_authorities_of_the_environment_are_trusted(
+        self,
+        server: EmulatorServer,
+        studio_open: OpenClient,
+        studio_certificate: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        variable: str,
+        form: str,
+    ) -> None:
+        monkeypatch.setenv(variable, str(studio_certificate if form == "file" else tmp_path))
+        command = ["openssl", "x509", "-noout", "-subject_hash", "-in", str(studio_certificate)]
+        name = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        shutil.copy(studio_certificate, tmp_path / f"{name}.0")
+        listing(studio_open(server.url))
+
+    def test_the_bundle_of_requests_comes_before_that_of_curl(
+        self,
+        server: EmulatorServer,
+        studio_open: OpenClient,
+        studio_certificate: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+        monkeypatch.setenv("CURL_CA_BUNDLE", str(studio_certificate))
+        with pytest.raises(EdgeImpulseConfigError, match="not trusted"):
+            listing(studio_open(server.url))
+
+    def test_authorities_are_read_once(
+        self,
+        server: EmulatorServer,
+        studio_open: OpenClient,
+        studio_certificate: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:
+        bundle = tmp_path / "bundle.pem"
+        shutil.copy(studio_certificate, bundle)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+        client = studio_open(server.url)
+        server.inject(Fault(kind="drop_after"))
+        with pytest.raises(EdgeImpulseUnavailableError):
+            listing(client)
+        shutil.copy(certifi.where(), bundle)
+        listing(client)  # through a new connection
+        with pytest.raises(EdgeImpulseConfigError, match="not trusted"):
+            listing(studio_open(server.url))
+
+    def test_bundle_without_certificates_is_named(
+        self, server: EmulatorServer, studio_open: OpenClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "empty.pem").touch()
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "empty.pem"))
+        with pytest.raises(EdgeImpulseConfigError, match=r"empty\.pem"):
+            listing(studio_open(server.url))
+
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_through_a_proxy(
+        self,
+        server: EmulatorServer,
+        studio_open: OpenClient,
+        studio_certificate: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        scheme: str,
+    ) -> None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(studio_certificate)
+
+        def proxy(connection: socket.socket) -> None:
+            if scheme == "https":
+                connection = context.wrap_socket(connection, server_side=True)
+            relay(connection)
+
+        with SocketServer(proxy) as proxy_server:
+            monkeypatch.setenv("https_proxy", f"{scheme}://127.0.0.1:{proxy_server.port}")
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(studio_certificate))
+            client = studio_open(server.url)
+            upload(client, Zeros(3_000_000))
+            listing(client)
+            assert proxy_server.connections == 1
+            client.close()
+        (item,) = server.items()
+        assert item.total_size == 3_000_000
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_CORK"), reason="only Linux joins small writes to full packets")
+class TestFullPackets:
+    @pytest.mark.parametrize("fails", [False, True], ids=["sent", "failed"])
+    def test_are_asked_for_while_a_body_is_sent_and_not_after_it(
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient, fails: bool
+    ) -> None:
+        port = int(studio_emulator.url.split(":")[2].partition("/")[0])
+        during: list[list[int]] = []
+
+        class Watching(MadeUpFile):
+            def open(self) -> BinaryIO:
+                during.append(corks(port))
+                return super().open()
+
+        file = Watching("1.csv", b"8 bytes.", stated_size=9 if fails else 8)
+        listing(studio_client)
+        with pytest.raises(EdgeImpulseFileError) if fails else nullcontext():
+            upload(studio_client, file)
+        assert during == [[1]]
+        assert 1 not in corks(port)
+        listing(studio_client)
+        assert corks(port) == [0]
+
+
+def corks(port: int) -> list[int]:
+    """Return TCP_CORK of all connections of this process to a port."""
+    found = []
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as copy:
+            if copy.family == socket.AF_INET and copy.getpeername()[1] == port:
+                found.append(copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK))
+    return found
+
 
 class TestTimeouts:
     def test_host_that_stops_reading_ends_the_upload_after_the_write_timeout(self, studio_open: OpenClient) -> None:
@@ -253,7 +445,7 @@ class TestTimeouts:
 
     @pytest.mark.parametrize("call", [pytest.param(upload, id="upload"), pytest.param(listing, id="listing")])
     def test_host_that_does_not_answer_ends_the_request_after_the_read_timeout(
-        self, studio_open: OpenClient, call: Callable[[StudioClient], None]
+        self, studio_open: OpenClient, call: Callable[[HttpClient], None]
     ) -> None:
         ended = threading.Event()
 
@@ -315,13 +507,13 @@ class TestConnections:
                     closed.set()
 
         with SocketServer(talk) as server:
-            with StudioClient(StudioSettings(api_key=KEY, base_url=server.url)) as client:
+            with HttpClient(StudioSettings(api_key=KEY, base_url=server.url)) as client:
                 listing(client)
                 assert not closed.is_set()
             assert closed.wait(30)
 
     def test_a_file_that_fails_leaves_a_client_that_works(
-        self, studio_emulator: EmulatorServer, studio_client: StudioClient
+        self, studio_emulator: EmulatorServer, studio_client: HttpClient
     ) -> None:
         for _ in range(3):
             with pytest.raises(EdgeImpulseError):
@@ -352,7 +544,7 @@ class TestTheKeyIsShownNowhere:
         studio_emulator: EmulatorServer,
         studio_open: OpenClient,
         caplog: pytest.LogCaptureFixture,
-        call: Callable[[StudioClient], None],
+        call: Callable[[HttpClient], None],
         fault: Fault,
     ) -> None:
         studio_emulator.inject(fault)

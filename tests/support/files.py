@@ -9,8 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from airflow_provider_ei.sources.pinned import LocalFile
-from airflow_provider_ei.studio.files import UploadFile
+import pytest
+
+from airflow_provider_ei.sources.discover import discover_files
+from airflow_provider_ei.sources.file_specs import parse_file_specs
+from airflow_provider_ei.sources.local import LocalFile
+from airflow_provider_ei.sources.object_store import OpenStore
+from airflow_provider_ei.sources.source_file import SourceFile
+from airflow_provider_ei.studio.files import UploadFile, read_opened
 
 
 @dataclass
@@ -38,6 +44,9 @@ class MadeUpFile:
 
     def check_unchanged(self, handle: BinaryIO) -> None:
         return None
+
+    def read_whole(self) -> bytes:
+        return read_opened(self)
 
 
 class _Counted(io.BytesIO):
@@ -120,6 +129,9 @@ class MeddledFile:
     def check_unchanged(self, handle: Any) -> None:
         self._file.check_unchanged(handle.handle)
 
+    def read_whole(self) -> bytes:
+        return read_opened(self)
+
 
 class _Meddled:
     def __init__(self, handle: BinaryIO, meddle: Callable[[], object]) -> None:
@@ -135,6 +147,18 @@ class _Meddled:
 
     def close(self) -> None:
         self.handle.close()
+
+
+def before_each_read(monkeypatch: pytest.MonkeyPatch, tell: Callable[[LocalFile], object]) -> None:
+    """Call ``tell`` whenever a local file is about to be read."""
+    for way in ("open", "read_whole"):
+        original = getattr(LocalFile, way)
+
+        def read(file: LocalFile, original: Callable[[LocalFile], Any] = original) -> Any:
+            tell(file)
+            return original(file)
+
+        monkeypatch.setattr(LocalFile, way, read)
 
 
 def pinned(path: Path, data: bytes, *, name: str | None = None) -> LocalFile:
@@ -153,3 +177,8 @@ def sha256(data: bytes) -> str:
 
 def no_store(uri: str) -> NoReturn:
     raise AssertionError(f"no store was to be opened: {uri}")
+
+
+def discover(files: object, open_store: OpenStore) -> list[SourceFile]:
+    """Parse the ``files`` argument, and find and pin the files."""
+    return discover_files(parse_file_specs(files), open_store)

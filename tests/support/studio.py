@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import requests
-
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings, RequestRecord
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.http import HttpClient
 
 KEY = "ei_sync_tests_0123456789abcdef"
 ORGANIZATION = 7
@@ -18,13 +16,15 @@ UPLOADS = (CREATE, ADD)
 CHANGING = (CREATE, ADD, UPDATE, DELETE, DELETE_FILE)
 
 
-def reset(server: EmulatorServer, post: Callable[..., requests.Response] = requests.post, **switches: object) -> None:
-    """Remove all data, faults and requests; set the given switches, and the others to their defaults.
-
-    :param post: sends the request; a session's own where only that session trusts the server's certificate.
-    """
-    post(f"{server.page_url}emulator/reset", timeout=30).raise_for_status()
+def reset(server: EmulatorServer, **switches: object) -> None:
+    """Remove all data, faults and requests; set the given switches, and the others to their defaults."""
+    server.reset()
     server.settings.change(EmulatorSettings().switches() | switches)
+
+
+def data_api(client: HttpClient) -> OrganizationDataApi:
+    """The operations on the data items of the emulator's organization."""
+    return OrganizationDataApi(client, ORGANIZATION)
 
 
 def contents(server: EmulatorServer, data_id: int) -> dict[str, bytes]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,18 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
 from airflow_provider_ei.results import AddDataResult
-from airflow_provider_ei.sources.pinned import LocalFile
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.sources.local import LocalFile
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
-from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.item import WantedItem
-from tests.support.files import made_up
+from airflow_provider_ei.sync.item.upload import ItemUpload
+from airflow_provider_ei.sync.item.wanted import WantedItem
+from tests.support.files import before_each_read, made_up
 from tests.support.studio import KEY, ORGANIZATION, reset
 
 from .lab import SyncLab
 
-OpenClient = Callable[..., StudioClient]
+OpenClient = Callable[..., OrganizationDataApi]
 Upload = Callable[..., AddDataResult]
 
 
@@ -50,25 +50,25 @@ def sync_open(sync_studio: EmulatorServer) -> Iterator[OpenClient]:
     """Open a client: ``sync_open(sleep=…, **settings)``. It does not sleep."""
     clients = []
 
-    def open_client(
+    def open_api(
         *, sleep: Callable[[float], None] = lambda seconds: None, connections: int = 1, **settings: Any
-    ) -> StudioClient:
+    ) -> OrganizationDataApi:
         values = {"api_key": KEY, "base_url": sync_studio.url, "read_timeout": 30.0} | settings
-        clients.append(StudioClient(StudioSettings(**values), connections=connections, sleep=sleep))
-        return clients[-1]
+        clients.append(HttpClient(StudioSettings(**values), connections=connections, sleep=sleep))
+        return OrganizationDataApi(clients[-1], ORGANIZATION)
 
-    yield open_client
+    yield open_api
     for client in clients:
         client.close()
 
 
 @pytest.fixture
-def sync_client(sync_open: OpenClient) -> StudioClient:
+def sync_api(sync_open: OpenClient) -> OrganizationDataApi:
     return sync_open()
 
 
 @pytest.fixture
-def sync_upload(sync_client: StudioClient) -> Upload:
+def sync_upload(sync_api: OrganizationDataApi) -> Upload:
     """Make item ``run 1`` of dataset ``d`` what is given: ``sync_upload(files, metadata)``."""
 
     def upload(
@@ -76,48 +76,15 @@ def sync_upload(sync_client: StudioClient) -> Upload:
         metadata: Mapping[str, str] | None = None,
         *,
         if_exists: Any = "update",
-        client: StudioClient = sync_client,
+        api: OrganizationDataApi = sync_api,
         name: str = "run 1",
         **more: Any,
     ) -> AddDataResult:
         sources = made_up(files) if isinstance(files, Mapping) else list(files)
         wanted = WantedItem(name, "d", sources, dict(metadata or {}), **more)
-        return ItemUpload(client, ORGANIZATION, wanted, if_exists).run()
+        return ItemUpload(api, wanted, if_exists).run()
 
     return upload
-
-
-@pytest.fixture
-def sync_tree(tmp_path: Path) -> Callable[..., Path]:
-    """Write files below a new folder: ``sync_tree({"s1/x.csv": b"…"})``."""
-
-    def write(files: Mapping[str, bytes], folder: str = "tree") -> Path:
-        top = tmp_path / folder
-        top.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            path = top / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-        return top
-
-    return write
-
-
-@pytest.fixture
-def sync_deep(tmp_path: Path) -> Iterator[Callable[[str], str]]:
-    """Make a file 990 folders deep, each named ``d``: ``sync_deep("tree/a")``; removed by a tool that goes so deep."""
-
-    def make(folder: str) -> str:
-        path = str(tmp_path / folder)
-        os.makedirs(path, exist_ok=True)
-        for _ in range(990):
-            path += "/d"
-            os.mkdir(path)
-        Path(path, "y.csv").write_bytes(b"1")
-        return path
-
-    yield make
-    subprocess.run(["rm", "-rf", *map(str, tmp_path.iterdir())], check=True)
 
 
 @pytest.fixture
@@ -125,13 +92,11 @@ def lab(sync_studio: EmulatorServer, sync_open: OpenClient, tmp_path: Path, monk
     """A folder, an emulated Studio, and a sync between them."""
     (tmp_path / "study").mkdir()
     made = SyncLab(sync_studio, tmp_path / "study", sync_open)
-    open_file = LocalFile.open
 
-    def open_and_tell(file: LocalFile) -> Any:
+    def tell(file: LocalFile) -> None:
         name = os.path.relpath(file.path, made.top)
         made.opened.append(name)
         made.on_open(name)
-        return open_file(file)
 
-    monkeypatch.setattr(LocalFile, "open", open_and_tell)
+    before_each_read(monkeypatch, tell)
     return made

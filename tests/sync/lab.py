@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, RequestRecord
-from airflow_provider_ei.emulator.records import StoredItem
+from airflow_provider_ei.emulator.stored_data import StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseSyncError
 from airflow_provider_ei.results import SyncSummary
-from airflow_provider_ei.studio.client import StudioClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.sync.dataset import sidecar
-from airflow_provider_ei.sync.dataset.options import Shard
-from airflow_provider_ei.sync.dataset.prepare import MAX_WORKERS, check_rules, read_source
-from airflow_provider_ei.sync.dataset.run import DatasetSync
+from airflow_provider_ei.sync.dataset.options import MAX_WORKERS, Shard, SyncOptions
+from airflow_provider_ei.sync.dataset.read_source import read_source
+from airflow_provider_ei.sync.dataset.sync import DatasetSync
 from tests.support.files import made_up, no_store
 from tests.support.items import state_of, users_metadata, wanted_item
-from tests.support.studio import LIST, ORGANIZATION, changes, contents
+from tests.support.studio import LIST, changes, contents
 
 METADATA = {"study": "sleep"}
 
@@ -34,12 +34,12 @@ class SyncLab:
     :ivar on_open: called with each of them before it is opened.
     """
 
-    def __init__(self, server: EmulatorServer, top: Path, open_client: Callable[..., StudioClient]) -> None:
+    def __init__(self, server: EmulatorServer, top: Path, open_api: Callable[..., OrganizationDataApi]) -> None:
         self.server = server
         self.top = top
-        self._open_client = open_client
-        self.client = self.other_client()
-        self.someone = self.other_client()
+        self._open_api = open_api
+        self.api = self.other_api()
+        self.someone = self.other_api()
         self.opened: list[str] = []
         self.on_open: Callable[[str], None] = lambda path: None
         self._time = 1_600_000_000_123_456_789
@@ -84,27 +84,26 @@ class SyncLab:
     def prepare(
         self,
         *,
-        client: StudioClient | None = None,
+        api: OrganizationDataApi | None = None,
         metadata: Any = METADATA,
         workers: int = 4,
         depth: int = 1,
         exclude: Any = None,
         shard: Shard | None = None,
-        **rules: Any,
+        **more: Any,
     ) -> DatasetSync:
         """Look at the folder."""
-        given = {"sync_id": "nightly", "delete": "never", "max_delete": None, "comparison": "digest"} | rules
-        checked = check_rules(**given, shard=shard)
-        tree = read_source(
+        options = SyncOptions(
+            dataset="d",
             source=str(self.top),
-            items=None,
-            include=None,
             exclude=exclude,
             depth=depth,
             metadata=metadata,
-            open_store=no_store,
+            workers=workers,
+            shard=shard,
+            **({"sync_id": "nightly"} | more),
         )
-        return DatasetSync(client or self.client, ORGANIZATION, "d", tree, checked, workers=workers)
+        return DatasetSync(api or self.api, read_source(options, no_store), options)
 
     def sync(self, *, dry_run: bool = False, **more: Any) -> SyncSummary:
         """Sync, from an empty log of requests and of opened files."""
@@ -117,9 +116,9 @@ class SyncLab:
             self.sync(**more)
         return caught.value
 
-    def other_client(self, **settings: Any) -> StudioClient:
+    def other_api(self, **settings: Any) -> OrganizationDataApi:
         """A client as the hook has it."""
-        return self._open_client(connections=MAX_WORKERS, **settings)
+        return self._open_api(connections=MAX_WORKERS, **settings)
 
     # --- the service ------------------------------------------------------------------------------------------
 
@@ -132,7 +131,7 @@ class SyncLab:
     def by_hand(self, name: str, files: Mapping[str, bytes], metadata: Mapping[str, str] | None = None) -> int:
         """Add an item as someone else would, or as another run of ours did, by its metadata."""
         return self.someone.add_data_item(
-            ORGANIZATION, name=name, dataset="d", metadata=metadata or {"by": "hand"}, files=made_up(files)
+            name=name, dataset="d", metadata=metadata or {"by": "hand"}, files=made_up(files)
         )[0]
 
     def operations(self) -> list[str | None]:

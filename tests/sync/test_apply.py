@@ -22,8 +22,8 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.results import AddDataResult
-from airflow_provider_ei.studio.client import StudioClient
-from airflow_provider_ei.sync import plan as plan_module
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.sync.item import plan as plan_module
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.files import MadeUpFile, MeddlingFile, made_up
 from tests.support.items import complete, pending, state_of, users_metadata, wanted_item
@@ -42,12 +42,10 @@ B_METADATA = {"machine": "pump 8", "größe": "5"}
 
 
 def by_hand(
-    client: StudioClient, files: Mapping[str, bytes], metadata: Mapping[str, str] | None = None, name: str = "run 1"
+    api: OrganizationDataApi, files: Mapping[str, bytes], metadata: Mapping[str, str] | None = None, name: str = "run 1"
 ) -> int:
     """Add an item as someone else would, or as another run of ours did, by its metadata."""
-    return client.add_data_item(
-        ORGANIZATION, name=name, dataset="d", metadata=metadata or {"by": "hand"}, files=made_up(files)
-    )[0]
+    return api.add_data_item(name=name, dataset="d", metadata=metadata or {"by": "hand"}, files=made_up(files))[0]
 
 
 def assert_stored(server: EmulatorServer, files: Mapping[str, bytes], metadata: Mapping[str, str] | None) -> None:
@@ -93,13 +91,13 @@ def assert_at_rest(
     upload: Upload,
     files: Mapping[str, bytes],
     metadata: Mapping[str, str] | None,
-    client: StudioClient,
+    api: OrganizationDataApi,
 ) -> None:
     """One quiet run leaves the right item, and another one has nothing to do."""
-    upload(files, metadata, client=client)
+    upload(files, metadata, api=api)
     assert_stored(server, files, metadata)
     server.clear_requests()
-    assert upload(files, metadata, client=client)["outcome"] == "unchanged"
+    assert upload(files, metadata, api=api)["outcome"] == "unchanged"
     assert changes(server) == []
     assert_stored(server, files, metadata)
 
@@ -132,7 +130,7 @@ class TestCreating:
     def test_large_item_is_pending_first_and_has_its_digest_last(
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_open: OpenClient, large: dict[str, Any]
     ) -> None:
-        assert sync_upload(A, A_METADATA, client=sync_open(**large))["outcome"] == "created"
+        assert sync_upload(A, A_METADATA, api=sync_open(**large))["outcome"] == "created"
         sent = changes(sync_studio)
         assert [request.operation for request in sent] == [CREATE, ADD, UPDATE]
         assert sent_state(sent[0])["state"] == "pending"
@@ -149,7 +147,7 @@ class TestCreating:
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_open: OpenClient, large: dict[str, Any]
     ) -> None:
         files = made_up(B)
-        sync_upload(files, client=sync_open(**large))
+        sync_upload(files, api=sync_open(**large))
         assert [file.opened for file in files] == [1, 1]
 
     def test_12000_files_take_two_uploads(self, sync_studio: EmulatorServer, sync_upload: Upload) -> None:
@@ -171,9 +169,9 @@ class TestCreating:
         assert (item.bucket_name, item.bucket_path) == ("Internal datasets", "a/b")
 
     def test_items_of_other_names_and_datasets_are_left_alone(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi
     ) -> None:
-        others = [by_hand(sync_client, B, name=name) for name in ("run 10", "RUN 1", "run")]
+        others = [by_hand(sync_api, B, name=name) for name in ("run 10", "RUN 1", "run")]
         data_id = sync_upload(A)["data_id"]
         assert sorted(item.id for item in sync_studio.items()) == [*others, data_id]
         assert all(contents(sync_studio, other) == B for other in others)
@@ -210,16 +208,16 @@ class TestUnchanged:
     def test_large_one_too(
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_open: OpenClient, large: dict[str, Any]
     ) -> None:
-        client = sync_open(**large)
-        sync_upload(A, A_METADATA, client=client)
-        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, client)
+        api = sync_open(**large)
+        sync_upload(A, A_METADATA, api=api)
+        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, api)
 
     def test_what_others_add_to_the_metadata_stays(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi
     ) -> None:
         data_id = sync_upload(A, A_METADATA)["data_id"]
         (item,) = sync_studio.items()
-        sync_client.update_data_item(ORGANIZATION, data_id, metadata=item.metadata | {"checked": "yes"})
+        sync_api.update_data_item(data_id, metadata=item.metadata | {"checked": "yes"})
         assert sync_upload(A, A_METADATA)["outcome"] == "unchanged"
         assert sync_upload(A, B_METADATA)["outcome"] == "updated"
         assert sync_upload(B, B_METADATA)["outcome"] == "updated"
@@ -245,7 +243,7 @@ class TestUpdating:
         self,
         sync_studio: EmulatorServer,
         sync_upload: Upload,
-        sync_client: StudioClient,
+        sync_api: OrganizationDataApi,
         new: dict[str, bytes],
         if_exists: str,
     ) -> None:
@@ -260,7 +258,7 @@ class TestUpdating:
         assert sent_state(sent[0])["state"] == "pending"
         assert (sent_state(sent[-1])["state"], sent_state(sent[-1])["digest"]) == ("complete", result["digest"])
         assert {request.operation for request in sent[1:-1]} <= {ADD, DELETE_FILE}
-        assert_at_rest(sync_studio, sync_upload, new, A_METADATA, sync_client)
+        assert_at_rest(sync_studio, sync_upload, new, A_METADATA, sync_api)
 
     @pytest.mark.parametrize(
         "new", [{"machine": "pump 7"}, A_METADATA | {"run": "2"}, A_METADATA | {"more": ""}, {}, B_METADATA], ids=str
@@ -270,7 +268,7 @@ class TestUpdating:
         self,
         sync_studio: EmulatorServer,
         sync_upload: Upload,
-        sync_client: StudioClient,
+        sync_api: OrganizationDataApi,
         new: dict[str, str],
         merges: Any,
     ) -> None:
@@ -291,13 +289,13 @@ class TestUpdating:
 
     @pytest.mark.parametrize("merges", ["replace", "merge"])
     def test_key_that_comes_back(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, merges: Any
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi, merges: Any
     ) -> None:
         sync_studio.settings.metadata_update = merges
         for metadata in (A_METADATA, {}, A_METADATA, {"run": "1"}, A_METADATA):
             sync_upload(A, metadata)
             assert_stored(sync_studio, A, metadata)
-        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, sync_client)
+        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, sync_api)
 
     @pytest.mark.parametrize("size", ["small", "large"])
     def test_there_and_back_again(
@@ -308,44 +306,46 @@ class TestUpdating:
         request: pytest.FixtureRequest,
         size: str,
     ) -> None:
-        client = sync_open(**(request.getfixturevalue("large") if size == "large" else {}))
+        api = sync_open(**(request.getfixturevalue("large") if size == "large" else {}))
         results = [
-            sync_upload(files, metadata, client=client)
+            sync_upload(files, metadata, api=api)
             for files, metadata in ((A, A_METADATA), (B, B_METADATA), (A, A_METADATA))
         ]
         assert [result["outcome"] for result in results] == ["created", "updated", "updated"]
         assert len({result["data_id"] for result in results}) == 1
         assert results[0]["digest"] == results[2]["digest"]
-        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, client)
+        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, api)
 
     def test_in_batches(
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_open: OpenClient, large: dict[str, Any]
     ) -> None:
-        client = sync_open(**large)
-        sync_upload(A, A_METADATA, client=client)
+        api = sync_open(**large)
+        sync_upload(A, A_METADATA, api=api)
         sync_studio.clear_requests()
         new = {f"{n}.csv": b"%d" % n for n in range(5)}
-        sync_upload(new, A_METADATA, client=client)
+        sync_upload(new, A_METADATA, api=api)
         assert operations(sync_studio) == [UPDATE, ADD, ADD, ADD, DELETE_FILE, DELETE_FILE, DELETE_FILE, UPDATE]
-        assert_at_rest(sync_studio, sync_upload, new, A_METADATA, client)
+        assert_at_rest(sync_studio, sync_upload, new, A_METADATA, api)
 
     def test_what_someone_did_to_the_files_is_put_right(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi
     ) -> None:
         data_id = sync_upload(A, A_METADATA)["data_id"]
-        sync_client.delete_file(ORGANIZATION, data_id, "notes.txt")
-        sync_client.add_files(ORGANIZATION, data_id, [MadeUpFile("stray.csv", b"x"), MadeUpFile("raw.csv", b"short")])
+        sync_api.delete_file(data_id, "notes.txt")
+        sync_api.add_files(data_id, [MadeUpFile("stray.csv", b"x"), MadeUpFile("raw.csv", b"short")])
         assert sync_upload(A, A_METADATA)["outcome"] == "updated"
-        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, sync_client)
+        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, sync_api)
 
 
 class TestItemThatIsThere:
     @pytest.mark.parametrize("kind", ["ours", "someone's", "someone's, equal"])
-    def test_skip(self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, kind: str) -> None:
+    def test_skip(
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi, kind: str
+    ) -> None:
         if kind == "ours":
             data_id = sync_upload(A, A_METADATA)["data_id"]
         else:
-            data_id = by_hand(sync_client, A if kind == "someone's" else B)
+            data_id = by_hand(sync_api, A if kind == "someone's" else B)
         before = sync_studio.items()
         sync_studio.clear_requests()
         result = sync_upload(B, B_METADATA, if_exists="skip")
@@ -359,8 +359,10 @@ class TestItemThatIsThere:
         assert sync_studio.items() == before
 
     @pytest.mark.parametrize("kind", ["ours", "someone's"])
-    def test_fail(self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, kind: str) -> None:
-        data_id = sync_upload(A)["data_id"] if kind == "ours" else by_hand(sync_client, A)
+    def test_fail(
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi, kind: str
+    ) -> None:
+        data_id = sync_upload(A)["data_id"] if kind == "ours" else by_hand(sync_api, A)
         before = sync_studio.items()
         sync_studio.clear_requests()
         with pytest.raises(EdgeImpulseConflictError, match=f"id {data_id}"):
@@ -381,14 +383,14 @@ class TestItemThatIsThere:
         self,
         sync_studio: EmulatorServer,
         sync_upload: Upload,
-        sync_client: StudioClient,
+        sync_api: OrganizationDataApi,
         if_exists: str,
         merges: Any,
     ) -> None:
         """With ``overwrite``, its bytes may be others."""
         sync_studio.settings.metadata_update = merges
         there = A | {"raw.csv": b"x" * 8} if if_exists == "overwrite" else A
-        data_id = by_hand(sync_client, there, {"by": "hand", "run": "0"})
+        data_id = by_hand(sync_api, there, {"by": "hand", "run": "0"})
         result = sync_upload(A, A_METADATA, if_exists=if_exists)
         assert (result["outcome"], result["data_id"]) == ("updated", data_id)
         (item,) = sync_studio.items()
@@ -404,9 +406,9 @@ class TestItemThatIsThere:
         ids=["all", "one more", "less", "size"],
     )
     def test_someone_s_of_other_files_is_left_alone(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, there: dict[str, bytes]
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi, there: dict[str, bytes]
     ) -> None:
-        data_id = by_hand(sync_client, there)
+        data_id = by_hand(sync_api, there)
         before = sync_studio.items()
         sync_studio.clear_requests()
         with pytest.raises(EdgeImpulseConflictError, match="overwrite"):
@@ -416,9 +418,9 @@ class TestItemThatIsThere:
         assert contents(sync_studio, data_id) == there
 
     def test_someone_s_is_overwritten_when_asked_for(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi
     ) -> None:
-        data_id = by_hand(sync_client, B)
+        data_id = by_hand(sync_api, B)
         result = sync_upload(A, A_METADATA, if_exists="overwrite")
         assert (result["outcome"], result["data_id"]) == ("updated", data_id)
         (item,) = sync_studio.items()
@@ -427,10 +429,10 @@ class TestItemThatIsThere:
 
     @pytest.mark.parametrize("if_exists", ["update", "overwrite"])
     def test_someone_s_twice_is_left_alone(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, if_exists: str
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi, if_exists: str
     ) -> None:
         for _ in range(2):
-            by_hand(sync_client, A)
+            by_hand(sync_api, A)
         sync_studio.clear_requests()
         with pytest.raises(EdgeImpulseConflictError, match="several times"):
             sync_upload(A, if_exists=if_exists)
@@ -451,26 +453,26 @@ class TestInterruptedUploads:
         if_exists: str,
         fault: Fault,
     ) -> None:
-        client = sync_open(**large)
+        api = sync_open(**large)
         sync_studio.inject(fault)
         with pytest.raises(EdgeImpulseRefusedError):
-            sync_upload(A, A_METADATA, client=client, if_exists=if_exists)
+            sync_upload(A, A_METADATA, api=api, if_exists=if_exists)
         (item,) = sync_studio.items()
         assert is_pending(item)
-        result = sync_upload(A, A_METADATA, client=client, if_exists=if_exists)
+        result = sync_upload(A, A_METADATA, api=api, if_exists=if_exists)
         assert (result["outcome"], result["data_id"]) == ("updated", item.id)
-        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, client)
+        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, api)
 
     @pytest.mark.parametrize("if_exists", ["update", "skip", "fail", "overwrite"])
     def test_next_run_completes_another_content(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, if_exists: str
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi, if_exists: str
     ) -> None:
-        by_hand(sync_client, {"raw.csv": A["raw.csv"], "old.csv": b"x"}, pending({"stale": "1"}))
+        by_hand(sync_api, {"raw.csv": A["raw.csv"], "old.csv": b"x"}, pending({"stale": "1"}))
         assert sync_upload(A, A_METADATA, if_exists=if_exists)["outcome"] == "updated"
-        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, sync_client)
+        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, sync_api)
 
     def test_update_that_stopped_after_it_had_begun(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi
     ) -> None:
         """Back to the content that it had before: the old digest must not be believed."""
         sync_upload(A, A_METADATA)
@@ -479,10 +481,10 @@ class TestInterruptedUploads:
         with pytest.raises(EdgeImpulseRefusedError):
             sync_upload(changed, A_METADATA)
         assert contents(sync_studio, sync_studio.items()[0].id) == changed
-        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, sync_client)
+        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, sync_api)
 
     def test_file_that_changes_during_an_update(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi
     ) -> None:
         sync_upload(A, A_METADATA)
         with pytest.raises(EdgeImpulseFileError):
@@ -490,7 +492,7 @@ class TestInterruptedUploads:
         (item,) = sync_studio.items()
         assert is_pending(item)
         assert "bad.csv" not in contents(sync_studio, item.id)
-        assert_at_rest(sync_studio, sync_upload, B, B_METADATA, sync_client)
+        assert_at_rest(sync_studio, sync_upload, B, B_METADATA, sync_api)
 
     def test_file_that_changes_before_a_creation(self, sync_studio: EmulatorServer, sync_upload: Upload) -> None:
         with pytest.raises(EdgeImpulseFileError):
@@ -498,13 +500,13 @@ class TestInterruptedUploads:
         assert changes(sync_studio) == []
 
     def test_file_that_has_other_bytes_when_it_is_sent_than_when_it_was_read(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi
     ) -> None:
         file = MadeUpFile("raw.csv", b"first.")
         meddler = MeddlingFile("zz.csv", b"x", meddle=lambda: setattr(file, "data", b"second"))
         with pytest.raises(EdgeImpulseFileError, match=r"raw\.csv"):
             sync_upload([file, meddler])
-        assert_at_rest(sync_studio, sync_upload, {"raw.csv": b"second", "zz.csv": b"x"}, {}, sync_client)
+        assert_at_rest(sync_studio, sync_upload, {"raw.csv": b"second", "zz.csv": b"x"}, {}, sync_api)
 
 
 class TestDuplicates:
@@ -530,15 +532,15 @@ class TestDuplicates:
         self,
         sync_studio: EmulatorServer,
         sync_upload: Upload,
-        sync_client: StudioClient,
+        sync_api: OrganizationDataApi,
         there: list[tuple[dict[str, bytes], dict[str, str]]],
     ) -> None:
         oldest, *_ = [sync_studio.put_item("run 1", "d", metadata, files) for files, metadata in there]
-        other = by_hand(sync_client, B, name="other")
+        other = by_hand(sync_api, B, name="other")
         assert sync_upload(A, A_METADATA)["data_id"] == oldest
         assert contents(sync_studio, other) == B
-        sync_client.delete_data_item(ORGANIZATION, other)
-        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, sync_client)
+        sync_api.delete_data_item(other)
+        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, sync_api)
 
     @pytest.mark.parametrize(
         "there",
@@ -569,10 +571,10 @@ class TestDuplicates:
         self,
         sync_studio: EmulatorServer,
         sync_upload: Upload,
-        sync_client: StudioClient,
+        sync_api: OrganizationDataApi,
         there: list[tuple[dict[str, bytes], dict[str, str]]],
     ) -> None:
-        ids = [by_hand(sync_client, files, metadata) for files, metadata in there]
+        ids = [by_hand(sync_api, files, metadata) for files, metadata in there]
         before = sync_studio.items()
         sync_studio.clear_requests()
         with pytest.raises(EdgeImpulseConflictError, match=r"Delete or rename all but one .* in Studio") as caught:
@@ -584,18 +586,18 @@ class TestDuplicates:
         assert sync_studio.items() == before
 
     def test_the_oldest_is_kept_and_nothing_is_sent_again(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi
     ) -> None:
-        ids = [by_hand(sync_client, A, complete(A, A_METADATA)) for _ in range(2)]
+        ids = [by_hand(sync_api, A, complete(A, A_METADATA)) for _ in range(2)]
         sync_studio.clear_requests()
         result = sync_upload(A, A_METADATA)
         assert (result["outcome"], result["data_id"]) == ("unchanged", ids[0])
         assert operations(sync_studio) == [DELETE]
 
     def test_its_bytes_are_read_from_the_service_before_it_is_removed(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi
     ) -> None:
-        duplicate = [by_hand(sync_client, A, complete(A, A_METADATA)) for _ in range(2)][1]
+        duplicate = [by_hand(sync_api, A, complete(A, A_METADATA)) for _ in range(2)][1]
         sync_studio.clear_requests()
         sync_upload(A, A_METADATA)
         asked = [(request.operation, f"/data/{duplicate}" in request.path) for request in sync_studio.requests()]
@@ -614,12 +616,12 @@ class TestDuplicates:
         self,
         sync_studio: EmulatorServer,
         sync_upload: Upload,
-        sync_client: StudioClient,
+        sync_api: OrganizationDataApi,
         edit: dict[str, Any],
         moment: str,
     ) -> None:
         """While it is compared, and right before the last look at it."""
-        duplicate = [by_hand(sync_client, A, complete(A, A_METADATA)) for _ in range(2)][1]
+        duplicate = [by_hand(sync_api, A, complete(A, A_METADATA)) for _ in range(2)][1]
         at_first(sync_studio, moment, lambda: sync_studio.edit_item(duplicate, **edit))
         if "metadata" in edit:
             with pytest.raises(EdgeImpulseConflictError, match="Delete or rename"):
@@ -631,20 +633,20 @@ class TestDuplicates:
         assert {field: getattr(item, field) for field in edit} == edit
 
     def test_of_someone_else_is_kept(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi
     ) -> None:
-        foreign = by_hand(sync_client, B)
-        ours = by_hand(sync_client, A, complete(A, A_METADATA))
+        foreign = by_hand(sync_api, B)
+        ours = by_hand(sync_api, A, complete(A, A_METADATA))
         result = sync_upload(A, A_METADATA)
         assert (result["outcome"], result["data_id"]) == ("unchanged", ours)
         assert contents(sync_studio, foreign) == B
 
     @pytest.mark.parametrize("of", [{"name": "run 2"}, {"dataset": "archive"}], ids=str)
     def test_an_item_with_copied_metadata_is_no_duplicate(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, of: dict[str, str]
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi, of: dict[str, str]
     ) -> None:
-        copied = by_hand(sync_client, A, complete(A, A_METADATA, **of))
-        ours = by_hand(sync_client, A, complete(A, A_METADATA))
+        copied = by_hand(sync_api, A, complete(A, A_METADATA, **of))
+        ours = by_hand(sync_api, A, complete(A, A_METADATA))
         assert sync_upload(A, A_METADATA)["data_id"] == ours
         assert operations(sync_studio)[2:] == []
         assert contents(sync_studio, copied) == A
@@ -694,8 +696,8 @@ class TestChangedMeanwhile:
         """Seen under its name by this run, which lists it again after a lost answer; then it has another name."""
         data_id = sync_upload(A, A_METADATA)["data_id"]
         sync_studio.inject(Fault(operation=UPDATE, kind="drop_before", skip=1))
-        client = sync_open(sleep=lambda seconds: sync_studio.edit_item(data_id, name="run 1 good"))
-        assert sync_upload(B, B_METADATA, client=client)["data_id"] != data_id
+        api = sync_open(sleep=lambda seconds: sync_studio.edit_item(data_id, name="run 1 good"))
+        assert sync_upload(B, B_METADATA, api=api)["data_id"] != data_id
         renamed, new = sync_studio.items()
         assert (renamed.id, renamed.name) == (data_id, "run 1 good")
         assert contents(sync_studio, new.id) == B
@@ -757,7 +759,7 @@ class TestSwitches:
         sync_studio.settings.change(
             {"duplicate_names": duplicate_names, "metadata_update": metadata_update, "file_names": file_names}
         )
-        client = sync_open(**(request.getfixturevalue("large") if size == "large" else {}))
+        api = sync_open(**(request.getfixturevalue("large") if size == "large" else {}))
         encoding = {"utf8": "utf-8", "latin1": "latin-1"}[file_names]
         for files, metadata, outcome in (
             (self.A, A_METADATA, "created"),
@@ -765,7 +767,7 @@ class TestSwitches:
             (self.B, {"machine": "pump 9"}, "updated"),
             (self.A, A_METADATA, "updated"),
         ):
-            assert sync_upload(files, metadata, client=client)["outcome"] == outcome
+            assert sync_upload(files, metadata, api=api)["outcome"] == outcome
             (item,) = sync_studio.items()
             assert contents(sync_studio, item.id) == {
                 name.encode().decode(encoding): data for name, data in files.items()
@@ -773,20 +775,20 @@ class TestSwitches:
             assert users_metadata(item.metadata) == metadata
             assert digest_of(item) == wanted_item(files, metadata, read=True).digest
             sync_studio.clear_requests()
-            assert sync_upload(files, metadata, client=client)["outcome"] == "unchanged"
+            assert sync_upload(files, metadata, api=api)["outcome"] == "unchanged"
             assert changes(sync_studio) == []
 
-    def test_adoption(self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient) -> None:
-        data_id = by_hand(sync_client, self.A)
+    def test_adoption(self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi) -> None:
+        data_id = by_hand(sync_api, self.A)
         assert sync_upload(self.A, A_METADATA)["data_id"] == data_id
         assert sync_upload(self.A, A_METADATA)["outcome"] == "unchanged"
 
     def test_adoption_where_the_service_spells_names_in_its_own_way_is_asked_for(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi
     ) -> None:
         """Who has named the files of somebody else's item is unknown."""
         sync_studio.settings.file_names = "latin1"
-        data_id = by_hand(sync_client, self.A)
+        data_id = by_hand(sync_api, self.A)
         before = sync_studio.items()
         with pytest.raises(EdgeImpulseConflictError, match="if_exists='overwrite'"):
             sync_upload(self.A, A_METADATA)
@@ -817,7 +819,7 @@ class TestSwitches:
         size: str,
     ) -> None:
         sync_studio.settings.change(switches)
-        client = sync_open(**(request.getfixturevalue("large") if size == "large" else {}))
+        api = sync_open(**(request.getfixturevalue("large") if size == "large" else {}))
         name = "cafe\u0301  1"
         old = {"left/e\u0301 1.csv": b"1", 'right/a"b.csv': b"22", "plain.csv": b"3", " x  y.csv": b"4"}
         for files, metadata, outcome in (
@@ -826,12 +828,12 @@ class TestSwitches:
             (old | {"left/e\u0301 1.csv": b"9"}, A_METADATA, "updated"),
             ({"left/e\u0301 1.csv": b"9", "down/z.csv": b"5"}, A_METADATA, "updated"),
         ):
-            assert sync_upload(files, metadata, client=client, name=name)["outcome"] == outcome
+            assert sync_upload(files, metadata, api=api, name=name)["outcome"] == outcome
             (item,) = sync_studio.items()
             assert sorted(contents(sync_studio, item.id).values()) == sorted(files.values())
             assert users_metadata(item.metadata) == metadata
             sync_studio.clear_requests()
-            assert sync_upload(files, metadata, client=client, name=name)["outcome"] == "unchanged"
+            assert sync_upload(files, metadata, api=api, name=name)["outcome"] == "unchanged"
             assert changes(sync_studio) == []
 
     @pytest.mark.parametrize("size", ["small", "large"])
@@ -858,10 +860,10 @@ class TestSwitches:
         size: str,
     ) -> None:
         sync_studio.settings.change(switch)
-        client = sync_open(**(request.getfixturevalue("large") if size == "large" else {}))
+        api = sync_open(**(request.getfixturevalue("large") if size == "large" else {}))
         for _ in range(2):
             with pytest.raises(EdgeImpulseConflictError) as caught:
-                sync_upload(files, A_METADATA, client=client)
+                sync_upload(files, A_METADATA, api=api)
             assert not caught.value.retryable
             assert words in str(caught.value)
             assert len(sync_studio.items()) == 1
@@ -877,14 +879,14 @@ class TestSwitches:
         assert item.name == "café"
 
     def test_server_that_changed_its_mind_about_names(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi
     ) -> None:
         """A file listed under two forms of its name is not taken for two files, nor left behind."""
         sync_studio.settings.file_names = "latin1"
         sync_upload({"é.csv": b"1"})
         sync_studio.settings.file_names = "utf8"
         assert sync_upload({"é.csv": b"2"})["outcome"] == "updated"
-        assert_at_rest(sync_studio, sync_upload, {"é.csv": b"2"}, {}, sync_client)
+        assert_at_rest(sync_studio, sync_upload, {"é.csv": b"2"}, {}, sync_api)
 
 
 class TestServerThatLags:
@@ -903,8 +905,8 @@ class TestServerThatLags:
         """A service that is one change behind; the settle time is waited for, then it is looked at again."""
         self.hide(sync_studio, looks=1)
         slept: list[float] = []
-        client = sync_open(sleep=slept.append, settle_seconds=7.5)
-        assert sync_upload(A, A_METADATA, client=client)["outcome"] == "created"
+        api = sync_open(sleep=slept.append, settle_seconds=7.5)
+        assert sync_upload(A, A_METADATA, api=api)["outcome"] == "created"
         assert slept == [7.5]
         assert operations(sync_studio) == [CREATE]
         assert_stored(sync_studio, A, A_METADATA)
@@ -914,21 +916,21 @@ class TestServerThatLags:
     ) -> None:
         sync_studio.inject(Fault(operation=LIST, kind="status", status=200, body=self.EMPTY, skip=1))
         slept: list[float] = []
-        client = sync_open(sleep=slept.append, settle_seconds=7.5)
-        assert sync_upload(A, A_METADATA, client=client)["outcome"] == "created"
+        api = sync_open(sleep=slept.append, settle_seconds=7.5)
+        assert sync_upload(A, A_METADATA, api=api)["outcome"] == "created"
         assert slept == []
         assert [request.operation for request in sync_studio.requests()] == [LIST, CREATE, LIST, GET]
         assert_stored(sync_studio, A, A_METADATA)
 
     def test_service_that_never_shows_it(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi
     ) -> None:
         self.hide(sync_studio, looks=3)
         with pytest.raises(EdgeImpulseResponseError, match="run 1") as caught:
             sync_upload(A, A_METADATA)
         assert caught.value.retryable
         assert operations(sync_studio) == [CREATE]
-        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, sync_client)
+        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, sync_api)
 
     @pytest.mark.parametrize("fault", ["filterParseError", "missing data", "count"])
     def test_listing_that_cannot_be_relied_on_ends_planning(
@@ -954,7 +956,7 @@ class TestWrongKey:
     ) -> None:
         sync_studio.settings.wrong_key_status = status
         with pytest.raises(EdgeImpulseAuthError):
-            sync_upload(A, client=sync_open(api_key="ei_wrong"))
+            sync_upload(A, api=sync_open(api_key="ei_wrong"))
         assert len(sync_studio.requests()) == 1
         assert changes(sync_studio) == []
 
@@ -970,7 +972,7 @@ class TestLostAnswers:
             events.append(sync_studio.requests()[-1].operation)
 
         sync_studio.inject(Fault(operation=CREATE, kind="drop_after"))
-        result = sync_upload(A, A_METADATA, client=sync_open(sleep=sleep, settle_seconds=7.5))
+        result = sync_upload(A, A_METADATA, api=sync_open(sleep=sleep, settle_seconds=7.5))
         assert result["outcome"] == "created"
         assert events == [7.5, CREATE]
         assert operations(sync_studio) == [CREATE]
@@ -982,26 +984,26 @@ class TestLostAnswers:
     ) -> None:
         sync_studio.settings.duplicate_names = duplicate_names
         sync_studio.inject(Fault(operation=CREATE, kind="store_late", delay_seconds=0.02))
-        client = sync_open(sleep=lambda seconds: wait_for(lambda: bool(sync_studio.items())))
-        assert sync_upload(A, A_METADATA, client=client)["outcome"] == "created"
+        api = sync_open(sleep=lambda seconds: wait_for(lambda: bool(sync_studio.items())))
+        assert sync_upload(A, A_METADATA, api=api)["outcome"] == "created"
         assert operations(sync_studio) == [CREATE]
-        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, client)
+        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, api)
 
     @pytest.mark.parametrize("kind", ["drop_before", "cut_body"])
     def test_item_that_never_arrived_is_sent_again(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, kind: Any
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi, kind: Any
     ) -> None:
         sync_studio.inject(Fault(operation=CREATE, kind=kind, count=2))
         assert sync_upload(A, A_METADATA)["outcome"] == "created"
         assert operations(sync_studio) == [CREATE] * 3
-        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, sync_client)
+        assert_at_rest(sync_studio, sync_upload, A, A_METADATA, sync_api)
 
     def test_it_is_given_up_after_the_tries_that_the_settings_allow(
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_open: OpenClient
     ) -> None:
         sync_studio.inject(Fault(operation=CREATE, kind="drop_before", count=99))
         with pytest.raises(EdgeImpulseUnavailableError):
-            sync_upload(A, A_METADATA, client=sync_open(retry_attempts=3))
+            sync_upload(A, A_METADATA, api=sync_open(retry_attempts=3))
         assert operations(sync_studio) == [CREATE] * 3
 
     @pytest.mark.parametrize("if_exists", ["update", "skip", "fail", "overwrite"])
@@ -1069,7 +1071,7 @@ class TestSingleFaults:
         self,
         server: EmulatorServer,
         upload: Upload,
-        client: StudioClient,
+        api: OrganizationDataApi,
         kind: str,
         at: int,
         files: Mapping[str, bytes],
@@ -1081,7 +1083,7 @@ class TestSingleFaults:
         server.inject(Fault(**options))
         failed: EdgeImpulseError | None = None
         try:
-            upload(files, metadata, client=client)
+            upload(files, metadata, api=api)
         except EdgeImpulseError as error:
             failed = error
         hit = [request for request in server.requests() if request.fault]
@@ -1099,14 +1101,14 @@ class TestSingleFaults:
             # To remove a file late that is gone already changes nothing, and is not waited for.
             late = hit[0].operation != DELETE_FILE
             assert not late or wait_for(lambda: any(r.changed for r in server.requests() if r.seq == hit[0].seq))
-        assert_at_rest(server, upload, files, metadata, client)
+        assert_at_rest(server, upload, files, metadata, api)
 
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("at", range(CREATE_SMALL))
     def test_create_small(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, kind: str, at: int
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi, kind: str, at: int
     ) -> None:
-        self.run_with(sync_studio, sync_upload, sync_client, kind, at, A, A_METADATA)
+        self.run_with(sync_studio, sync_upload, sync_api, kind, at, A, A_METADATA)
 
     @pytest.mark.parametrize("duplicate_names", ["reject", "merge"])
     @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "store_late"])
@@ -1114,13 +1116,13 @@ class TestSingleFaults:
         self,
         sync_studio: EmulatorServer,
         sync_upload: Upload,
-        sync_client: StudioClient,
+        sync_api: OrganizationDataApi,
         kind: str,
         duplicate_names: Any,
     ) -> None:
         """What is stored late is then refused or merged: see TestLostAnswers."""
         sync_studio.settings.duplicate_names = duplicate_names
-        self.run_with(sync_studio, sync_upload, sync_client, kind, 1, A, A_METADATA)
+        self.run_with(sync_studio, sync_upload, sync_api, kind, 1, A, A_METADATA)
 
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("at", range(CREATE_LARGE))
@@ -1138,10 +1140,10 @@ class TestSingleFaults:
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("at", range(UPDATE_SMALL))
     def test_update_small(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, kind: str, at: int
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi, kind: str, at: int
     ) -> None:
         sync_upload(A, A_METADATA)
-        self.run_with(sync_studio, sync_upload, sync_client, kind, at, B, B_METADATA)
+        self.run_with(sync_studio, sync_upload, sync_api, kind, at, B, B_METADATA)
 
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("at", range(UPDATE_LARGE))
@@ -1154,9 +1156,9 @@ class TestSingleFaults:
         kind: str,
         at: int,
     ) -> None:
-        client = sync_open(**large)
-        sync_upload(A, A_METADATA, client=client)
-        self.run_with(sync_studio, sync_upload, client, kind, at, B, B_METADATA)
+        api = sync_open(**large)
+        sync_upload(A, A_METADATA, api=api)
+        self.run_with(sync_studio, sync_upload, api, kind, at, B, B_METADATA)
 
     @pytest.mark.parametrize("metadata_update", ["replace", "merge"])
     @pytest.mark.parametrize("kind", KINDS)
@@ -1165,42 +1167,42 @@ class TestSingleFaults:
         self,
         sync_studio: EmulatorServer,
         sync_upload: Upload,
-        sync_client: StudioClient,
+        sync_api: OrganizationDataApi,
         kind: str,
         at: int,
         metadata_update: Any,
     ) -> None:
         sync_studio.settings.metadata_update = metadata_update
         sync_upload(A, A_METADATA)
-        self.run_with(sync_studio, sync_upload, sync_client, kind, at, A, B_METADATA)
+        self.run_with(sync_studio, sync_upload, sync_api, kind, at, A, B_METADATA)
 
     @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "store_late"])
     @pytest.mark.parametrize("at", range(DUPLICATE))
     def test_removal_of_a_duplicate(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, kind: str, at: int
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi, kind: str, at: int
     ) -> None:
         for _ in range(2):
-            by_hand(sync_client, A, complete(A, A_METADATA))
-        self.run_with(sync_studio, sync_upload, sync_client, kind, at, A, A_METADATA)
+            by_hand(sync_api, A, complete(A, A_METADATA))
+        self.run_with(sync_studio, sync_upload, sync_api, kind, at, A, A_METADATA)
 
     def test_each_request_has_had_its_fault(
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_open: OpenClient, large: dict[str, Any]
     ) -> None:
         """The numbers above are those of the requests that it takes."""
-        client = sync_open(**large)
-        taken = [self.requests(sync_studio, lambda: sync_upload(A, A_METADATA, client=client))]
-        taken.append(self.requests(sync_studio, lambda: sync_upload(B, B_METADATA, client=client)))
+        api = sync_open(**large)
+        taken = [self.requests(sync_studio, lambda: sync_upload(A, A_METADATA, api=api))]
+        taken.append(self.requests(sync_studio, lambda: sync_upload(B, B_METADATA, api=api)))
         assert taken == [self.CREATE_LARGE, self.UPDATE_LARGE]
 
     def test_each_request_of_small_items_has_had_its_fault(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi
     ) -> None:
         steps = [(A, A_METADATA), (A, B_METADATA), (A, A_METADATA), (B, B_METADATA)]
         taken = [self.requests(sync_studio, partial(sync_upload, *step)) for step in steps]
         assert taken == [self.CREATE_SMALL, self.METADATA, self.METADATA, self.UPDATE_SMALL]
-        sync_client.delete_data_item(ORGANIZATION, sync_studio.items()[0].id)
+        sync_api.delete_data_item(sync_studio.items()[0].id)
         for _ in range(2):
-            by_hand(sync_client, A, complete(A, A_METADATA))
+            by_hand(sync_api, A, complete(A, A_METADATA))
         assert self.requests(sync_studio, lambda: sync_upload(A, A_METADATA)) == self.DUPLICATE
 
     @staticmethod
@@ -1241,7 +1243,7 @@ class TestTwoRunsAtOnce:
         def run(number: int) -> None:
             start.wait(30)
             try:
-                sync_upload(*wanted[number], client=clients[number])
+                sync_upload(*wanted[number], api=clients[number])
             except EdgeImpulseError:
                 pass  # another run has taken over: what counts is what the next one leaves
             except BaseException as error:
@@ -1271,7 +1273,7 @@ class TestTwoRunsAtOnce:
         def other_run(seconds: float) -> None:
             sync_studio.inject(Fault(operation=UPDATE, kind="success_false"))
             with pytest.raises(EdgeImpulseRefusedError):
-                sync_upload(self.TWO, client=other)
+                sync_upload(self.TWO, api=other)
 
         sync_studio.inject(Fault(operation=LIST, kind="status", status=503, skip=1))
         self.run_and_look(sync_studio, sync_upload, sync_open(sleep=other_run))
@@ -1282,33 +1284,33 @@ class TestTwoRunsAtOnce:
         sync_upload({"old.csv": b"x"})
         other = sync_open()
         sync_studio.inject(Fault(operation=UPDATE, kind="status", status=503, skip=1))
-        client = sync_open(sleep=lambda seconds: sync_upload(self.TWO, client=other) and None)
-        self.run_and_look(sync_studio, sync_upload, client)
+        api = sync_open(sleep=lambda seconds: sync_upload(self.TWO, api=other) and None)
+        self.run_and_look(sync_studio, sync_upload, api)
 
-    def run_and_look(self, server: EmulatorServer, upload: Upload, client: StudioClient) -> None:
+    def run_and_look(self, server: EmulatorServer, upload: Upload, api: OrganizationDataApi) -> None:
         try:
-            upload(self.ONE, client=client)
+            upload(self.ONE, api=api)
         except EdgeImpulseError as error:
             assert error.retryable
         else:
             (item,) = server.items()
             assert contents(server, item.id) in (dict(self.ONE), dict(self.TWO))
             assert digest_of(item) == wanted_item(contents(server, item.id), read=True).digest
-        assert_at_rest(server, upload, self.ONE, {}, client)
+        assert_at_rest(server, upload, self.ONE, {}, api)
 
 
 class TestItemDeletedInMidRun:
     """By someone in Studio, or by a run that took it for a duplicate: the run begins anew."""
 
     def test_while_its_files_are_sent(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, sync_open: OpenClient
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi, sync_open: OpenClient
     ) -> None:
         data_id = sync_upload(A, A_METADATA)["data_id"]
         other = sync_open()
-        file = MeddlingFile("new.csv", b"1", meddle=lambda: other.delete_data_item(ORGANIZATION, data_id))
+        file = MeddlingFile("new.csv", b"1", meddle=lambda: other.delete_data_item(data_id))
         result = sync_upload([file], A_METADATA)
         assert result["data_id"] != data_id
-        assert_at_rest(sync_studio, sync_upload, {"new.csv": b"1"}, A_METADATA, sync_client)
+        assert_at_rest(sync_studio, sync_upload, {"new.csv": b"1"}, A_METADATA, sync_api)
 
     @pytest.mark.parametrize("operation", [UPDATE, ADD, DELETE_FILE, "listOrganizationFiles"])
     @pytest.mark.parametrize("skip", [0, 1])
@@ -1321,17 +1323,17 @@ class TestItemDeletedInMidRun:
 
         def delete(seconds: float) -> None:
             for item in sync_studio.items():
-                other.delete_data_item(ORGANIZATION, item.id)
+                other.delete_data_item(item.id)
 
         sync_studio.inject(Fault(operation=operation, kind="status", status=503, skip=skip))
-        client = sync_open(sleep=delete)
+        api = sync_open(sleep=delete)
         if (operation, skip) == ("listOrganizationFiles", 1):
             # After the last file was sent, a listing that lags behind looks the same: it is left to the next run.
             with pytest.raises(EdgeImpulseResponseError) as caught:
-                sync_upload(B, B_METADATA, client=client)
+                sync_upload(B, B_METADATA, api=api)
             assert caught.value.retryable
         else:
-            sync_upload(B, B_METADATA, client=client)
+            sync_upload(B, B_METADATA, api=api)
             assert_stored(sync_studio, B, B_METADATA)
         assert_at_rest(sync_studio, sync_upload, B, B_METADATA, other)
 
@@ -1340,10 +1342,10 @@ class TestItemDeletedInMidRun:
     ) -> None:
         other = sync_open()
         third = MeddlingFile("3.csv", b"3")
-        third.meddle = lambda: other.delete_data_item(ORGANIZATION, sync_studio.items()[0].id)
+        third.meddle = lambda: other.delete_data_item(sync_studio.items()[0].id)
         files = {"1.csv": b"1", "2.csv": b"2", "3.csv": b"3"}
         sources = [*made_up({"1.csv": b"1", "2.csv": b"2"}), third]
-        result = sync_upload(sources, A_METADATA, client=sync_open(**large | {"batch_files": 2}))
+        result = sync_upload(sources, A_METADATA, api=sync_open(**large | {"batch_files": 2}))
         assert result["outcome"] == "created"
         assert_at_rest(sync_studio, sync_upload, files, A_METADATA, other)
 
@@ -1355,20 +1357,20 @@ class TestRequestsThatAreTooLarge:
 
     @pytest.mark.parametrize("most", [25_000, 100_000, 300_000])
     def test_are_halved_until_they_are_taken(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, most: int
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi, most: int
     ) -> None:
         sync_studio.settings.max_request_bytes = most
         assert sync_upload(self.FILES, A_METADATA)["outcome"] == "created"
-        assert_at_rest(sync_studio, sync_upload, self.FILES, A_METADATA, sync_client)
+        assert_at_rest(sync_studio, sync_upload, self.FILES, A_METADATA, sync_api)
 
     @pytest.mark.parametrize("most", [25_000, 100_000])
     def test_are_halved_in_an_update(
-        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_client: StudioClient, most: int
+        self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi, most: int
     ) -> None:
         sync_upload({"old.bin": b"old"}, A_METADATA)
         sync_studio.settings.max_request_bytes = most
         assert sync_upload(self.FILES, B_METADATA)["outcome"] == "updated"
-        assert_at_rest(sync_studio, sync_upload, self.FILES, B_METADATA, sync_client)
+        assert_at_rest(sync_studio, sync_upload, self.FILES, B_METADATA, sync_api)
 
     def test_end_the_upload_when_a_single_file_is_too_large(
         self, sync_studio: EmulatorServer, sync_upload: Upload

@@ -13,7 +13,7 @@ from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError
 from airflow_provider_ei.hooks import edge_impulse
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.sources.disk import Disk
+from airflow_provider_ei.sources.local import Disk
 from airflow_provider_ei.sync.concurrency import run_in_threads, run_interruptibly
 
 name: ContextVar[str] = ContextVar("name", default="nobody")

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_ei.emulator import Fault
-from airflow_provider_ei.studio import client as client_module
-from airflow_provider_ei.sync import plan as plan_module
-from airflow_provider_ei.sync.dataset import run as dataset_module
-from airflow_provider_ei.sync.dataset.source import ItemContext
+from airflow_provider_ei.studio.api import data as data_module
+from airflow_provider_ei.sync.dataset import find_changes as dataset_module
+from airflow_provider_ei.sync.dataset import send as send_module
+from airflow_provider_ei.sync.dataset.options import ItemContext
+from airflow_provider_ei.sync.item import plan as plan_module
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.items import users_metadata
 from tests.support.studio import ADD, CREATE, LIST, UPDATE, contents
@@ -69,7 +70,7 @@ class TestFirst:
     def test_large_items_are_read_once(self, lab: SyncLab, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", 10)
         lab.write(FILES)
-        summary = lab.sync(client=lab.other_client(batch_files=1))
+        summary = lab.sync(api=lab.other_api(batch_files=1))
         assert sorted(lab.opened) == sorted(FILES)
         assert (summary["created"], summary["bytes_sent"], summary["bytes_hashed"]) == (6, BYTES, 0)
         assert [lab.operations().count(each) for each in (CREATE, ADD, UPDATE)] == [6, 6, 6]
@@ -99,14 +100,14 @@ class TestNothingHasChanged:
     def test_one_listing_request_for_each_page(
         self, synced: SyncLab, monkeypatch: pytest.MonkeyPatch, page: int, requests: int
     ) -> None:
-        for module in (client_module, dataset_module):
+        for module in (data_module, send_module):
             monkeypatch.setattr(module, "PAGE_ITEMS", page)
         assert synced.sync()["unchanged"] == 6
         assert [request.operation for request in synced.server.requests()] == [LIST] * requests
         assert synced.opened == []
 
     def test_a_page_has_a_thousand(self) -> None:
-        assert client_module.PAGE_ITEMS == 1000
+        assert data_module.PAGE_ITEMS == 1000
 
     def test_sidecars_are_not_read_again(self, lab: SyncLab) -> None:
         lab.write({"a/x.csv": "1", "a/ei-metadata.json": '{"version": 1, "action": "add", "metadata": {"n": 1}}'})
@@ -261,7 +262,7 @@ class TestMetadata:
     def test_of_others_stay(self, synced: SyncLab) -> None:
         item = synced.items()["s01"]
         theirs = {"label": "good", "ei_check_1": "true"}
-        synced.client.update_data_item(7, item.id, metadata={**item.metadata, **theirs})
+        synced.api.update_data_item(item.id, metadata={**item.metadata, **theirs})
         synced.assert_at_rest()
         synced.write({"s01/motion.csv": "other"})
         synced.sync(metadata={"study": "nap"})
@@ -335,14 +336,14 @@ class TestTheClock:
         lab.write({"a/x.csv": "1", "b/x.csv": "1"})
         self.date(lab, "b/x.csv", 1)
         slept: list[float] = []
-        lab.sync(client=lab.other_client(sleep=slept.append))
+        lab.sync(api=lab.other_api(sleep=slept.append))
         assert slept == [pytest.approx(0.019)]
 
     def test_is_waited_for_when_a_sidecar_was(self, lab: SyncLab, clock: None) -> None:
         lab.write({"a/x.csv": "1", "a/ei-metadata.json": '{"version": 1, "action": "add", "metadata": {}}'})
         self.date(lab, "a/ei-metadata.json", 1)
         slept: list[float] = []
-        lab.sync(client=lab.other_client(sleep=slept.append))
+        lab.sync(api=lab.other_api(sleep=slept.append))
         assert slept == [pytest.approx(0.019)]
 
     def test_a_file_that_is_dated_ahead_hides_no_other(self, lab: SyncLab, clock: None) -> None:
@@ -350,13 +351,13 @@ class TestTheClock:
         self.date(lab, "a/x.csv", -1_000_000)
         self.date(lab, "b/x.csv", 1)
         slept: list[float] = []
-        lab.sync(client=lab.other_client(sleep=slept.append))
+        lab.sync(api=lab.other_api(sleep=slept.append))
         assert slept == [pytest.approx(0.019)]
 
     def test_is_not_waited_for_otherwise(self, synced: SyncLab) -> None:
         slept: list[float] = []
         synced.touch("s00/motion.csv")
-        synced.sync(client=synced.other_client(sleep=slept.append))
+        synced.sync(api=synced.other_api(sleep=slept.append))
         assert slept == []
 
     def test_whole_seconds_take_longer(self, lab: SyncLab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,19 +367,21 @@ class TestTheClock:
         clock = SimpleNamespace(time_ns=lambda: second + 10**8, monotonic=dataset_module.time.monotonic)
         monkeypatch.setattr(dataset_module, "time", clock)
         slept: list[float] = []
-        lab.sync(client=lab.other_client(sleep=slept.append))
+        lab.sync(api=lab.other_api(sleep=slept.append))
         assert slept == [pytest.approx(1.9)]
 
     def test_a_file_written_right_after_it_was_read_is_noticed(self, lab: SyncLab) -> None:
-        client = lab.other_client(sleep=time.sleep)
+        api = lab.other_api(sleep=time.sleep)
         for number in range(5):
             (lab.top / "a").mkdir(exist_ok=True)
             (lab.top / "a/x.csv").write_text(f"{number}-1")
-            sync = lab.prepare(client=client)
-            sync.plan()  # has read it
+            (read,) = lab.prepare(api=api).plan().items
             (lab.top / "a/x.csv").write_text(f"{number}-2")
-            seen = lab.prepare(client=client)
-            assert seen._source.items[0].fingerprint() != sync._source.items[0].fingerprint()
+            seen = lab.prepare(api=api)
+            (now,) = seen.plan().items
+            assert now.source is not None
+            assert read.source is not None
+            assert now.source.fingerprint() != read.source.fingerprint()
             seen.run()
             assert lab.trees()["a"]["x.csv"] == contents(lab.server, lab.items()["a"].id)["x.csv"]
 
@@ -402,12 +405,10 @@ def test_a_dataset_of_the_same_name_in_other_letters_is_another_one(
     lab.write(FILES)
     lab.sync()
     for item in lab.server.items("d"):
-        lab.client.update_data_item(7, item.id, dataset="D")
+        lab.api.update_data_item(item.id, dataset="D")
     moved = lab.server.items("D")
-    listing = lab.client.list_data_items
-    monkeypatch.setattr(
-        lab.client, "list_data_items", lambda organization, dataset, **more: listing(organization, None, **more)
-    )
+    listing = lab.api.list_data_items
+    monkeypatch.setattr(lab.api, "list_data_items", lambda dataset, **more: listing(None, **more))
     for _ in range(2):
         lab.sync(delete="extra")
         assert lab.server.items("D") == moved

@@ -7,17 +7,16 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-import requests
 
 from airflow_provider_ei.emulator import Fault, StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseDeleteLimitError, EdgeImpulseSyncError
 from airflow_provider_ei.results import count_changes
-from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item.upload import ItemUpload
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.files import made_up
 from tests.support.items import changed_state
-from tests.support.studio import CREATE, DELETE, LIST, ORGANIZATION, UPDATE, contents
+from tests.support.studio import CREATE, DELETE, LIST, UPDATE, contents
 
 from .lab import METADATA, SyncLab, record_of
 
@@ -87,9 +86,7 @@ class TestDeleting:
         gone = synced.items()["s01"].id
         remove(synced, "s01")
         synced.write({"s02/motion.csv": "other"})
-        synced.on_open = lambda path: (
-            synced.someone.delete_data_item(ORGANIZATION, gone) if "s01" in synced.items() else None
-        )
+        synced.on_open = lambda path: synced.someone.delete_data_item(gone) if "s01" in synced.items() else None
         summary = synced.sync(delete="extra")
         assert (summary["deleted"], summary["kept"], summary["failed"]) == (0, 0, 0)
         assert summary["changed"] == ["s02"]
@@ -151,9 +148,7 @@ class TestDeleting:
     def test_an_item_that_a_single_upload_has_taken_is_never_deleted(self, synced: SyncLab) -> None:
         """Taken with the same files, too: nothing of it was to be changed."""
         item = synced.items()["s01"]
-        ItemUpload(
-            synced.someone, ORGANIZATION, WantedItem("s01", "d", made_up(contents(synced.server, item.id)), METADATA)
-        ).run()
+        ItemUpload(synced.someone, WantedItem("s01", "d", made_up(contents(synced.server, item.id)), METADATA)).run()
         remove(synced, "s01")
         assert synced.sync(delete="extra")["deleted"] == 0
         assert contents(synced.server, item.id) == {"motion.csv": b"s01 1"}
@@ -238,7 +233,7 @@ class TestChangedMeanwhile:
 
         def run_second(path: str) -> None:
             synced.on_open = lambda path: None
-            second.append(synced.prepare(client=synced.other_client(), delete="extra").run())
+            second.append(synced.prepare(api=synced.other_api(), delete="extra").run())
 
         synced.on_open = run_second
         summary = first.run()
@@ -341,12 +336,12 @@ def mixture(lab: SyncLab) -> None:
     lab.write({"s03/ei-metadata.json": '{"version": 1, "action": "add", "metadata": {"n": 1}}'})
     remove(lab, "s04")
     items = lab.items()
-    lab.someone.delete_file(ORGANIZATION, items["s05"].id, "motion.csv")
-    lab.someone.update_data_item(ORGANIZATION, items["s06"].id, metadata={**items["s06"].metadata, "study": "nap"})
+    lab.someone.delete_file(items["s05"].id, "motion.csv")
+    lab.someone.update_data_item(items["s06"].id, metadata={**items["s06"].metadata, "study": "nap"})
     lab.by_hand("s02", contents(lab.server, items["s02"].id), items["s02"].metadata)
     lab.by_hand("mine", {"x.csv": b"1"})
     half = changed_state(items["s07"].metadata, state="pending")
-    lab.someone.update_data_item(ORGANIZATION, items["s07"].id, metadata=half)
+    lab.someone.update_data_item(items["s07"].id, metadata=half)
 
 
 class TestDryRun:
@@ -422,12 +417,12 @@ class TestDryRun:
 def test_the_mixture_through_lost_answers(lab: SyncLab, operation: str, kind: Any) -> None:
     """Whatever is lost, one more run at most leaves exactly what the folder has."""
     mixture(lab)
-    lab.client = lab.other_client(sleep=lambda seconds: time.sleep(0.1))  # longer than an answer is late
+    lab.api = lab.other_api(sleep=lambda seconds: time.sleep(0.1))  # longer than an answer is late
     for skip in (0, 1):
         lab.server.inject(Fault(operation=operation, kind=kind, skip=skip, delay_seconds=0.05))
     with suppress(EdgeImpulseSyncError):
         lab.sync(delete="extra")
-    requests.delete(f"{lab.server.page_url}emulator/faults", timeout=30).raise_for_status()
+    lab.server.clear_faults()
     lab.sync(delete="extra")
     (lab.top / "s03/ei-metadata.json").unlink()
     lab.sync(delete="extra")

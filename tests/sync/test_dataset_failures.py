@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 import pytest
-import requests
 
 from airflow_provider_ei.emulator import Fault, StoredItem
 from airflow_provider_ei.exceptions import (
@@ -19,6 +18,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.results import MAX_DESCRIBED_FAILURES
+from airflow_provider_ei.studio.api.organizations import list_organizations
 from tests.support.items import state_of
 from tests.support.studio import CREATE, DELETE, LIST
 
@@ -85,8 +85,8 @@ class TestOneItem:
     ) -> None:
         synced.write({"s04/motion.csv": "longer than before", "new/x.csv": "1"})
         synced.server.inject(Fault(operation=CREATE, **fault))
-        client = synced.other_client(retry_attempts=2)
-        self.assert_only(synced, "new", words, permanent=permanent, client=client, workers=workers)
+        api = synced.other_api(retry_attempts=2)
+        self.assert_only(synced, "new", words, permanent=permanent, api=api, workers=workers)
         assert "s04" in synced.trees()
         self.assert_next_run(synced, "new", created=1, unchanged=6)
 
@@ -182,7 +182,7 @@ class TestManyItems:
         lab.server.inject(
             Fault(operation=CREATE, kind="success_false"), Fault(operation=CREATE, kind="status", status=503, skip=1)
         )
-        error = lab.fails(workers=1, client=lab.other_client(retry_attempts=1))
+        error = lab.fails(workers=1, api=lab.other_api(retry_attempts=1))
         assert (names(error), error.retryable) == (["s00", "s01"], True)
 
 
@@ -192,7 +192,7 @@ class TestServiceThatIsDown:
     def test_ends_the_run_early(self, lab: SyncLab) -> None:
         lab.write(self.MANY)
         lab.server.inject(Fault(operation=CREATE, kind="status", status=503, skip=3, count=10_000))
-        error = lab.fails(workers=1, client=lab.other_client(retry_attempts=2))
+        error = lab.fails(workers=1, api=lab.other_api(retry_attempts=2))
         assert (error.summary["created"], error.summary["failed"], error.retryable) == (3, 37, True)
         tried = {request.fields["name"] for request in lab.server.requests() if request.operation == CREATE}
         assert sorted(tried) == [f"s{number:02}" for number in range(11)]
@@ -202,7 +202,7 @@ class TestServiceThatIsDown:
     def test_with_several_workers(self, lab: SyncLab, workers: int) -> None:
         lab.write(self.MANY)
         lab.server.inject(Fault(operation=CREATE, kind="status", status=503, count=10_000))
-        error = lab.fails(workers=workers, client=lab.other_client(retry_attempts=1))
+        error = lab.fails(workers=workers, api=lab.other_api(retry_attempts=1))
         assert error.summary["failed"] == 40
         tried = {request.fields["name"] for request in lab.server.requests() if request.operation == CREATE}
         assert max(8, 2 * workers) <= len(tried) < max(8, 2 * workers) + workers
@@ -212,7 +212,7 @@ class TestServiceThatIsDown:
         for number in range(40):
             if number % 6:
                 lab.server.inject(Fault(operation=CREATE, kind="status", status=503, skip=number))
-        error = lab.fails(workers=1, client=lab.other_client(retry_attempts=1))
+        error = lab.fails(workers=1, api=lab.other_api(retry_attempts=1))
         assert error.summary["created"] + error.summary["failed"] == 40
         assert not [failure for failure in error.summary["failures"] if "Not tried" in failure["reason"]]
         lab.sync()
@@ -222,7 +222,7 @@ class TestServiceThatIsDown:
         before = synced.server.state()
         synced.server.inject(Fault(operation="*", kind="status", status=503, count=100))
         with pytest.raises(EdgeImpulseUnavailableError):
-            synced.sync(delete="extra", client=synced.other_client(retry_attempts=2))
+            synced.sync(delete="extra", api=synced.other_api(retry_attempts=2))
         assert [request.operation for request in synced.server.requests()] == [LIST] * 2
         assert synced.server.state() == before
 
@@ -253,10 +253,10 @@ class TestListingThatIsWrong:
         synced.write({f"new {number}/x.csv": "1" for number in range(3)})
         synced.server.inject(Fault(operation=LIST, kind="status", status=200, body=body, skip=1, count=100))
         with pytest.raises(Exception, match=LIST):
-            synced.sync(delete="extra", max_delete="100%", client=synced.other_client(retry_attempts=1))
+            synced.sync(delete="extra", max_delete="100%", api=synced.other_api(retry_attempts=1))
         assert DELETE not in synced.operations()
         assert len(synced.items()) == 10
-        requests.delete(f"{synced.server.page_url}emulator/faults", timeout=30).raise_for_status()
+        synced.server.clear_faults()
         assert synced.sync(delete="extra")["changed"] == ["gone"]
         synced.assert_in_step()
 
@@ -264,12 +264,12 @@ class TestListingThatIsWrong:
         """The service answers, and stores the item after the listing at the end."""
         synced.write({f"new {number}/x.csv": "1" for number in range(3)})
         synced.server.inject(Fault(operation=CREATE, kind="store_late", delay_seconds=0.3))
-        client = synced.other_client(sleep=lambda seconds: time.sleep(0.4))
-        assert synced.sync(client=client)["created"] == 3
+        api = synced.other_api(sleep=lambda seconds: time.sleep(0.4))
+        assert synced.sync(api=api)["created"] == 3
         synced.assert_in_step(besides={"gone"})
 
     def test_short_of_one_item(self, synced: SyncLab, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("airflow_provider_ei.studio.client.PAGE_ITEMS", 3)
+        monkeypatch.setattr("airflow_provider_ei.studio.api.data.PAGE_ITEMS", 3)
         last = '{"success": true, "totalDataItemCount": 7, "data": []}'
         synced.server.inject(Fault(operation=LIST, kind="status", status=200, body=last, skip=2, count=99))
         with pytest.raises(EdgeImpulseResponseError, match=r"incomplete: \d data items of 7"):
@@ -281,7 +281,7 @@ class TestWrongKey:
     def test_stops_at_once(self, lab: SyncLab) -> None:
         lab.write(FILES)
         with pytest.raises(EdgeImpulseAuthError):
-            lab.sync(client=lab.other_client(api_key="ei_another_key"))
+            lab.sync(api=lab.other_api(api_key="ei_another_key"))
         assert len(lab.server.requests()) == 1
         assert lab.opened == []
 
@@ -307,13 +307,13 @@ class TestCancelled:
         lab.sync()
         lab.remove("gone/x.csv")
         lab.write({f"new {number}/x.csv": str(number) for number in range(20)})
-        client = lab.other_client()
-        lab.on_open = lambda path: client.cancel() if path == "new 13/x.csv" else None
+        api = lab.other_api()
+        lab.on_open = lambda path: api.http.cancel() if path == "new 13/x.csv" else None
         with pytest.raises(EdgeImpulseCancelledError):
-            lab.sync(client=client, workers=workers, delete="extra")
+            lab.sync(api=api, workers=workers, delete="extra")
         assert DELETE not in lab.operations()
         lab.on_open = lambda path: None
-        lab.someone.list_organizations()  # a request that was cut may still be on its way; this one comes after it
+        list_organizations(lab.someone.http)  # a request that was cut may still be on its way; this one comes after it
         done = {name: not is_pending(item) for name, item in lab.items().items()}
         assert all(done.values())
         assert len(done) < 27
@@ -323,20 +323,20 @@ class TestCancelled:
 
     def test_before_it_begins(self, lab: SyncLab) -> None:
         lab.write(FILES)
-        client = lab.other_client()
-        client.cancel()
+        api = lab.other_api()
+        api.http.cancel()
         with pytest.raises(EdgeImpulseCancelledError):
-            lab.sync(client=client)
+            lab.sync(api=api)
         assert lab.server.requests() == []
 
     def test_while_it_reads_to_compare(self, lab: SyncLab) -> None:
         lab.write(FILES)
         lab.sync()
         lab.touch(*FILES)
-        client = lab.other_client()
-        lab.on_open = lambda path: client.cancel()
+        api = lab.other_api()
+        lab.on_open = lambda path: api.http.cancel()
         with pytest.raises(EdgeImpulseCancelledError):
-            lab.sync(client=client, workers=1)
+            lab.sync(api=api, workers=1)
         assert (len(lab.opened), lab.operations()) == (1, [])
 
 

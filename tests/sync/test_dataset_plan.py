@@ -13,16 +13,19 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseFileError,
 )
 from airflow_provider_ei.studio.models import DataItem
+from airflow_provider_ei.sync.dataset.comparison import Comparison
+from airflow_provider_ei.sync.dataset.extra_item import ExtraItem, own_state
 from airflow_provider_ei.sync.dataset.options import Shard, SyncOptions
-from airflow_provider_ei.sync.dataset.plan import DatasetPlan, PlannedItem, check_deletes, objection, plan_dataset
+from airflow_provider_ei.sync.dataset.plan import DatasetPlan, PlannedItem, check_deletes, plan_read_item
 from airflow_provider_ei.sync.dataset.source import SourceItem
+from airflow_provider_ei.sync.dataset.source_index import SourceIndex
 from airflow_provider_ei.sync.dataset.tree import Tree
-from airflow_provider_ei.sync.item import hash_files
+from airflow_provider_ei.sync.item.wanted import hash_files
 from tests.support.files import LookedAt
 from tests.support.items import changed_state, complete, listed_item, pending
 
-RULES = SyncOptions("nightly")
-DELETE = replace(RULES, delete=True)
+OPTIONS = SyncOptions(dataset="d", sync_id="nightly")
+DELETE = replace(OPTIONS, delete="extra")
 A = {"x.csv": b"1", "y.csv": b"22"}
 TEXTS = {"subject": "s17"}
 
@@ -33,11 +36,11 @@ def source(
     return SourceItem(name, [LookedAt(file, data, version=version) for file, data in files.items()], dict(texts))
 
 
-def read(item: SourceItem, rules: SyncOptions = RULES) -> SourceItem:
+def read(item: SourceItem, options: SyncOptions = OPTIONS) -> SourceItem:
     """The same, after its files were read."""
     for file in item.files:
         file.closed = False  # type: ignore[attr-defined]
-    hash_files(item.look("d", rules), lambda: None)
+    hash_files(item.resolve(options), lambda: None)
     return item
 
 
@@ -87,15 +90,30 @@ def placed(item: DataItem, **place: str) -> DataItem:
 def plan(
     items: Sequence[SourceItem],
     listed: Sequence[DataItem],
-    rules: SyncOptions = RULES,
+    options: SyncOptions = OPTIONS,
     empty: Sequence[str] = (),
-    dataset: str = "d",
 ) -> DatasetPlan:
-    return plan_dataset(Tree(list(items), list(empty)), listed, dataset, rules)
+    """Compare, and plan those items to the end that were read."""
+    comparison = Comparison(SourceIndex.of(Tree(list(items), list(empty))), options)
+    for item in listed:  # each on a page of its own
+        comparison.add([item])
+    seen = comparison.plan()
+    were_read = {item.name: item for item in items if item.wanted is not None}
+    by_id = {item.id: item for item in listed}
+
+    def planned(item: PlannedItem) -> PlannedItem:
+        if item.action != "look" or item.name not in were_read:
+            return item
+        dropped = [] if item.dropped is None else [by_id[item.dropped]]
+        return plan_read_item(were_read[item.name], [*item.listed, *dropped], options)
+
+    return replace(seen, items=[planned(item) for item in seen.items])
 
 
-def only(item: SourceItem, listed: Sequence[DataItem], rules: SyncOptions = RULES) -> PlannedItem:
-    (planned,) = plan([item], listed, rules).items
+def only(item: SourceItem, listed: Sequence[DataItem], options: SyncOptions = OPTIONS) -> PlannedItem:
+    whole = plan([item], listed, options)
+    (planned,) = whole.items or [PlannedItem(item.name, "unchanged")]
+    assert len(whole.items) + whole.unchanged == 1
     return planned
 
 
@@ -128,7 +146,7 @@ class TestByLooks:
         assert (planned.action, planned.changes) == ("look", False)
 
     def test_by_size_everything_takes_a_look(self) -> None:
-        assert only(source(), [there()], replace(RULES, sizes_only=True)).action == "look"
+        assert only(source(), [there()], replace(OPTIONS, comparison="size")).action == "look"
 
     def test_an_item_with_a_problem_fails(self) -> None:
         item = replace(source(), problem=EdgeImpulseFileError("gone"))
@@ -168,11 +186,11 @@ class TestRead:
         assert planned.problem is None
 
     def test_by_size_other_bytes_are_the_same(self) -> None:
-        rules = replace(RULES, sizes_only=True)
+        options = replace(OPTIONS, comparison="size")
         item = source()
-        item.look("d", rules)
-        assert only(item, [there(files={"x.csv": b"2", "y.csv": b"22"})], rules).action == "unchanged"
-        assert only(item, [there(files={"x.csv": b"11", "y.csv": b"22"})], rules).action == "update"
+        item.resolve(options)
+        assert only(item, [there(files={"x.csv": b"2", "y.csv": b"22"})], options).action == "unchanged"
+        assert only(item, [there(files={"x.csv": b"11", "y.csv": b"22"})], options).action == "update"
 
 
 class TestConflicts:
@@ -204,9 +222,9 @@ class TestConflicts:
             pytest.param([restated(there(), version=2)], "was not uploaded by this package", id="of a later version"),
         ],
     )
-    @pytest.mark.parametrize("rules", [RULES, DELETE], ids=["never", "extra"])
-    def test_fail(self, rules: SyncOptions, listed: list[DataItem], words: str) -> None:
-        whole = plan([read(source())], listed, rules)
+    @pytest.mark.parametrize("options", [OPTIONS, DELETE], ids=["never", "extra"])
+    def test_fail(self, options: SyncOptions, listed: list[DataItem], words: str) -> None:
+        whole = plan([read(source())], listed, options)
         (planned,) = whole.items
         assert (planned.action, planned.changes, planned.duplicates) == ("fail", False, 0)
         assert isinstance(planned.problem, EdgeImpulseConflictError)
@@ -261,11 +279,11 @@ class TestDuplicates:
             assert planned.action == action
             assert planned.problem is None
 
-    @pytest.mark.parametrize("rules", [RULES, DELETE], ids=["never", "extra"])
-    def test_more_than_repeated_requests_can_leave_are_an_error(self, rules: SyncOptions) -> None:
-        assert only(read(source()), [there(data_id=n) for n in range(1, 5)], rules).duplicates == 3
+    @pytest.mark.parametrize("options", [OPTIONS, DELETE], ids=["never", "extra"])
+    def test_more_than_repeated_requests_can_leave_are_an_error(self, options: SyncOptions) -> None:
+        assert only(read(source()), [there(data_id=n) for n in range(1, 5)], options).duplicates == 3
         for count in (5, 20):
-            planned = only(read(source()), [there(data_id=n) for n in range(1, count + 1)], rules)
+            planned = only(read(source()), [there(data_id=n) for n in range(1, count + 1)], options)
             assert (planned.action, planned.changes, planned.duplicates) == ("fail", False, 0)
             assert ", ".join(map(str, range(1, count + 1))) in str(planned.problem)
 
@@ -297,12 +315,12 @@ class TestDeletes:
         """Not even to another spelling: whoever has done that may want to keep it."""
         whole = plan([source()], [there(), placed(there("b", data_id=2), **place)], DELETE)
         assert list(whole.deletes) == []
-        assert whole.foreign == 1
+        assert whole.foreign == ("name" in place)  # an item of another dataset is not counted
 
     def test_what_the_service_spells_in_its_own_way_goes_by_the_name_that_was_asked_for(self) -> None:
         item = placed(restated(there("e\u0301", data_id=2), stored_name="é"), name="é")
         assert list(plan([source(), source("e\u0301")], [there(), item], DELETE).deletes) == []
-        assert list(plan([source()], [there(), item], DELETE).deletes) == [item]
+        assert [extra.id for extra in plan([source()], [there(), item], DELETE).deletes] == [2]
 
     def test_an_unfinished_one_too(self) -> None:
         assert [item.id for item in plan([source("b")], [unfinished()], DELETE).deletes] == [1]
@@ -318,29 +336,29 @@ class TestDeletes:
     @pytest.mark.parametrize("number", range(4))
     def test_not_what_is_in_another_shard(self, number: int) -> None:
         names = [f"item {n}" for n in range(20)]
-        rules = replace(DELETE, shard=Shard(number, 4))
+        options = replace(DELETE, shard=Shard(number, 4))
         whole = plan(
-            [source(name) for name in names], [there(name, data_id=n) for n, name in enumerate(names, 1)], rules
+            [source(name) for name in names], [there(name, data_id=n) for n, name in enumerate(names, 1)], options
         )
         assert list(whole.deletes) == []
-        assert 0 < len(whole.items) < 20
+        assert 0 < whole.unchanged < 20
 
 
 class TestLimits:
     """Held against the plan, before anything is changed."""
 
-    def check(self, kept: int, deletes: int, rules: SyncOptions = DELETE, *, fresh: int = 0) -> None:
+    def check(self, kept: int, deletes: int, options: SyncOptions = DELETE, *, fresh: int = 0) -> None:
         """So many items of the source are there, so many are no longer in it, and so many are new."""
         items = [source(f"kept {n}") for n in range(kept)] + [source(f"new {n}") for n in range(fresh)]
         listed = [there(f"kept {n}", data_id=n + 1) for n in range(kept)]
         listed += [there(f"gone {n}", data_id=1000 + n) for n in range(deletes)]
-        whole = plan(items, listed, rules)
+        whole = plan(items, listed, options)
         assert len(whole.deletes) == deletes
-        check_deletes(whole, rules)
+        check_deletes(whole, options)
 
-    def refused(self, *words: str, kept: int, deletes: int, rules: SyncOptions = DELETE, fresh: int = 0) -> None:
+    def refused(self, *words: str, kept: int, deletes: int, options: SyncOptions = DELETE, fresh: int = 0) -> None:
         with pytest.raises(EdgeImpulseDeleteLimitError) as caught:
-            self.check(kept, deletes, rules, fresh=fresh)
+            self.check(kept, deletes, options, fresh=fresh)
         assert not caught.value.retryable
         for word in (*words, f"{deletes} of the sync's data items", "such as 'gone 0'", "Nothing was changed."):
             assert word in str(caught.value)
@@ -367,35 +385,35 @@ class TestLimits:
             check_deletes(plan(items, listed, DELETE), DELETE)
 
     def test_a_number(self) -> None:
-        rules = replace(DELETE, most_deletes=3)
-        self.check(10, 3, rules)
-        self.refused("max_delete allows 3", "raise max_delete", kept=10, deletes=4, rules=rules)
-        self.refused("75%", "50% may be deleted", kept=1, deletes=3, rules=rules)
-        self.refused("max_delete allows 0", kept=10, deletes=1, rules=replace(DELETE, most_deletes=0))
+        options = replace(DELETE, max_delete=3)
+        self.check(10, 3, options)
+        self.refused("max_delete allows 3", "raise max_delete", kept=10, deletes=4, options=options)
+        self.refused("75%", "50% may be deleted", kept=1, deletes=3, options=options)
+        self.refused("max_delete allows 0", kept=10, deletes=1, options=replace(DELETE, max_delete=0))
 
     @pytest.mark.parametrize("percent", range(1, 100))
     def test_exactly_a_percentage(self, percent: int) -> None:
-        rules = replace(DELETE, largest_part=percent / 100)
-        self.check(100 - percent, percent, rules)
+        options = replace(DELETE, max_delete=f"{percent}%")
+        self.check(100 - percent, percent, options)
         if percent < 99:
-            self.refused(f"{percent}% may be deleted", kept=99 - percent, deletes=percent + 1, rules=rules)
+            self.refused(f"{percent}% may be deleted", kept=99 - percent, deletes=percent + 1, options=options)
 
     def test_all_when_it_is_said(self) -> None:
-        rules = replace(DELETE, largest_part=1.0)
-        self.check(1, 100, rules)
-        self.check(0, 100, rules, fresh=1)
+        options = replace(DELETE, max_delete="100%")
+        self.check(1, 100, options)
+        self.check(0, 100, options, fresh=1)
 
-    @pytest.mark.parametrize("part", [0.5, 1.0])
-    def test_never_from_an_empty_source(self, part: float) -> None:
-        self.refused("the source has no data item at all", kept=0, deletes=1, rules=replace(DELETE, largest_part=part))
+    @pytest.mark.parametrize("part", [None, "100%"])
+    def test_never_from_an_empty_source(self, part: str | None) -> None:
+        self.refused("the source has no data item at all", kept=0, deletes=1, options=replace(DELETE, max_delete=part))
 
     def test_an_empty_shard_refuses_too(self) -> None:
         shard = next(shard for shard in Shard.all(8) if not shard.has("kept 0"))
         with pytest.raises(EdgeImpulseDeleteLimitError):
-            self.check_shard(replace(DELETE, shard=shard, largest_part=1.0))
+            self.check_shard(replace(DELETE, shard=shard, max_delete="100%"))
 
-    def check_shard(self, rules: SyncOptions) -> None:
-        check_deletes(plan([source("kept 0")], [there("kept 0"), there("gone", data_id=2)], rules), rules)
+    def check_shard(self, options: SyncOptions) -> None:
+        check_deletes(plan([source("kept 0")], [there("kept 0"), there("gone", data_id=2)], options), options)
 
 
 def test_what_is_said_of_a_plan() -> None:
@@ -406,12 +424,18 @@ def test_what_is_said_of_a_plan() -> None:
     assert str(plan([], [])) == "nothing to do"
 
 
+def objection(planned: DataItem, now: DataItem) -> str | None:
+    state = own_state(planned, DELETE)
+    assert state is not None
+    return ExtraItem.of(planned, state).objection(now, DELETE)
+
+
 class TestObjections:
     """What is seen right before a delete, compared with what the plan saw."""
 
     def test_what_is_as_it_was_may_be_deleted(self) -> None:
         for item in (there(), unfinished(), restated(placed(there("e\u0301"), name="é"), stored_name="é")):
-            assert objection(item, item.model_copy(deep=True), "d", DELETE) is None
+            assert objection(item, item.model_copy(deep=True)) is None
 
     @pytest.mark.parametrize(
         ("now", "words"),
@@ -435,4 +459,4 @@ class TestObjections:
         ],
     )
     def test_what_has_changed_is_kept(self, now: DataItem, words: str) -> None:
-        assert words in (objection(there(), now, "d", DELETE) or "")
+        assert words in (objection(there(), now) or "")

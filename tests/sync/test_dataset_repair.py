@@ -12,14 +12,14 @@ import pytest
 from airflow_provider_ei.emulator import Fault, RequestRecord, StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError, EdgeImpulseSyncError
 from airflow_provider_ei.results import SyncSummary
-from airflow_provider_ei.sync import plan as plan_module
-from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.dataset.run import MAX_DUPLICATES_PER_RUN
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.dataset.context import MAX_DUPLICATES_PER_RUN
+from airflow_provider_ei.sync.item import plan as plan_module
+from airflow_provider_ei.sync.item.upload import ItemUpload
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.files import made_up
 from tests.support.items import changed_state, complete, state_of, users_metadata
-from tests.support.studio import ADD, CREATE, DELETE, LIST, ORGANIZATION, UPDATE, contents
+from tests.support.studio import ADD, CREATE, DELETE, LIST, UPDATE, contents
 
 from .lab import METADATA, SyncLab
 
@@ -43,7 +43,7 @@ def set_metadata(lab: SyncLab, **changes: str | None) -> None:
     """Change those of s03, as someone does in Studio."""
     item = lab.items()["s03"]
     metadata = {key: value for key, value in {**item.metadata, **changes}.items() if value is not None}
-    lab.someone.update_data_item(ORGANIZATION, item.id, metadata=metadata)
+    lab.someone.update_data_item(item.id, metadata=metadata)
 
 
 def set_state(lab: SyncLab, **facts: Any) -> None:
@@ -56,15 +56,13 @@ class TestChangedInStudio:
     @pytest.mark.parametrize(
         "change",
         [
-            pytest.param(lambda c, id: c.delete_file(ORGANIZATION, id, "motion.csv"), id="a file is gone"),
+            pytest.param(lambda c, id: c.delete_file(id, "motion.csv"), id="a file is gone"),
             pytest.param(
-                lambda c, id: [c.delete_file(ORGANIZATION, id, f) for f in ("motion.csv", "photos/1.jpg")],
+                lambda c, id: [c.delete_file(id, f) for f in ("motion.csv", "photos/1.jpg")],
                 id="all files are gone",
             ),
-            pytest.param(lambda c, id: c.add_files(ORGANIZATION, id, made_up({"z.csv": b"z"})), id="a file has come"),
-            pytest.param(
-                lambda c, id: c.add_files(ORGANIZATION, id, made_up({"motion.csv": b"cut"})), id="a file is another one"
-            ),
+            pytest.param(lambda c, id: c.add_files(id, made_up({"z.csv": b"z"})), id="a file has come"),
+            pytest.param(lambda c, id: c.add_files(id, made_up({"motion.csv": b"cut"})), id="a file is another one"),
         ],
     )
     def test_files_are_repaired(self, synced: SyncLab, change: Any) -> None:
@@ -116,19 +114,19 @@ class TestChangedInStudio:
         synced.assert_at_rest()
 
     def test_an_item_that_was_deleted_is_there_again(self, synced: SyncLab) -> None:
-        synced.someone.delete_data_item(ORGANIZATION, synced.items()["s03"].id)
+        synced.someone.delete_data_item(synced.items()["s03"].id)
         assert synced.sync()["changed"] == ["s03"]
         synced.assert_in_step()
 
     def test_all_items_were_deleted(self, synced: SyncLab) -> None:
         for item in synced.server.items("d"):
-            synced.someone.delete_data_item(ORGANIZATION, item.id)
+            synced.someone.delete_data_item(item.id)
         assert synced.sync(delete="extra")["created"] == 6
         synced.assert_in_step()
 
     def test_an_item_that_was_moved_to_another_dataset_is_left_there(self, synced: SyncLab) -> None:
         moved = synced.items()["s03"].id
-        synced.someone.update_data_item(ORGANIZATION, moved, dataset="archive")
+        synced.someone.update_data_item(moved, dataset="archive")
         assert synced.sync(delete="extra")["changed"] == ["s03"]
         assert [item.id for item in synced.server.items("archive")] == [moved]
         synced.assert_in_step()
@@ -161,7 +159,7 @@ class TestChangedInStudio:
 
         def delete(path: str) -> None:
             if gone in {item.id for item in synced.server.items("d")}:
-                synced.someone.delete_data_item(ORGANIZATION, gone)
+                synced.someone.delete_data_item(gone)
 
         synced.on_open = delete
         synced.sync()
@@ -175,17 +173,17 @@ class TestKilled:
     @pytest.fixture
     def large(self, lab: SyncLab, monkeypatch: pytest.MonkeyPatch) -> SyncLab:
         monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", 10)
-        lab.client = lab.other_client(batch_files=1)
+        lab.api = lab.other_api(batch_files=1)
         lab.write(FILES)
         return lab
 
     def kill(self, lab: SyncLab, at: str, **more: Any) -> None:
         """End the run when that file is opened."""
-        lab.on_open = lambda path: lab.client.cancel() if path == at else None
+        lab.on_open = lambda path: lab.api.http.cancel() if path == at else None
         with pytest.raises(EdgeImpulseCancelledError):
             lab.sync(**more)
         lab.on_open = lambda path: None
-        lab.client = lab.other_client(batch_files=1)
+        lab.api = lab.other_api(batch_files=1)
 
     @pytest.mark.parametrize("workers", [1, 4])
     def test_at_first(self, large: SyncLab, workers: int) -> None:
@@ -297,7 +295,7 @@ class TestSomeoneElses:
         assert contents(lab.server, before.id) == files
 
     def upload(self, lab: SyncLab, files: dict[str, bytes], metadata: dict[str, str]) -> None:
-        ItemUpload(lab.someone, ORGANIZATION, WantedItem("s03", "d", made_up(files), metadata)).run()
+        ItemUpload(lab.someone, WantedItem("s03", "d", made_up(files), metadata)).run()
 
     def test_two_syncs_of_the_same_names(self, synced: SyncLab) -> None:
         before = synced.server.items("d")
@@ -399,12 +397,12 @@ def test_two_runs_at_once(lab: SyncLab, duplicates: Any, update: Any, second: st
     """One of them may fail, and says so; what is left is one item each, and the next run has next to nothing to do."""
     lab.server.settings.change({"duplicate_names": duplicates, "metadata_update": update, "latency_seconds": 0.002})
     lab.write(FILES)
-    first = lab.prepare(client=lab.other_client())
+    first = lab.prepare(api=lab.other_api())
     if second == "other bytes":
         first.plan()  # has looked
         for name in FILES:
             lab.write({name: FILES[name][::-1]})
-    runs = [first, lab.prepare(client=lab.other_client())]
+    runs = [first, lab.prepare(api=lab.other_api())]
     barrier, errors = threading.Barrier(2), []
 
     def run(number: int) -> None:

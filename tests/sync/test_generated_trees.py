@@ -106,7 +106,7 @@ def test_a_disk_and_a_store_have_the_same_items(
         assert (local.empty, local.excluded, local.strays) == (stored.empty, stored.excluded, stored.strays)
         assert local.replaced == stored.replaced
         for name in asked(node):
-            assert (local.look(name).presence, name) == (stored.look(name).presence, name)
+            assert (local.presence(name).state, name) == (stored.presence(name).state, name)
 
 
 def is_hidden(path: str) -> bool:
@@ -154,7 +154,7 @@ def test_nothing_is_missing_and_what_is_excluded_is_no_problem(node: Node, given
     model = Model(node, Filter(**given), depth)
     with on_disk(node) as disk:
         tree = disk.read(depth=depth, **given)
-        looks = {name: tree.look(name).presence for name in asked(node)}
+        looks = {name: tree.presence(name).state for name in asked(node)}
     found = {item.name: item for item in tree.items}
     kinds = [*found, *tree.empty, *tree.excluded]
     assert len(kinds) == len(set(kinds))

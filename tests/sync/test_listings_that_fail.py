@@ -13,10 +13,9 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from airflow_provider_ei.exceptions import EdgeImpulseError
-from airflow_provider_ei.sources.file_specs import resolve_files
 from airflow_provider_ei.sources.ignore import Filter
 from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
-from tests.support.files import no_store
+from tests.support.files import discover, no_store
 
 from .places import DiskSource, FailingStore, StoreSource
 
@@ -52,7 +51,7 @@ class Failing:
         return read_tree(f"test://{self.top}", depth=depth, takes=Filter(**patterns), open_store=self.open_store)
 
     def resolve(self, place: str) -> list[str]:
-        return [file.name for file in resolve_files(f"test://{self.top}{place}", self.open_store)]
+        return [file.name for file in discover(f"test://{self.top}{place}", self.open_store)]
 
 
 @pytest.fixture(params=["memory", "local", "local below a folder"])
@@ -86,7 +85,7 @@ class TestOneFolder:
             "c": False,
             "skipped": False,
         }
-        assert tree.look("a").presence in ("present" if "/" in folder else "unknown", "unknown")
+        assert tree.presence("a").state in ("present" if "/" in folder else "unknown", "unknown")
         assert tree.empty == tree.excluded == []
 
     def test_above_the_items_protects_all_below_it(self, failing: Failing) -> None:
@@ -94,14 +93,14 @@ class TestOneFolder:
         tree = failing.read(depth=2)
         assert [item.name for item in tree.items if item.problem] == ["b"]
         assert "b" in tree.replaced
-        assert tree.look("b/c").presence == "unknown"
+        assert tree.presence("b/c").state == "unknown"
 
     def test_above_the_items_that_is_excluded_is_no_problem(self, failing: Failing) -> None:
         failing.close("skipped")
         tree = failing.read(depth=2, exclude=["skipped/"])
         assert [item.name for item in tree.items if item.problem] == []
         assert tree.excluded == ["skipped"]
-        assert tree.look("skipped/a").presence == "unknown"
+        assert tree.presence("skipped/a").state == "unknown"
 
     def test_of_the_source_ends_all(self, failing: Failing) -> None:
         failing.close("")
@@ -218,7 +217,7 @@ class TestAnyCallOfASingleUpload:
 
         def resolve() -> list[str]:
             source.fs.listings = 0
-            return [file.name for file in resolve_files(source.place + place, source.open_store)]
+            return [file.name for file in discover(source.place + place, source.open_store)]
 
         assert resolve()
         for number in range(1, source.fs.listings + 1):
@@ -236,14 +235,14 @@ class TestAnyCallOfASingleUpload:
         system = FailingSystem(error)
         monkeypatch.setattr(os, "scandir", system.scandir)
         monkeypatch.setattr(os, "stat", system.stat)
-        whole = resolve_files(source.place + place, no_store)
+        whole = discover(source.place + place, no_store)
         refused = 0
         count = system.calls
         for number in range(1, count + 1):
             system.calls, system.fails_at = 0, number
             try:
                 # Whether a pattern is the name of a directory is asked first, and an error means no.
-                assert resolve_files(source.place + place, no_store) == whole
+                assert discover(source.place + place, no_store) == whole
             except EdgeImpulseError as refusal:
                 assert str(refusal).startswith("files: ")
                 refused += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.sync.dataset.options import SyncOptions
-from airflow_provider_ei.sync.dataset.prepare import read_source
+from airflow_provider_ei.sync.dataset.read_source import read_source
 from airflow_provider_ei.sync.dataset.tree import Tree
 from tests.support.files import no_store
 
@@ -20,8 +21,10 @@ Write = Callable[..., Path]
 
 
 def read(**given: Any) -> Tree:
-    arguments: dict[str, Any] = {"source": None, "items": None, "include": None, "exclude": None, "depth": 1}
-    return read_source(**{**arguments, "metadata": None, **given}, open_store=no_store)
+    """The tree with its items, as a sync reads them again."""
+    index = read_source(SyncOptions(dataset="d", **given), no_store)
+    items = [index.item(name) for name in sorted(index)]
+    return replace(index.tree, items=[item for item in items if item is not None])
 
 
 PAIRS = [
@@ -35,35 +38,35 @@ PAIRS = [
 
 class TestNamesOfOneForm:
     @pytest.mark.parametrize("names", PAIRS, ids=ascii)
-    def test_two_folders(self, sync_tree: Write, names: tuple[str, str]) -> None:
-        tree = read(source=str(sync_tree({f"{name}/x.csv": b"" for name in (*names, "other")})))
+    def test_two_folders(self, write_tree: Write, names: tuple[str, str]) -> None:
+        tree = read(source=str(write_tree({f"{name}/x.csv": b"" for name in (*names, "other")})))
         problems = {item.name: str(item.problem) for item in tree.items if item.problem}
         assert set(problems) == set(names)
         assert all(ascii(name) in text for text in problems.values() for name in names)
         assert all(text.startswith("Rename one of ") for text in problems.values())
 
     @pytest.mark.parametrize("names", [pair for pair in PAIRS if not pair[1].endswith(" ")], ids=ascii)
-    def test_two_items_of_a_list(self, sync_tree: Write, names: tuple[str, str]) -> None:
-        top = sync_tree({"x.csv": b""})
+    def test_two_items_of_a_list(self, write_tree: Write, names: tuple[str, str]) -> None:
+        top = write_tree({"x.csv": b""})
         items = [{"name": name, "files": str(top / "x.csv")} for name in (*names, "other")]
         assert [item.name for item in read(items=items).items if item.problem] == sorted(names)
 
-    def test_upper_and_lower_case_are_different_items(self, sync_tree: Write) -> None:
-        tree = read(source=str(sync_tree({"a/x.csv": b"", "A/x.csv": b""})))
+    def test_upper_and_lower_case_are_different_items(self, write_tree: Write) -> None:
+        tree = read(source=str(write_tree({"a/x.csv": b"", "A/x.csv": b""})))
         assert [item.problem for item in tree.items] == [None, None]
 
 
 class TestFilesThatCollide:
-    def test_in_a_folder_are_to_be_renamed_there(self, sync_tree: Write) -> None:
-        top = sync_tree({"a/x.csv": b"1", "a/X.csv": b"2"})
+    def test_in_a_folder_are_to_be_renamed_there(self, write_tree: Write) -> None:
+        top = write_tree({"a/x.csv": b"1", "a/X.csv": b"2"})
         (item,) = read(source=str(top)).items
         with pytest.raises(EdgeImpulseInputError) as caught:
-            item.look("d", SyncOptions("nightly"))
+            item.resolve(SyncOptions(dataset="d", sync_id="nightly"))
         assert "files: rename or exclude one of two files in the source: " in str(caught.value)
         assert "{" not in str(caught.value)
 
-    def test_of_a_list_can_be_given_another_name(self, sync_tree: Write) -> None:
-        top = sync_tree({"a/x.csv": b"1", "a/X.csv": b"2"})
+    def test_of_a_list_can_be_given_another_name(self, write_tree: Write) -> None:
+        top = write_tree({"a/x.csv": b"1", "a/X.csv": b"2"})
         (item,) = read(items=[{"name": "a", "files": str(top / "a")}]).items
         assert 'with {"path": …, "name": …}' in str(item.problem)
 
@@ -87,18 +90,18 @@ class TestNothing:
             read(source="no")
 
     @pytest.mark.parametrize("form", ["file://localhost{}/a%20b", "FILE://{}/a%20b/", "file://{}/a b"])
-    def test_file_uris(self, sync_tree: Write, form: str) -> None:
-        top = sync_tree({"a b/s0/x.csv": b""})
+    def test_file_uris(self, write_tree: Write, form: str) -> None:
+        top = write_tree({"a b/s0/x.csv": b""})
         assert [item.name for item in read(source=form.format(top)).items] == ["s0"]
 
-    def test_only_strays_are_refused_and_only_excluded_items_are_not(self, sync_tree: Write) -> None:
-        top = sync_tree({"x.csv": b"", "s0/x.csv": b""})
+    def test_only_strays_are_refused_and_only_excluded_items_are_not(self, write_tree: Write) -> None:
+        top = write_tree({"x.csv": b"", "s0/x.csv": b""})
         with pytest.raises(EdgeImpulseInputError, match="has no data items"):
             read(source=str(top / "s0"))
         assert read(source=str(top), exclude=["s0/"]).excluded == ["s0"]
 
-    def test_what_is_left_out_is_told(self, sync_tree: Write, caplog: pytest.LogCaptureFixture) -> None:
-        (top := sync_tree({"s0/x.csv": b"", "s1/x.csv": b""})).joinpath("empty").mkdir()
+    def test_what_is_left_out_is_told(self, write_tree: Write, caplog: pytest.LogCaptureFixture) -> None:
+        (top := write_tree({"s0/x.csv": b"", "s1/x.csv": b""})).joinpath("empty").mkdir()
         with caplog.at_level(logging.INFO):
             read(source=str(top), exclude=["s0"])
         assert "'s0' is not sent: include and exclude leave nothing of it." in caplog.text
@@ -112,16 +115,8 @@ class TestFolderSeparator:
         for name in ("a/left/x.csv", "a/right/x.csv", "a/y.csv"):
             (top / name).parent.mkdir(parents=True, exist_ok=True)
             (top / name).write_text("1")
-        tree = read_source(
-            source=str(top),
-            items=None,
-            include=["**/left/*.csv", "**/right/*.csv", "y.csv"],
-            exclude=None,
-            depth=1,
-            metadata=None,
-            folder_separator=separator,
-            open_store=no_store,
-        )
+        include = ["**/left/*.csv", "**/right/*.csv", "y.csv"]
+        tree = read(source=str(top), include=include, folder_separator=separator)
         return [sorted(file.name for file in item.files) for item in tree.items]
 
     def test_takes_the_place_of_the_slashes_and_patterns_see_folders(self, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_no_other_module_lists_keys_of_a_result() -> None:
     key = "|".join(f'"{one}"' for one in (*ITEM_COUNTS, *WORK_COUNTS, "skipped"))
     listing = re.compile(rf"(?:(?:{key}),\s*){{2}}(?:{key})")
     lists = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if listing.search(path.read_text())}
-    assert lists == {"results.py", "plugins/page.py"}
+    assert lists == {"results.py", "plugins/app.py"}
 
 
 def test_the_counts_of_a_summary_and_of_uploads_have_one_order() -> None:

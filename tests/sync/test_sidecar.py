@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
-from airflow_provider_ei.sources.pinned import LocalFile
+from airflow_provider_ei.sources.local import LocalFile
 from airflow_provider_ei.sync.dataset import sidecar
 from tests.support.files import MadeUpFile
 
@@ -117,7 +117,7 @@ class TestWhatIsRefused:
         [
             ('{"a": NaN}', "NaN is not a number"),
             ('{"a": -Infinity}', "-Infinity is not a number"),
-            ('{"a": 1, "b": 2, "a": 3}', "the key 'a' is there twice"),
+            ('{"a": 1, "b": 2, "a": 3}', "the key 'a' appears twice"),
             ('{"a": ' + "9" * 5000 + "}", "a number has 5000 digits"),
         ],
         ids=lambda text: text[:12],
@@ -130,7 +130,7 @@ class TestWhatIsRefused:
 
     def test_more_than_metadata_can_be_and_not_opened(self) -> None:
         file = MadeUpFile(sidecar.NAME, b"{}", stated_size=sidecar.MAX_BYTES + 1)
-        with pytest.raises(EdgeImpulseInputError, match=r"has 1048577 bytes; metadata have at most 1048576"):
+        with pytest.raises(EdgeImpulseInputError, match=r"has 1048577 bytes; it must have at most 1048576"):
             sidecar.read(file, GIVEN)
         assert file.opened == 0
 

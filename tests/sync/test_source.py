@@ -11,14 +11,14 @@ import pytest
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.studio.models import DataFile, DataItem
 from airflow_provider_ei.sync.dataset.options import Shard, SyncOptions
-from airflow_provider_ei.sync.dataset.source import SourceItem
+from airflow_provider_ei.sync.dataset.source import SourceItem, is_as_listed
 from airflow_provider_ei.sync.item_state import ItemState, complete_metadata
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from airflow_provider_ei.sync.stored_names import names_digest
 from tests.support.files import LookedAt
 from tests.support.items import changed_state, complete, listed_item
 
-RULES = SyncOptions("nightly")
+OPTIONS = SyncOptions(dataset="d", sync_id="nightly")
 
 
 FILES = {"x.csv": b"1", "sub/y.csv": b"22"}
@@ -129,10 +129,14 @@ def spelled(forms: Mapping[str, str], **changed: Any) -> DataItem:
     return made.model_copy(update={"files": tuple(files)})
 
 
+def as_listed(source: SourceItem, listed: DataItem) -> bool:
+    looks, state = source.looks(), ItemState.of(listed)
+    return looks is not None and state is not None and is_as_listed(looks, listed, state, lambda: source)
+
+
 class TestAsListed:
     def is_as_listed(self, listed: DataItem, texts: Mapping[str, str] = TEXTS) -> bool:
-        source = item(texts)
-        return source.is_as_listed(listed, source.fingerprint())
+        return as_listed(item(texts), listed)
 
     @pytest.mark.parametrize("texts", [TEXTS, {}, {"subject": "s17", "note": ""}, {"note": ""}], ids=str)
     def test_after_a_sync(self, texts: Mapping[str, str]) -> None:
@@ -224,7 +228,7 @@ class TestAsListed:
         for known in (False, True):
             made = changed_facts(name="cafe\u0301", stored_name="café" if known else None)
             made = made.model_copy(update={"name": "café"})
-            assert source.is_as_listed(made, source.fingerprint()) == known
+            assert as_listed(source, made) == known
 
     FORMS: Mapping[str, str] = {"x.csv": "x.csv", "sub/y.csv": "y.csv"}
 
@@ -250,30 +254,30 @@ class TestAsListed:
     )
     def test_files_that_have_changed_here(self, changed: dict[str, Any]) -> None:
         source = with_file(0, **changed)
-        assert not source.is_as_listed(listing(), source.fingerprint())
+        assert not as_listed(source, listing())
 
     def test_metadata_that_have_changed_here(self) -> None:
         source = item(texts={"n": "1"})
-        assert not source.is_as_listed(listing(), source.fingerprint())
+        assert not as_listed(source, listing())
 
 
 class TestLook:
     def test_makes_what_is_wanted_once(self) -> None:
         source = item()
-        wanted = source.look("d", replace(RULES, bucket_id=3))
+        wanted = source.resolve(replace(OPTIONS, bucket_id=3))
         assert (wanted.name, wanted.dataset, wanted.sync_id, wanted.bucket_id) == ("run 1", "d", "nightly", 3)
         assert [file.name for file in wanted.files] == ["sub/y.csv", "x.csv"]
         assert wanted.metadata == TEXTS
         assert wanted.fingerprint == source.fingerprint()
-        assert source.look("d", RULES) is wanted
+        assert source.resolve(OPTIONS) is wanted
 
     def test_what_is_compared_by_size_has_no_fingerprint(self) -> None:
-        wanted = item().look("d", replace(RULES, sizes_only=True))
+        wanted = item().resolve(replace(OPTIONS, comparison="size"))
         assert (wanted.fingerprint, wanted.sizes_only) == (None, True)
 
     def test_reads_the_sidecar(self) -> None:
         data = b'{"version": 1, "action": "add", "metadata": {"subject": "s18"}}'
-        wanted = item(sidecar=LookedAt("ei-metadata.json", data, closed=False)).look("d", RULES)
+        wanted = item(sidecar=LookedAt("ei-metadata.json", data, closed=False)).resolve(OPTIONS)
         assert wanted.metadata == TEXTS | {"subject": "s18"}
 
     @pytest.mark.parametrize(
@@ -287,12 +291,12 @@ class TestLook:
     )
     def test_names_that_cannot_travel(self, name: str, words: str) -> None:
         with pytest.raises(EdgeImpulseInputError, match=f"^Data item 'run 1': .*{words}"):
-            with_file(0, name=name).look("d", RULES)
+            with_file(0, name=name).resolve(OPTIONS)
 
     @pytest.mark.parametrize("name", ["", " x", "a\tb", "\udcff"])
     def test_a_name_of_an_item_that_cannot_travel(self, name: str) -> None:
         with pytest.raises(EdgeImpulseInputError, match=r"^Data item .*name"):
-            replace(item(), name=name).look("d", RULES)
+            replace(item(), name=name).resolve(OPTIONS)
 
 
 class TestShards:

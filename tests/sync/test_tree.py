@@ -14,6 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
 from airflow_provider_ei.sources.ignore import Filter
+from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
 from tests.support.files import no_store
 
@@ -49,15 +50,15 @@ class TestDepth:
         ],
     )
     def test_folders_so_many_levels_down(
-        self, sync_tree: Write, depth: int, items: dict[str, list[str]], strays: list[str]
+        self, write_tree: Write, depth: int, items: dict[str, list[str]], strays: list[str]
     ) -> None:
-        tree = read(sync_tree(self.FILES), depth=depth)
+        tree = read(write_tree(self.FILES), depth=depth)
         assert found(tree) == items
         assert sorted(tree.strays) == strays
         assert tree.empty == []
 
-    def test_what_is_known_of_a_file(self, sync_tree: Write) -> None:
-        top = sync_tree(self.FILES)
+    def test_what_is_known_of_a_file(self, write_tree: Write) -> None:
+        top = write_tree(self.FILES)
         (item,) = read(top, depth=2).items
         by_name = {file.name: file for file in item.files}
         file = by_name["y.csv"]
@@ -68,39 +69,39 @@ class TestDepth:
             times,
             "text/csv",
         )
-        assert (item.facts.name, item.facts.file_count, item.facts.total_bytes) == ("a/b", 2, 5)
+        assert (item.context.name, item.context.file_count, item.context.total_bytes) == ("a/b", 2, 5)
 
     @pytest.mark.parametrize("form", ["{}", "{}/", "file://{}", "{}/../tree"])
-    def test_ways_to_write_the_source(self, sync_tree: Write, form: str) -> None:
-        assert list(found(read(form.format(sync_tree(self.FILES))))) == ["a"]
+    def test_ways_to_write_the_source(self, write_tree: Write, form: str) -> None:
+        assert list(found(read(form.format(write_tree(self.FILES))))) == ["a"]
 
-    def test_items_come_in_the_order_of_their_names(self, sync_tree: Write) -> None:
+    def test_items_come_in_the_order_of_their_names(self, write_tree: Write) -> None:
         names = ["b", "a", "B", "a.b", "a-b", "é", "10", "9"]
-        top = sync_tree({f"{name}/x.csv": b"" for name in names})
+        top = write_tree({f"{name}/x.csv": b"" for name in names})
         assert [item.name for item in read(top).items] == sorted(names)
 
-    def test_two_levels_in_the_order_of_their_names(self, sync_tree: Write) -> None:
-        top = sync_tree({"a/z/x.csv": b"", "a-b/c/x.csv": b"", "a/y/x.csv": b""})
+    def test_two_levels_in_the_order_of_their_names(self, write_tree: Write) -> None:
+        top = write_tree({"a/z/x.csv": b"", "a-b/c/x.csv": b"", "a/y/x.csv": b""})
         assert [item.name for item in read(top, depth=2).items] == ["a-b/c", "a/y", "a/z"]
 
 
 class TestHiddenAndEmpty:
-    def test_hidden_files_and_folders_are_left_out(self, sync_tree: Write) -> None:
+    def test_hidden_files_and_folders_are_left_out(self, write_tree: Write) -> None:
         hidden = {".git/x.csv": b"", "a/.cache/x.csv": b"", "a/.x.csv": b"", ".x": b"", "a/sub/.nfs01": b""}
-        tree = read(sync_tree({**hidden, "a/x.csv": b""}))
+        tree = read(write_tree({**hidden, "a/x.csv": b""}))
         assert found(tree) == {"a": ["x.csv"]}
         assert (tree.strays, tree.empty) == ([], [])
 
-    def test_folders_without_files_are_told(self, sync_tree: Write) -> None:
-        top = sync_tree({"a/x.csv": b"", "hidden/.x": b"", "meta/ei-metadata.json": b"{}"})
+    def test_folders_without_files_are_told(self, write_tree: Write) -> None:
+        top = write_tree({"a/x.csv": b"", "hidden/.x": b"", "meta/ei-metadata.json": b"{}"})
         for name in ("empty", "nested/deep/er"):
             (top / name).mkdir(parents=True)
         tree = read(top)
         assert list(found(tree)) == ["a"]
         assert sorted(tree.empty) == ["empty", "hidden", "meta", "nested"]
 
-    def test_a_folder_whose_files_are_all_excluded_is_not_empty(self, sync_tree: Write) -> None:
-        tree = read(sync_tree({"a/x.csv": b"", "b/x.tmp": b""}), exclude=["*.tmp"])
+    def test_a_folder_whose_files_are_all_excluded_is_not_empty(self, write_tree: Write) -> None:
+        tree = read(write_tree({"a/x.csv": b"", "b/x.tmp": b""}), exclude=["*.tmp"])
         assert (list(found(tree)), tree.empty) == (["a"], [])
 
     def test_nothing_at_all(self, tmp_path: Path) -> None:
@@ -110,13 +111,13 @@ class TestHiddenAndEmpty:
 class TestPatterns:
     FILES = {"a/x.csv": b"", "a/x.tmp": b"", "a/raw/y.bin": b"", "drafts/x.csv": b"", "s.tmp": b"", "s.csv": b""}
 
-    def test_of_files_and_folders_relative_to_the_source(self, sync_tree: Write) -> None:
-        tree = read(sync_tree(self.FILES), exclude=["*.tmp", "/drafts/", "a/raw/"])
+    def test_of_files_and_folders_relative_to_the_source(self, write_tree: Write) -> None:
+        tree = read(write_tree(self.FILES), exclude=["*.tmp", "/drafts/", "a/raw/"])
         assert found(tree) == {"a": ["x.csv"]}
         assert tree.strays == ["s.csv"]
 
-    def test_what_is_excluded_is_not_looked_at(self, sync_tree: Write) -> None:
-        top = sync_tree(self.FILES)
+    def test_what_is_excluded_is_not_looked_at(self, write_tree: Write) -> None:
+        top = write_tree(self.FILES)
         (top / "a/raw/loop").symlink_to(top)
         (top / "gone.tmp").symlink_to(top / "nowhere")
         (top / "a/gone.tmp").symlink_to(top / "nowhere")
@@ -124,33 +125,33 @@ class TestPatterns:
         tree = read(top, exclude=["*.tmp", "raw/"])
         assert [item.problem for item in tree.items] == [None, None]
 
-    def test_a_sidecar_is_read_whatever_is_included(self, sync_tree: Write) -> None:
-        (item,) = read(sync_tree({"a/x.csv": b"", "a/ei-metadata.json": b"{}"}), include=["*.csv"]).items
+    def test_a_sidecar_is_read_whatever_is_included(self, write_tree: Write) -> None:
+        (item,) = read(write_tree({"a/x.csv": b"", "a/ei-metadata.json": b"{}"}), include=["*.csv"]).items
         assert item.sidecar is not None
 
-    def test_below_an_excluded_folder_nothing_is_taken_back(self, sync_tree: Write) -> None:
-        assert found(read(sync_tree(self.FILES), exclude=["a/raw/", "*.tmp", "!y.bin"])) == {
+    def test_below_an_excluded_folder_nothing_is_taken_back(self, write_tree: Write) -> None:
+        assert found(read(write_tree(self.FILES), exclude=["a/raw/", "*.tmp", "!y.bin"])) == {
             "a": ["x.csv"],
             "drafts": ["x.csv"],
         }
 
 
 class TestSidecar:
-    def test_is_none_of_the_files(self, sync_tree: Write) -> None:
-        top = sync_tree({"a/x.csv": b"", "a/ei-metadata.json": b"{}", "a/sub/ei-metadata.json": b"{ }"})
+    def test_is_none_of_the_files(self, write_tree: Write) -> None:
+        top = write_tree({"a/x.csv": b"", "a/ei-metadata.json": b"{}", "a/sub/ei-metadata.json": b"{ }"})
         (item,) = read(top).items
         assert [file.name for file in item.files if file.name != "x.csv"] == ["sub/ei-metadata.json"]
         assert item.sidecar is not None
         assert item.sidecar.source == str(top / "a/ei-metadata.json")
 
-    def test_above_the_items_is_a_stray(self, sync_tree: Write) -> None:
-        assert read(sync_tree({"ei-metadata.json": b"{}", "a/x.csv": b""})).strays == ["ei-metadata.json"]
+    def test_above_the_items_is_a_stray(self, write_tree: Write) -> None:
+        assert read(write_tree({"ei-metadata.json": b"{}", "a/x.csv": b""})).strays == ["ei-metadata.json"]
 
 
 class TestSymbolicLinks:
-    def test_are_followed(self, sync_tree: Write, tmp_path: Path) -> None:
-        top = sync_tree({"a/x.csv": b"1"})
-        elsewhere = sync_tree({"y.csv": b"22", "sub/z.csv": b"333"}, "elsewhere")
+    def test_are_followed(self, write_tree: Write, tmp_path: Path) -> None:
+        top = write_tree({"a/x.csv": b"1"})
+        elsewhere = write_tree({"y.csv": b"22", "sub/z.csv": b"333"}, "elsewhere")
         (top / "b").symlink_to(elsewhere)
         (top / "a/sub").symlink_to(elsewhere / "sub")
         (top / "a/y.csv").symlink_to("../../elsewhere/y.csv")
@@ -161,8 +162,8 @@ class TestSymbolicLinks:
         assert {file.name: file.size for file in tree.items[0].files} == {"sub/z.csv": 3, "x.csv": 1, "y.csv": 2}
         assert tree.strays == ["stray.csv"]
 
-    def test_that_lead_nowhere(self, sync_tree: Write) -> None:
-        top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
+    def test_that_lead_nowhere(self, write_tree: Write) -> None:
+        top = write_tree({"a/x.csv": b"", "b/x.csv": b""})
         (top / "a/y.csv").symlink_to("/nowhere/y.csv")
         error = problem(read(top), "a")
         assert not error.retryable
@@ -170,16 +171,16 @@ class TestSymbolicLinks:
             f"Exclude or remove '{top}/a/y.csv': it is a symbolic link to '/nowhere/y.csv', which does not exist."
         )
 
-    def test_of_an_item_that_lead_nowhere(self, sync_tree: Write) -> None:
+    def test_of_an_item_that_lead_nowhere(self, write_tree: Write) -> None:
         """An item whose disk is not mounted must not look like one that was removed."""
-        top = sync_tree({"b/x.csv": b""})
+        top = write_tree({"b/x.csv": b""})
         (top / "a").symlink_to("/mnt/not/mounted")
         tree = read(top)
         assert "is a symbolic link to '/mnt/not/mounted', which does not exist" in str(problem(tree, "a"))
         assert (tree.strays, tree.replaced) == ([], {"a": "a broken link"})
 
-    def test_above_the_items_that_lead_nowhere(self, sync_tree: Write) -> None:
-        top = sync_tree({"b/c/x.csv": b""})
+    def test_above_the_items_that_lead_nowhere(self, write_tree: Write) -> None:
+        top = write_tree({"b/c/x.csv": b""})
         (top / "a").symlink_to("/mnt/not/mounted")
         tree = read(top, depth=2)
         assert "is a symbolic link to '/mnt/not/mounted', which does not exist" in str(problem(tree, "a"))
@@ -196,30 +197,30 @@ class TestSymbolicLinks:
             pytest.param("a/sub/above", "..", id="above the source"),
         ],
     )
-    def test_that_lead_back(self, sync_tree: Write, link: str, target: str) -> None:
-        top = sync_tree({"a/sub/x.csv": b"", "b/x.csv": b""})
+    def test_that_lead_back(self, write_tree: Write, link: str, target: str) -> None:
+        top = write_tree({"a/sub/x.csv": b"", "b/x.csv": b""})
         (top / link).symlink_to(top / target)
         assert "is a symbolic link to a folder above itself" in str(problem(read(top), "a"))
 
-    def test_that_lead_to_each_other(self, sync_tree: Write) -> None:
-        top = sync_tree({"a/x.csv": b"", "other/y.csv": b""}, "tree")
+    def test_that_lead_to_each_other(self, write_tree: Write) -> None:
+        top = write_tree({"a/x.csv": b"", "other/y.csv": b""}, "tree")
         (top / "a/to").symlink_to(top / "other")
         (top / "other/back").symlink_to(top / "a")
         tree = read(top)
         assert ["above itself" in str(item.problem) for item in tree.items] == [True, True]
 
-    def test_of_an_item_that_leads_back(self, sync_tree: Write) -> None:
-        top = sync_tree({"a/x.csv": b""})
+    def test_of_an_item_that_leads_back(self, write_tree: Write) -> None:
+        top = write_tree({"a/x.csv": b""})
         (top / "loop").symlink_to(top)
         assert "above itself" in str(problem(read(top), "loop"))
 
-    def test_that_lead_to_themselves(self, sync_tree: Write) -> None:
-        top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
+    def test_that_lead_to_themselves(self, write_tree: Write) -> None:
+        top = write_tree({"a/x.csv": b"", "b/x.csv": b""})
         (top / "a/y").symlink_to(top / "a/y")
         assert "cannot be read: Too many levels of symbolic links" in str(problem(read(top), "a"))
 
-    def test_twice_to_one_folder_is_no_loop(self, sync_tree: Write) -> None:
-        top = sync_tree({"a/x.csv": b"", "z/y.csv": b""})
+    def test_twice_to_one_folder_is_no_loop(self, write_tree: Write) -> None:
+        top = write_tree({"a/x.csv": b"", "z/y.csv": b""})
         (top / "a/one").symlink_to(top / "z")
         (top / "a/two").symlink_to(top / "z")
         assert found(read(top))["a"] == ["one/y.csv", "two/y.csv", "x.csv"]
@@ -227,75 +228,77 @@ class TestSymbolicLinks:
 
 class TestLoopsAndDepth:
     @pytest.mark.parametrize("depth", [1, 2, 3])
-    def test_a_folder_990_levels_deep(self, sync_tree: Write, sync_deep: Callable[[str], str], depth: int) -> None:
-        top = sync_tree({"a/b/x.csv": b"", "b/c/d/x.csv": b""})
-        sync_deep("tree/a/b")
+    def test_a_folder_990_levels_deep(
+        self, write_tree: Write, write_deep_folder: Callable[[str], str], depth: int
+    ) -> None:
+        top = write_tree({"a/b/x.csv": b"", "b/c/d/x.csv": b""})
+        write_deep_folder("tree/a/b")
         deepest = max((file.name for item in read(top, depth=depth).items for file in item.files), key=len)
         assert deepest.count("/") == 992 - depth
 
-    def test_items_990_levels_deep(self, sync_tree: Write, sync_deep: Callable[[str], str]) -> None:
-        top = sync_tree({})
-        sync_deep("tree")
+    def test_items_990_levels_deep(self, write_tree: Write, write_deep_folder: Callable[[str], str]) -> None:
+        top = write_tree({})
+        write_deep_folder("tree")
         name = "/".join("d" * 990)
         tree = read(top, depth=990)
         assert list(found(tree)) == [name]
-        assert tree.look(name).presence == "present"
+        assert tree.presence(name).state == "present"
 
     @pytest.mark.parametrize("target", [".", "..", "loop"])
     @pytest.mark.parametrize("depth", [1, 2])
-    def test_a_link_at_the_top_that_loops(self, sync_tree: Write, target: str, depth: int) -> None:
-        top = sync_tree({"a/b/x.csv": b""})
+    def test_a_link_at_the_top_that_loops(self, write_tree: Write, target: str, depth: int) -> None:
+        top = write_tree({"a/b/x.csv": b""})
         (top / "loop").symlink_to(target)
         tree = read(top, depth=depth)
         problems = {item.name: item.problem for item in tree.items}
         assert problems.pop("a" if depth == 1 else "a/b") is None
         assert list(problems) == ["loop" if depth == 1 or target != ".." else "loop/tree"]
         assert None not in problems.values()
-        assert tree.look("loop").presence in ("present", "unknown")
+        assert tree.presence("loop").state in ("present", "unknown")
 
     @pytest.mark.parametrize("target", [".", "..", "loop", "/mnt/not/mounted"])
     @pytest.mark.parametrize("depth", [1, 2])
     @pytest.mark.parametrize("pattern", ["loop", "loop/", "/l*"])
-    def test_that_is_excluded(self, sync_tree: Write, target: str, depth: int, pattern: str) -> None:
-        top = sync_tree({"a/b/x.csv": b""})
+    def test_that_is_excluded(self, write_tree: Write, target: str, depth: int, pattern: str) -> None:
+        top = write_tree({"a/b/x.csv": b""})
         (top / "loop").symlink_to(target)
         (top / "a/b/loop").symlink_to(target)
         tree = read(top, depth=depth, exclude=[pattern, "a/b/loop"])
         assert [item.problem for item in tree.items] == [None]
 
-    def test_a_dead_link_that_may_have_led_to_files_that_are_included(self, sync_tree: Write) -> None:
+    def test_a_dead_link_that_may_have_led_to_files_that_are_included(self, write_tree: Write) -> None:
         """A pattern for files says nothing about a folder; the item must not lose what was in it."""
-        top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
+        top = write_tree({"a/x.csv": b"", "b/x.csv": b""})
         (top / "a/more").symlink_to("/mnt/not/mounted")
         problem(read(top, include=["*.csv"]), "a")
         assert [item.problem for item in read(top, include=["*.csv"], exclude=["more"]).items] == [None, None]
 
 
 class TestWhatIsNoFile:
-    def test_a_pipe(self, sync_tree: Write) -> None:
-        top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
+    def test_a_pipe(self, write_tree: Write) -> None:
+        top = write_tree({"a/x.csv": b"", "b/x.csv": b""})
         os.mkfifo(top / "a" / "pipe")
         assert str(problem(read(top), "a")) == f"Exclude or remove '{top}/a/pipe': it is a pipe, not a regular file."
 
-    def test_a_socket(self, sync_tree: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-        top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
+    def test_a_socket(self, write_tree: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+        top = write_tree({"a/x.csv": b"", "b/x.csv": b""})
         monkeypatch.chdir(top / "a")  # a socket's path is short
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind("s")
             assert "it is a socket, not a regular file" in str(problem(read(top), "a"))
 
-    def test_a_device(self, sync_tree: Write) -> None:
-        top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
+    def test_a_device(self, write_tree: Write) -> None:
+        top = write_tree({"a/x.csv": b"", "b/x.csv": b""})
         (top / "a/null").symlink_to("/dev/null")
         assert "it is a device, not a regular file" in str(problem(read(top), "a"))
 
-    def test_a_pipe_in_the_place_of_the_sidecar(self, sync_tree: Write) -> None:
-        top = sync_tree({"a/x.csv": b"", "b/x.csv": b""})
+    def test_a_pipe_in_the_place_of_the_sidecar(self, write_tree: Write) -> None:
+        top = write_tree({"a/x.csv": b"", "b/x.csv": b""})
         os.mkfifo(top / "a" / "ei-metadata.json")
         assert "ei-metadata.json': it is a pipe, not a regular file" in str(problem(read(top), "a"))
 
-    def test_a_pipe_above_the_items_is_a_stray(self, sync_tree: Write) -> None:
-        top = sync_tree({"a/x.csv": b""})
+    def test_a_pipe_above_the_items_is_a_stray(self, write_tree: Write) -> None:
+        top = write_tree({"a/x.csv": b""})
         os.mkfifo(top / "pipe")
         tree = read(top)
         assert (tree.strays, tree.replaced) == (["pipe"], {"pipe": "a pipe"})
@@ -318,23 +321,23 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 class TestUnreadable:
     @pytest.mark.parametrize("folder", ["a", "a/sub"])
-    def test_a_folder_in_an_item_is_its_problem(self, sync_tree: Write, closed: set[str], folder: str) -> None:
-        top = sync_tree({"a/x.csv": b"", "a/sub/y.csv": b"", "b/x.csv": b""})
+    def test_a_folder_in_an_item_is_its_problem(self, write_tree: Write, closed: set[str], folder: str) -> None:
+        top = write_tree({"a/x.csv": b"", "a/sub/y.csv": b"", "b/x.csv": b""})
         closed.add(str(top / folder))
         error = problem(read(top), "a")
         assert isinstance(error, EdgeImpulseFileError)
         assert error.retryable
         assert str(error) == f"'{top}/{folder}' cannot be read: Permission denied."
 
-    def test_the_source_ends_all(self, sync_tree: Write, closed: set[str]) -> None:
-        top = sync_tree({"a/b/x.csv": b"", "c/d/x.csv": b""})
+    def test_the_source_ends_all(self, write_tree: Write, closed: set[str]) -> None:
+        top = write_tree({"a/b/x.csv": b"", "c/d/x.csv": b""})
         closed.add(str(top))
         with pytest.raises(EdgeImpulseInputError) as caught:
             read(top, depth=2)
         assert str(caught.value) == f"source: '{top}' cannot be read: Permission denied."
 
-    def test_a_folder_above_the_items_is_a_problem_of_all_below_it(self, sync_tree: Write, closed: set[str]) -> None:
-        top = sync_tree({"a/b/x.csv": b"", "c/d/x.csv": b""})
+    def test_a_folder_above_the_items_is_a_problem_of_all_below_it(self, write_tree: Write, closed: set[str]) -> None:
+        top = write_tree({"a/b/x.csv": b"", "c/d/x.csv": b""})
         closed.add(str(top / "a"))
         tree = read(top, depth=2)
         assert str(problem(tree, "a")) == f"'{top}/a' cannot be read: Permission denied."
@@ -342,9 +345,9 @@ class TestUnreadable:
         assert tree.replaced == {"a": "a directory that cannot be read"}
 
     def test_an_excluded_folder_above_the_items_stands_for_all_below_it(
-        self, sync_tree: Write, closed: set[str]
+        self, write_tree: Write, closed: set[str]
     ) -> None:
-        top = sync_tree({"a/b/x.csv": b"", "c/d/x.csv": b""})
+        top = write_tree({"a/b/x.csv": b"", "c/d/x.csv": b""})
         closed.add(str(top / "a"))
         tree = read(top, depth=2, exclude=["a/"])
         assert (found(tree), tree.excluded, tree.replaced) == ({"c/d": ["x.csv"]}, ["a"], {})
@@ -356,8 +359,8 @@ class TestUnreadable:
             ("a/x.csv", "give the folder that has the data items: {} is not a directory."),
         ],
     )
-    def test_a_source_that_is_none(self, sync_tree: Write, name: str, words: str) -> None:
-        place = str(sync_tree({"a/x.csv": b""}) / name)
+    def test_a_source_that_is_none(self, write_tree: Write, name: str, words: str) -> None:
+        place = str(write_tree({"a/x.csv": b""}) / name)
         with pytest.raises(EdgeImpulseInputError) as caught:
             read(place)
         assert str(caught.value).startswith(f"source: {words.format(repr(place))}")
@@ -367,8 +370,8 @@ class TestUnreadable:
     "name",
     ["a b", "é", unicodedata.normalize("NFD", "é"), "日本", "a'b", 'a"b', "a%22b", "-a", "a;b", "[a]*", "a\\b", "a:b"],
 )
-def test_names_with_odd_characters_are_kept(sync_tree: Write, name: str) -> None:
-    assert found(read(sync_tree({f"{name}/{name}.csv": b""}))) == {name: [f"{name}.csv"]}
+def test_names_with_odd_characters_are_kept(write_tree: Write, name: str) -> None:
+    assert found(read(write_tree({f"{name}/{name}.csv": b""}))) == {name: [f"{name}.csv"]}
 
 
 class TestStore:
@@ -400,10 +403,10 @@ class TestStore:
     @pytest.mark.parametrize("place", ["data", "data/"])
     @pytest.mark.parametrize("depth", [1, 2, 3, 4])
     def test_is_as_a_folder_of_the_same_names(
-        self, put: Callable[..., None], sync_tree: Write, depth: int, place: str
+        self, put: Callable[..., None], write_tree: Write, depth: int, place: str
     ) -> None:
         put(self.FILES)
-        stored, local = self.read(depth, place), read(sync_tree(TestDepth.FILES), depth=depth)
+        stored, local = self.read(depth, place), read(write_tree(TestDepth.FILES), depth=depth)
         assert found(stored) == found(local)
         assert sorted(stored.strays) == sorted(local.strays)
 
@@ -412,9 +415,9 @@ class TestStore:
         [["*.tmp"], ["/drafts/"], ["a/raw/", "!a/raw/y.bin"], ["*", "!*/", "!*.csv"], ["drafts/", "!drafts/x.csv"]],
         ids=str,
     )
-    def test_patterns_leave_the_same_out(self, put: Callable[..., None], sync_tree: Write, exclude: list[str]) -> None:
+    def test_patterns_leave_the_same_out(self, put: Callable[..., None], write_tree: Write, exclude: list[str]) -> None:
         put({f"data/{name}": data for name, data in TestPatterns.FILES.items()})
-        stored, local = self.read(exclude=exclude), read(sync_tree(TestPatterns.FILES), exclude=exclude)
+        stored, local = self.read(exclude=exclude), read(write_tree(TestPatterns.FILES), exclude=exclude)
         assert found(stored) == found(local)
         assert sorted(stored.strays) == sorted(local.strays)
 
@@ -460,3 +463,43 @@ class TestStore:
             assert "does not say how many bytes" in str(problem(self.read(), "a"))
         finally:
             del store.ls
+
+
+class TestReadingOneItemAgain:
+    def read(self, top: Path, **more: Any) -> tuple[Tree, dict[str, SourceItem]]:
+        found: dict[str, SourceItem] = {}
+        tree = read_tree(
+            str(top),
+            depth=more.get("depth", 1),
+            takes=Filter(more.get("include"), more.get("exclude")),
+            open_store=no_store,
+            add=lambda item: found.update({item.name: item}),
+        )
+        assert tree.items == []
+        return tree, found
+
+    def test_gives_what_was_found(self, write_tree: Any) -> None:
+        top = write_tree({"a/b/x.csv": b"1", "a/b/s/y.csv": b"22", "a/b/t.tmp": b"", "a/c/.h": b"", "a/d/t.tmp": b""})
+        (top / "e").symlink_to(top / "a")
+        (top / "a" / "loop").symlink_to(top / "a")
+        tree, found = self.read(top, depth=2, exclude=["*.tmp"])
+        assert sorted(found) == ["a/b", "a/loop", "e/b", "e/loop"]
+        assert tree.read_item is not None
+        for name, item in found.items():
+            again = tree.read_item(name)
+            assert again is not None
+            assert (again.name, again.files, again.sidecar) == (name, item.files, item.sidecar)
+            assert str(again.problem) == str(item.problem)
+
+    def test_sees_what_has_changed_since(self, write_tree: Any) -> None:
+        top = write_tree({"a/x.csv": b"1", "b/x.csv": b"1", "c/x.csv": b"1"})
+        tree, _ = self.read(top)
+        assert tree.read_item is not None
+        (top / "a" / "y.csv").write_bytes(b"2")
+        (top / "b" / "x.csv").unlink()
+        (top / "c" / "x.csv").unlink()
+        (top / "c").rmdir()
+        item = tree.read_item("a")
+        assert item is not None
+        assert sorted(file.name for file in item.files) == ["x.csv", "y.csv"]
+        assert [tree.read_item(name) for name in ("b", "c")] == [None, None]

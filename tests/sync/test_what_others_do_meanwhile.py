@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, RequestRecord
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError, EdgeImpulseResponseError
-from airflow_provider_ei.sources.file_specs import resolve_files
+from tests.support.files import discover
 from tests.support.studio import CREATE, contents, operations
 
 from .lab import SyncLab
@@ -111,7 +111,7 @@ def test_files_of_a_store_that_tells_times_in_two_forms_are_sent_from_a_folder(
 ) -> None:
     store = fsspec.filesystem("memory", use_listings_cache=False)
     store.pipe("/times/run 1/x.csv", b"1")
-    files = resolve_files("memory://times/run 1", lambda uri: (store, "/times/run 1"))
+    files = discover("memory://times/run 1", lambda uri: (store, "/times/run 1"))
     result = sync_upload(files)
     assert contents(sync_studio, result["data_id"]) == {"x.csv": b"1"}
     store.rm("/times", recursive=True)
@@ -121,7 +121,7 @@ def test_files_of_a_store_that_tells_times_in_two_forms_are_sent_from_a_folder(
 def test_a_service_that_ignores_the_offset_is_an_error_for_good(
     lab: SyncLab, monkeypatch: pytest.MonkeyPatch, totals: bool
 ) -> None:
-    monkeypatch.setattr("airflow_provider_ei.studio.client.PAGE_ITEMS", 3)
+    monkeypatch.setattr("airflow_provider_ei.studio.api.data.PAGE_ITEMS", 3)
     lab.server.settings.change({"listing_offset": "ignored", "listing_totals": totals})
     for number in range(7):
         lab.server.put_item(f"theirs {number}", "d", {}, {"x.csv": b"1"})

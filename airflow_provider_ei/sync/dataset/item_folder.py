@@ -1,13 +1,13 @@
-"""Looks at the files in the folder of one item."""
+"""Reads the folder of one data item."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from airflow_provider_ei.sources import content_types
-from airflow_provider_ei.sources.folders import Entry, Folder, walk
+from airflow_provider_ei.sources.folders import Entry, Folder, find_visible
 from airflow_provider_ei.sources.ignore import Filter
-from airflow_provider_ei.sources.pinned import SourceFile
+from airflow_provider_ei.sources.source_file import SourceFile
 from airflow_provider_ei.sync.dataset import sidecar
 
 
@@ -24,9 +24,9 @@ class ItemRules:
 
 
 class ItemFolder:
-    """What is in the folder of an item.
+    """The files in the folder of a data item.
 
-    :ivar seen: whether there is anything visible beside the metadata.
+    :ivar seen: whether there is anything visible besides the metadata.
     """
 
     def __init__(self, folder: Folder, name: str, takes: Filter) -> None:
@@ -38,16 +38,16 @@ class ItemFolder:
         self.seen = False
 
     def read(self, *, only_first: bool = False) -> None:
-        """Look at every file.
+        """Pin every file.
 
-        :param only_first: one that takes part is enough.
-        :raises EdgeImpulseError: for what cannot be listed, looked at or uploaded.
+        :param only_first: stop at the first file that takes part.
+        :raises EdgeImpulseError: for what cannot be listed, read or uploaded.
         """
-        for name, entry in walk(self._folder, lambda folder: self._takes.enters(f"{self._name}/{folder}")):
+        for name, entry in find_visible(self._folder, lambda folder: self._takes.enters(f"{self._name}/{folder}")):
             is_sidecar = name == sidecar.NAME and not entry.is_folder
             self.seen = self.seen or not is_sidecar
             if is_sidecar or self._is_taken(f"{self._name}/{name}", entry):
-                file = self._folder.place.pin(entry, name, content_types.guess(name))
+                file = self._folder.storage.pin(entry, name, content_types.guess(name))
                 if is_sidecar:
                     self.sidecar = file
                 else:
@@ -59,5 +59,5 @@ class ItemFolder:
         if entry.is_folder:
             return False
         if entry.error is not None and not self._takes.enters(path):
-            return False  # what it is cannot be told: it is excluded when a folder of its name would be
+            return False  # its kind is not known: it is excluded when a folder of its name would be
         return entry.error is not None or self._takes.takes(path)

@@ -1,11 +1,45 @@
-"""What a dataset sync may do, and which part of it one task does."""
+"""The arguments of a dataset sync, each checked once; and the part of its items that one task does."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Annotated, Any, get_type_hints
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.numeric import whole_number
+from airflow_provider_ei.sources.names import check_text
+from airflow_provider_ei.sync.checks import check_bucket, check_choice, is_missing, optional_text
+from airflow_provider_ei.sync.metadata import metadata_texts
+
+#: Threads of one sync, and so connections to the service.
+MAX_WORKERS = 64
+
+#: What may be deleted: nothing; items that the source no longer has; or also those that the patterns leave out.
+DELETE_MODES = ("never", "extra", "extra-and-excluded")
+
+#: The sync that items belong to when none is named.
+DEFAULT_SYNC_ID = "default"
+
+
+@dataclass(frozen=True)
+class ItemContext:
+    """What a template of the metadata can say of its data item: ``{{ item.name }}``.
+
+    :ivar name: the data item's name.
+    :ivar file_count: number of its files.
+    :ivar total_bytes: bytes of all of them.
+    """
+
+    name: str
+    file_count: int
+    total_bytes: int
+
+
+#: The metadata of one item: as they are, or made for each item.
+GivenMetadata = Mapping[str, object] | Callable[[ItemContext], Mapping[str, object] | None] | None
 
 
 @dataclass(frozen=True)
@@ -30,26 +64,140 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class SyncOptions:
-    """What a sync may do.
+class DeleteLimit:
+    """How much one run may delete.
 
-    :ivar sync_id: tells its items from those of other syncs.
-    :ivar sizes_only: take files of the same names and sizes for the same, without reading them.
-    :ivar delete: remove items of this sync that the source no longer has.
-    :ivar delete_excluded: remove also those that it has, and of which the patterns leave nothing.
-    :ivar most_deletes: of them, at most so many; None for no limit in numbers.
-    :ivar largest_part: of them, at most this part of all items of this sync.
-    :ivar bucket_name: where new items go, or
-    :ivar bucket_id: the same by number.
-    :ivar shard: of so many shards, the one to do; None for all items.
+    :ivar items: at most so many items; None for no limit in numbers.
+    :ivar share: at most this part of all items of the sync.
     """
 
-    sync_id: str
-    sizes_only: bool = False
-    delete: bool = False
-    delete_excluded: bool = False
-    most_deletes: int | None = None
-    largest_part: float = 0.5
-    bucket_name: str | None = None
-    bucket_id: int | None = None
+    items: int | None = None
+    share: float = 0.5
+
+
+def _check_source(name: str, value: object) -> str | None:
+    return None if is_missing(value) else check_text(name, value if isinstance(value, str) else str(value))
+
+
+def _check_depth(name: str, value: object) -> int:
+    depth = whole_number(name, value)
+    if depth is None:
+        raise EdgeImpulseInputError(f"{name} must be a number from 1 on, not {value!r}.")
+    return depth
+
+
+def _check_metadata(name: str, value: GivenMetadata) -> GivenMetadata:
+    return value if callable(value) else metadata_texts(value)
+
+
+def _check_separator(name: str, value: object) -> str | None:
+    separator = optional_text(name, value)
+    if set(separator or "") & set("/\\"):
+        raise EdgeImpulseInputError(f"{name} must not have slashes, such as '__', and is {separator!r}.")
+    return separator
+
+
+def _check_delete(name: str, value: object) -> str:
+    return str(check_choice(name, value, DELETE_MODES))
+
+
+def _check_comparison(name: str, value: object) -> str:
+    return str(check_choice(name, value, ("digest", "size")))
+
+
+def _check_max_delete(name: str, value: object) -> DeleteLimit:
+    """Read a number, beside which half of the items is a limit, too; or a percentage."""
+    if isinstance(value, DeleteLimit):
+        return value
+    given = "" if value is None else str(value).strip()
+    if not given:
+        return DeleteLimit()
+    number = given.removesuffix("%").strip()
+    if not number.isdecimal() or isinstance(value, bool | float) or (given.endswith("%") and int(number) > 100):
+        raise EdgeImpulseInputError(
+            f"{name} must be a number of data items, such as 20, or a percentage such as '80%', not {value!r}."
+        )
+    return DeleteLimit(share=int(number) / 100) if given.endswith("%") else DeleteLimit(int(number))
+
+
+def _check_workers(name: str, value: object) -> int:
+    workers = whole_number(name, value)
+    if workers is None or workers > MAX_WORKERS:
+        raise EdgeImpulseInputError(f"{name} must be a number from 1 to {MAX_WORKERS}, not {value!r}.")
+    return workers
+
+
+def _check_sync_id(name: str, value: object) -> str:
+    return check_text(name, value or DEFAULT_SYNC_ID)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncOptions:
+    """The arguments of ``EdgeImpulseHook.sync_dataset``, which documents them, checked when this is made.
+
+    What an argument is annotated with checks it: a function of its name and its value, to the checked value.
+
+    :ivar source: path or URI; or
+    :ivar items: the list of items, as given.
+    :ivar metadata: strings for all items, or a function that makes them for each.
+    :ivar shard: the part of the items to do; None for all.
+    :raises EdgeImpulseInputError: naming the argument and its value.
+    """
+
+    dataset: Annotated[str, check_text]
+    source: Annotated[str | None, _check_source] = None
+    items: object = None
+    include: object = None
+    exclude: object = None
+    depth: Annotated[int, _check_depth] = 1
+    metadata: Annotated[GivenMetadata, _check_metadata] = None
+    folder_separator: Annotated[str | None, _check_separator] = None
+    bucket_name: Annotated[str | None, optional_text] = None
+    bucket_id: Annotated[int | None, whole_number] = None
+    delete: Annotated[str, _check_delete] = "never"
+    max_delete: Annotated[DeleteLimit, _check_max_delete] = DeleteLimit()
+    comparison: Annotated[str, _check_comparison] = "digest"
+    workers: Annotated[int, _check_workers] = 8
+    sync_id: Annotated[str, _check_sync_id] = ""
     shard: Shard | None = None
+
+    def __post_init__(self) -> None:
+        names_sync = bool(self.sync_id)
+        for name, check in _checks().items():
+            object.__setattr__(self, name, check(name, getattr(self, name)))
+        check_bucket(self.bucket_name, self.bucket_id)
+        if self.deletes and not names_sync:
+            raise EdgeImpulseInputError(
+                f"delete={self.delete!r} needs a sync_id, which tells this sync's items from others."
+            )
+
+    @property
+    def sizes_only(self) -> bool:
+        """Whether files of the same names and sizes count as the same, without reading them."""
+        return self.comparison == "size"
+
+    @property
+    def deletes(self) -> bool:
+        """Whether items of this sync that the source no longer has are deleted."""
+        return self.delete != "never"
+
+    @property
+    def deletes_excluded(self) -> bool:
+        """Whether items are deleted, too, that the source has and of which the patterns leave nothing."""
+        return self.delete == "extra-and-excluded"
+
+    def takes(self, name: str) -> bool:
+        """Whether an item is in the shard that is to be done."""
+        return self.shard is None or self.shard.has(name)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return the names of the arguments."""
+        return tuple(one.name for one in fields(cls))
+
+
+@cache
+def _checks() -> Mapping[str, Callable[[str, Any], object]]:
+    """Return the functions that check the arguments, by the arguments' names."""
+    hints = get_type_hints(SyncOptions, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")}

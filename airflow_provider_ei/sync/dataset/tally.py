@@ -11,7 +11,6 @@ from typing import cast
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseServiceError, EdgeImpulseUnavailableError
 from airflow_provider_ei.results import ITEM_COUNTS, MAX_DESCRIBED_FAILURES, MAX_REASON_LENGTH, Failure, ItemCounts
-from airflow_provider_ei.studio.responses import is_throttling
 from airflow_provider_ei.sync.progress import LOG_INTERVAL_SECONDS, format_bytes, format_seconds
 from airflow_provider_ei.sync.transfer import TransferStats
 
@@ -70,6 +69,11 @@ class Tally:
             if outcome != "unchanged":
                 self.changed.append(name)
 
+    def unchanged(self, items: int) -> None:
+        """Count items of which nothing has changed."""
+        with self._lock:
+            self.outcomes["unchanged"] += items
+
     def spent(self, stats: TransferStats) -> None:
         """Add what was done for an item."""
         with self._lock:
@@ -94,7 +98,7 @@ class Tally:
         """Count an item that is not in step."""
         log.error("%s", f"Data item {name!r}: {error}" if repr(name) not in str(error) else error)
         with self._lock:
-            if isinstance(error, EdgeImpulseServiceError) and is_throttling(error):
+            if isinstance(error, EdgeImpulseServiceError) and error.throttled:
                 # The client raises this only when every request has been refused for as long as the connection allows;
                 # until then it waits. So the other items would fare no better. It is not an outage.
                 self._throttled = True

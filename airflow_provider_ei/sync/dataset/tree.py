@@ -1,24 +1,27 @@
-"""The data items of a tree: each folder that lies so many levels below the source is one, named by its relative path.
+"""The data items of a source: each folder at a given depth is a data item, named by its path relative to the source.
 
 Hidden files and folders (``.name``) are left out. Symbolic links are followed; one that leads nowhere or back to a
-folder above it, and what is neither a file nor a folder, is a problem of its item. What the patterns exclude is never
-a problem. The rules are the same on this machine and in an object store.
+folder above it, and anything that is neither a file nor a folder, is a problem of its item. What the patterns exclude
+is never a problem. The rules are the same on this machine and in an object store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
-from airflow_provider_ei.sources.discover import OpenStore, local_path
-from airflow_provider_ei.sources.disk import Disk
-from airflow_provider_ei.sources.folders import Entry, Folder
+from airflow_provider_ei.sources.folders import Entry, Folder, Visit, Walk
 from airflow_provider_ei.sources.ignore import Filter
+from airflow_provider_ei.sources.local import Disk
+from airflow_provider_ei.sources.locations import local_path
+from airflow_provider_ei.sources.object_store import OpenStore, open_folder
 from airflow_provider_ei.studio.spelling import canonical_name
 from airflow_provider_ei.sync.dataset.item_folder import ItemFolder, ItemRules
-from airflow_provider_ei.sync.dataset.look import DiskLook, Look, StoreLook, identity_of, open_prefix
+from airflow_provider_ei.sync.dataset.presence import LocalPresence, Presence, StorePresence, identity_of
 from airflow_provider_ei.sync.dataset.source import SourceItem
+
+_Add = Callable[[SourceItem], None]
 
 _LOOP = "a link to a folder above itself"
 _UNREADABLE = "a directory that cannot be read"
@@ -26,7 +29,9 @@ _UNREADABLE = "a directory that cannot be read"
 
 @dataclass
 class Tree:
-    """What a source has. A path that is not as long as an item's name stands for all items below it.
+    """The data items of a source, and what else is in it.
+
+    A path that is shorter than an item's name stands for all items below it.
 
     :ivar items: in the order of their names.
     :ivar empty: names of item folders without any visible file but metadata, and folders above the items with nothing
@@ -35,6 +40,8 @@ class Tree:
     :ivar replaced: what is at or above the items' level and cannot be entered as a folder, whatever the patterns say:
         its path, and what it is.
     :ivar strays: files that lie above the items, relative to the source.
+    :ivar uris: the paths and URIs that a user gave for it, for lineage.
+    :ivar read_item: reads one item again, when the tree does not keep them; None when its folder has no files now.
     """
 
     items: list[SourceItem] = field(default_factory=list)
@@ -42,125 +49,144 @@ class Tree:
     excluded: list[str] = field(default_factory=list)
     replaced: dict[str, str] = field(default_factory=dict)
     strays: list[str] = field(default_factory=list)
-    look_again: Callable[[str], Look] | None = field(default=None, repr=False, compare=False)
+    uris: Sequence[str] = field(default=(), compare=False)
+    check_presence: Callable[[str], Presence] | None = field(default=None, repr=False, compare=False)
+    read_item: Callable[[str], SourceItem | None] | None = field(default=None, repr=False, compare=False)
 
-    def look(self, name: str) -> Look:
-        """Look at one item's place in the source now; nothing that was seen before counts.
+    def presence(self, name: str) -> Presence:
+        """Check what is at one item's place in the source now, without anything that was listed before.
 
         Safe to be called by several threads. A list of items is a source that does not change.
         """
-        if self.look_again is not None:
-            return self.look_again(name)
+        if self.check_presence is not None:
+            return self.check_presence(name)
         forms = {canonical_name(item.name) for item in self.items}
-        return Look("present" if canonical_name(name) in forms else "absent")
+        return Presence("present" if canonical_name(name) in forms else "absent")
 
 
-def read_tree(source: str, *, depth: int, takes: Filter, open_store: OpenStore) -> Tree:
+def read_tree(source: str, *, depth: int, takes: Filter, open_store: OpenStore, add: _Add | None = None) -> Tree:
     """Find the data items of a folder on this machine or below a prefix in an object store.
 
     :param depth: how many folders deep the items are; 1 for the folders in the source.
+    :param add: is given each item of a folder on this machine, in any order, and the tree keeps none.
     :raises EdgeImpulseInputError: when the source does not exist or may not be read.
     :raises EdgeImpulseFileError: when it cannot be listed for a reason that may pass.
     """
     path = local_path("source", source)
     rules = ItemRules(depth, takes)
     if path is None:
-        top = open_prefix(source, open_store, flat=True)
-        tree = _read(top, rules)
-        tree.look_again = StoreLook(source, open_store, rules)
+        tree = Tree()
+        _read(open_folder("source", source, open_store, flat=True), rules, tree, tree.items.append)
+        tree.check_presence = StorePresence(source, open_store, rules)
     else:
         identity = identity_of(path)
-        tree = _read(Folder(Disk(), path), rules)
-        tree.look_again = DiskLook(path, identity, rules)
+        tree = Tree(read_item=None if add is None else LocalItems(path, rules))
+        _read(Folder(Disk(), path), rules, tree, add or tree.items.append)
+        tree.check_presence = LocalPresence(path, identity, rules)
+    tree.uris = (source,)
     return tree
 
 
-@dataclass
-class _Level:
-    """A folder above the items: its place, its name with a slash, and whether the patterns leave nothing below it."""
-
-    folder: Folder
-    prefix: str
-    excluded: bool
-
-
-def _read(top: Folder, rules: ItemRules) -> Tree:
-    tree = Tree()
+def _read(top: Folder, rules: ItemRules, tree: Tree, add: _Add) -> None:
     try:
         top.entries  # noqa: B018  # an error of the source itself ends all
     except EdgeImpulseError as error:
         permanent = isinstance(error.__cause__, PermissionError)
         raise (EdgeImpulseInputError if permanent else type(error))(f"source: {error}") from error.__cause__
-    levels = [_Level(top, "", excluded=False)]
-    for _ in range(rules.depth):
-        levels = [below for level in levels for below in _open_level(level, tree, rules)]
-    while levels:
-        _add_item(levels.pop(), tree, rules)  # so that the entries of one item at a time are kept
+    walk = Walk(top, False)  # of each folder: whether the patterns exclude it
+    for visit in walk:
+        if visit.prefix.count("/") == rules.depth:
+            _add_item(visit, tree, rules, add)
+        else:
+            _enter_folders(walk, visit, tree, rules, add)
     tree.items.sort(key=lambda item: item.name)
     for names in (tree.empty, tree.excluded, tree.strays):
         names.sort()
-    return tree
 
 
-def _open_level(level: _Level, tree: Tree, rules: ItemRules) -> list[_Level]:
-    """Return the folders in a folder above the items; tell the tree about everything else in it."""
-    name = level.prefix.removesuffix("/")
+def _enter_folders(walk: Walk[bool], visit: Visit[bool], tree: Tree, rules: ItemRules, add: _Add) -> None:
+    """Go on with the folders in a folder above the items, and add everything else in it to the tree."""
+    name, excluded = visit.prefix.removesuffix("/"), visit.state
     try:
-        entries = level.folder.entries
+        entries = visit.folder.entries
     except EdgeImpulseError as error:
-        _cannot_enter(tree, name, _UNREADABLE, error, excluded=level.excluded)
-        return []
-    if level.prefix and all(entry.is_hidden for entry in entries):
-        (tree.excluded if level.excluded else tree.empty).append(name)
+        _add_closed(tree, name, _UNREADABLE, error, add, excluded=excluded)
+        return
+    if name and all(entry.is_hidden for entry in entries):
+        (tree.excluded if excluded else tree.empty).append(name)
     folders = {entry.name for entry in entries if entry.is_folder}
-    found = []
     for entry in entries:
-        own = level.prefix + (entry.name or "/")
+        own = visit.prefix + (entry.name or "/")
         if not entry.is_folder:
             has_folder = entry.name in folders
             if not has_folder:
                 tree.replaced[own] = entry.kind
-            _add_stray(entry, own, level, tree, rules, fails=entry.error is not None and not has_folder)
+            if not entry.is_hidden and not excluded:
+                _add_stray(entry, own, tree, rules, add, fails=entry.error is not None and not has_folder)
         elif not entry.is_hidden:
-            excluded = level.excluded or not rules.takes.enters(own)
+            is_excluded = excluded or not rules.takes.enters(own)
             try:
-                found.append(_Level(level.folder.below(entry), f"{own}/", excluded))
+                walk.enter(visit, entry, is_excluded)
             except EdgeImpulseError as error:
-                _cannot_enter(tree, own, _LOOP, error, excluded=excluded)
-    return found
+                _add_closed(tree, own, _LOOP, error, add, excluded=is_excluded)
 
 
-def _add_stray(entry: Entry, own: str, level: _Level, tree: Tree, rules: ItemRules, *, fails: bool) -> None:
-    if entry.is_hidden or level.excluded:
-        return
+def _add_stray(entry: Entry, own: str, tree: Tree, rules: ItemRules, add: _Add, *, fails: bool) -> None:
     if not fails:
         if rules.takes.takes(own):
             tree.strays.append(own)
     elif rules.takes.enters(own):
-        # It may have led to a folder, and what is in that must not be taken for removed.
-        tree.items.append(SourceItem(own, (), problem=entry.error))
+        # It may be a folder that cannot be read, whose items must not pass for removed.
+        add(SourceItem(own, (), problem=entry.error))
 
 
-def _cannot_enter(tree: Tree, name: str, what: str, error: EdgeImpulseError, *, excluded: bool) -> None:
+def _add_closed(tree: Tree, name: str, what: str, error: EdgeImpulseError, add: _Add, *, excluded: bool) -> None:
+    """Add a folder that cannot be entered."""
     if excluded:
         tree.excluded.append(name)
     else:
-        tree.items.append(SourceItem(name, (), problem=error))
+        add(SourceItem(name, (), problem=error))
         tree.replaced[name] = what
 
 
-def _add_item(level: _Level, tree: Tree, rules: ItemRules) -> None:
-    name = level.prefix.removesuffix("/")
-    if level.excluded:
+def _add_item(visit: Visit[bool], tree: Tree, rules: ItemRules, add: _Add) -> None:
+    name = visit.prefix.removesuffix("/")
+    if visit.state:
         tree.excluded.append(name)
         return
-    item = ItemFolder(level.folder, name, rules.takes)
-    try:
-        item.read()
-    except EdgeImpulseError as error:
-        tree.items.append(SourceItem(name, (), problem=error))
-        return
-    if item.files:
-        tree.items.append(SourceItem(name, item.files, sidecar=item.sidecar))
+    folder = ItemFolder(visit.folder, name, rules.takes)
+    item = _read_item(folder, name)
+    if item is not None:
+        add(item)
     else:
-        (tree.excluded if item.seen else tree.empty).append(name)
+        (tree.excluded if folder.seen else tree.empty).append(name)
+
+
+def _read_item(folder: ItemFolder, name: str) -> SourceItem | None:
+    """Return the item in a folder; None when nothing in it takes part."""
+    try:
+        folder.read()
+    except EdgeImpulseError as error:
+        return SourceItem(name, (), problem=error)
+    return SourceItem(name, folder.files, sidecar=folder.sidecar) if folder.files else None
+
+
+class LocalItems:
+    """Reads single items of a folder on this machine again, without listing the folders above them."""
+
+    def __init__(self, path: str, rules: ItemRules) -> None:
+        self._path = path
+        self._rules = rules
+
+    def __call__(self, name: str) -> SourceItem | None:
+        """Return an item that was found before; None when it has no files that take part now, or no folder."""
+        folder, disk = Folder(Disk(), self._path), Disk()
+        try:
+            for step in name.split("/"):
+                entry = disk.folder_entry(folder.path, step)
+                if entry is None:
+                    return None
+                folder = folder.below(entry)
+        except EdgeImpulseError as error:
+            return SourceItem(name, (), problem=error)
+        return _read_item(ItemFolder(folder, name, self._rules.takes), name)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from airflow.sdk import dag
 
-from airflow_provider_ei.sync import plan
+from airflow_provider_ei.sync.item import plan
 from airflow_provider_ei.task_groups import edge_impulse_sync
 
 SOURCES = os.environ["CELERY_TEST_SOURCES"]

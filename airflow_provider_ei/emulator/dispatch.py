@@ -1,0 +1,382 @@
+"""The application of the API: takes each request through log, latency, faults and key to its operation."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from airflow_provider_ei.emulator.api.arguments import Arguments
+from airflow_provider_ei.emulator.api.operation import Call, Operation
+from airflow_provider_ei.emulator.api.routes import find_operation
+from airflow_provider_ei.emulator.api.unknown_paths import explain
+from airflow_provider_ei.emulator.downloads import CHUNK_BYTES, Download
+from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
+from airflow_provider_ei.emulator.error_responses import error_response
+from airflow_provider_ei.emulator.faults import Fault, FaultQueue
+from airflow_provider_ei.emulator.form_parser import MultipartReader
+from airflow_provider_ei.emulator.item_store import ItemStore
+from airflow_provider_ei.emulator.projects import Project
+from airflow_provider_ei.emulator.request_body import Disconnected, RequestBody
+from airflow_provider_ei.emulator.request_log import RequestLog, RequestRecord
+from airflow_provider_ei.emulator.stored_data import StoreError
+from airflow_provider_ei.emulator.tcp_connections import TcpConnections
+from airflow_provider_ei.emulator.uploads import Upload
+from airflow_provider_ei.emulator.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A valid key, of a project or of the organization."""
+
+    project: Project | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    record: RequestRecord
+    method: str
+    path: str
+    query: Arguments
+    headers: dict[str, str]
+    operation: Operation | None
+    path_values: dict[str, str]
+    key: _Key | None
+    fault: Fault | None
+    body: RequestBody
+
+    @property
+    def seq(self) -> int:
+        return self.record.seq
+
+
+BeforeRequest = Callable[[RequestRecord], object]
+
+
+class Dispatcher:
+    """The ASGI application below ``/v1/api``.
+
+    :ivar before_request: called in a thread with each request that has arrived, before it is carried out.
+    """
+
+    def __init__(
+        self,
+        store: ItemStore,
+        workspace: Workspace,
+        settings: EmulatorSettings,
+        faults: FaultQueue,
+        log: RequestLog,
+        connections: TcpConnections,
+        executor: Executor,
+    ) -> None:
+        self._store = store
+        self._workspace = workspace
+        self._settings = settings
+        self._faults = faults
+        self._log = log
+        self._connections = connections
+        self._executor = executor
+        self.before_request: BeforeRequest | None = None
+        self._stopping = asyncio.Event()
+        self._late: dict[asyncio.TimerHandle, tuple[_Request, Call]] = {}
+        self._late_tasks: set[asyncio.Task[Response]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        request = self._arrived(scope, receive)
+        response: Response | None = None
+        try:
+            await self._pause(self._settings.latency_seconds)
+            if self.before_request is not None:
+                # Not in the executor of the operations: the function may wait for one of them.
+                await asyncio.to_thread(self.before_request, request.record)
+            response = await self._respond(request)
+        except Disconnected:
+            pass
+        except Exception:
+            self._log.update(request.seq, status=500)
+            raise
+        finally:
+            status = {} if response is None else {"status": response.status_code}
+            self._log.update(request.seq, bytes_received=request.body.received, **status)
+        if response is not None and request.fault is not None and request.fault.kind == "cut_response":
+            await response(scope, receive, _first_bytes(send, request.fault.after_bytes))
+            self._connections.close(scope["client"])
+        elif response is not None:
+            await response(scope, receive, send)
+        if response is None or (request.fault is not None and request.fault.kind == "early_status"):
+            self._connections.reset(scope["client"])
+            # Until uvicorn has seen the end of the connection: it would send a response of its own.
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+    @property
+    def late(self) -> int:
+        """The number of requests that ``store_late`` faults have delayed and that are not carried out yet."""
+        return len(self._late) + len(self._late_tasks)
+
+    async def flush_late(self) -> None:
+        """Carry out now what ``store_late`` faults have delayed."""
+        for handle in list(self._late):
+            handle.cancel()
+            self._carry_out_late(handle)
+        await asyncio.gather(*self._late_tasks, return_exceptions=True)
+
+    async def forget_late(self) -> None:
+        """Drop what ``store_late`` faults have delayed."""
+        self._drop_late()
+
+    def stop(self) -> None:
+        """End all waiting: the server stops."""
+        self._stopping.set()
+        self._drop_late()
+
+    def _drop_late(self) -> None:
+        for handle, (_, call) in self._late.items():
+            handle.cancel()
+            if call.upload is not None:
+                call.upload.discard()
+        self._late.clear()
+
+    def _arrived(self, scope: Scope, receive: Receive) -> _Request:
+        method, path = scope["method"], scope["raw_path"].decode("ascii", "replace")
+        query = scope["query_string"].decode("ascii", "replace")
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        found = find_operation(method, path)
+        operation, path_values = found or (None, {})
+        operation_id = None if operation is None else operation.id
+        key = self._identify(headers.get("x-api-key", ""))
+        fault = self._faults.take(operation_id)
+        known: dict[str, Any] = {
+            "time": time.time(),
+            "method": method,
+            "path": path,
+            "query": query,
+            "operation": operation_id,
+            "key_ok": key is not None,
+            "fault": None if fault is None else fault.kind,
+        }
+        record = RequestRecord(seq=self._log.begin(**known), **known)
+        arguments = Arguments(dict(parse_qsl(query, keep_blank_values=True)))
+        body = RequestBody(receive)
+        return _Request(record, method, path, arguments, headers, operation, path_values, key, fault, body)
+
+    async def _respond(self, request: _Request) -> Response | None:
+        """Return the response, or None if the connection is to be reset."""
+        fault = request.fault
+        if fault is None:
+            return await self._carry_out(request)
+        match fault.kind:
+            case "early_status":
+                response = _fault_response(fault)
+                response.headers["connection"] = "close"
+                return response
+            case "cut_body":
+                await request.body.drain(fault.after_bytes)
+                return None
+            case "drop_before":
+                await self._read_for_log(request)
+                return None
+            case "status" | "redirect":
+                await self._read_for_log(request)
+                return _fault_response(fault)
+            case "success_false":
+                await self._read_for_log(request)
+                return error_response(fault.error)
+            case "store_late":
+                await self._carry_out(request, late_by=fault.delay_seconds)
+                return None
+            case "drop_after":
+                await self._carry_out(request)
+                return None
+            case "cut_response":
+                return await self._carry_out(request)
+            case "slow":
+                answer = await self._carry_out(request)
+                await self._pause(fault.delay_seconds)
+                return answer
+
+    async def _carry_out(self, request: _Request, late_by: float | None = None) -> Response | None:
+        """Read the request and run its operation, or schedule that for later and return None."""
+        refusal = self._refusal(request)
+        if refusal is not None:
+            await self._read_for_log(request)
+            return refusal
+        assert request.operation is not None
+        try:
+            call = await self._read(request, request.operation)
+        except StoreError as error:
+            return error_response(str(error))
+        if late_by is not None:
+            self._delay(late_by, request, call)
+            return None
+        return await self._run(request, call)
+
+    def _refusal(self, request: _Request) -> Response | None:
+        length, most = request.headers.get("content-length", ""), self._settings.max_request_bytes
+        if most and length.isdecimal() and int(length) > most:
+            return error_response("Request Entity Too Large", 413)
+        if request.key is None:
+            return error_response("Invalid API key", self._settings.wrong_key_status)
+        if request.operation is None:
+            return error_response(*explain(request.method, request.path))
+        error = self._access_error(request.key, request.operation, request.path_values)
+        return None if error is None else error_response(error)
+
+    def _access_error(self, key: _Key, operation: Operation, path: dict[str, str]) -> str | None:
+        """Return why a key does not give access to an operation."""
+        if operation.key_kind == "organization":
+            if key.project is not None:
+                return "Invalid API key: this is the key of a project, not of an organization"
+            organization = path.get("organizationId")
+            if organization is not None and organization != str(self._settings.organization_id):
+                return f"Organization {organization} not found, or this API key has no access to it"
+            return None
+        project = path.get("projectId")
+        if key.project is None:
+            if project is None or self._settings.organization_key_in_projects == "reject":
+                return "Invalid API key: this is the key of an organization, not of a project"
+            return None
+        if project is not None and project != str(key.project.id):
+            return f"Project {project} not found, or this API key has no access to it"
+        if operation.changes and key.project.role != "admin":
+            return f"This API key has no permission for that: its role is {key.project.role}"
+        return None
+
+    def _identify(self, api_key: str) -> _Key | None:
+        if hmac.compare_digest(api_key.encode(), self._settings.api_key.encode()):
+            return _Key(None)
+        project = self._workspace.project_of_key(api_key)
+        return None if project is None else _Key(project)
+
+    async def _read_for_log(self, request: _Request) -> None:
+        if request.operation is None:
+            await request.body.drain()
+            return
+        try:
+            call = await self._read(request, request.operation)
+        except StoreError:
+            return
+        if call.upload is not None:
+            call.upload.discard()
+
+    async def _read(self, request: _Request, operation: Operation) -> Call:
+        fields: dict[str, Any] = {}
+        upload: Upload | None = None
+        if operation.body == "multipart":
+            upload = self._store.new_upload()
+            fields = await self._read_multipart(request, upload)
+        elif operation.body == "json":
+            fields = await request.body.json_object()
+            self._log.update(request.seq, fields=fields)
+        else:
+            await request.body.drain()
+        arguments = Arguments(fields)
+        key_project = None if request.key is None else request.key.project
+        return Call(
+            self._store,
+            self._workspace,
+            self._settings,
+            0 if key_project is None else key_project.id,
+            request.path_values,
+            request.query,
+            arguments,
+            upload,
+        )
+
+    async def _read_multipart(self, request: _Request, upload: Upload) -> dict[str, str]:
+        reader = MultipartReader(request.headers.get("content-type", ""), upload, self._settings)
+        try:
+            await request.body.feed(reader, self._executor)
+            if reader.error is not None:
+                raise StoreError(reader.error)
+        except BaseException:
+            upload.discard()
+            raise
+        finally:
+            files = tuple(file.logged() for file in upload.files)
+            self._log.update(request.seq, fields=reader.fields, files=files)
+        return reader.fields
+
+    async def _run(self, request: _Request, call: Call) -> Response:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._run_blocking, request, call)
+
+    def _run_blocking(self, request: _Request, call: Call) -> Response:
+        assert request.operation is not None
+        try:
+            answer = request.operation.run(call)
+        except BaseException as error:
+            if call.upload is not None:
+                call.upload.discard()
+            if isinstance(error, StoreError):
+                return error_response(str(error), error.status)
+            raise
+        if request.operation.changes:
+            self._log.update(request.seq, changed=True)
+        if isinstance(answer, Download):
+            return StreamingResponse(self._stream(answer), headers=answer.headers())
+        return Response(msgspec.json.encode({"success": True, **answer}), media_type="application/json")
+
+    async def _stream(self, download: Download) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        with download.stream as stream:
+            left = download.size
+            while left:
+                chunk = await loop.run_in_executor(self._executor, stream.read, min(left, CHUNK_BYTES))
+                if not chunk:
+                    raise EOFError("the file on disk is shorter than it was")
+                left -= len(chunk)
+                yield chunk
+
+    def _delay(self, seconds: float, request: _Request, call: Call) -> None:
+        def now() -> None:
+            self._carry_out_late(handle)
+
+        handle = asyncio.get_running_loop().call_later(seconds, now)
+        self._late[handle] = (request, call)
+
+    def _carry_out_late(self, handle: asyncio.TimerHandle) -> None:
+        task = asyncio.get_running_loop().create_task(self._run(*self._late.pop(handle)))
+        self._late_tasks.add(task)
+        task.add_done_callback(self._late_tasks.discard)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not longer than the server runs."""
+        if seconds <= 0:
+            return
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
+        raise Disconnected
+
+
+def _first_bytes(send: Send, left: int) -> Send:
+    """Return a function that sends the head of a response and the first bytes of its body."""
+
+    async def send_part(message: Message) -> None:
+        nonlocal left
+        if message["type"] == "http.response.body":
+            part = message.get("body", b"")[:left]
+            left -= len(part)
+            if not part:
+                return
+            message = {**message, "body": part, "more_body": True}
+        await send(message)
+
+    return send_part
+
+
+def _fault_response(fault: Fault) -> Response:
+    status, headers, body = fault.answer()
+    return Response(body, status_code=status, headers=headers)

@@ -1,0 +1,86 @@
+"""The organization's projects and the jobs of all of them. They are kept in memory until the server stops."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import threading
+from types import TracebackType
+
+from airflow_provider_ei.emulator.clock import EmulatorClock
+from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
+from airflow_provider_ei.emulator.job_engine import JobEngine
+from airflow_provider_ei.emulator.projects import KEY_ROLES, KeyRole, Project
+from airflow_provider_ei.emulator.request_log import RequestLog
+from airflow_provider_ei.emulator.stored_data import StoreError
+
+
+class Workspace:
+    """A context manager: inside, no other thread changes it, and jobs are in the state of the present.
+
+    :ivar revision: increases with every block that uses the workspace and may have changed it.
+    """
+
+    def __init__(self, settings: EmulatorSettings, clock: EmulatorClock, log: RequestLog) -> None:
+        self.clock = clock
+        self.settings = settings
+        self.jobs = JobEngine(clock, lambda: (settings.job_queued_seconds, settings.job_running_seconds))
+        self.projects: dict[int, Project] = {}
+        self._log = log
+        self._lock = threading.RLock()
+        self._add_default_project()
+
+    def __enter__(self) -> Workspace:
+        self._lock.acquire()
+        self.jobs.update()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+    def add_project(
+        self, name: str, *, api_key: str | None = None, role: KeyRole = "admin", key_expires: float | None = None
+    ) -> Project:
+        """Add a project with a key.
+
+        :raises ValueError: for an unknown role.
+        """
+        if role not in KEY_ROLES:
+            raise ValueError(f"role must be one of {', '.join(KEY_ROLES)}, not {role!r:.100}")
+        with self:
+            key = api_key or f"ei_{secrets.token_hex(24)}"
+            self._log.add_secret(key)
+            now = self.clock.now()
+            project = Project(max(self.projects, default=0) + 1, name, key, now, role, key_expires, last_modified=now)
+            self.projects[project.id] = project
+            return project
+
+    def project(self, project_id: int) -> Project:
+        """Return a project.
+
+        :raises StoreError: if it does not exist.
+        """
+        if project_id not in self.projects:
+            raise StoreError(f"Project {project_id} not found, or this API key has no access to it")
+        return self.projects[project_id]
+
+    def project_of_key(self, api_key: str) -> Project | None:
+        """Return the project of a key that is valid now."""
+        now = self.clock.now()
+        with self._lock:
+            for project in self.projects.values():
+                if hmac.compare_digest(api_key.encode(), project.api_key.encode()):
+                    return project if project.key_expires is None or now < project.key_expires else None
+        return None
+
+    def reset(self) -> None:
+        """Forget all jobs, and all projects except a new default one."""
+        with self._lock:
+            self.jobs.clear()
+            self.projects.clear()
+            self._add_default_project()
+
+    def _add_default_project(self) -> None:
+        self.add_project("Emulated project", api_key=self.settings.project_api_key)

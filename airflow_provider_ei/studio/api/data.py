@@ -1,0 +1,280 @@
+"""The data items of an organization."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from airflow_provider_ei.exceptions import (
+    EdgeImpulseLargeResponseError,
+    EdgeImpulseRefusedError,
+    EdgeImpulseResponseError,
+)
+from airflow_provider_ei.studio.files import OnRead, UploadFile
+from airflow_provider_ei.studio.http import BeforeRetry, HttpClient
+from airflow_provider_ei.studio.listing import ATTEMPTS, Listing, ListingMovedError, OffsetIgnoredError, Page
+from airflow_provider_ei.studio.models import ApiModel, DataItem, Id, parse, parse_list, parse_listed
+from airflow_provider_ei.studio.reading import LISTING_BYTES
+from airflow_provider_ei.studio.responses import printable
+from airflow_provider_ei.studio.spelling import canonical_name, may_be_stored_as, spellings
+
+#: Data items a listing asks for at once.
+PAGE_ITEMS = 1000
+
+#: What may end a text in a filter, or be taken for an operator or a comment by a service that rewrites filters.
+_UNSAFE_IN_FILTER = ("'", "\\", "->", "--", "/*")
+
+
+class Created(ApiModel):
+    """Answer of ``addOrganizationDataItem``."""
+
+    id: Id
+
+
+class OrganizationDataApi:
+    """The operations on an organization's data items.
+
+    Every method raises :class:`~airflow_provider_ei.exceptions.EdgeImpulseServiceError` or a precise subclass when
+    the service refuses, fails or cannot be reached, after the tries that the settings allow.
+
+    :ivar http: the client that the requests are sent through.
+    """
+
+    def __init__(self, http: HttpClient, organization_id: int) -> None:
+        self.http = http
+        self.organization_id = organization_id
+        self._path = f"/api/organizations/{organization_id}/data"
+
+    @property
+    def page_url(self) -> str:
+        """Return the page of the data in Studio."""
+        return self.http.settings.data_url(self.organization_id)
+
+    # --- reading ------------------------------------------------------------------------------------------
+
+    def list_data_items(
+        self,
+        dataset: str | None = None,
+        *,
+        filter: str | None = None,
+        with_files: bool = False,
+    ) -> list[DataItem]:
+        """List all data items, page by page (``listOrganizationData``, or ``listOrganizationFiles`` with files).
+
+        No item is missing that was there all the time, and none is there twice, also when others change the dataset
+        meanwhile: a listing that has moved is taken again, up to three times, after a short wait. An item that came or
+        went meanwhile may be in it or not.
+
+        What remains with a service that does not tell its totals: an item that is renamed meanwhile may be missing if
+        the service orders by name; and if it gives one item at a time, or takes no notice of the offset and gives fewer
+        items than asked for, no page can be compared with the one before it.
+
+        :param dataset: name of the dataset; a service that has stored it composed otherwise or with other white space
+            is asked for each of these spellings.
+        :param filter: SQL-WHERE text, for instance ``metadata->activity = 'running'``.
+        :raises EdgeImpulseResponseError: when the listing is incomplete, so that nobody takes "not listed" for
+            "not there", or when an item has no usable id, name or dataset.
+        """
+        items: dict[int, DataItem] = {}
+        for spelling in (None,) if dataset is None else spellings(dataset):
+            listed = self._list_data_items(spelling, filter=filter, with_files=with_files)
+            items.update((item.id, item) for item in listed)
+        return list(items.values())
+
+    def _list_data_items(self, dataset: str | None, *, filter: str | None, with_files: bool) -> list[DataItem]:
+        operation = "listOrganizationFiles" if with_files else "listOrganizationData"
+        path = self._path + ("/files" if with_files else "")
+        limit = PAGE_ITEMS
+
+        def fetch(offset: int) -> Page:
+            nonlocal limit
+            query = {"dataset": dataset, "filter": filter, "limit": limit, "offset": offset}
+            try:
+                answer = self.http.request_json(operation, "GET", path, query=query, max_bytes=LISTING_BYTES)
+            except EdgeImpulseLargeResponseError:
+                if limit == 1:
+                    raise
+                limit = math.ceil(limit / 4)  # items with very many files: fewer of them at once
+                return fetch(offset)
+            if answer.get("filterParseError"):
+                words = printable(str(answer["filterParseError"]))
+                raise EdgeImpulseResponseError(
+                    f"{operation}: the service could not read the filter {filter!r}: {words}",
+                    operation=operation,
+                    status=200,
+                    server_text=words,
+                )
+            values = parse_list(answer, "data", operation)
+            items = tuple(parse_listed(value, operation, place) for place, value in enumerate(values, offset))
+            return Page(offset, items, _total(answer, operation), is_full=len(items) >= limit)
+
+        listing = Listing(fetch, self.http.sleep)
+        try:
+            return listing.take()
+        except ListingMovedError as moved:
+            of_total = "" if listing.total is None else f" of {listing.total}"
+            error = EdgeImpulseResponseError(
+                "Run the task again when nobody else changes the dataset: its listing is incomplete: "
+                f"{len(listing.items)} data items{of_total}, at the last of {ATTEMPTS} attempts. {moved} If that stays "
+                f"so, the service does not list as its API promises ({operation}).",
+                operation=operation,
+                status=200,
+            )
+            error.retryable = not isinstance(moved, OffsetIgnoredError)
+            raise error from None
+
+    def find_data_items(self, dataset: str, name: str) -> list[DataItem]:
+        """List the data items of that name, with their files.
+
+        A name counts exactly as it is written, unless it differs from its canonical form (see ``canonical_name``). Then
+        the service may have stored it in another one, and the items are returned whose names have the same canonical
+        form. The same goes for the dataset.
+
+        How the service's filter escapes a quote or a backslash is not documented. A name with one of them, or one that
+        may be stored in another form, is looked for in the whole dataset instead, which is slower and always right.
+        """
+
+        def is_wanted(item: DataItem) -> bool:
+            return may_be_stored_as(name, item.name) and may_be_stored_as(dataset, item.dataset)
+
+        if canonical_name(name) == name and not any(text in name for text in _UNSAFE_IN_FILTER):
+            listed = self.list_data_items(dataset, filter=f"name = '{name}'", with_files=True)
+            return list(filter(is_wanted, listed))
+        named = list(filter(is_wanted, self.list_data_items(dataset)))
+        try:
+            found = [self.get_data_item(item.id) for item in named]
+        except EdgeImpulseRefusedError:
+            # One of them may be gone by now. A listing with files is more to read, but of one moment.
+            found = self.list_data_items(dataset, with_files=True)
+        return list(filter(is_wanted, found))
+
+    def get_data_item(self, data_id: int) -> DataItem:
+        """Get a data item with its files (``getOrganizationDataItem``)."""
+        operation = "getOrganizationDataItem"
+        path = f"{self._path}/{data_id}"
+        answer = self.http.request_json(operation, "GET", path, max_bytes=LISTING_BYTES)
+        return parse(DataItem, answer.get("data"), operation, f"data item {data_id}")
+
+    def file_sha256(self, data_id: int, file_name: str) -> str:
+        """Download a file of a data item and return its SHA-256 in hex (``downloadOrganizationDataFile``).
+
+        The file is streamed and never kept. Each 128 KiB of it have to arrive within the read timeout.
+
+        :raises EdgeImpulseResponseError: when the answer is not a file, or nobody can tell whether it is whole.
+        """
+        path = f"{self._path}/{data_id}/files/download"
+        digest = hashlib.sha256()
+
+        def begin() -> Callable[[bytes], object]:
+            nonlocal digest
+            digest = hashlib.sha256()
+            return digest.update
+
+        self.http.download("downloadOrganizationDataFile", path, {"fileName": file_name}, begin)
+        return digest.hexdigest()
+
+    # --- changing -----------------------------------------------------------------------------------------
+
+    def add_data_item(
+        self,
+        *,
+        name: str,
+        dataset: str,
+        metadata: Mapping[str, str],
+        files: Sequence[UploadFile],
+        bucket_name: str | None = None,
+        bucket_id: int | None = None,
+        bucket_path: str | None = None,
+        on_read: OnRead | None = None,
+    ) -> tuple[int, dict[str, str]]:
+        """Add a data item with up to 10,000 files (``addOrganizationDataItem``).
+
+        Not idempotent: it is tried again only when it certainly was not carried out.
+
+        :param on_read: told of each block of a file, when it is about to leave.
+        :return: the new item's id, and the SHA-256 of what was sent by file name.
+        :raises EdgeImpulseUnavailableError: with ``ambiguous`` when the item may have been stored all the same.
+        :raises EdgeImpulseFileError: when a file changed while it was sent.
+        """
+        operation = "addOrganizationDataItem"
+        optional = {
+            "bucketId": None if bucket_id is None else str(bucket_id),
+            "bucketName": bucket_name,
+            "dataset": dataset,
+            "bucketPath": bucket_path,
+            "metadata": json.dumps(dict(metadata), ensure_ascii=False),
+        }
+        fields = [("name", name), *((key, value) for key, value in optional.items() if value is not None)]
+        answer, digests = self.http.upload(operation, f"{self._path}/add", fields, files, on_read, idempotent=False)
+        return parse(Created, answer, operation).id, digests
+
+    # A change to an item may be repeated as it is, since it sets a state and adds nothing to it. But between two tries
+    # lie seconds, in which somebody else may have changed the item: a caller that minds looks at it in before_retry.
+
+    def add_files(
+        self,
+        data_id: int,
+        files: Sequence[UploadFile],
+        on_read: OnRead | None = None,
+        *,
+        before_retry: BeforeRetry | None = None,
+    ) -> dict[str, str]:
+        """Add up to 10,000 files to a data item; one of the same name is replaced (``addOrganizationDataFile``).
+
+        :param on_read: told of each block of a file, when it is about to leave; again when it is tried again.
+        :param before_retry: called before it is tried again.
+        :return: the SHA-256 of what was sent by file name.
+        """
+        path = f"{self._path}/{data_id}/add"
+        return self.http.upload(
+            "addOrganizationDataFile", path, [], files, on_read, idempotent=True, before_retry=before_retry
+        )[1]
+
+    def update_data_item(
+        self,
+        data_id: int,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        name: str | None = None,
+        dataset: str | None = None,
+        before_retry: BeforeRetry | None = None,
+    ) -> None:
+        """Change a data item's metadata, name or dataset (``updateOrganizationDataItem``).
+
+        Whether ``metadata`` is merged or replaces what is there is not documented: send the whole map.
+
+        :param before_retry: called before it is tried again.
+        """
+        wanted = {"name": name, "dataset": dataset, "metadata": None if metadata is None else dict(metadata)}
+        self.http.request_json(
+            "updateOrganizationDataItem",
+            "POST",
+            f"{self._path}/{data_id}",
+            body={key: value for key, value in wanted.items() if value is not None},
+            before_retry=before_retry,
+        )
+
+    def delete_file(self, data_id: int, file_name: str, *, before_retry: BeforeRetry | None = None) -> None:
+        """Remove one file from a data item (``deleteOrganizationDataFile``)."""
+        path = f"{self._path}/{data_id}/download"
+        query = {"fileName": file_name}
+        self.http.request_json("deleteOrganizationDataFile", "DELETE", path, query=query, before_retry=before_retry)
+
+    def delete_data_item(self, data_id: int, *, before_retry: BeforeRetry | None = None) -> None:
+        """Delete a data item together with its objects in the bucket (``deleteOrganizationDataItem``)."""
+        path = f"{self._path}/{data_id}"
+        self.http.request_json("deleteOrganizationDataItem", "DELETE", path, before_retry=before_retry)
+
+
+def _total(answer: Mapping[str, Any], operation: str) -> int | None:
+    total = answer.get("totalDataItemCount")
+    if total is None or (type(total) is int and total >= 0):
+        return total
+    raise EdgeImpulseResponseError(
+        f"{operation}: totalDataItemCount must be an integer of 0 or more, not {str(total)[:100]!r}.",
+        operation=operation,
+        status=200,
+    )

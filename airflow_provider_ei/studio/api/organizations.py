@@ -1,0 +1,42 @@
+"""Organizations, their datasets and their buckets."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from airflow_provider_ei.studio.http import HttpClient
+from airflow_provider_ei.studio.models import Bucket, Dataset, Organization, parse, parse_each
+
+
+def list_organizations(http: HttpClient) -> list[Organization]:
+    """List the organizations of the client's key, which is its own one only (``listOrganizations``).
+
+    :raises EdgeImpulseServiceError: as the methods of :class:`OrganizationApi` do.
+    """
+    operation = "listOrganizations"
+    answer = http.request_json(operation, "GET", "/api/organizations")
+    return parse_each(Organization, answer, "organizations", operation)
+
+
+class OrganizationApi:
+    """What an organization has besides data items.
+
+    Every method raises :class:`~airflow_provider_ei.exceptions.EdgeImpulseServiceError` or a precise subclass when
+    the service refuses, fails or cannot be reached, after the tries that the settings allow.
+    """
+
+    def __init__(self, http: HttpClient, organization_id: int) -> None:
+        self._http = http
+        self._path = f"/api/organizations/{organization_id}"
+
+    def get_dataset(self, dataset: str) -> Dataset:
+        """Get a dataset's type and totals (``getOrganizationDataset``)."""
+        operation = "getOrganizationDataset"
+        path = f"{self._path}/dataset/{quote(dataset, safe='')}"
+        return parse(Dataset, self._http.request_json(operation, "GET", path).get("dataset"), operation)
+
+    def list_buckets(self) -> list[Bucket]:
+        """List the organization's storage buckets (``listOrganizationBuckets``)."""
+        operation = "listOrganizationBuckets"
+        answer = self._http.request_json(operation, "GET", f"{self._path}/buckets")
+        return parse_each(Bucket, answer, "buckets", operation)

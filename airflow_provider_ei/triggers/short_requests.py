@@ -1,0 +1,33 @@
+"""A hook for the triggerer, which must not wait and retry inside a thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+
+if TYPE_CHECKING:
+    from airflow_provider_ei.studio.settings import StudioSettings
+
+#: Timeout of each request in seconds, whatever the connection allows.
+REQUEST_TIMEOUT = 10.0
+
+
+class ShortRequestsHook(EdgeImpulseHook):
+    """Hook whose requests are tried once and end soon. The caller waits and retries.
+
+    :ivar allowed_tries: tries of a request that the connection allows.
+    :ivar base_wait: seconds that the connection sets as the base of the back-off.
+    :ivar throttle_patience: seconds of throttling that the connection accepts.
+    """
+
+    allowed_tries = 1
+    base_wait = 0.0
+    throttle_patience = 0.0
+
+    def _read_connection(self) -> tuple[StudioSettings, int | None]:
+        settings, organization_id = super()._read_connection()
+        self.allowed_tries = settings.retry_attempts
+        self.base_wait = settings.retry_wait
+        self.throttle_patience = settings.throttle_patience
+        return settings.for_one_try(REQUEST_TIMEOUT), organization_id

@@ -25,7 +25,7 @@ from .test_templates import serialized
 
 
 class Scalar:
-    """A number of numpy: not installed here, and told by the same two attributes."""
+    """A number of numpy, told by the same two attributes: numpy is not always installed."""
 
     ndim = 0
 

@@ -105,7 +105,7 @@ def _unknown_kind(path: str, reason: OSError) -> tuple[str, EdgeImpulseError]:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LocalFile:
     """A regular file on this machine, with the size, time and inode that it had when it was found."""
 

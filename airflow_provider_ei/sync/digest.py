@@ -17,15 +17,18 @@ SCHEME = 1
 canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
 
-def sha256_of(file: UploadFile, check: Callable[[], object] = lambda: None) -> str:
+def sha256_of(
+    file: UploadFile, check: Callable[[], object] = lambda: None, read: Callable[[], bytes] | None = None
+) -> str:
     """Read a file to its end and return its SHA-256 in hex.
 
     :param check: called with each block; raises to stop early.
+    :param read: returns the whole file, when it is being read already.
     :raises EdgeImpulseFileError: when the file cannot be read or changes meanwhile.
     """
     check()
-    if file.size < LARGE_FILE_BYTES:
-        return hashlib.sha256(read_whole(file)).hexdigest()
+    if read is not None or file.size < LARGE_FILE_BYTES:
+        return hashlib.sha256(read_whole(file) if read is None else read()).hexdigest()
     thread = HashThread()
     try:
         reader = PinnedReader(file, thread)

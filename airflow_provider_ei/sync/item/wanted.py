@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.models import DataItem
+from airflow_provider_ei.studio.read_ahead import ReadAhead
 from airflow_provider_ei.sync.digest import files_digest, item_digest, sha256_of
 from airflow_provider_ei.sync.stored_names import Correspondence, correspond
 
@@ -113,6 +115,8 @@ def hash_files(wanted: WantedItem, check: Callable[[], None]) -> int:
     :raises EdgeImpulseFileError: when one cannot be read or changes meanwhile.
     """
     unread = [file for file in wanted.files if file.name not in wanted.hashes]
-    for file in unread:
-        wanted.hashes[file.name] = sha256_of(file, check)
+    with ReadAhead(unread) as ahead:
+        for file in unread:
+            read = partial(ahead.read, file) if ahead.covers(file) else None
+            wanted.hashes[file.name] = sha256_of(file, check, read)
     return sum(file.size for file in unread)

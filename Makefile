@@ -66,7 +66,8 @@ docs: setup  ## the documentation site, into docs/_build; a warning is an error
 	@"$(PY)" -m sphinx -W --keep-going --quiet -b html docs docs/_build
 	@echo "docs/_build/index.html"
 
-bench: setup  ## figures, beside what people would use instead (ARGS=--quick for a small run)
+bench: setup  ## figures and aims, compared with common alternatives (ARGS=--quick for a small run)
+	@sh scripts/install_debian.sh gcc libc6-dev libssl-dev openssl curl rclone iproute2
 	@"$(PY)" -m bench $(ARGS)
 
 dist: setup  ## the source distribution, and the wheel from it, into dist/

@@ -23,7 +23,7 @@ author = "The contributors of airflow-provider-ei"
 copyright = f"{author}, Apache-2.0"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "argument_tables"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "argument_tables", "bench.tables"]
 exclude_patterns = ["_build", "extensions"]
 
 myst_heading_anchors = 4

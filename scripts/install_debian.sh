@@ -1,12 +1,15 @@
 #!/bin/sh
 # Installs what some tests run beside Airflow, from Debian's packages, unless it is there.
-# usage: install_debian.sh PACKAGE ...   (redis-server, postgresql, chromium)
+# usage: install_debian.sh PACKAGE ...   (redis-server, postgresql, chromium, what the bench runs)
 # Services that the packages start are not used and not touched.
 set -eu
 missing=
 for package in "$@"; do
     case $package in
         postgresql) ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 ;;
+        libc6-dev) [ -e /usr/include/stdio.h ] ;;
+        libssl-dev) [ -e /usr/include/openssl/ssl.h ] ;;
+        iproute2) command -v ip > /dev/null ;;
         *) command -v "$package" > /dev/null ;;
     esac || missing="$missing $package"
 done

@@ -21,7 +21,7 @@ from airflow_provider_ei.sync.item_state import ItemState, certifies
 from airflow_provider_ei.sync.stored_names import correspond, names_digest
 
 #: Goes into every fingerprint, so that a later way to make it cannot be mistaken for this one.
-SCHEME = 1
+FINGERPRINT_VERSION = 1
 
 
 #: The metadata that were hashed last, and their hash.
@@ -156,4 +156,4 @@ def _sizes_digest(sizes: Sequence[tuple[str, int]]) -> bytes:
 
 
 def _short_hash(value: object) -> str:
-    return hashlib.sha256(canonical([SCHEME, value])).hexdigest()[:32]
+    return hashlib.sha256(canonical([FINGERPRINT_VERSION, value])).hexdigest()[:32]

@@ -1,15 +1,15 @@
 /* The server of the benchmark: takes bodies and throws them away, as cheaply as the machine allows.
  *
- *     sink CERTIFICATE KEY       prints "PLAIN_PORT TLS_PORT", serves until its standard input ends
+ *     sink ADDRESS CERTIFICATE KEY       prints "PLAIN_PORT TLS_PORT", serves until its standard input ends
  *
  * A real server is another machine and takes nothing from the client's processors; this one runs beside the client.
- * So it has a thread for each connection, looks at the first 64 KiB of a body for the item's name and metadata, and of
- * the rest only counts the bytes. Over plain TCP the kernel drops them (MSG_TRUNC). Over TLS 1.3 the records' headers
- * of a large body are read, and their contents are not decrypted; nothing can be received on such a connection
- * afterwards, so it is closed after the answer. What is answered, and how the server is told what to list, is in
- * __init__.py; fallback.py does the same without a compiler.
+ * So it has a thread for each connection, looks at the first 64 KiB of a body for the item's name and metadata, and
+ * only counts the rest. Over plain TCP the kernel drops the bytes (MSG_TRUNC). Over TLS 1.3 it reads the record headers
+ * of a large body and does not decrypt the contents; such a connection cannot receive anything afterwards, so it is
+ * closed after the response. sink.py says what it answers. It is told what to do by lines on its standard input.
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
@@ -32,10 +32,10 @@ struct item {
 
 struct request {
     char method[8], target[4096];
-    long long length; /* of the body; -1 for a chunked one, until it was read */
+    long long length; /* of the body */
     int expects, closes;
-    char *kept; /* the body's first bytes, or all of it for /control; ends in NUL */
-    size_t kept_size, kept_most;
+    size_t kept_size;
+    char kept[KEPT + 1]; /* the body's first bytes; ends in NUL */
 };
 
 struct peer {
@@ -73,7 +73,7 @@ static int put(struct peer *peer, const char *data, size_t size) {
 }
 
 static void keep(struct request *request, const char *data, size_t size) {
-    size_t room = request->kept_most - request->kept_size;
+    size_t room = KEPT - request->kept_size;
     if (size > room) size = room;
     memcpy(request->kept + request->kept_size, data, size);
     request->kept_size += size;
@@ -110,7 +110,6 @@ static int read_head(struct peer *peer, struct request *request) {
         if (size < 0) return -1;
         if (size == 0) return 0;
         if (!strncasecmp(text, "content-length:", 15)) request->length = atoll(text + 15);
-        if (!strncasecmp(text, "transfer-encoding:", 18) && strcasestr(text, "chunked")) request->length = -1;
         if (!strncasecmp(text, "expect:", 7)) request->expects = 1;
         if (!strncasecmp(text, "connection:", 11) && strcasestr(text, "close")) request->closes = 1;
     }
@@ -145,11 +144,11 @@ static int read_exactly(struct peer *peer, struct request *request, long long le
             keep(request, peer->block + peer->from, at_hand);
             peer->from += at_hand;
             left -= (long long)at_hand;
-        } else if (!peer->ssl && request->kept_size == request->kept_most) {
+        } else if (!peer->ssl && request->kept_size == KEPT) {
             ssize_t dropped = recv(peer->fd, NULL, left < (16 << 20) ? (size_t)left : 16 << 20, MSG_TRUNC);
             if (dropped <= 0) return -1;
             left -= dropped;
-        } else if (peer->ssl && request->kept_size == request->kept_most && !SSL_pending(peer->ssl) &&
+        } else if (peer->ssl && request->kept_size == KEPT && !SSL_pending(peer->ssl) &&
                    request->length > BLOCK) {
             request->closes = 1;
             return skip_records(peer, left);
@@ -158,21 +157,6 @@ static int read_exactly(struct peer *peer, struct request *request, long long le
         }
     }
     return 0;
-}
-
-static int read_body(struct peer *peer, struct request *request) {
-    if (request->length >= 0) return read_exactly(peer, request, request->length);
-    char text[256];
-    long long total = 0;
-    for (;;) {
-        if (line(peer, text, sizeof text) < 0) return -1;
-        long long chunk = strtoll(text, NULL, 16);
-        if (chunk == 0) break;
-        if (read_exactly(peer, request, chunk) < 0 || line(peer, text, sizeof text) < 0) return -1;
-        total += chunk;
-    }
-    request->length = total;
-    return line(peer, text, sizeof text) < 0 ? -1 : 0;
 }
 
 /* --- answers ----------------------------------------------------------------------------------------- */
@@ -186,34 +170,25 @@ static char *between(const char *text, const char *begin, const char *middle, co
     return to ? strndup(from, (size_t)(to - from)) : NULL;
 }
 
-static char *answer_control(struct request *request) {
-    char *text = NULL;
-    if (!strcmp(request->method, "PUT")) {
-        char *given = strstr(request->target, "latency_ms=");
-        latency_ms = given ? atoi(given + 11) : 0;
-        requests = changes = uploads = upload_bytes = 0;
-        while (item_count) {
-            struct item *gone = &items[--item_count];
-            free(gone->name), free(gone->metadata);
-        }
-        free(listing);
-        listing = strdup(request->kept);
-    }
-    if (asprintf(&text, "{\"requests\":%lld,\"changes\":%lld,\"uploads\":%lld,\"uploadBytes\":%lld}", requests, changes,
-                 uploads, upload_bytes) < 0)
-        return NULL;
-    return text;
-}
-
 static long long number_after(const char *text, const char *mark, long long otherwise) {
     const char *from = strstr(text, mark);
     return from ? atoll(from + strlen(mark)) : otherwise;
 }
 
+/* The JSON of one item. One that stands for many ("repeat") is the first item with other digits in its name. */
 static void put_item(FILE *out, size_t place) {
-    fprintf(out, "{\"id\":%zu,\"name\":\"%s\",\"dataset\":\"bench\",\"created\":\"2026-01-01T00:00:00Z\"", place + 1,
-            items[place].name);
-    fprintf(out, ",\"metadata\":%s,%s}", items[place].metadata, listing);
+    struct item *item = &items[place], *model = &items[0];
+    char name[32] = "";
+    if (!item->name) snprintf(name, sizeof name, "item-%07zu", place);
+    fprintf(out, "{\"id\":%zu,\"name\":\"%s\",\"dataset\":\"bench\",\"created\":\"2026-01-01T00:00:00Z\",\"metadata\":",
+            place + 1, item->name ? item->name : name);
+    const char *from = item->metadata ? item->metadata : model->metadata, *found;
+    while (!item->metadata && (found = strstr(from, model->name))) {
+        fwrite(from, 1, (size_t)(found - from), out);
+        fputs(name, out);
+        from = found + strlen(model->name);
+    }
+    fprintf(out, "%s,%s}", from, listing);
 }
 
 static char *answer_item(struct request *request) {
@@ -229,30 +204,39 @@ static char *answer_item(struct request *request) {
     return text;
 }
 
+static int is_named(size_t place, const char *name) {
+    if (items[place].name) return !strcmp(items[place].name, name);
+    return strlen(name) == 12 && !strncmp(name, "item-", 5) && (size_t)atoll(name + 5) == place;
+}
+
 /* The items of a name, or a page of all. */
 static char *answer_listing(struct request *request) {
     char *text = NULL, *name = between(request->target, "filter=", "%27", "%27");
-    size_t size, total = 0, listed = 0;
-    long long limit = number_after(request->target, "limit=", 1000);
-    long long offset = number_after(request->target, "offset=", 0);
+    size_t size, listed = 0, total = item_count;
+    size_t limit = (size_t)number_after(request->target, "limit=", 1000);
+    size_t offset = (size_t)number_after(request->target, "offset=", 0);
     FILE *out = open_memstream(&text, &size);
     fputs("{\"success\":true,\"data\":[", out);
-    for (size_t place = 0; place < item_count; place++) {
-        if (name && strcmp(items[place].name, name)) continue;
-        if ((long long)total++ < offset || (long long)listed == limit) continue;
+    for (size_t place = name ? 0 : offset; place < item_count && listed < limit; place++) {
+        if (name && !is_named(place, name)) continue;
         if (listed++) fputc(',', out);
         put_item(out, place);
     }
+    if (name) total = listed;
     fprintf(out, "],\"totalDataItemCount\":%zu}", total);
     fclose(out);
     free(name);
     return text;
 }
 
+static struct item *new_item(void) {
+    if (item_count == item_room) items = realloc(items, (item_room = item_room * 2 + 64) * sizeof *items);
+    return memset(&items[item_count++], 0, sizeof *items);
+}
+
 static char *answer_create(struct request *request) {
     char *text = NULL;
-    if (item_count == item_room) items = realloc(items, (item_room = item_room * 2 + 64) * sizeof *items);
-    struct item *item = &items[item_count++];
+    struct item *item = new_item();
     item->name = between(request->kept, "name=\"name\"", "\r\n\r\n", "\r\n--");
     item->metadata = between(request->kept, "name=\"metadata\"", "\r\n\r\n", "\r\n--");
     if (!item->name) item->name = strdup("");
@@ -274,7 +258,6 @@ static char *answer_update(struct request *request) {
 static char *answer(struct request *request) {
     int posts = !strcmp(request->method, "POST");
     size_t size = strlen(request->target);
-    if (!strncmp(request->target, "/control", 8)) return answer_control(request);
     requests++;
     if (strcmp(request->method, "GET")) changes++;
     if (!strcmp(request->method, "PUT")) uploads++, upload_bytes += request->length; /* an object, to a store */
@@ -290,16 +273,13 @@ static char *answer(struct request *request) {
 
 static int serve_one(struct peer *peer, struct request *request) {
     if (read_head(peer, request) < 0) return -1;
-    int control = !strncmp(request->target, "/control", 8);
-    request->kept_most = control && request->length > KEPT ? (size_t)request->length : KEPT;
-    request->kept = realloc(request->kept, request->kept_most + 1);
     request->kept_size = 0;
     request->kept[0] = 0;
     if (request->expects && put(peer, "HTTP/1.1 100 Continue\r\n\r\n", 25) < 0) return -1;
-    if (read_body(peer, request) < 0) return -1;
+    if (read_exactly(peer, request, request->length) < 0) return -1;
     pthread_mutex_lock(&lock);
     char *body = answer(request);
-    int wait_ms = control ? 0 : latency_ms;
+    int wait_ms = latency_ms;
     pthread_mutex_unlock(&lock);
     if (wait_ms) usleep((useconds_t)wait_ms * 1000);
     char *whole = NULL;
@@ -312,16 +292,16 @@ static int serve_one(struct peer *peer, struct request *request) {
 
 static void *serve(void *given) {
     struct peer *peer = given;
-    struct request request = {0};
+    struct request *request = calloc(1, sizeof *request);
     int yes = 1;
     setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     peer->block = malloc(BLOCK);
     if (peer->ssl) SSL_set_fd(peer->ssl, peer->fd);
     if (!peer->ssl || SSL_accept(peer->ssl) == 1)
-        while (serve_one(peer, &request) == 0) continue;
+        while (serve_one(peer, request) == 0) continue;
     if (peer->ssl) SSL_shutdown(peer->ssl), SSL_free(peer->ssl);
     close(peer->fd);
-    free(request.kept), free(peer->block), free(peer);
+    free(request), free(peer->block), free(peer);
     return NULL;
 }
 
@@ -346,8 +326,8 @@ static void *take_in(void *given) {
     }
 }
 
-static int open_door(struct door *door, int secure) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+static int open_door(struct door *door, int secure, const char *host) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(host)};
     socklen_t size = sizeof address;
     pthread_t thread;
     door->secure = secure;
@@ -358,20 +338,45 @@ static int open_door(struct door *door, int secure) {
     return ntohs(address.sin_port);
 }
 
+/* One line of standard input: "reset LATENCY_MS MEMBERS", "repeat COUNT" or "count". */
+static void obey(char *text) {
+    pthread_mutex_lock(&lock);
+    if (!strncmp(text, "reset ", 6)) {
+        latency_ms = (int)strtol(text + 6, &text, 10);
+        requests = changes = uploads = upload_bytes = 0;
+        while (item_count) {
+            struct item *gone = &items[--item_count];
+            free(gone->name), free(gone->metadata);
+        }
+        free(listing);
+        listing = strdup(text + 1);
+    } else if (!strncmp(text, "repeat ", 7)) {
+        for (long long more = atoll(text + 7) - (long long)item_count; more > 0; more--) new_item();
+    }
+    printf("%lld %lld %lld %lld\n", requests, changes, uploads, upload_bytes);
+    fflush(stdout);
+    pthread_mutex_unlock(&lock);
+}
+
 int main(int count, char **words) {
     static struct door doors[2];
-    char byte;
+    char *text = NULL;
+    size_t room = 0;
+    ssize_t size;
     signal(SIGPIPE, SIG_IGN);
     tls = SSL_CTX_new(TLS_server_method());
-    if (count != 3 || SSL_CTX_use_certificate_chain_file(tls, words[1]) != 1 ||
-        SSL_CTX_use_PrivateKey_file(tls, words[2], SSL_FILETYPE_PEM) != 1)
+    if (count != 4 || SSL_CTX_use_certificate_chain_file(tls, words[2]) != 1 ||
+        SSL_CTX_use_PrivateKey_file(tls, words[3], SSL_FILETYPE_PEM) != 1)
         return 2;
     SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION);
     SSL_CTX_set_read_ahead(tls, 0); /* so that the socket stands at a record's head whenever nothing is pending */
     listing = strdup("\"totalFileCount\":0,\"totalFileSize\":0,\"files\":[]");
-    int plain = open_door(&doors[0], 0), secure = open_door(&doors[1], 1);
+    int plain = open_door(&doors[0], 0, words[1]), secure = open_door(&doors[1], 1, words[1]);
     printf("%d %d\n", plain, secure);
     fflush(stdout);
-    while (read(0, &byte, 1) > 0) continue; /* until the benchmark ends */
+    while ((size = getline(&text, &room, stdin)) > 0) { /* until the benchmark ends */
+        text[strcspn(text, "\n")] = 0;
+        obey(text);
+    }
     _exit(0);
 }

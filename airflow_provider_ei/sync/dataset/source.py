@@ -22,7 +22,7 @@ from airflow_provider_ei.sync.item_state import ItemState, certifies
 from airflow_provider_ei.sync.stored_names import correspond, names_digest
 
 #: Goes into every fingerprint, so that a later way to make it cannot be mistaken for this one.
-SCHEME = 1
+FINGERPRINT_VERSION = 1
 
 
 class SizedFile(Protocol):
@@ -148,4 +148,4 @@ def _sizes_digest(files: Iterable[SizedFile]) -> bytes:
 
 
 def _short_hash(value: object) -> str:
-    return hashlib.sha256(canonical([SCHEME, value]).encode(errors="surrogatepass")).hexdigest()[:32]
+    return hashlib.sha256(canonical([FINGERPRINT_VERSION, value]).encode(errors="surrogatepass")).hexdigest()[:32]

@@ -15,7 +15,7 @@ from airflow_provider_ei.sync.item_state import ItemState, complete_metadata, pe
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.files import made_up, sha256
 
-#: Stands in the state of a pending item: the run that the test plans for.
+#: The run that the test plans for, in the state of a pending item.
 RUN = "this run"
 
 

@@ -26,7 +26,7 @@ from airflow_provider_ei.hooks.interruptible import interruptible
 from airflow_provider_ei.hooks.lineage import report_lineage
 from airflow_provider_ei.hooks.stores import open_store
 
-# requests, pydantic and the rest are imported where they are used: a DAG file that only declares tasks is parsed every
+# requests, msgspec and the rest are imported where they are used: a DAG file that only declares tasks is parsed every
 # few seconds, and they would take four times as long as all the rest of it.
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

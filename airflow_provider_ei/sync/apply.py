@@ -28,7 +28,7 @@ from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.http import BeforeRetry
 from airflow_provider_ei.studio.models import DataItem
-from airflow_provider_ei.studio.responses import may_be_done
+from airflow_provider_ei.studio.retry import may_be_done
 from airflow_provider_ei.sync.conflicts import IfExists, ambiguous_items, others_item
 from airflow_provider_ei.sync.digest import item_digest
 from airflow_provider_ei.sync.duplicates import Allowance, is_copy, same

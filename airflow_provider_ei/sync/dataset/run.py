@@ -12,7 +12,8 @@ from typing import TypeVar, cast
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
 from airflow_provider_ei.results import MAX_CHANGED_NAMES, SyncSummary, WorkCounts
 from airflow_provider_ei.sources.local import LocalFile
-from airflow_provider_ei.studio.api.data import PAGE_ITEMS, OrganizationDataApi
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.api.pages import PAGE_ITEMS
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.studio.spelling import canonical_name
 from airflow_provider_ei.sync.apply import ItemUpload

@@ -41,9 +41,14 @@ def edge_impulse_sync(
 ) -> TaskGroup:
     """Make a dataset hold what a source has, by several tasks at once.
 
-    :param shards: into how many tasks the work is divided, at most.
-    :param delete: as for the operator; the last task does it, when all others have succeeded.
-    :param outlets: assets, whose events the last task gives the summary of all.
+    :param dataset: name of the dataset.
+    :param source: path or URI, as for the operator; or
+    :param items: list of items, as for the operator.
+    :param shards: maximum number of tasks that share the work.
+    :param delete: as for the operator; the last task deletes, when all others have succeeded.
+    :param max_delete: as for the operator.
+    :param skip_unchanged: end the last task as skipped when nothing had to be changed.
+    :param outlets: assets; the last task adds the summary of all tasks to their events.
     :param group_id: name of the group, and beginning of its tasks' names.
     :param default_args: of the tasks: retries, queue, pool and so on.
     :param trigger_rule: of the group's first task, ``plan``. The others run when all tasks before them have succeeded.

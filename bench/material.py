@@ -1,10 +1,9 @@
-"""The files that are uploaded: real bytes, in a temporary folder, read once so that they come from memory."""
+"""The files that are uploaded: real bytes in a temporary folder, read once so that they come from memory."""
 
 from __future__ import annotations
 
 import os
 import random
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,48 +13,52 @@ _BLOCK = 1 << 20
 MANY_BYTES = 4096
 SMALL_BYTES = 20 * 1024
 
-#: Of an item of a dataset that is kept in step, and their bytes where it is not sent.
+#: Files of an item of a synced dataset, and their bytes where they are not sent.
 FILES = 10
-TINY_BYTES = 1024
+TINY_BYTES = 16
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is uploaded: one file of ``size`` bytes, one item of ``files``, and ``items`` of one file each.
+    """How much is uploaded.
 
-    Of syncs: how many items of ten files are ``new``, are ``kept`` in step, and are ``planned`` most.
+    :ivar large: bytes of the one large file.
+    :ivar many: files of the one item of many.
+    :ivar items: items of one small file each.
+    :ivar new: items of ten files in a first sync.
+    :ivar idle: items of ten files in datasets without a change, ascending.
+    :ivar emulated: items of ten files in the emulator.
+    :ivar objects: objects in a bucket.
+    :ivar link: bytes of the file that goes over the emulated network.
+    :ivar mapped: mapped tasks in real Airflow.
+    :ivar page: the part of the full history behind Airflow's page.
     """
 
-    size: int
-    files: int
+    large: int
+    many: int
     items: int
     new: int
-    kept: int
-    planned: int
-
-    @property
-    def total(self) -> int:
-        """Bytes on disk, at 4 KiB and more a file."""
-        alone = self.size + self.files * MANY_BYTES + self.items * SMALL_BYTES
-        return alone + FILES * (self.new * SMALL_BYTES + self.kept * 4096)
+    idle: tuple[int, ...]
+    emulated: int
+    objects: int
+    link: int
+    mapped: int
+    page: float
 
 
-def check_room(folder: Path, sizes: Sizes) -> None:
-    """End the run when the disk is too small.
+FULL = Sizes(1_000_000_000, 10_000, 400, 1_000, (10_000, 100_000, 1_000_000), 100_000, 2_500, 500_000_000, 40, 1)
+QUICK = Sizes(100_000_000, 1_000, 100, 100, (1_000, 10_000), 1_000, 50, 25_000_000, 5, 0.1)
 
-    :raises SystemExit: saying what is missing.
-    """
-    free = shutil.disk_usage(folder).free
-    if free < sizes.total * 1.1 + 200e6:
-        raise SystemExit(
-            f"{sizes.total / 1e9:.1f} GB and some room are needed in {folder}; {free / 1e9:.1f} GB are free."
-        )
+
+def item_name(number: int) -> str:
+    """Return an item's name; the server's copies have the same (``sink.c``)."""
+    return f"item-{number:07}"
 
 
 def one_large(folder: Path, size: int) -> list[Item]:
-    """Make one item of one file: a block of random bytes, over and over."""
+    """Make one item of one file: a block of random bytes, repeated."""
     block = random.Random(1).randbytes(_BLOCK)
-    path = folder / "large.bin"
+    path = folder / f"large-{size}.bin"
     with path.open("wb") as out:
         for start in range(0, size, _BLOCK):
             out.write(block[: size - start])
@@ -74,33 +77,32 @@ def many_in_one(folder: Path, files: int) -> list[Item]:
     return [Item("many", [str(path) for path in paths], str(folder / "many"))]
 
 
-def many_items(folder: Path, items: int) -> list[Item]:
-    """Make many items of one file of 20 KB."""
+def tree(folder: Path, items: int, size: int, files: int = FILES) -> list[Item]:
+    """Make a folder of items, each a folder of files of that size."""
+    names = [f"{number:02}.bin" for number in range(files)]
     made = []
     for number in range(items):
-        path = folder / "items" / f"{number:06}" / "motion.bin"
-        path.parent.mkdir(parents=True)
-        path.write_bytes(os.urandom(SMALL_BYTES))
-        made.append(Item(f"item-{number:06}", [str(path)]))
-    return made
-
-
-def tree(folder: Path, size: int, items: int) -> list[Item]:
-    """Make a folder of items, each a folder of ten files of that size."""
-    names = [f"{number:02}.bin" for number in range(FILES)]
-    made = []
-    for number in range(items):
-        item = folder / f"item-{number:06}"
+        item = folder / item_name(number)
         item.mkdir(parents=True)
-        content = memoryview(os.urandom(size * FILES))
-        for place, name in enumerate(names):
-            (item / name).write_bytes(content[place * size : (place + 1) * size])
+        for name in names:
+            (item / name).write_bytes(os.urandom(size))
         made.append(Item(item.name, [str(item / name) for name in names], str(item)))
     return made
 
 
-def change(item: Item) -> int:
-    """Write other bytes into one of its files, as many as before; return how many bytes the whole item has."""
-    path = Path(item.files[0])
-    path.write_bytes(os.urandom(path.stat().st_size))
-    return sum(os.path.getsize(file) for file in item.files)
+def link_items(folder: Path, items: int) -> None:
+    """Fill a folder of one item up to very many: links to the first.
+
+    A million folders of ten files would take an hour and 50 GB. Every item is listed and each of its files is looked at
+    as if it were one of its own.
+    """
+    for number in range(1, items):
+        os.symlink(item_name(0), folder / item_name(number))
+
+
+def replace_link(folder: Path, number: int) -> None:
+    """Put a folder with other files in the place of a link."""
+    path = folder / item_name(number)
+    path.unlink()
+    tree(path.parent / ".made", 1, TINY_BYTES)
+    os.rename(path.parent / ".made" / item_name(0), path)

@@ -1,9 +1,7 @@
-"""What came out: rows of medians and ratios, and the lines that explain them."""
+"""The results: rows of medians and ratios, and aims with what was measured."""
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import platform
 import statistics
@@ -12,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Row:
     :ivar cpu: processor seconds, median.
     :ivar memory: peak in bytes beyond the same program doing nothing; the largest process where there are several.
     :ivar requests: for each data item; of a sync, all of them.
-    :ivar counts: what else was counted, by what it is.
+    :ivar counts: other figures, by their names.
     """
 
     client: str
@@ -33,7 +32,7 @@ class Row:
     memory: int | None = None
     requests: float | None = None
     note: str = ""
-    counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def median(self) -> float | None:
@@ -42,20 +41,45 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Aim:
+    """What the package is to reach.
+
+    :ivar bound: ``≤`` or ``≥``.
+    :ivar value: what was measured; None when it could not be.
+    :ivar floor: what bounds the value, for the case that it misses the aim.
+    """
+
+    what: str
+    bound: str
+    limit: float
+    value: float | None
+    unit: str = ""
+    floor: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the value, as it is shown, is within the limit."""
+        if self.value is None:
+            return None
+        value = float(f"{self.value:.3g}")
+        return value <= self.limit if self.bound == "≤" else value >= self.limit
+
+
+@dataclass(frozen=True)
 class Table:
     """One case, by one scheme where there are two.
 
+    :ivar key: by which pages and pictures find it.
     :ivar size: bytes that each client moves, to tell a speed; 0 where that means nothing.
-    :ivar rows: the product's first.
-    :ivar kind: ``upload``, ``sync``, ``planning``, ``parsing`` or ``page``.
+    :ivar rows: this package's first.
     """
 
+    key: str
     title: str
-    scheme: str
-    size: int
     rows: Sequence[Row]
-    remarks: Sequence[str] = field(default_factory=list)
-    kind: str = "upload"
+    aims: Sequence[Aim] = ()
+    size: int = 0
+    remarks: Sequence[str] = ()
 
 
 def ratio(seconds: Mapping[int, float], base: Mapping[int, float]) -> float | None:
@@ -64,62 +88,32 @@ def ratio(seconds: Mapping[int, float], base: Mapping[int, float]) -> float | No
     return statistics.median(both) if both else None
 
 
-def speed(tables: Sequence[Table], client: str) -> float:
-    """Return the bytes a second of a client's fastest median; infinite when it was not measured."""
-    medians = [(table.size, row.median) for table in tables for row in table.rows if row.client == client]
-    return max((size / median for size, median in medians if median), default=math.inf)
+def as_facts(tables: Sequence[Table], about: Mapping[str, object]) -> dict[str, Any]:
+    """Return what ``docs/bench.json`` keeps: the tables with every round's seconds, and what they were measured on."""
 
-
-def as_text(tables: Sequence[Table]) -> str:
-    """Return the table that is printed."""
-    head = f"{'':34}{'seconds':>9}{'÷ ours':>8}{'MB/s':>8}{'CPU s':>8}{'memory MB':>11}{'requests':>10}"
-    lines = []
-    for table in tables:
-        lines += ["", f"{table.title}{', ' if table.scheme else ''}{table.scheme}", head]
-        for row in table.rows:
-            speed = f"{table.size / row.median / 1e6:.0f}" if row.median and table.size else ""
-            cells = (
-                f"{row.median:9.3f}" if row.median is not None else f"{'—':>9}",
-                f"{row.ratio:8.2f}" if row.ratio is not None else f"{'':8}",
-                f"{speed:>8}",
-                f"{row.cpu:8.2f}" if row.cpu is not None else f"{'':8}",
-                f"{row.memory / 1e6:11.1f}" if row.memory is not None else f"{'':11}",
-                f"{row.requests:10.0f}" if row.requests is not None else f"{'':10}",
-            )
-            words = [*filter(None, [row.note]), *(f"{count:,} {what}" for what, count in row.counts.items())]
-            lines.append(f"{row.client:34}{''.join(cells)}  {', '.join(words)}".rstrip())
-        lines += [f"  {remark}" for remark in table.remarks]
-    return "\n".join(lines)
-
-
-def as_json(tables: Sequence[Table], facts: Mapping[str, object]) -> str:
-    """Return the same with every round's seconds."""
-
-    def plain(table: Table) -> dict[str, object]:
+    def plain(table: Table) -> dict[str, Any]:
         rows = [
             asdict(row) | {"median": row.median, "seconds": [round(second, 4) for second in row.seconds]}
             for row in table.rows
         ]
-        return asdict(table) | {"rows": rows}
+        return asdict(table) | {"rows": rows, "aims": [asdict(aim) | {"met": aim.met} for aim in table.aims]}
 
-    return json.dumps({**facts, "tables": [plain(table) for table in tables]}, indent=1, ensure_ascii=False) + "\n"
+    return {**about, **_machine(), "tables": [plain(table) for table in tables]}
 
 
-def machine() -> dict[str, object]:
-    """Say what this was measured on."""
-    packages = ("airflow-provider-ei", "apache-airflow", "requests", "requests-toolbelt", "urllib3", "httpx", "aiohttp")
+def _machine() -> dict[str, object]:
     versions = {"python": platform.python_version()}
-    for package in packages:
+    for package in ("airflow-provider-ei", "apache-airflow", "requests", "requests-toolbelt", "urllib3"):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    for program in ("curl", "node"):
+    for program in (["curl", "--version"], ["rclone", "version"], ["openssl", "version"]):
         try:
-            words = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.split()
+            words = subprocess.run(program, capture_output=True, text=True).stdout.split()
         except FileNotFoundError:
             continue
-        versions[program] = words[1] if program == "curl" else words[0].lstrip("v")
+        versions[program[0]] = words[1].lstrip("v")
     return {"cpu": _cpu(), "cores": os.cpu_count(), "system": platform.system(), "versions": versions}
 
 

@@ -1,177 +1,122 @@
-"""The cases of keeping a dataset in step: a first sync, one with nothing to do, and one with one changed item."""
+"""Syncs of a dataset: the first one, one without a change at several sizes, and one with few changes."""
 
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import shutil
 from pathlib import Path
 
 from bench import material
-from bench.clients.catalogue import LOOK, SNIPPET, SYNC, Client, rclone
-from bench.measure import Load, Meter, Sample, UploadFailed
-from bench.results import Row, Table, ratio
+from bench.clients.catalog import LOOK, RCLONE, SNIPPET, SYNC_FOLDER
+from bench.measure import Bout, Load, Meter, Tell, in_turn
+from bench.results import Aim, Row, Table, ratio
 from bench.uploads import LATENCY_MS, SCHEMES, THREADS
 
 #: Items of a page of the listing.
 PAGE = 1000
 
-#: Rows beside ours.
-LOOP = "the snippet in a loop"
-IDEAL = "ideal"
+#: Of a dataset with few changes, so many items have changed; each may cost so many requests.
+CHANGED = 100
+REQUESTS_A_CHANGE = 6
 
-#: Those who send one thing after the other are given a tenth of the items, and their times are multiplied.
+#: Clients that send one thing after the other get a tenth of the items, and their times are multiplied.
 _PART = 10
 
 
-def first(folder: Path, items: int, meter: Meter, rounds: int, link: float, tell: Callable[[str], None]) -> list[Table]:
-    """Sync into an empty dataset, beside those who send one item after the other, or one file after the other.
-
-    :param link: bytes a second that the server takes at most.
-    """
-    title = (
-        f"First sync of {items:,} items of {material.FILES} files of 20 KB, {THREADS} at once, "
-        f"{LATENCY_MS} ms for each answer"
-    )
-    tell(f"{title}: making the files")
-    made = material.tree(folder / "new", material.SMALL_BYTES, items)
-    some = material.tree(folder / "some", material.SMALL_BYTES, max(items // _PART, 1))
+def first(folder: Path, items: int, meter: Meter, rounds: int, tell: Tell) -> list[Table]:
+    """Sync into an empty dataset, compared with clients that send one item, or one file, after the other."""
+    what = f"First sync of {items:,} items of {material.FILES} files of 20 KB"
+    tell(f"{what}: making the files")
+    made = material.tree(folder / "new", items, material.SMALL_BYTES)
+    some = material.tree(folder / "some", max(items // _PART, 1), material.SMALL_BYTES)
     share = len(made) / len(some)
     ours = Load("first", made, THREADS, LATENCY_MS, str(folder / "new"))
     loop = Load("loop", some, 1, LATENCY_MS)
-    copy = replace(ours, key="copy", items=some, source=str(folder / "some"))
-    scaled = f"x {share:g}"
+    copy = Load("copy", some, THREADS, LATENCY_MS, str(folder / "some"))
     tables = []
     for scheme, words in SCHEMES.items():
-        bouts = [_Bout(SYNC, ours), _Bout(SNIPPET, loop, share, scaled), _Bout(rclone(), copy, share, scaled)]
-        for number in range(rounds):
-            for bout in bouts:
-                tell(f"{title}, {words}, round {number + 1} of {rounds}: {bout.client.name}")
-                bout.go(number, meter, scheme)
-        rows = [bout.row(bouts[0], len(made)) for bout in bouts]
-        rows[1] = replace(rows[1], client=LOOP)
-        content = sum(size for _, size in ours.listing) * len(made)
-        rows.append(_ideal(bouts[0], len(made), content, link))
+        title = f"{what}, {THREADS} at once, {LATENCY_MS} ms for each response, {words}"
+        bouts = [Bout(SYNC_FOLDER, ours), *(Bout(c, ld, share) for c, ld in ((SNIPPET, loop), (RCLONE, copy)))]
+        in_turn(bouts, rounds, meter, scheme, tell, title)
+        rows = [bout.row(bouts[0], items) for bout in bouts]
+        waits = (1 + math.ceil(items / PAGE) + math.ceil(items / THREADS)) * LATENCY_MS / 1000
+        part = ratio(dict.fromkeys(bouts[0].seconds, waits), bouts[0].seconds)
+        rows.append(Row("ideal, one request an item", [waits], part))
         remarks = [
-            "The ideal is a request an item at so many at once, and a listing before and after; "
-            f"the bytes alone take {content / link:.2f} s. The loop sends one item after the other, each by a new "
-            "connection; rclone sends a request a file. Neither looks what is there.",
-            f"The loop and rclone were given {len(some):,} items; their times, times {share:g}, are those of all.",
+            f"The ideal is one request an item, {THREADS} at once, and two listings. The snippet sends one item after "
+            "the other, over new connections; rclone sends a request for each file. Neither looks at what is there.",
+            f"The snippet and rclone get {len(some):,} items; their times are multiplied by {share:g}.",
         ]
-        tables.append(Table(title, words, 0, rows, remarks, kind="sync"))
+        tables.append(Table(f"first-{scheme}", title, rows, remarks=remarks))
     return tables
 
 
-def again(folder: Path, items: int, meter: Meter, rounds: int, tell: Callable[[str], None]) -> list[Table]:
-    """Sync a dataset that is in step, and one of which one item has changed, in turn."""
-    title = f"{items:,} items of {material.FILES} files, nothing has changed"
-    tell(f"{title}: making the files")
-    made = material.tree(folder / "kept", material.TINY_BYTES, items)
-    load = Load("kept", made, THREADS, 0, str(folder / "kept"))
-    tell(f"{title}: the first sync")
-    filled = meter.measure(SYNC, load, "http")
-    kept = replace(load, keeps=True)
-    still, look, changed = _Bout(SYNC, kept), _Bout(LOOK, kept), _Bout(SYNC, kept)
-    pages = math.ceil(items / PAGE)
-    for number in range(rounds):
-        for bout in (still, look):
-            tell(f"{title}, round {number + 1} of {rounds}: {bout.client.name}")
-            bout.go(number, meter, "http")
-        content = material.change(made[number])
-        changed.go(number, meter, "http")
-        still.check(number, {"of them changing": 0, "requests in all": pages, "files opened": 0, "unchanged": items})
-        changed.check(number, {"uploads": 1, "updated": 1, "unchanged": items - 1, "bytes sent": content})
-    start = [f"Each comes after a first sync, which took {filled.seconds:.0f} s at no latency."]
-    return [
-        Table(title, "plain HTTP", 0, [bout.row(still) for bout in (still, look)], start, kind="sync"),
-        Table(
-            f"{items:,} items of {material.FILES} files, one file of one has changed",
-            "plain HTTP",
-            0,
-            [changed.row(changed)],
-            ["The changed item is marked as pending, sent whole, listed, and marked as complete."],
-            kind="sync",
+def idle(folder: Path, sizes: tuple[int, ...], meter: Meter, rounds: int, tell: Tell) -> list[Table]:
+    """Sync datasets without a change, and then the second largest with few changes."""
+    rows, each = [], {}
+    changes: list[Table] = []
+    largest = Bout(SYNC_FOLDER, Load("none", []))
+    for items in sizes:
+        title = f"{items:,} items of {material.FILES} files, nothing has changed"
+        load = _fill(folder / f"idle-{items}", items, meter, tell, title)
+        largest, look = Bout(SYNC_FOLDER, load), Bout(LOOK, load)
+        turns = rounds if items < sizes[-1] else 1  # it takes minutes
+        in_turn([largest, look], turns, meter, "http", tell, title)
+        for sample in largest.samples.values():
+            if (sample.told["summary"]["unchanged"], sample.seen.changes) != (items, 0):
+                largest.fail(f"{sample.told}, {sample.seen.changes} changes")
+                break
+        each[items] = largest.median(lambda sample: sample.cpu / items * 1e6)  # noqa: B023
+        for name, bout in ((f"{items:,} items", largest), (f"{items:,} items: {LOOK.name}", look)):
+            row = bout.row(largest)
+            counts = {"µs of CPU an item": (row.cpu or 0) / items * 1e6}
+            counts["MB in all"] = (bout.median(lambda sample: sample.peak) or 0) / 1e6
+            rows.append(Row(name, row.seconds, row.ratio, row.cpu, row.memory, row.requests, row.note, counts))
+        if items == sizes[-2]:
+            changes.append(_few_changes(load, items, meter, tell))
+        shutil.rmtree(load.source)
+    small, large = each[sizes[0]], each[sizes[-1]]
+    floor = rows[-1].counts["µs of CPU an item"]
+    aims = [
+        Aim(f"memory at {sizes[-1]:,} items, Python included", "≤", 400, largest.median(lambda s: s.peak / 1e6), "MB"),
+        Aim(f"CPU at {sizes[-1]:,} items", "≤", 120, large, "µs an item", f"{LOOK.name}: {floor:.0f}"),
+        Aim(
+            f"CPU an item at {sizes[-1]:,} ÷ at {sizes[0]:,}, linear growth",
+            "≤",
+            1.2,
+            large / small if large and small else None,
         ),
     ]
+    remarks = ["The server makes the pages of the listing as they are asked for. The items are links to one folder."]
+    title = f"Sync of items of {material.FILES} files, nothing has changed"
+    return [Table("idle", title, rows, aims, remarks=remarks), *changes]
 
 
-class _Bout:
-    """One client with one load.
-
-    :param share: what its time and memory are multiplied by, when it is given only a part of the items.
-    """
-
-    def __init__(self, client: Client, load: Load, share: float = 1, note: str = "") -> None:
-        self.client = client
-        self.samples: dict[int, Sample] = {}
-        self._load = load
-        self._share = share
-        self._note = client.missing or note
-        self._given_up = client.missing is not None
-
-    def go(self, number: int, meter: Meter, scheme: str) -> None:
-        """Let it run once."""
-        if self._given_up:
-            return
-        try:
-            self.samples[number] = meter.measure(self.client, self._load, scheme)
-        except UploadFailed as failure:
-            self._fail(str(failure))
-
-    def check(self, number: int, wanted: Mapping[str, int]) -> None:
-        """Compare what was counted with what is promised."""
-        if number in self.samples:
-            found = {**self.samples[number].told["summary"], **_counts(self.samples[number])}
-            wrong = [f"{found[what]} {what}, not {count}" for what, count in wanted.items() if found[what] != count]
-            if wrong:
-                self._fail(", ".join(wrong))
-
-    def row(self, base: _Bout, items: int | None = None) -> Row:
-        """Sum up.
-
-        :param items: tell the requests of each of them; None for all requests.
-        """
-        if not self.samples:
-            return Row(self.client.name, note=self._note)
-        samples = list(self.samples.values())
-        requests = statistics.median(sample.seen.requests for sample in samples) * self._share
-        return Row(
-            self.client.name,
-            list(self.seconds.values()),
-            ratio(self.seconds, base.seconds),
-            statistics.median(sample.cpu for sample in samples) * self._share,
-            int(statistics.median(sample.memory for sample in samples)),
-            requests / (items or 1),
-            self._note,
-            _counts(samples[-1]) if self.client is SYNC else {},
-        )
-
-    @property
-    def seconds(self) -> dict[int, float]:
-        """Seconds by round, for all items."""
-        return {number: sample.seconds * self._share for number, sample in self.samples.items()}
-
-    def _fail(self, words: str) -> None:
-        self._given_up, self._note = True, f"FAILED: {words}"
-        self.samples.clear()
+def _fill(source: Path, items: int, meter: Meter, tell: Tell, title: str) -> Load:
+    """Make the source, and a dataset that is in step with it: one item is synced, and the server repeats it."""
+    tell(f"{title}: making the files")
+    first_item = material.tree(source, 1, material.TINY_BYTES)
+    load = Load(source.name, first_item, THREADS, source=str(source), keeps=True)
+    meter.sink.reset(load.listing, 0)
+    filling = meter.measure(SYNC_FOLDER, load, "http")
+    assert filling.told["summary"]["created"] == 1, filling.told
+    material.link_items(source, items)
+    meter.sink.repeat(items)
+    return load
 
 
-def _counts(sample: Sample) -> dict[str, int]:
-    return {
-        "requests in all": sample.seen.requests,
-        "of them changing": sample.seen.changes,
-        "uploads": sample.seen.uploads,
-        "bytes sent": sample.told["summary"]["bytes_sent"],
-        "files opened": sample.told["opened"],
-        "bytes of memory in all": sample.peak,
-    }
-
-
-def _ideal(base: _Bout, items: int, content: int, link: float) -> Row:
-    """The time that nobody can do without: of the bytes, or of the answers."""
-    pages = 1 + math.ceil(items / PAGE)
-    waits = (pages + math.ceil(items / THREADS)) * LATENCY_MS / 1000
-    seconds = max(waits, content / link)
-    part = ratio(dict.fromkeys(base.seconds, seconds), base.seconds)
-    return Row(IDEAL, [seconds], part, requests=(items + pages) / items)
+def _few_changes(load: Load, items: int, meter: Meter, tell: Tell) -> Table:
+    changed = min(CHANGED, items // 10)
+    title = f"{items:,} items of {material.FILES} files, {changed} have changed"
+    for number in range(1, items, items // changed):
+        material.replace_link(Path(load.source), number)
+    bout = Bout(SYNC_FOLDER, load)
+    in_turn([bout], 1, meter, "http", tell, title)
+    for sample in bout.samples.values():
+        if (sample.told["summary"]["updated"], sample.told["summary"]["unchanged"]) != (changed, items - changed):
+            bout.fail(f"{sample.told}")
+            break
+    pages = math.ceil(items / PAGE)
+    requests = bout.median(lambda sample: (sample.seen.requests - pages) / changed)
+    what = f"requests beyond the {pages} pages of one listing"
+    return Table("changes", title, [bout.row(bout)], [Aim(what, "≤", REQUESTS_A_CHANGE, requests, "a changed item")])

@@ -1,150 +1,98 @@
-"""The three cases of uploading, each by all its clients in turn, in every round in another order."""
+"""Uploads: one large file, one item of many files, many items, and the first connections."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import material
-from bench.clients.catalogue import (
-    AIOHTTP,
-    HASH,
-    HTTPX,
-    LIMIT,
-    PRODUCT,
-    PRODUCT_MANY,
+from bench.clients.catalog import (
+    ADD_DATA,
+    CONNECT,
+    CURL,
+    ENCODER,
+    SHA256,
     SNIPPET,
-    TOOLBELT,
+    SYNC_ITEMS,
     Client,
-    curl,
-    edge_impulse_api,
 )
-from bench.measure import RAISED_OPEN_FILES, USUAL_OPEN_FILES, Load, Meter, Sample, UploadFailed
-from bench.results import Row, Table, ratio
+from bench.clients.job import Item
+from bench.measure import Bout, Load, Meter, Tell, in_turn
+from bench.results import Aim, Row, Table, ratio
 
 SCHEMES = {"http": "plain HTTP", "https": "TLS"}
 THREADS = 16
 LATENCY_MS = 50
 
-_LISTS = "Ours lists the item before and after, and writes the digest last: its requests are counted in its time."
+_LISTS = "This package lists the item before and after and writes the digest last: its time includes five requests."
+_EVERYONE = (ADD_DATA, CURL, SNIPPET, ENCODER)
 
 
-@dataclass(frozen=True)
-class Case:
-    """A load, the clients that can do it, and what the reader should know."""
-
-    title: str
-    load: Load
-    clients: Sequence[Client]
-    size: int = 0
-    remarks: Sequence[str] = ()
-
-
-def cases(folder: Path, sizes: material.Sizes, *, with_npm: bool) -> list[Case]:
-    """Make the files and return the cases."""
-    whole, npm = curl(), edge_impulse_api(folder / "npm", wanted=with_npm)
-    everyone = [PRODUCT, whole, SNIPPET, TOOLBELT, HTTPX, AIOHTTP, npm]
-    large = Load("large", material.one_large(folder, sizes.size))
-    many = Load("many", material.many_in_one(folder, sizes.files))
-    items = Load("items", material.many_items(folder, sizes.items), threads=THREADS, latency_ms=LATENCY_MS)
-    return [
-        Case(f"One file of {_bytes(sizes.size)}", large, [*everyone, HASH, LIMIT], sizes.size, [_LISTS]),
-        Case(
-            f"One item of {sizes.files:,} files of 4 KB",
-            many,
-            [*everyone, HASH],
-            sizes.files * material.MANY_BYTES,
-            [_LISTS],
-        ),
-        Case(
-            f"{sizes.items} items of 20 KB, {THREADS} at once, {LATENCY_MS} ms for each answer",
-            items,
-            [PRODUCT_MANY, whole, SNIPPET],
-            remarks=[
-                "Ours lists all items at once, before and after; its requests are counted in its time.",
-                "The ideal is requests x latency / 16. The others do not look, and make doubles when repeated.",
-            ],
-        ),
-    ]
-
-
-def run(case: Case, meter: Meter, rounds: int, tell: Callable[[str], None]) -> list[Table]:
-    """Measure one case by both schemes."""
-    bouts = {scheme: {client.name: _Bout(client) for client in case.clients} for scheme in SCHEMES}
-    for number in range(rounds):
-        turn = number % len(case.clients)
-        order = [*case.clients[turn:], *case.clients[:turn]]
-        for scheme, words in SCHEMES.items():
-            for client in order:
-                tell(f"{case.title}, {words}, round {number + 1} of {rounds}: {client.name}")
-                bouts[scheme][client.name].go(number, meter, case.load, scheme)
+def run(folder: Path, sizes: material.Sizes, meter: Meter, rounds: int, tell: Tell) -> list[Table]:
+    """Measure all cases by both schemes."""
+    tell("Making the files")
+    large = Load("large", material.one_large(folder, sizes.large))
+    many = Load("many", material.many_in_one(folder, sizes.many))
+    items = Load("items", material.tree(folder / "items", sizes.items, material.SMALL_BYTES, 1), THREADS, LATENCY_MS)
     tables = []
     for scheme, words in SCHEMES.items():
-        base = bouts[scheme][PRODUCT.name]
-        rows = [bout.row(base, len(case.load.items)) for bout in bouts[scheme].values()]
-        if case.load.latency_ms:
-            rows = _with_ideals(rows, base, case.load)
-        tables.append(Table(case.title, words, case.size, rows, case.remarks))
-    return tables
+        title = f"One file of {format_bytes(sizes.large)}, {words}"
+        wanted = 0.8 if scheme == "http" else 1.1
+        tables.append(compare(f"large-{scheme}", title, large, (*_EVERYONE, SHA256), wanted, meter, rounds, tell))
+        title = f"One item of {sizes.many:,} files of 4 KB, {words}"
+        tables.append(compare(f"many-{scheme}", title, many, (*_EVERYONE, SHA256), 0.95, meter, rounds, tell))
+        tables.append(_many_items(scheme, items, meter, rounds, tell))
+    by_case = sorted(tables, key=lambda table: ("large", "many", "items").index(table.key.partition("-")[0]))
+    return [*by_case, _connect(meter, rounds, tell)]
 
 
-class _Bout:
-    """One client in one case by one scheme."""
+def compare(
+    key: str, title: str, load: Load, clients: Sequence[Client], wanted: float, meter: Meter, rounds: int, tell: Tell
+) -> Table:
+    """Measure one item by several clients.
 
-    def __init__(self, client: Client) -> None:
-        self.client = client
-        self.samples: dict[int, Sample] = {}
-        self.open_files = USUAL_OPEN_FILES
-        self.note = client.missing or ""
-        self.given_up = client.missing is not None
-
-    def go(self, number: int, meter: Meter, load: Load, scheme: str) -> None:
-        """Upload once. A client that runs out of open files is given more, and that stands beside its figures."""
-        while not self.given_up:
-            try:
-                self.samples[number] = meter.measure(self.client, load, scheme, open_files=self.open_files)
-                return
-            except UploadFailed as failure:
-                if "Too many open files" in str(failure) and self.open_files == USUAL_OPEN_FILES:
-                    self.open_files = RAISED_OPEN_FILES
-                    self.note = f"FAILS at {USUAL_OPEN_FILES:,} open files; measured with {RAISED_OPEN_FILES:,}"
-                else:
-                    self.given_up, self.note = True, f"FAILED: {failure}"
-                    self.samples.clear()
-
-    def row(self, base: _Bout, items: int) -> Row:
-        """Sum up."""
-        if not self.samples:
-            return Row(self.client.name, note=self.note)
-        samples = self.samples.values()
-        return Row(
-            self.client.name,
-            [sample.seconds for sample in samples],
-            ratio(self.seconds, base.seconds),
-            statistics.median(sample.cpu for sample in samples),
-            int(statistics.median(sample.memory for sample in samples)),
-            statistics.median(sample.seen.requests for sample in samples) / items if self.client.uploads else None,
-            self.note,
-        )
-
-    @property
-    def seconds(self) -> dict[int, float]:
-        """Seconds by round."""
-        return {number: sample.seconds for number, sample in self.samples.items()}
+    :param key: ends with the scheme.
+    :param wanted: the speed that is the aim, divided by curl's.
+    """
+    bouts = {client.name: Bout(client, load) for client in clients}
+    in_turn(list(bouts.values()), rounds, meter, key.rpartition("-")[2], tell, title)
+    ours, curl, sha = (bouts.get(client.name, Bout(client, load)) for client in (ADD_DATA, CURL, SHA256))
+    floor = ratio(curl.seconds, sha.seconds)
+    words = f"SHA-256 alone, in one thread: {floor:.2f}" if floor else ""
+    aims = [Aim("speed ÷ curl's", "≥", wanted, ratio(curl.seconds, ours.seconds), floor=words)]
+    if len(load.items[0].files) == 1:
+        memory = ours.median(lambda sample: sample.memory / 1e6)
+        aims.append(Aim("memory beyond an idle start", "≤", 8, memory, "MB"))
+    size = sum(size for _, size in load.listing)
+    return Table(key, title, [bout.row(ours) for bout in bouts.values()], aims, size, [_LISTS])
 
 
-def _with_ideals(rows: Sequence[Row], base: _Bout, load: Load) -> list[Row]:
-    """Add the time that the latency alone costs: of one request an item, and of as many as ours needs."""
-    counts = sorted({round(row.requests) for row in rows if row.requests})
-    ideals = []
-    for count in counts:
-        seconds = count * len(load.items) * load.latency_ms / 1000 / load.threads
-        part = ratio(dict.fromkeys(base.seconds, seconds), base.seconds)
-        ideals.append(Row(f"ideal, {count} request{'s' * (count > 1)} an item", [seconds], part, requests=count))
-    return [*rows, *ideals]
+def _many_items(scheme: str, load: Load, meter: Meter, rounds: int, tell: Tell) -> Table:
+    count = len(load.items)
+    title = f"{count} items of 20 KB, {THREADS} at once, {LATENCY_MS} ms for each response, {SCHEMES[scheme]}"
+    bouts = [Bout(client, load) for client in (SYNC_ITEMS, CURL, SNIPPET)]
+    in_turn(bouts, rounds, meter, scheme, tell, title)
+    ideal = dict.fromkeys(bouts[0].seconds, count * LATENCY_MS / 1000 / THREADS)
+    rows = [bout.row(bouts[0], count) for bout in bouts]
+    rows.append(Row("ideal, one request an item", list(ideal.values())[:1], ratio(ideal, bouts[0].seconds), requests=1))
+    lists = 2 * LATENCY_MS / 1000
+    floor = f"with its two listings {ideal[0] / (ideal[0] + lists):.2f}" if ideal else ""
+    aims = [Aim("the ideal time ÷ the time", "≥", 0.9, ratio(ideal, bouts[0].seconds), floor=floor)]
+    remark = (
+        "This package lists all items before and after. The others do not look, and create duplicates when run again."
+    )
+    return Table(f"items-{scheme}", title, rows, aims, remarks=[remark])
 
 
-def _bytes(size: int) -> str:
+def _connect(meter: Meter, rounds: int, tell: Tell) -> Table:
+    title = f"{THREADS} first connections at once, TLS"
+    load = Load("connect", [Item(f"item-{number}", []) for number in range(THREADS)], THREADS, keeps=True)
+    bout = Bout(CONNECT, load)
+    in_turn([bout], rounds, meter, "https", tell, title)
+    seconds = bout.median(lambda sample: sample.seconds)
+    return Table("connect", title, [bout.row(bout)], [Aim("time", "≤", 0.15, seconds, "s")])
+
+
+def format_bytes(size: int) -> str:
+    """Return a size as titles show it."""
     return f"{size / 1e9:g} GB" if size >= 1e9 else f"{size / 1e6:g} MB"

@@ -1,4 +1,4 @@
-"""How Sphinx builds the site: ``make docs``."""
+"""Configuration of Sphinx: ``make docs``."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 from docutils import nodes
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-# Airflow, which the docstrings are imported with, writes its configuration where it is told to.
+sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "extensions")]
+# Autodoc imports the package and so Airflow, which writes its configuration into its home.
 _home = tempfile.TemporaryDirectory(prefix="airflow-docs-home-")
 os.environ.update(AIRFLOW_HOME=_home.name, AIRFLOW__CORE__LOAD_EXAMPLES="False")
 
 from airflow_provider_ei import __version__  # noqa: E402
 
 project = "airflow-provider-ei"
-author = "its contributors"
-copyright = "its contributors, Apache-2.0"
+author = "The contributors of airflow-provider-ei"
+copyright = f"{author}, Apache-2.0"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
-exclude_patterns = ["_build"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "argument_tables", "bench.tables"]
+exclude_patterns = ["_build", "extensions"]
 
 myst_heading_anchors = 4
 autodoc_member_order = "bysource"
@@ -38,7 +38,7 @@ html_show_sphinx = False
 
 
 def drop_return_type(app: Any, domain: str, objtype: str, content: Any) -> None:
-    """Leave out what ``__init__`` returns, where a class says what its task returns."""
+    """Drop the return type of ``__init__`` from classes whose docstring says what the task returns."""
     if objtype == "class":
         for field in [field for fields in content if isinstance(fields, nodes.field_list) for field in fields]:
             if field[0].astext() == "rtype":

@@ -1,12 +1,15 @@
 #!/bin/sh
-# Installs what some tests run beside Airflow, from Debian's packages, unless it is there.
+# Installs the Debian packages that some tests and the bench need, unless they are installed.
 # usage: install_debian.sh PACKAGE ...   (redis-server, postgresql, chromium)
-# Services that the packages start are not used and not touched.
+# The tests do not use the services that these packages start.
 set -eu
 missing=
 for package in "$@"; do
     case $package in
         postgresql) ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 ;;
+        libc6-dev) [ -e /usr/include/stdio.h ] ;;
+        libssl-dev) [ -e /usr/include/openssl/ssl.h ] ;;
+        iproute2) command -v ip > /dev/null ;;
         *) command -v "$package" > /dev/null ;;
     esac || missing="$missing $package"
 done
@@ -14,7 +17,7 @@ done
 
 echo "Installing$missing ..."
 [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null || {
-    echo "Only root can do that, with apt-get. Install them, and try again." >&2
+    echo "Install$missing and try again: this script needs root and apt-get to do it." >&2
     exit 1
 }
 log=$(mktemp)

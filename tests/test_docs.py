@@ -1,9 +1,14 @@
-"""The documentation: its links lead somewhere, and what it shows is what tests run."""
+"""The documentation: its links lead somewhere, what it shows is what tests run, and it lists every argument."""
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -71,6 +76,54 @@ def test_what_is_shown_is_run_by_tests() -> None:
             assert f'run_dag("{path.stem}")' in runs, f"no test runs {path.name}"
         else:
             assert path.parent == ROOT / "tests" and path.name.startswith("test_")
+
+
+def argument_tables() -> ModuleType:
+    """The Sphinx extension that makes the tables of arguments."""
+    spec = spec_from_file_location("argument_tables", DOCS / "extensions" / "argument_tables.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def with_arguments() -> Iterator[Any]:
+    """The classes, functions and methods of the API reference that users call with arguments."""
+    from airflow_provider_ei.decorators import add_data as decorator
+    from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+    from airflow_provider_ei.operators import data as operators
+    from airflow_provider_ei.sensors import dataset as sensors
+    from airflow_provider_ei.task_groups import edge_impulse_sync
+
+    yield edge_impulse_sync
+    yield decorator.edge_impulse_add_data_task
+    for module in (operators, sensors):
+        for name, value in vars(module).items():
+            if inspect.isclass(value) and value.__module__ == module.__name__ and not name.startswith("_"):
+                yield value
+    for name, value in vars(EdgeImpulseHook).items():
+        if inspect.isfunction(value) and not name.startswith("_") and value.__doc__ and ":param" in value.__doc__:
+            yield value
+
+
+@pytest.mark.parametrize("obj", with_arguments(), ids=lambda obj: obj.__qualname__)
+def test_the_reference_lists_every_argument_with_its_meaning(obj: Any) -> None:
+    tables = argument_tables()
+    takes = [name for each in tables.callables(obj) for name in tables.parameters(each)]
+    described = tables.documented(obj)
+    assert takes
+    assert [name for name in takes if name not in described] == []
+    assert [name for name in described if name not in takes and name not in ("kwargs", "arguments")] == []
+    assert all(described.values())
+
+
+def test_a_table_has_types_defaults_and_inherited_arguments() -> None:
+    from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator
+
+    lines = "\n".join(argument_tables().table(EdgeImpulseAddDataOperator))
+    assert "* - ``name``\n     - ``str``\n     - required\n" in lines
+    assert "* - ``if_exists``\n     - ``str``\n     - ``'update'``\n" in lines
+    assert "* - ``edge_impulse_conn_id``\n     - ``str``\n     - ``'edge_impulse_default'``\n" in lines
 
 
 def test_every_example_is_shown() -> None:

@@ -1,25 +1,33 @@
-"""What a new user gets wrong, and the last line of the task's log, of which a viewer shows about 90 characters."""
+"""Mistakes of new users, each in a real task: the last line of its log, and whether Airflow retries it.
+
+Log viewers show about 90 characters of a line, so the remedy comes first.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import re
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_ei.emulator import EmulatorServer
+from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
 from tests.conftest import API_KEY
-from tests.support.airflow_runs import DAGS_FOLDER, run_dag
+from tests.support.airflow_runs import DAGS_FOLDER, import_errors
 
-FAILURES_PAGE = Path(__file__).resolve().parent.parent / "docs" / "failures.md"
+REPOSITORY = Path(__file__).resolve().parent.parent
+FAILURES_PAGE = REPOSITORY / "docs" / "failures.md"
 
-#: Of the log's last line, after the error's class.
-SHOWN = 90
+#: Visible characters of a log line, after the error's class.
+VISIBLE = 90
 
 EDGE_IMPULSE = "https://studio.edgeimpulse.com/v1"
 
@@ -28,11 +36,11 @@ EDGE_IMPULSE = "https://studio.edgeimpulse.com/v1"
 class Mistake:
     """One mistake.
 
-    :ivar given: arguments of the operator that are wrong; ``{tmp}`` stands for the folder of the test's files.
-    :ivar says: how the message begins, after the data item's name.
-    :ivar retried: whether Airflow's retries apply.
+    :ivar given: the wrong arguments of the operator; ``{tmp}`` stands for the directory of the test's files.
+    :ivar says: the beginning of the message, after the error's class and the data item's name.
+    :ivar retried: whether Airflow retries the task.
     :ivar sends: whether a request reaches the service.
-    :ivar connection: what is wrong with the connection; ``{url}`` stands for the emulator's.
+    :ivar connection: what is wrong with the connection; ``{url}`` stands for the emulator's URL.
     """
 
     given: dict[str, Any]
@@ -49,6 +57,16 @@ def host(value: str) -> dict[str, Any]:
 
 SYNC = EdgeImpulseSyncDatasetOperator
 ONE = {"name": "one", "files": "{tmp}/a.csv"}
+
+
+class _Nan(float):
+    """Written to a DAG file as an expression."""
+
+    def __repr__(self) -> str:
+        return "float('nan')"
+
+
+NAN = _Nan("nan")
 
 MISTAKES = [
     # Names
@@ -82,7 +100,7 @@ MISTAKES = [
     Mistake({"metadata": "subject 7"}, "metadata must be a dict of scalars, not str"),
     Mistake({"metadata": {"a": {"b": 1}}}, "metadata['a'] must be a scalar, not dict"),
     Mistake({"metadata": {"a": None}}, "metadata['a'] is None. Leave the key out, or give a string."),
-    Mistake({"metadata": {"a": float("nan")}}, "metadata['a']: NaN and infinity are not allowed. Give a finite number"),
+    Mistake({"metadata": '{"a": NaN}'}, "metadata['a'] is nan. NaN and infinity are not allowed: leave the key out"),
     Mistake({"metadata": {1: "a"}}, "metadata: the key 1 must be a non-empty string."),
     Mistake({"metadata": {"airflow_ei": "a"}}, "metadata: use another key than 'airflow_ei', which is reserved"),
     # Other arguments
@@ -110,11 +128,120 @@ MISTAKES = [
     Mistake({"source": None, "items": [ONE, ONE]}, "items[1]: give each data item a name of its own:", operator=SYNC),
 ]
 
-_ITEM = re.compile(r"^Data item '[^']*': ")
+#: Mistakes that Airflow shows as an import error of the DAG file.
+IMPORT_MISTAKES = [
+    Mistake({"metadata": {"a": NAN}}, "metadata['a']: NaN and infinity are not allowed. Give a finite number"),
+]
+
+ALL = [*MISTAKES, *IMPORT_MISTAKES]
+
+DAG_FILE = """
+from datetime import timedelta
+from airflow.providers.common.compat.sdk import dag
+from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
+
+@dag(schedule=None, default_args={{"retries": 1, "retry_delay": timedelta(0), "dataset": "d"}})
+def mistakes_of_new_users():
+    {tasks}
+
+mistakes_of_new_users()
+"""
+
+RUN = "import sys; from pathlib import Path; from tests.support.airflow_runs import run_dag; run_dag(Path(sys.argv[1]))"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a mistake led to.
+
+    :ivar lines: the last line of the task's log, of each try.
+    :ivar requests: number of requests that reached the service.
+    """
+
+    lines: list[str]
+    requests: int
+
+
+@pytest.fixture(scope="module")
+def outcomes(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Outcome]]:
+    """Run a task for each mistake, all in one DAG run and one process of its own; the key is the task id."""
+    tmp = tmp_path_factory.mktemp("mistakes")
+    (tmp / "empty").mkdir()
+    (tmp / "run").mkdir()
+    for path in (tmp / "a.csv", tmp / "run" / "a.csv"):
+        path.write_text("timestamp,x\n0,1\n")
+    dag_file = DAGS_FOLDER / "mistakes_of_new_users.py"
+    with ExitStack() as stack:
+
+        def serve() -> EmulatorServer:
+            return stack.enter_context(EmulatorServer(EmulatorSettings(api_key=API_KEY, organization_id=7)))
+
+        stack.callback(dag_file.unlink, missing_ok=True)
+        silent = serve()
+        servers = {f"mistake_{i:02}": serve() if one.sends else silent for i, one in enumerate(MISTAKES)}
+        environment, tasks = {}, []
+        for (task_id, server), mistake in zip(servers.items(), MISTAKES, strict=True):
+            places = {"tmp": str(tmp), "url": server.url}
+            environment[f"AIRFLOW_CONN_{task_id.upper()}"] = connection_json(
+                server.url, filled(mistake.connection, places)
+            )
+            usual = {"source": str(tmp)} if mistake.operator is SYNC else {"name": "one", "files": f"{tmp}/a.csv"}
+            arguments = usual | filled(mistake.given, places)
+            ids = {"task_id": task_id, "edge_impulse_conn_id": task_id}
+            tasks.append(f"{mistake.operator.__name__}(**{ids | arguments!r})")
+        dag_file.write_text(DAG_FILE.format(tasks="\n    ".join(tasks)))
+        log = run_in_a_process(dag_file, environment)
+        assert API_KEY not in log
+        assert [item for server in {*servers.values()} for item in server.items()] == []
+        yield {
+            task_id: Outcome(last_lines(log, task_id), len(server.requests())) for task_id, server in servers.items()
+        }
+
+
+def task_source(task_id: str, mistake: Mistake, places: dict[str, str]) -> str:
+    """Return the line of a DAG file that creates the task."""
+    usual = {"source": "{tmp}"} if mistake.operator is SYNC else ONE
+    arguments = {"task_id": task_id, "edge_impulse_conn_id": task_id} | filled(usual | mistake.given, places)
+    return f"{mistake.operator.__name__}(**{arguments!r})"
+
+
+def connection_json(url: str, changes: dict[str, Any]) -> str:
+    fields = {"host": url, "password": API_KEY, "organization_id": 7, "retry_attempts": 1, "retry_wait": 0.01} | changes
+    host, password = fields.pop("host"), fields.pop("password")
+    return json.dumps({"conn_type": "edge_impulse", "host": host, "password": password, "extra": fields})
+
+
+def run_in_a_process(dag_file: Path, environment: dict[str, str]) -> str:
+    """Return all that the run prints: in a process of its own, the logs of Airflow and of the tasks come together."""
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(dag_file)],
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+    return done.stdout
+
+
+#: Airflow's own lines begin with the time, on 2.11 in brackets.
+_AIRFLOWS_LINE = re.compile(r"\[?\d{4}-\d\d-\d\d")
+_DATA_ITEM = re.compile(r"^Data item '[^']*': ")
+
+
+def last_lines(log: str, task_id: str) -> list[str]:
+    """Return the last line of the task's log in each try, without what Airflow itself notes after it.
+
+    It is the end of the traceback: the class of the error, and the message.
+    """
+    end = r"\[DAG TEST\] end task|ERROR - Task failed; ti="  # on 3.3, and on 2.11, which then repeats the traceback
+    tries = re.findall(rf"\[DAG TEST\] starting task_id={task_id} (.*?)(?:{end})", log, re.S)
+    return [[line for line in one.splitlines() if line.strip() and not _AIRFLOWS_LINE.match(line)][-1] for one in tries]
 
 
 def filled(value: Any, places: dict[str, str]) -> Any:
-    """Put the test's own places into a value."""
+    """Replace the placeholders in a value."""
     if isinstance(value, str):
         for name, place in places.items():
             value = value.replace("{" + name + "}", place)
@@ -124,80 +251,55 @@ def filled(value: Any, places: dict[str, str]) -> Any:
     return [filled(one, places) for one in value] if isinstance(value, list) else value
 
 
-@pytest.fixture
-def places(tmp_path: Path, emulator: EmulatorServer) -> dict[str, str]:
-    (tmp_path / "a.csv").write_text("timestamp,x\n0,1\n")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "a.csv").write_text("timestamp,x\n0,1\n")
-    return {"tmp": str(tmp_path), "url": emulator.url}
-
-
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.says[:50])
-def test_a_mistake_is_named_with_its_remedy(
-    mistake: Mistake, emulator: EmulatorServer, connect: Callable[..., None], places: dict[str, str]
+def test_each_mistake_ends_the_log_with_its_remedy_and_only_transient_ones_are_retried(
+    outcomes: dict[str, Outcome],
 ) -> None:
-    defaults = {"host": emulator.url, "password": API_KEY, "organization_id": 7, "retry_attempts": 1}
-    connect(**defaults | filled(mistake.connection, places))
-    one_item = {"name": "one", "files": f"{places['tmp']}/a.csv"}
-    usual = {"source": places["tmp"]} if mistake.operator is SYNC else one_item
-    arguments = {"task_id": "task", "dataset": "d"} | usual | filled(mistake.given, places)
-    with pytest.raises(Exception) as caught:
-        mistake.operator(**arguments).execute({})
-    line = _ITEM.sub("", str(caught.value))
-    assert line.startswith(mistake.says)
-    assert isinstance(caught.value, AirflowFailException) != mistake.retried
-    assert bool(emulator.requests()) == mistake.sends
-    assert emulator.items() == []
-    assert API_KEY not in line
+    """One test for the whole table, so that parallel test processes do not each run all the tasks."""
+    expected, seen = {}, {}
+    for mistake, (task_id, outcome) in zip(MISTAKES, outcomes.items(), strict=True):
+        tries = 1 + mistake.retried  # each task has one retry
+        expected[task_id] = ([mistake.says] * tries, not mistake.retried, mistake.sends)
+        messages = [_DATA_ITEM.sub("", line.partition(": ")[2]) for line in outcome.lines]
+        final = "AirflowFailException: " in outcome.lines[-1]
+        seen[task_id] = ([message[: len(mistake.says)] for message in messages], final, outcome.requests > 0)
+    assert seen == expected
 
 
-def test_there_are_forty_at_least_and_their_remedies_are_within_sight() -> None:
-    assert len(MISTAKES) >= 40
-    assert [mistake.says for mistake in MISTAKES if len(mistake.says) > SHOWN] == []
-
-
-def test_the_log_of_a_real_run_ends_with_the_message(
-    studio: EmulatorServer,
-    airflow_database: None,
-    capfd: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("mistake", IMPORT_MISTAKES, ids=lambda one: one.says)
+def test_a_mistake_in_the_dag_file_is_an_import_error_that_ends_with_its_remedy(
+    mistake: Mistake, airflow_database: None
 ) -> None:
-    path = DAGS_FOLDER / "mistake_of_a_new_user.py"
-    path.write_text(
-        "from airflow.providers.common.compat.sdk import dag\n"
-        "from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator\n"
-        "@dag(schedule=None)\n"
-        "def mistake_of_a_new_user():\n"
-        "    EdgeImpulseAddDataOperator(task_id='add', name='one', dataset='d', files='/no/such.csv', retries=3)\n"
-        "mistake_of_a_new_user()\n"
-    )
+    dag_file = DAGS_FOLDER / "mistakes_at_import.py"
+    dag_file.write_text(DAG_FILE.format(tasks=task_source("add", mistake, {"tmp": "/data"})))
     try:
-        run = run_dag(path)
+        (error,) = import_errors(dag_file).values()
     finally:
-        path.unlink()
-    printed = "".join(capfd.readouterr()) + caplog.text  # where a task's log goes depends on Airflow
-    assert run.states == {"add": ["failed"]}  # and not up_for_retry
-    assert "Data item 'one': files: check the path, which does not exist" in printed
-    assert studio.requests() == []
+        dag_file.unlink()
+    _, _, message = error.strip().splitlines()[-1].partition(": ")
+    assert _DATA_ITEM.sub("", message).startswith(mistake.says)
+
+
+def test_there_are_at_least_forty_and_their_remedies_are_visible() -> None:
+    assert len(MISTAKES) >= 40
+    assert [one.says for one in ALL if len(one.says) > VISIBLE] == []
 
 
 def first_words() -> list[str]:
-    """Return the first words of each error in the table of the page."""
+    """Return the first words of each error in the page's table."""
     _, _, rest = FAILURES_PAGE.read_text().partition("## By its first words")
     section, _, _ = rest.partition("\n## ")
     return re.findall(r"^\| `([^`]+)` \|", section, re.M)
 
 
 def begins_with(message: str, words: str) -> bool:
-    """Whether a message begins with words of the page, in which ``…`` stands for anything."""
+    """Return whether a message begins with words of the page; ``…`` stands for anything."""
     return re.match(re.escape(words).replace("…", ".*?"), message) is not None
 
 
 def test_the_page_lists_every_mistake_by_its_first_words() -> None:
     listed = first_words()
-    assert [one.says for one in MISTAKES if not any(begins_with(one.says, words) for words in listed)] == []
+    assert [one.says for one in ALL if not any(begins_with(one.says, words) for words in listed)] == []
 
 
-def test_what_the_page_lists_are_messages_of_the_table() -> None:
-    assert [words for words in first_words() if not any(begins_with(one.says, words) for one in MISTAKES)] == []
+def test_the_page_lists_only_messages_of_the_table() -> None:
+    assert [words for words in first_words() if not any(begins_with(one.says, words) for one in ALL)] == []

@@ -1,8 +1,7 @@
-"""The README: its figures are those of the kept run of the bench, and its first DAGs run."""
+"""The README: its first DAGs run."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,19 +10,9 @@ from textwrap import indent
 import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer
-from bench import readme
 from tests.support.airflow_runs import DAGS_FOLDER, is_airflow_2, load_dags, run_dag
 
 ROOT = Path(__file__).parent.parent
-
-
-def test_the_tables_are_those_of_the_kept_run() -> None:
-    text = (ROOT / "README.md").read_text()
-    facts = json.loads((ROOT / "docs" / "bench.json").read_text())
-    assert readme.table(facts) in text
-    assert readme.syncs_table(facts) in text
-    assert readme.SYNCS_BEGIN in text
-    assert readme.with_tables(text, facts) == text
 
 
 def first_dags() -> tuple[str, str]:

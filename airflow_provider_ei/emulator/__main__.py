@@ -84,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
         ("organization_key_in_projects", "whether the organization's key can be used for its projects"),
         ("concurrent_jobs", "whether a job can start while another one of its kind is active"),
         ("job_categories", "whether the category of a job tells its kind"),
+        ("builds", "whether builds can be downloaded by version, or only the latest one"),
+        ("accuracy_unit", "the unit of the accuracy in test results"),
+        ("classify_metrics", "whether the metrics of all variants are available"),
+        ("partial_transformation", "whether results are imported although some inputs have failed"),
+        ("project_hmac_key", "whether an import into a project needs projectHmacKey"),
     ):
         ways = CHOICES[name]
         parser.add_argument(

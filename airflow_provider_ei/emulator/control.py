@@ -148,7 +148,7 @@ class ControlApi:
 
     async def reset(self) -> None:
         """Forget all data, requests and faults. The switches keep their values."""
-        await self._dispatcher.forget_late()
+        self._dispatcher.late.drop()
         self._faults.clear()
         self._log.clear()
         await asyncio.get_running_loop().run_in_executor(self._executor, self._store.reset)

@@ -20,6 +20,11 @@ Archive = Literal["zip", "tar"]
 OrganizationKeyInProjects = Literal["reject", "accept"]
 ConcurrentJobs = Literal["run", "reject"]
 JobCategories = Literal["by_kind", "same"]
+Builds = Literal["by_version", "latest_only"]
+AccuracyUnit = Literal["fraction", "percent"]
+ClassifyMetrics = Literal["available", "missing"]
+PartialTransformation = Literal["stop", "import"]
+ProjectHmacKey = Literal["optional", "required"]
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "duplicate_names": get_args(DuplicateNames),
@@ -36,6 +41,11 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "organization_key_in_projects": get_args(OrganizationKeyInProjects),
     "concurrent_jobs": get_args(ConcurrentJobs),
     "job_categories": get_args(JobCategories),
+    "builds": get_args(Builds),
+    "accuracy_unit": get_args(AccuracyUnit),
+    "classify_metrics": get_args(ClassifyMetrics),
+    "partial_transformation": get_args(PartialTransformation),
+    "project_hmac_key": get_args(ProjectHmacKey),
 }
 """The switches with named values, and these values; the first one is the default."""
 
@@ -72,6 +82,12 @@ class EmulatorSettings:
     :param organization_key_in_projects: whether the organization's key can be used for its projects.
     :param concurrent_jobs: whether a job can start while another one of its kind is active in the same project.
     :param job_categories: whether the ``category`` of a job tells its kind, or is the same for all jobs.
+    :param builds: whether the answer to a build has its ``deploymentVersion``, by which the build can be downloaded, or
+        the service is an old one, which only knows the latest build of a target.
+    :param accuracy_unit: whether test results give the accuracy from 0 to 1, or from 0 to 100.
+    :param classify_metrics: whether the experimental metrics of all variants are available.
+    :param partial_transformation: whether results are imported into a project although some inputs have failed.
+    :param project_hmac_key: whether an import into a project needs ``projectHmacKey``.
     :param job_queued_seconds: how long a job waits before it starts, unless it has a plan of its own.
     :param job_running_seconds: how long a job runs, unless it has a plan of its own.
     :param max_request_bytes: larger requests get status 413, as from a proxy before the service; 0 means no limit.
@@ -97,6 +113,11 @@ class EmulatorSettings:
     organization_key_in_projects: OrganizationKeyInProjects = "reject"
     concurrent_jobs: ConcurrentJobs = "run"
     job_categories: JobCategories = "by_kind"
+    builds: Builds = "by_version"
+    accuracy_unit: AccuracyUnit = "fraction"
+    classify_metrics: ClassifyMetrics = "available"
+    partial_transformation: PartialTransformation = "stop"
+    project_hmac_key: ProjectHmacKey = "optional"
     job_queued_seconds: float = 0.2
     job_running_seconds: float = 1.0
     max_request_bytes: int = 0

@@ -19,6 +19,7 @@ FaultKind = Literal[
     "success_false",
     "redirect",
     "slow",
+    "cut_response",
 ]
 ANY_OPERATION = "*"
 
@@ -45,6 +46,8 @@ class Fault:
     - ``success_false``: HTTP 200 with ``success: false`` and ``error``; nothing is stored.
     - ``redirect``: ``status`` and ``location``; nothing is stored.
     - ``slow``: the request is carried out, and the response comes ``delay_seconds`` later.
+    - ``cut_response``: the request is carried out, and the connection is closed after the first ``after_bytes`` of the
+      response's body.
 
     :param operation: an operation id of the API, or ``*`` for all requests.
     :param count: how many matching requests the fault hits.

@@ -6,7 +6,11 @@ import msgspec
 
 
 class StoreError(Exception):
-    """The request cannot be carried out. The message is the ``error`` of the answer."""
+    """The request cannot be carried out. The message is the ``error`` of the answer, ``status`` its HTTP status."""
+
+    def __init__(self, message: str, status: int = 200) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class StoredItemFile(msgspec.Struct, frozen=True):

@@ -65,6 +65,12 @@ class TcpConnections:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         transport.abort()
 
+    def close(self, peer: Peer) -> None:
+        """Close a connection after what has been sent, although the response is not complete."""
+        transport = self._transports.get(peer)
+        if transport is not None:
+            transport.close()
+
     def close_all(self) -> None:
         """Close all connections without waiting for the clients."""
         for transport in list(self._transports.values()):

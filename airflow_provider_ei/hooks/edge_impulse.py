@@ -1,49 +1,27 @@
-"""The hook: an Airflow connection in, Edge Impulse's data items out."""
+"""The hook: uploads data items and keeps datasets in step, with the key of an Airflow connection."""
 
 from __future__ import annotations
 
 import logging
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook
-
-from airflow_provider_ei.exceptions import (
-    EdgeImpulseCancelledError,
-    EdgeImpulseConfigError,
-    EdgeImpulseError,
-    EdgeImpulseInputError,
-)
-from airflow_provider_ei.hooks.connection import (
-    CONN_TYPE,
-    HOOK_NAME,
-    UI_FIELD_BEHAVIOUR,
-    form_widgets,
-    is_loopback,
-    read_connection,
-)
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.hooks.api_calls import ApiCalls
 from airflow_provider_ei.hooks.interruptible import interruptible
 from airflow_provider_ei.hooks.lineage import report_lineage
 from airflow_provider_ei.hooks.stores import open_store
 
-# requests, msgspec and the rest are imported where they are used: a DAG file that only declares tasks is parsed every
-# few seconds, and they would take four times as long as all the rest of it.
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_ei.results import AddDataResult, SyncSummary
-    from airflow_provider_ei.studio.api.data import OrganizationDataApi
-    from airflow_provider_ei.studio.api.organizations import OrganizationApi
-    from airflow_provider_ei.studio.http import HttpClient
-    from airflow_provider_ei.studio.models import Bucket, DataItem, Dataset, Organization
-    from airflow_provider_ei.studio.settings import StudioSettings
     from airflow_provider_ei.sync.dataset.options import GivenMetadata, Shard, SyncOptions
-    from airflow_provider_ei.sync.dataset.run import DatasetSync
+    from airflow_provider_ei.sync.dataset.sync import DatasetSync
 
 log = logging.getLogger(__name__)
 
 
-class EdgeImpulseHook(BaseHook):
+class EdgeImpulseHook(ApiCalls):
     """Talks to an organization of Edge Impulse Studio with the key of an Airflow connection.
 
     Nothing is read and nothing is sent before the first call. Every method raises
@@ -56,183 +34,11 @@ class EdgeImpulseHook(BaseHook):
     :ivar source_uris: the paths and URIs that the last upload or sync was given.
     """
 
-    conn_name_attr = "edge_impulse_conn_id"
-    default_conn_name = "edge_impulse_default"
-    conn_type = CONN_TYPE
-    hook_name = HOOK_NAME
-
-    def __init__(self, edge_impulse_conn_id: str = default_conn_name, organization_id: int | str | None = None) -> None:
-        super().__init__()
-        self.edge_impulse_conn_id = edge_impulse_conn_id
-        self._given_organization_id = organization_id
-        self._cancelled = False
+    def __init__(
+        self, edge_impulse_conn_id: str = ApiCalls.default_conn_name, organization_id: int | str | None = None
+    ) -> None:
+        super().__init__(edge_impulse_conn_id, organization_id)
         self.source_uris: Sequence[str] = ()
-
-    # --- the connection's form in Airflow 2; Airflow 3 takes it from get_provider_info --------------------
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return which standard fields the form hides, renames and fills with a placeholder."""
-        return {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the form's own fields."""
-        return form_widgets()
-
-    # --- connection ---------------------------------------------------------------------------------------
-
-    @cached_property
-    def _connection(self) -> tuple[StudioSettings, int | None]:
-        connection = self._read_connection()
-        self._accept(connection)
-        return connection
-
-    def _read_connection(self) -> tuple[StudioSettings, int | None]:
-        return read_connection(self.get_connection(self.edge_impulse_conn_id))
-
-    def _accept(self, connection: tuple[StudioSettings, int | None]) -> None:
-        from airflow.providers.common.compat.sdk import mask_secret
-
-        settings = connection[0]
-        mask_secret(settings.api_key)
-        if settings.base_url.startswith("http:") and not is_loopback(settings.base_url):
-            log.warning("The API key travels unencrypted to %s. Use https.", settings.base_url)
-
-    def reload_connection(self) -> None:
-        """Read the connection again. If it has changed, close the client and forget the organization.
-
-        :raises EdgeImpulseConfigError: when it is incomplete now.
-        """
-        if "_connection" not in self.__dict__:
-            return  # it is read at the first call
-        connection = self._read_connection()
-        if connection != self._connection:
-            self._accept(connection)
-            self.close()
-            for known in ("organization_id", "given_organization_id"):
-                self.__dict__.pop(known, None)
-            self.__dict__["_connection"] = connection
-
-    @property
-    def settings(self) -> StudioSettings:
-        """Base URL, key and timeouts, as the connection has them.
-
-        :raises EdgeImpulseConfigError: when the connection is incomplete.
-        """
-        return self._connection[0]
-
-    @cached_property
-    def client(self) -> HttpClient:
-        """The client that all calls go through; its connections are kept open between them."""
-        from airflow_provider_ei.studio.http import HttpClient
-        from airflow_provider_ei.sync.dataset.options import MAX_WORKERS
-
-        client = HttpClient(self.settings, connections=MAX_WORKERS)
-        self.__dict__["client"] = client  # before the look, so that whoever cancels in between finds it
-        if self._cancelled:
-            client.cancel()
-        return client
-
-    def get_conn(self) -> HttpClient:
-        """Return the client, as Airflow's hooks do."""
-        return self.client
-
-    @property
-    def data_api(self) -> OrganizationDataApi:
-        """The operations on the organization's data items.
-
-        :raises EdgeImpulseError: as :attr:`organization_id` does.
-        """
-        from airflow_provider_ei.studio.api.data import OrganizationDataApi
-
-        return OrganizationDataApi(self.client, self.organization_id)
-
-    @property
-    def _organization_api(self) -> OrganizationApi:
-        from airflow_provider_ei.studio.api.organizations import OrganizationApi
-
-        return OrganizationApi(self.client, self.organization_id)
-
-    @property
-    def requests_sent(self) -> int:
-        """How many requests were sent through the client that is open now."""
-        client = self.__dict__.get("client")
-        return client.requests if client is not None else 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections to the service. A later call opens new ones, unless the hook was cancelled."""
-        client = self.__dict__.pop("client", None)
-        if client is not None:
-            client.close()
-
-    def cancel(self) -> None:
-        """End the call under way with ``EdgeImpulseCancelledError``, and all later ones; for ``on_kill``.
-
-        Safe in a signal handler and from another thread.
-        """
-        self._cancelled = True
-        client = self.__dict__.get("client")
-        if client is not None:
-            client.cancel()
-
-    def check_cancelled(self) -> None:
-        """Do nothing, unless the hook was cancelled.
-
-        :raises EdgeImpulseCancelledError: if it was.
-        """
-        if self._cancelled:
-            raise EdgeImpulseCancelledError("The task was told to stop; the upload is not complete.")
-
-    @cached_property
-    def given_organization_id(self) -> int | None:
-        """The organization as given, else of the connection; None when only the key can tell. Nothing is sent."""
-        from airflow_provider_ei.numeric import whole_number
-
-        return whole_number("organization_id", self._given_organization_id) or self._connection[1]
-
-    @cached_property
-    def organization_id(self) -> int:
-        """The organization: as given, else of the connection, else of the key, which takes one request.
-
-        :raises EdgeImpulseConfigError: when none is given and the key does not belong to exactly one.
-        """
-        if self.given_organization_id is not None:
-            return self.given_organization_id
-        organizations = self.list_organizations()
-        if len(organizations) != 1:
-            seen = ", ".join(f"{o.id} ({o.name})" for o in organizations) or "none"
-            raise EdgeImpulseConfigError(
-                f"Set organization_id in connection {self.edge_impulse_conn_id!r}: its key belongs to organization "
-                f"{seen}, not to exactly one. If it is the key of a project, use a key of the organization."
-            )
-        return organizations[0].id
-
-    @property
-    def data_url(self) -> str:
-        """The page of the organization's data in Studio, on the connection's host."""
-        return self.settings.data_url(self.organization_id)
-
-    def test_connection(self) -> tuple[bool, str]:
-        """Try the connection with one request, ``listOrganizations``, and say what is wrong with it.
-
-        :return: whether it works, and a sentence for the person who pressed the button.
-        """
-        from airflow_provider_ei.hooks.connection_check import try_connection
-
-        try:
-            settings, organization_id = self._connection
-        except EdgeImpulseError as error:
-            return False, str(error)
-        return try_connection(settings, organization_id)
-
-    # --- uploading ----------------------------------------------------------------------------------------
 
     @interruptible
     def add_data(
@@ -267,8 +73,8 @@ class EdgeImpulseHook(BaseHook):
         :raises EdgeImpulseFileError: when a file changes while it is being sent.
         :raises EdgeImpulseServiceError: when the service refuses, fails, or cannot be reached.
         """
-        from airflow_provider_ei.sync.apply import ItemUpload
-        from airflow_provider_ei.sync.prepare import check_if_exists, want_item
+        from airflow_provider_ei.sync.item.prepare import check_if_exists, want_item
+        from airflow_provider_ei.sync.item.upload import ItemUpload
 
         checked_if_exists = check_if_exists(if_exists)
         wanted = want_item(
@@ -384,78 +190,7 @@ class EdgeImpulseHook(BaseHook):
     def _prepare_sync(self, options: SyncOptions) -> DatasetSync:
         """Look at the source; nothing is sent."""
         from airflow_provider_ei.sync.dataset.read_source import read_source
-        from airflow_provider_ei.sync.dataset.run import DatasetSync
+        from airflow_provider_ei.sync.dataset.sync import DatasetSync
 
         tree = read_source(options, open_store)
         return DatasetSync(self.data_api, tree, options)
-
-    # --- single calls of the API --------------------------------------------------------------------------
-
-    def list_organizations(self) -> Sequence[Organization]:
-        """List the organizations of the key (``listOrganizations``)."""
-        from airflow_provider_ei.studio.api.organizations import list_organizations
-
-        return list_organizations(self.client)
-
-    def list_buckets(self) -> Sequence[Bucket]:
-        """List the organization's storage buckets (``listOrganizationBuckets``)."""
-        return self._organization_api.list_buckets()
-
-    def get_dataset(self, dataset: str) -> Dataset:
-        """Get a dataset's type and totals (``getOrganizationDataset``)."""
-        dataset = _checked_text("dataset", dataset)
-        return self._organization_api.get_dataset(dataset)
-
-    def list_data_items(
-        self, dataset: str | None = None, *, filter: str | None = None, with_files: bool = False
-    ) -> Sequence[DataItem]:
-        """List all data items, with their files if wanted (``listOrganizationData``, ``listOrganizationFiles``).
-
-        :param filter: SQL-WHERE text, for instance ``metadata->activity = 'running'``.
-        """
-        dataset = None if dataset is None else _checked_text("dataset", dataset)
-        return self.data_api.list_data_items(dataset, filter=filter, with_files=with_files)
-
-    def find_data_items(self, dataset: str, name: str) -> Sequence[DataItem]:
-        """List the data items of exactly that name, with their files (``listOrganizationFiles``)."""
-        dataset, name = _checked_text("dataset", dataset), _checked_text("name", name)
-        return self.data_api.find_data_items(dataset, name)
-
-    def get_data_item(self, data_id: int) -> DataItem:
-        """Get a data item with its files (``getOrganizationDataItem``)."""
-        data_id = _data_id(data_id)
-        return self.data_api.get_data_item(data_id)
-
-    def update_data_item(
-        self,
-        data_id: int,
-        *,
-        metadata: Mapping[str, str] | None = None,
-        name: str | None = None,
-        dataset: str | None = None,
-    ) -> None:
-        """Change a data item's metadata (the whole map), name or dataset (``updateOrganizationDataItem``)."""
-        data_id = _data_id(data_id)
-        name = None if name is None else _checked_text("name", name)
-        dataset = None if dataset is None else _checked_text("dataset", dataset)
-        self.data_api.update_data_item(data_id, metadata=metadata, name=name, dataset=dataset)
-
-    def delete_data_item(self, data_id: int) -> None:
-        """Delete a data item with its objects in the bucket (``deleteOrganizationDataItem``)."""
-        data_id = _data_id(data_id)
-        self.data_api.delete_data_item(data_id)
-
-
-def _checked_text(field: str, value: object) -> str:
-    from airflow_provider_ei.sources.names import check_text
-
-    return check_text(field, value)
-
-
-def _data_id(value: object) -> int:
-    from airflow_provider_ei.numeric import whole_number
-
-    data_id = whole_number("data_id", value)
-    if data_id is None:
-        raise EdgeImpulseInputError(f"data_id must be a positive whole number, not {value!r}.")
-    return data_id

@@ -1,4 +1,4 @@
-"""Operators that put data into an organization's datasets."""
+"""Operators that upload data to an organization's datasets."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
-    """Make one data item equal to the files and metadata that upstream tasks produced.
+    """Upload one data item: the files and metadata that upstream tasks produced.
 
-    A retried, cleared or twice-triggered task leaves exactly one item, and sends nothing when the item is right.
-    All arguments are template fields, and take XComArgs and ``.expand()`` / ``.expand_kwargs()``.
+    A task that is retried, cleared or triggered again leaves exactly one item, and sends nothing when the item is up to
+    date. All arguments are template fields, and accept XComArgs and ``.expand()`` / ``.expand_kwargs()``.
 
     :param name: name of the data item.
     :param dataset: name of the dataset.
@@ -37,12 +37,11 @@ class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
     :param metadata: flat dict, or a template that renders to one.
     :param bucket_name: name of the organization's bucket (for a new item).
     :param bucket_id: its number, instead of the name.
-    :param bucket_path: where in the bucket a new item's files go.
+    :param bucket_path: directory in the bucket for the files of a new item.
     :param organization_id: overrides that of the connection.
     :param if_exists: ``update`` (default), ``skip``, ``fail`` or ``overwrite``.
     :param edge_impulse_conn_id: the Airflow connection.
-    :return: ``{"data_id", "name", "dataset", "organization_id", "outcome", "file_count", "total_bytes", "digest",
-        "url"}``; outcome is ``created``, ``updated``, ``unchanged`` or ``skipped``.
+    :return: what was done; see :class:`~airflow_provider_ei.results.AddDataResult`.
     """
 
     template_fields: Sequence[str] = (
@@ -85,10 +84,10 @@ class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
         self._make_plain(where=f"Data item {name!r}: ")
 
     def execute(self, context: Context) -> AddDataResult:
-        """Upload, and return what was done.
+        """Upload the data item, and return what was done.
 
-        :raises AirflowFailException: for an error that no retry can mend.
-        :raises EdgeImpulseError: for one that may pass; Airflow tries again.
+        :raises AirflowFailException: for a permanent error.
+        :raises EdgeImpulseError: for a transient error; Airflow retries.
         """
         label_mapped_task(context, self, self.name)
         with self._working_hook(context) as hook:
@@ -99,7 +98,7 @@ class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
         return result
 
     def _arguments(self) -> dict[str, Any]:
-        """Return what the hook is given."""
+        """Return the arguments for the hook."""
         return {
             "name": self.name,
             "dataset": self.dataset,
@@ -113,7 +112,7 @@ class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
 
 
 def mapped_origin(context: Context) -> str | None:
-    """Name a mapped task and its DAG run, and after a ``#`` the map index; None for a task that is not mapped."""
+    """Return an id of a mapped task in its DAG run, a ``#`` and the map index; None for a task that is not mapped."""
     ti: Any = context.get("ti")
     if getattr(ti, "map_index", -1) < 0:
         return None
@@ -122,9 +121,9 @@ def mapped_origin(context: Context) -> str | None:
 
 
 def check_files_given(name: Any, files: Any) -> None:
-    """Refuse the None of an upstream task in the place of a file.
+    """Check that no upstream task has returned None instead of a file.
 
-    :raises EdgeImpulseInputError: naming which one it is.
+    :raises EdgeImpulseInputError: naming the position in ``files``.
     """
     missing = ["files"] if files is None else []
     if isinstance(files, Sequence) and not isinstance(files, str):
@@ -137,7 +136,7 @@ def check_files_given(name: Any, files: Any) -> None:
 
 
 def merge_metadata(shared: Any, own: Any) -> Any:
-    """Return metadata for all items with those of one item over them, key by key."""
+    """Return the metadata of one item, merged key by key over the metadata of all items."""
     from airflow_provider_ei.sources.literals import parse_literal
 
     shared, own = (
@@ -225,11 +224,11 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
     template_fields: Sequence[str] = (*own_arguments, "organization_id", "edge_impulse_conn_id")
 
     def execute(self, context: Context) -> Any:
-        """Sync, and return what was done.
+        """Sync the dataset, and return what was done.
 
         :raises AirflowSkipException: when nothing had to be changed and ``skip_unchanged`` is set.
-        :raises AirflowFailException: for an error that no retry can mend.
-        :raises EdgeImpulseError: for one that may pass; Airflow tries again, and only what is left is done.
+        :raises AirflowFailException: for a permanent error.
+        :raises EdgeImpulseError: for a transient error; Airflow retries, and the retry does only what is left.
         """
         with self._working_hook(context) as hook:
             dry_run, skip_unchanged = _flag("dry_run", self.dry_run), _flag("skip_unchanged", self.skip_unchanged)
@@ -247,7 +246,7 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
         return summary
 
     def _arguments(self, context: Context) -> dict[str, Any]:
-        """Return what the hook is given."""
+        """Return the arguments for the hook."""
         if self.delete != "never" and not self.sync_id and getattr(context.get("ti"), "map_index", -1) >= 0:
             raise EdgeImpulseInputError(
                 f"delete={self.delete!r} in a mapped task needs a sync_id, another one for each source: by default all "

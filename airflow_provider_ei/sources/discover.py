@@ -19,17 +19,24 @@ from airflow_provider_ei.sources.folders import FILE, Entry, Folder, find_matche
 from airflow_provider_ei.sources.local import Disk, LocalFile
 from airflow_provider_ei.sources.locations import has_wildcard, local_path, split_pattern
 from airflow_provider_ei.sources.names import check_collisions, check_file_name
-from airflow_provider_ei.sources.object_store import OpenStore, exists, folder_at, is_folder, open_object_store
+from airflow_provider_ei.sources.object_store import (
+    ObjectStore,
+    OpenStore,
+    exists,
+    folder_at,
+    is_folder,
+    open_object_store,
+)
 from airflow_provider_ei.sources.problems import missing
 from airflow_provider_ei.sources.source_file import SourceFile
 
 
 class _Found(NamedTuple):
-    """A file that was found: its own name, where it is, and what pins it under a name and a content type."""
+    """A file that was found: its own name, where it is, and what pins it, given its source, name and content type."""
 
     name: str
     source: str
-    pin: Callable[[str, str], SourceFile]
+    pin: Callable[[str, str, str], SourceFile]
 
 
 def discover_files(specs: Iterable[FileSpec], open_store: OpenStore) -> list[SourceFile]:
@@ -46,7 +53,9 @@ def discover_files(specs: Iterable[FileSpec], open_store: OpenStore) -> list[Sou
     ]
     check_collisions((name, found.source) for name, _, found in named)
     named.sort(key=lambda one: one[0])
-    return [found.pin(name, spec.content_type or content_types.guess(name)) for name, spec, found in named]
+    return [
+        found.pin(found.source, name, spec.content_type or content_types.guess(name)) for name, spec, found in named
+    ]
 
 
 def _find(spec: FileSpec, open_store: OpenStore) -> list[_Found]:
@@ -73,8 +82,8 @@ def _find_locally(path: str) -> tuple[list[_Found], bool]:
             entries = find_matches(Folder(Disk(), base), steps)
             none = f"files: give a pattern that matches a file: {path!r} matches none."
         else:
-            return [_Found(os.path.basename(path), path, partial(LocalFile.pin, path))], True
-        found = [_Found(name, entry.source, partial(LocalFile.pin, entry.path)) for name, entry in entries]
+            return [_Found(os.path.basename(path), path, LocalFile.pin)], True
+        found = [_Found(name, entry.path, LocalFile.pin) for name, entry in entries]
     except EdgeImpulseInputError as error:
         raise EdgeImpulseInputError(f"files: {str(error).removeprefix('files: ')}") from error.__cause__
     except EdgeImpulseFileError as error:
@@ -97,11 +106,15 @@ def _find_in_store(uri: str, open_store: OpenStore) -> tuple[list[_Found], bool]
             none = f"files: give a directory with files, hidden ones aside: {uri!r} has none."
         else:
             entry = store.entry(key.rstrip("/").rpartition("/")[2], store.fs.info(key))
-            return [_Found(entry.name, entry.source, partial(store.pin, entry))], True
-        found = [_Found(name, entry.source, partial(store.pin, entry)) for name, entry in _regular(entries)]
+            return [_Found(entry.name, entry.source, partial(_pin_object, store, entry))], True
+        found = [_Found(name, entry.source, partial(_pin_object, store, entry)) for name, entry in _regular(entries)]
     if not found:
         raise EdgeImpulseInputError(none)
     return found, False
+
+
+def _pin_object(store: ObjectStore, entry: Entry, source: str, name: str, content_type: str) -> SourceFile:
+    return store.pin(entry, name, content_type)
 
 
 def _regular(entries: Iterable[tuple[str, Entry]]) -> Iterator[tuple[str, Entry]]:

@@ -24,6 +24,13 @@ class Disk:
         except OSError as error:
             raise unreadable(os.fspath(error.filename or folder), error) from error
 
+    def folder_entry(self, folder: str, name: str) -> Entry | None:
+        """Return the entry of a folder in a folder, or of a link to one; None when there is none."""
+        path = os.path.join(folder, name)
+        if not os.path.isdir(path):
+            return None
+        return Entry(name, path, DIRECTORY, path, None, os.path.islink(path))
+
     def real_path(self, folder: str) -> str:
         """Return the folder's path without symbolic links."""
         return os.path.realpath(folder)
@@ -66,7 +73,7 @@ def _unknown_kind(path: str, reason: OSError) -> tuple[str, EdgeImpulseError]:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LocalFile:
     """A regular file on this machine, with the size, time and inode that it had when it was found."""
 

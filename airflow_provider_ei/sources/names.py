@@ -101,10 +101,10 @@ def check_collisions(
         is written as ``%22``; names both sources.
     """
     seen: dict[str, tuple[str, str]] = {}
-    for name, source in files:
+    for number, file in enumerate(files, 1):
+        name, source = file
         key = unicodedata.normalize("NFC", name.replace('"', "%22")).casefold()
-        if key in seen:
-            other_name, other_source = seen[key]
+        other_name, other_source = seen.setdefault(key, file)
+        if len(seen) < number:
             same = f"the name {name!r}" if name == other_name else f"names that collide, {other_name!r} and {name!r}"
             raise EdgeImpulseInputError(f"files: {remedy}: {other_source!r} and {source!r} have {same}.")
-        seen[key] = (name, source)

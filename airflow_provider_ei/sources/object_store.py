@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
 from airflow_provider_ei.sources.folders import BROKEN_LINK, DIRECTORY, FILE, Entry, Folder
-from airflow_provider_ei.sources.object_file import ObjectStoreFile
+from airflow_provider_ei.sources.object_file import ObjectStoreFile, is_known
 from airflow_provider_ei.sources.problems import kind_of, unreadable
 from airflow_provider_ei.sources.source_file import SourceFile
 
@@ -25,9 +25,6 @@ OpenStore = Callable[[str], "tuple[AbstractFileSystem, str]"]
 
 #: Hadoop's clients put an empty object of this ending beside a folder.
 _FOLDER_MARKER = "_$folder$"
-
-#: Packages whose ``find`` is one flat listing that raises every error, with far fewer requests than one per folder.
-_FLAT_LISTINGS = {"s3fs", "gcsfs", "adlfs"}
 
 
 class ObjectStore:
@@ -156,9 +153,8 @@ class FlatListing(ObjectStore):
 
 
 def lists_flat(fs: AbstractFileSystem) -> bool:
-    """Whether a store lists all that is below a prefix at once, and raises what goes wrong in that."""
-    finder = next((base for base in type(fs).__mro__ if "_find" in vars(base)), object)
-    return finder.__module__.partition(".")[0] in _FLAT_LISTINGS
+    """Whether a store lists all that is below a prefix at once, with few requests, and raises every error."""
+    return is_known(fs, "_find")
 
 
 @contextmanager

@@ -64,13 +64,14 @@ class UploadFile(Protocol):
 OnRead = Callable[[str, int], None]
 
 
-def read_whole(file: UploadFile) -> bytes:
+def read_whole(file: UploadFile, read: Callable[[], bytes] | None = None) -> bytes:
     """Return the bytes of a small file.
 
+    :param read: what reads it; by default its own ``read_whole``.
     :raises EdgeImpulseFileError: when it cannot be read, changed, or does not have the pinned size.
     """
     try:
-        data = file.read_whole()
+        data = file.read_whole() if read is None else read()
     except EdgeImpulseError:
         raise
     except Exception as error:  # an object store raises errors of its own, not only OSError

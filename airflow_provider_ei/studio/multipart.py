@@ -17,6 +17,7 @@ from urllib3.fields import format_multipart_header_param
 
 from airflow_provider_ei.studio.files import LARGE_FILE_BYTES, OnRead, PinnedReader, UploadFile, read_whole
 from airflow_provider_ei.studio.hashing import HashThread
+from airflow_provider_ei.studio.read_ahead import ReadAhead
 from airflow_provider_ei.studio.transport import BLOCK_BYTES
 
 
@@ -84,23 +85,25 @@ class MultipartBody(MultipartEncoder):  # type: ignore[misc]
         """Yield the body in blocks: small parts joined, large files as they are read."""
         parts, count = [self._fields], len(self._fields)
         room = BLOCK_BYTES - len(self._delimiter) - len(_CLOSE)
-        for file, head in zip(self._files, self._heads, strict=True):
-            if file.size >= LARGE_FILE_BYTES:
-                yield b"".join((*parts, head))
-                parts, count = [], 0
-                yield from self._stream(file)
-            else:
-                if count + len(head) + file.size > room:
-                    yield b"".join(parts)
+        with ReadAhead(self._files) as ahead:
+            for file, head in zip(self._files, self._heads, strict=True):
+                is_ahead = ahead.covers(file)
+                if file.size >= LARGE_FILE_BYTES and not is_ahead:
+                    yield b"".join((*parts, head))
                     parts, count = [], 0
-                data = read_whole(file)
-                self._digests[file.name] = hashlib.sha256(data).hexdigest()
-                if self._on_read is not None:
-                    self._on_read(file.name, file.size)
-                parts += head, data
-                count += len(head) + file.size
-            parts.append(self._delimiter)
-            count += len(self._delimiter)
+                    yield from self._stream(file)
+                else:
+                    if count + len(head) + file.size > room:
+                        yield b"".join(parts)
+                        parts, count = [], 0
+                    data = ahead.read(file) if is_ahead else read_whole(file)
+                    self._digests[file.name] = hashlib.sha256(data).hexdigest()
+                    if self._on_read is not None:
+                        self._on_read(file.name, file.size)
+                    parts += head, data
+                    count += len(head) + file.size
+                parts.append(self._delimiter)
+                count += len(self._delimiter)
         yield b"".join((*parts, _CLOSE))
 
     def _stream(self, file: UploadFile) -> Iterator[memoryview]:

@@ -11,7 +11,7 @@ from airflow_provider_ei.studio.files import LARGE_FILE_BYTES, PinnedReader, Upl
 from airflow_provider_ei.studio.hashing import HashThread
 
 #: Goes into every digest, so that a later way to compute it cannot be mistaken for this one.
-SCHEME = 1
+DIGEST_VERSION = 1
 
 #: Writes JSON that is the same wherever it is written.
 canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
@@ -42,12 +42,12 @@ def files_digest(files: Mapping[str, tuple[int, str]]) -> str:
 
     :param files: size in bytes and SHA-256 in hex, by name.
     """
-    return _digest({"scheme": SCHEME, "files": [[name, *files[name]] for name in sorted(files)]})
+    return _digest({"scheme": DIGEST_VERSION, "files": [[name, *files[name]] for name in sorted(files)]})
 
 
 def item_digest(files: str, metadata: Mapping[str, str]) -> str:
     """Return the digest of a whole item: its files' digest and the user's metadata."""
-    return _digest({"scheme": SCHEME, "files": files, "metadata": dict(sorted(metadata.items()))})
+    return _digest({"scheme": DIGEST_VERSION, "files": files, "metadata": dict(sorted(metadata.items()))})
 
 
 def _digest(value: object) -> str:

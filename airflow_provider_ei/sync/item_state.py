@@ -115,6 +115,12 @@ class ItemState:
             stored_files=stored_files,
         )
 
+    def names_stored_item(self, item: DataItem) -> bool:
+        """Whether it says exactly how the service spells the names of this item."""
+        return self.stored_name == (None if item.name == self.name else item.name) and self.stored_dataset == (
+            None if item.dataset == self.dataset else item.dataset
+        )
+
     def text(self) -> str:
         """Return the value of the metadata key: canonical JSON, without what is not known."""
         facts: dict[str, Any] = {key: value for key in _TEXTS if (value := getattr(self, key)) is not None}

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item.wanted import WantedItem
 
 log = logging.getLogger(__name__)
 

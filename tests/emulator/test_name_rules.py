@@ -100,7 +100,9 @@ def test_stores_the_name_of_an_empty_dataset_in_the_form_of_the_switch(client: C
     client.studio.settings.name_form = "collapse"
     bucket = {"id": 1, "path": "p", "dataItemNamingLevelsDeep": 1}
     body = {"dataset": " a  b ", "tags": [], "category": "c", "type": "clinical", "bucket": bucket}
+    client.studio.settings.job_queued_seconds = client.studio.settings.job_running_seconds = 0
     client.call("POST", "/dataset", json=body)
+    assert not client.get("/jobs")["jobs"]
     assert client.get("/dataset/a%20b")["dataset"]["dataset"] == "a b"
 
 

@@ -60,10 +60,12 @@ def test_changes_and_deletes_items(client: Client, official: Callable[[str], Any
 
 
 def test_creates_and_reads_a_dataset(client: Client, official: Callable[[str], Any]) -> None:
+    client.studio.settings.job_queued_seconds = client.studio.settings.job_running_seconds = 0
     data = official("OrganizationDataApi")
     bucket = {"id": 1, "path": "bench", "dataItemNamingLevelsDeep": 1}
     body = {"dataset": "test bench/7", "tags": ["a"], "category": "training", "type": "files", "bucket": bucket}
     assert data.add_organization_dataset(1, edgeimpulse_api.OrganizationAddDatasetRequest.from_dict(body)).success
+    assert not client.get("/jobs")["jobs"]
     client.add(dataset="test bench/7")
     dataset = data.get_organization_dataset(1, "test bench/7").dataset
     assert (dataset.dataset, dataset.type, dataset.total_item_count) == ("test bench/7", "files", 1)

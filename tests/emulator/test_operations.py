@@ -220,6 +220,7 @@ DATASET = {
 
 
 def test_a_dataset_is_created_once(client: Client) -> None:
+    client.studio.settings.job_queued_seconds = client.studio.settings.job_running_seconds = 0
     assert client.call("POST", "/dataset", json=DATASET)["success"]
     assert not client.call("POST", "/dataset", json=DATASET)["success"], "it exists"
     dataset = client.get("/dataset/lab%2F2024")["dataset"]
@@ -259,7 +260,7 @@ API = "/v1/api/organizations/1"
             "POST",
             f"{API}/data/delete",
             404,
-            f"after {API}/data comes add or files or {{dataId}} (a number), not 'delete'",
+            f"after {API}/data comes add or add-folder or files or refresh or {{dataId}} (a number), not 'delete'",
         ),
         ("GET", f"{API}/data/1/transformation-jobs", 404, "comes add or download or files, not 'transformation-jobs'"),
         ("GET", f"{API}/data/1/files", 404, f"after {API}/data/1/files comes download, but it ends there"),

@@ -13,8 +13,8 @@ from airflow_provider_ei.results import AddDataResult
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
-from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item.upload import ItemUpload
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.files import made_up
 from tests.support.items import changed_state, state_of, users_metadata, wanted_item

@@ -15,10 +15,10 @@ from airflow_provider_ei.results import SyncSummary
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
-from airflow_provider_ei.sync import plan
 from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.read_source import read_source
-from airflow_provider_ei.sync.dataset.run import DatasetSync
+from airflow_provider_ei.sync.dataset.sync import DatasetSync
+from airflow_provider_ei.sync.item import plan
 
 from .uploading import ask_before_requests
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ei.sync import plan as plan_module
+from airflow_provider_ei.sync.item import plan as plan_module
 
 from .explorer import Explorer
 from .lab import EMPTY, Content, FaultLab, upload

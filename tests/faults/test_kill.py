@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseError
-from airflow_provider_ei.sync import plan as plan_module
+from airflow_provider_ei.sync.item import plan as plan_module
 from tests.support.studio import ADD, CREATE, DELETE_FILE, LIST, ORGANIZATION, UPDATE, changes
 
 from .lab import DATASET, NAME, Content, FaultLab, lies, upload

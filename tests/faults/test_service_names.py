@@ -19,13 +19,14 @@ from hypothesis import strategies as st
 from airflow_provider_ei.emulator.emulator_settings import CHOICES
 from airflow_provider_ei.emulator.name_rules import stored_file_name
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseSyncError
-from airflow_provider_ei.sync import plan as plan_module
-from airflow_provider_ei.sync.apply import ItemUpload
 from airflow_provider_ei.sync.dataset.options import SyncOptions
-from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.dataset.source import SourceItem
+from airflow_provider_ei.sync.dataset.source_index import SourceIndex
+from airflow_provider_ei.sync.dataset.sync import DatasetSync
 from airflow_provider_ei.sync.dataset.tree import Tree
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item import plan as plan_module
+from airflow_provider_ei.sync.item.upload import ItemUpload
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from tests.support.files import made_up
 from tests.support.items import state_of, users_metadata
 from tests.support.studio import changes
@@ -89,7 +90,7 @@ def sync(lab: FaultLab, files: Mapping[str, bytes], name: str) -> EdgeImpulseErr
     options = SyncOptions(dataset=DATASET, sync_id="nightly", delete="extra", max_delete="100%", workers=2)
     with lab.api(batch_files=2) as api:
         try:
-            DatasetSync(api, Tree(items), options).run()
+            DatasetSync(api, SourceIndex.of(Tree(items)), options).run()
         except EdgeImpulseSyncError as error:
             assert [failure["name"] for failure in error.summary["failures"]] == [name]
             return error

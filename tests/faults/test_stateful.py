@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError, EdgeImpulseError
-from airflow_provider_ei.sync import plan as plan_module
+from airflow_provider_ei.sync.item import plan as plan_module
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.items import state_of, users_metadata
 from tests.support.studio import CHANGING, changes, contents

@@ -21,8 +21,8 @@ import pytest
 from airflow_provider_ei.emulator import RequestRecord
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.studio.api import pages as pages_module
-from airflow_provider_ei.sync import plan as plan_module
-from airflow_provider_ei.sync.dataset import run as dataset_module
+from airflow_provider_ei.sync.dataset import send as send_module
+from airflow_provider_ei.sync.item import plan as plan_module
 from tests.support.studio import CREATE, DELETE
 
 from . import trees
@@ -135,7 +135,7 @@ def explore(counted: Callable[[Syncs], Syncs], monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", SMALL_ITEM_BYTES)
         monkeypatch.setattr(pages_module, "PAGE_ITEMS", variant.page_items)
         if variant.looks_at_each:
-            monkeypatch.setattr(dataset_module, "PAGE_ITEMS", 1)
+            monkeypatch.setattr(send_module, "PAGE_ITEMS", 1)
         return counted(Syncs(lab, variant))
 
     return begin

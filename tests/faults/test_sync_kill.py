@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseError
-from airflow_provider_ei.sync import plan as plan_module
+from airflow_provider_ei.sync.item import plan as plan_module
 from tests.support.studio import ADD, CREATE, DELETE, GET, LIST, ORGANIZATION, UPDATE, changes
 
 from . import trees

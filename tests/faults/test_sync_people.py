@@ -17,7 +17,7 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer, RequestRecord, StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseError
-from airflow_provider_ei.sync import plan as plan_module
+from airflow_provider_ei.sync.item import plan as plan_module
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.items import changed_state, users_metadata
 from tests.support.studio import CHANGING, DELETE, LIST

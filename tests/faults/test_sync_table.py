@@ -19,9 +19,9 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseSyncError,
 )
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
-from airflow_provider_ei.sync import plan as plan_module
-from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item import plan as plan_module
+from airflow_provider_ei.sync.item.upload import ItemUpload
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from tests.support.files import MadeUpFile
 from tests.support.items import changed_state
 from tests.support.studio import ADD, CREATE, DELETE, LIST, UPDATE, changes

@@ -17,8 +17,9 @@ from airflow_provider_ei.results import SyncSummary
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.sync.dataset import sidecar
 from airflow_provider_ei.sync.dataset.options import SyncOptions
-from airflow_provider_ei.sync.dataset.run import DatasetSync
 from airflow_provider_ei.sync.dataset.source import SourceItem
+from airflow_provider_ei.sync.dataset.source_index import SourceIndex
+from airflow_provider_ei.sync.dataset.sync import DatasetSync
 from airflow_provider_ei.sync.dataset.tree import Tree
 from tests.support.files import MadeUpFile
 from tests.support.items import complete
@@ -102,7 +103,7 @@ def sync(api: OrganizationDataApi, folders: Folders, workers: int = 1) -> SyncSu
 
 def sync_source(api: OrganizationDataApi, items: list[SourceItem], workers: int = 1) -> SyncSummary:
     options = SyncOptions(dataset=DATASET, sync_id=SYNC_ID, delete="extra", max_delete="100%", workers=workers)
-    return DatasetSync(api, Tree(items), options).run()
+    return DatasetSync(api, SourceIndex.of(Tree(items)), options).run()
 
 
 def write(folders: Folders, source: Path) -> None:

@@ -17,9 +17,9 @@ from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.files import read_opened
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
-from airflow_provider_ei.sync import plan
-from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item import plan
+from airflow_provider_ei.sync.item.upload import ItemUpload
+from airflow_provider_ei.sync.item.wanted import WantedItem
 
 _one_at_a_time = threading.Lock()
 

@@ -81,7 +81,7 @@ class TestS3:
         monkeypatch.setattr(
             s3fs.core.S3File, "_fetch_range", lambda self, *a: fetched.append(self.path) or fetch(self, *a)
         )
-        monkeypatch.setattr("airflow_provider_ei.sync.plan.SMALL_ITEM_BYTES", 1024)
+        monkeypatch.setattr("airflow_provider_ei.sync.item.plan.SMALL_ITEM_BYTES", 1024)
         add("s3://study_s3@recordings/study/large.bin")
         assert arrived(studio) == {"large.bin": OBJECTS["study/large.bin"]}
         assert 1 <= len(fetched) <= 2  # the object has fewer bytes than s3fs reads ahead

@@ -90,11 +90,6 @@ def test_pages_that_were_read_are_not_kept() -> None:
     def fetch(offset: int) -> Page:
         last = min(offset + 100, 100_000)
         return Page(offset, [item(n + 1, "x" * 1000) for n in range(offset, last)], 100_000, is_full=True)
-            offset,
-            [item(offset + n, "x" * 1000) for n in range(1, 1 + min(100, 100_000 - offset))],
-            100_000,
-            is_full=True,
-        )
 
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""Runs DAGs as ``airflow dags test`` does, and reads from Airflow's database what their tasks returned."""
+"""Run DAGs as ``airflow dags test`` does, and read the return values of their tasks from Airflow's database."""
 
 from __future__ import annotations
 
@@ -29,14 +29,23 @@ RunDag = Callable[[str], Run]
 
 def load_dags(path: Path) -> dict[str, Any]:
     """Import a DAG file as Airflow does, and return its DAGs by id."""
+    bag = _dag_bag(path)
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+def import_errors(path: Path) -> dict[str, str]:
+    """Import a DAG file as Airflow does, and return its import errors by path."""
+    return dict(_dag_bag(path).import_errors)
+
+
+def _dag_bag(path: Path) -> Any:
     try:
         from airflow.dag_processing.dagbag import DagBag
     except ImportError:  # Airflow 2
         from airflow.models.dagbag import DagBag
 
-    bag = DagBag(str(path), include_examples=False) if is_airflow_2() else DagBag(str(path))
-    assert bag.import_errors == {}
-    return dict(bag.dags)
+    return DagBag(str(path), include_examples=False) if is_airflow_2() else DagBag(str(path))
 
 
 def run_dag(path: Path | str) -> Run:
@@ -63,7 +72,7 @@ def run_dag(path: Path | str) -> Run:
 
 
 def is_airflow_2() -> bool:
-    """Whether this is Airflow 2.11, where some things are told apart."""
+    """Whether this is Airflow 2.11."""
     from airflow import __version__
 
     return __version__.startswith("2.")

@@ -10,12 +10,12 @@ from typing import Any
 from airflow_provider_ei.emulator import StoredItem
 from airflow_provider_ei.studio.models import DataFile, DataItem
 from airflow_provider_ei.sync.digest import canonical
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from airflow_provider_ei.sync.item_state import ItemState, complete_metadata, pending_metadata
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.files import made_up, sha256
 
-#: Stands in the state of a pending item: the run that the test plans for.
+#: The run that the test plans for, in the state of a pending item.
 RUN = "this run"
 
 

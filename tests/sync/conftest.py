@@ -13,8 +13,8 @@ from airflow_provider_ei.sources.local import LocalFile
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
-from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item.upload import ItemUpload
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from tests.support.files import before_each_read, made_up
 from tests.support.studio import KEY, ORGANIZATION, reset
 

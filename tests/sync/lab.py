@@ -17,7 +17,7 @@ from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.sync.dataset import sidecar
 from airflow_provider_ei.sync.dataset.options import MAX_WORKERS, Shard, SyncOptions
 from airflow_provider_ei.sync.dataset.read_source import read_source
-from airflow_provider_ei.sync.dataset.run import DatasetSync
+from airflow_provider_ei.sync.dataset.sync import DatasetSync
 from tests.support.files import made_up, no_store
 from tests.support.items import state_of, users_metadata, wanted_item
 from tests.support.studio import LIST, changes, contents

@@ -23,7 +23,7 @@ from airflow_provider_ei.exceptions import (
 )
 from airflow_provider_ei.results import AddDataResult
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
-from airflow_provider_ei.sync import plan as plan_module
+from airflow_provider_ei.sync.item import plan as plan_module
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.files import MadeUpFile, MeddlingFile, made_up
 from tests.support.items import complete, pending, state_of, users_metadata, wanted_item

@@ -12,9 +12,10 @@ import pytest
 
 from airflow_provider_ei.emulator import Fault
 from airflow_provider_ei.studio.api import pages as pages_module
-from airflow_provider_ei.sync import plan as plan_module
-from airflow_provider_ei.sync.dataset import run as dataset_module
+from airflow_provider_ei.sync.dataset import find_changes as dataset_module
+from airflow_provider_ei.sync.dataset import send as send_module
 from airflow_provider_ei.sync.dataset.options import ItemContext
+from airflow_provider_ei.sync.item import plan as plan_module
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.items import users_metadata
 from tests.support.studio import ADD, CREATE, LIST, UPDATE, contents
@@ -99,7 +100,7 @@ class TestNothingHasChanged:
     def test_one_listing_request_for_each_page(
         self, synced: SyncLab, monkeypatch: pytest.MonkeyPatch, page: int, requests: int
     ) -> None:
-        for module in (pages_module, dataset_module):
+        for module in (pages_module, send_module):
             monkeypatch.setattr(module, "PAGE_ITEMS", page)
         assert synced.sync()["unchanged"] == 6
         assert [request.operation for request in synced.server.requests()] == [LIST] * requests
@@ -374,11 +375,13 @@ class TestTheClock:
         for number in range(5):
             (lab.top / "a").mkdir(exist_ok=True)
             (lab.top / "a/x.csv").write_text(f"{number}-1")
-            sync = lab.prepare(api=api)
-            sync.plan()  # has read it
+            (read,) = lab.prepare(api=api).plan().items
             (lab.top / "a/x.csv").write_text(f"{number}-2")
             seen = lab.prepare(api=api)
-            assert seen._source.items[0].fingerprint() != sync._source.items[0].fingerprint()
+            (now,) = seen.plan().items
+            assert now.source is not None
+            assert read.source is not None
+            assert now.source.fingerprint() != read.source.fingerprint()
             seen.run()
             assert lab.trees()["a"]["x.csv"] == contents(lab.server, lab.items()["a"].id)["x.csv"]
 

@@ -11,8 +11,8 @@ import pytest
 from airflow_provider_ei.emulator import Fault, StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseDeleteLimitError, EdgeImpulseSyncError
 from airflow_provider_ei.results import count_changes
-from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item.upload import ItemUpload
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.files import made_up
 from tests.support.items import changed_state

@@ -12,10 +12,10 @@ import pytest
 from airflow_provider_ei.emulator import Fault, RequestRecord, StoredItem
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError, EdgeImpulseSyncError
 from airflow_provider_ei.results import SyncSummary
-from airflow_provider_ei.sync import plan as plan_module
-from airflow_provider_ei.sync.apply import ItemUpload
-from airflow_provider_ei.sync.dataset.run import MAX_DUPLICATES_PER_RUN
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.dataset.context import MAX_DUPLICATES_PER_RUN
+from airflow_provider_ei.sync.item import plan as plan_module
+from airflow_provider_ei.sync.item.upload import ItemUpload
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.files import made_up
 from tests.support.items import changed_state, complete, state_of, users_metadata

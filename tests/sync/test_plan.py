@@ -11,29 +11,31 @@ import pytest
 from msgspec import structs
 
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError
+from airflow_provider_ei.results import Outcome
 from airflow_provider_ei.studio.models import DataItem
-from airflow_provider_ei.sync import plan as plan_module
-from airflow_provider_ei.sync.item import WantedItem
-from airflow_provider_ei.sync.item_state import ItemState, complete_metadata, pending_metadata
-from airflow_provider_ei.sync.metadata import STATE_KEY
-from airflow_provider_ei.sync.plan import (
+from airflow_provider_ei.sync.item import plan as plan_module
+from airflow_provider_ei.sync.item.conflicts import IfExists
+from airflow_provider_ei.sync.item.plan import batches, plan_item
+from airflow_provider_ei.sync.item.steps import (
     AddFiles,
     BatchLimits,
+    CompareBytes,
     Create,
     DeleteDuplicates,
     Done,
-    IfExists,
+    LetSettle,
+    LookFirst,
     MarkPending,
-    Outcome,
     ReadFiles,
     RecheckListing,
     RemoveFile,
     RunState,
     Step,
     WriteDigest,
-    batches,
-    plan_item,
 )
+from airflow_provider_ei.sync.item.wanted import WantedItem
+from airflow_provider_ei.sync.item_state import ItemState, complete_metadata, pending_metadata
+from airflow_provider_ei.sync.metadata import STATE_KEY
 from airflow_provider_ei.sync.stored_names import names_digest
 from tests.support.files import MadeUpFile
 from tests.support.items import RUN, changed_state, complete, listed_item, pending, wanted_item
@@ -105,7 +107,8 @@ class TestItemOfSomeoneElse:
 
     def test_equal_one_is_adopted(self) -> None:
         item = listed_item(FILES, self.FOREIGN)
-        first, second = plan(wanted_item(FILES), item)
+        assert plan(wanted_item(FILES), item) == [CompareBytes(item)]
+        first, second = plan(wanted_item(FILES), item, run=this_run(adopted={item.id}))
         assert first == MarkPending(item)
         assert isinstance(second, AddFiles)
         assert names(second.files) == ["1.csv", "2.csv"]
@@ -334,7 +337,8 @@ class TestPendingItemOfOurs:
     @pytest.mark.parametrize("there", [{}, {"1.csv": 3}, {"1.csv": 3, "2.csv": 6}, {"x": 1}], ids=str)
     def test_all_files_are_sent_again_whatever_is_there(self, if_exists: IfExists, there: Mapping[str, int]) -> None:
         item = listed_item(there, pending())
-        mark, step = plan(wanted_item(FILES), item, if_exists=if_exists)
+        assert plan(wanted_item(FILES), item, if_exists=if_exists) == [LetSettle(item)]
+        mark, step = plan(wanted_item(FILES), item, if_exists=if_exists, run=this_run(settled=True))
         assert mark == MarkPending(item)
         assert isinstance(step, AddFiles)
         assert names(step.files) == ["1.csv", "2.csv"]
@@ -359,7 +363,8 @@ class TestPendingItemOfOurs:
 
     def test_what_was_sent_to_another_item_does_not_count(self) -> None:
         item = listed_item({"1.csv": 3}, pending(), data_id=2)
-        _, step = plan(wanted_item(FILES), item, run=this_run("created", data_id=1, sent={"1.csv", "2.csv"}))
+        run = this_run("created", data_id=1, sent={"1.csv", "2.csv"}, settled=True)
+        _, step = plan(wanted_item(FILES), item, run=run)
         assert isinstance(step, AddFiles)
         assert names(step.files) == ["1.csv", "2.csv"]
 
@@ -418,7 +423,7 @@ class TestPendingItemOfOurs:
 
     def test_an_unreadable_state_is_no_state_and_only_equal_files_are_adopted(self) -> None:
         item = listed_item(FILES, changed_state(complete(FILES), state=None))
-        assert plan(wanted_item(FILES, read=True), item)[0] == MarkPending(item)
+        assert plan(wanted_item(FILES, read=True), item) == [CompareBytes(item)]
         assert plan(wanted_item(FILES, read=True), item, if_exists="skip") == [Done(item, "skipped")]
         other = listed_item({"x": 1}, item.metadata)
         with pytest.raises(EdgeImpulseConflictError, match="was not uploaded by this package"):
@@ -564,6 +569,32 @@ class TestBatches:
         assert [names(step.files) for step in adding if isinstance(step, AddFiles)] == [["0", "1"], ["2", "3"], ["4"]]
 
 
+class TestListedAWhileAgo:
+    """Whatever is about to be changed is looked at first, and what is about to be created is looked for."""
+
+    LATER = RunState(fresh=False, absence_known=False, run=RUN)
+
+    @pytest.mark.parametrize(
+        "metadata",
+        [pending(), complete({"1.csv": b"other"}), complete(FILES, {"of": "before"}), {"by": "hand"}],
+        ids=str,
+    )
+    def test_an_item_is_looked_at_before_it_is_changed(self, metadata: Mapping[str, str]) -> None:
+        item = listed_item(FILES, metadata)
+        steps = plan(wanted_item(FILES, read=True), item, run=self.LATER, if_exists="overwrite")
+        assert steps == [LookFirst((item,), by_name=False)]
+
+    def test_a_new_one_is_looked_for_by_its_name_unless_nobody_else_can_have_created_it(self) -> None:
+        wanted = wanted_item(FILES, read=True)
+        assert plan(wanted, run=self.LATER) == [LookFirst((), by_name=True)]
+        (step,) = plan(wanted, run=replace(self.LATER, absence_known=True))
+        assert isinstance(step, Create)
+
+    def test_what_is_right_is_not_looked_at_again(self) -> None:
+        item = listed_item(FILES, complete(FILES))
+        assert plan(wanted_item(FILES, read=True), item, run=self.LATER) == [Done(item, "unchanged")]
+
+
 class TestPlanningToTheEnd:
     """Carrying the steps out on paper ends at the wanted item, from every state and in few rounds."""
 
@@ -611,6 +642,8 @@ class TestPlanningToTheEnd:
         match step:
             case ReadFiles():
                 wanted.hashes.update(hashes)
+            case LetSettle():
+                run.settled = True
             case Create(files, whole):
                 marks = complete(FILES, wanted.metadata) if whole else pending(wanted.metadata)
                 there[9] = listed_item({file.name: file.size for file in files}, marks, data_id=9)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from airflow_provider_ei.sync.progress import ProgressLog, format_bytes, format_seconds
 from tests.support.files import MadeUpFile
 from tests.support.items import wanted_item

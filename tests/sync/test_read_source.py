@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ Write = Callable[..., Path]
 
 
 def read(**given: Any) -> Tree:
-    return read_source(SyncOptions(dataset="d", **given), no_store)
+    """The tree with its items, as a sync reads them again."""
+    index = read_source(SyncOptions(dataset="d", **given), no_store)
+    items = [index.item(name) for name in sorted(index)]
+    return replace(index.tree, items=[item for item in items if item is not None])
 
 
 PAIRS = [

@@ -14,6 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
 from airflow_provider_ei.sources.ignore import Filter
+from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
 from tests.support.files import no_store
 
@@ -462,3 +463,43 @@ class TestStore:
             assert "does not say how many bytes" in str(problem(self.read(), "a"))
         finally:
             del store.ls
+
+
+class TestReadingOneItemAgain:
+    def read(self, top: Path, **more: Any) -> tuple[Tree, dict[str, SourceItem]]:
+        found: dict[str, SourceItem] = {}
+        tree = read_tree(
+            str(top),
+            depth=more.get("depth", 1),
+            takes=Filter(more.get("include"), more.get("exclude")),
+            open_store=no_store,
+            add=lambda item: found.update({item.name: item}),
+        )
+        assert tree.items == []
+        return tree, found
+
+    def test_gives_what_was_found(self, write_tree: Any) -> None:
+        top = write_tree({"a/b/x.csv": b"1", "a/b/s/y.csv": b"22", "a/b/t.tmp": b"", "a/c/.h": b"", "a/d/t.tmp": b""})
+        (top / "e").symlink_to(top / "a")
+        (top / "a" / "loop").symlink_to(top / "a")
+        tree, found = self.read(top, depth=2, exclude=["*.tmp"])
+        assert sorted(found) == ["a/b", "a/loop", "e/b", "e/loop"]
+        assert tree.read_item is not None
+        for name, item in found.items():
+            again = tree.read_item(name)
+            assert again is not None
+            assert (again.name, again.files, again.sidecar) == (name, item.files, item.sidecar)
+            assert str(again.problem) == str(item.problem)
+
+    def test_sees_what_has_changed_since(self, write_tree: Any) -> None:
+        top = write_tree({"a/x.csv": b"1", "b/x.csv": b"1", "c/x.csv": b"1"})
+        tree, _ = self.read(top)
+        assert tree.read_item is not None
+        (top / "a" / "y.csv").write_bytes(b"2")
+        (top / "b" / "x.csv").unlink()
+        (top / "c" / "x.csv").unlink()
+        (top / "c").rmdir()
+        item = tree.read_item("a")
+        assert item is not None
+        assert sorted(file.name for file in item.files) == ["x.csv", "y.csv"]
+        assert [tree.read_item(name) for name in ("b", "c")] == [None, None]

@@ -12,7 +12,7 @@ from airflow_provider_ei.emulator.downloads import Download
 from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
 from airflow_provider_ei.emulator.item_store import ItemStore
 from airflow_provider_ei.emulator.job_engine import Job, JobKind
-from airflow_provider_ei.emulator.projects import Project
+from airflow_provider_ei.emulator.projects import IMPULSE_ID, Project
 from airflow_provider_ei.emulator.stored_data import StoreError
 from airflow_provider_ei.emulator.uploads import Upload
 from airflow_provider_ei.emulator.workspace import Workspace
@@ -59,6 +59,20 @@ class Call:
         """
         return self.workspace.project(int(self.path["projectId"]))
 
+    def discard(self) -> None:
+        """Remove the files of a request that is not carried out."""
+        if self.upload is not None:
+            self.upload.discard()
+
+    def check_impulse(self) -> None:
+        """Check the impulse of the query.
+
+        :raises StoreError: if it is not the impulse of the project.
+        """
+        impulse = self.query.integer("impulseId")
+        if impulse not in (None, IMPULSE_ID):
+            raise StoreError(f"Impulse {impulse} not found")
+
     def start_job(self, kind: JobKind, on_success: Callable[[float], None]) -> Job:
         """Start a job for the project of the path, or for the organization.
 
@@ -69,7 +83,12 @@ class Call:
             for job in jobs.active():
                 if (job.kind, job.project_id) == (kind, self.project_id):
                     raise StoreError(f"Job {job.id} is already in progress")
-        return jobs.start(kind, self.project_id, on_success)
+
+        def on_end(successful: bool, now: float) -> None:
+            if successful:
+                on_success(now)
+
+        return jobs.start(kind, self.project_id, on_end)
 
 
 @dataclass(frozen=True, slots=True)

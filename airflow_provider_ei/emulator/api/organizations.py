@@ -21,8 +21,16 @@ def list_buckets(call: Call) -> Answer:
     return {"buckets": [schemas.bucket_info(*bucket) for bucket in call.store.buckets()]}
 
 
+def list_projects(call: Call) -> Answer:
+    """``listOrganizationProjects``."""
+    with call.workspace as workspace:
+        projects = workspace.projects.values()
+        return {"projects": [schemas.project(call.settings.organization_id, project) for project in projects]}
+
+
 OPERATIONS = (
     Operation("listOrganizations", "GET", "/organizations", list_organizations),
     Operation("getOrganizationInfo", "GET", ORGANIZATION, get_organization_info),
+    Operation("listOrganizationProjects", "GET", f"{ORGANIZATION}/projects", list_projects),
     Operation("listOrganizationBuckets", "GET", f"{ORGANIZATION}/buckets", list_buckets),
 )

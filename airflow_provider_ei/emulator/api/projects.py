@@ -41,6 +41,7 @@ def start_retrain(call: Call) -> Answer:
     """``startRetrainJob``."""
     with call.workspace:
         project = call.project
+        call.check_impulse()
         return job_started(call.start_job("retrain", project.retrain))
 
 

@@ -4,10 +4,30 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
-from airflow_provider_ei.emulator.api import data, jobs, organizations, projects
+from airflow_provider_ei.emulator.api import (
+    buckets,
+    data,
+    deployments,
+    jobs,
+    model_tests,
+    organizations,
+    pipelines,
+    projects,
+    transformations,
+)
 from airflow_provider_ei.emulator.api.operation import Operation
 
-OPERATIONS = (*organizations.OPERATIONS, *data.OPERATIONS, *projects.OPERATIONS, *jobs.OPERATIONS)
+OPERATIONS = (
+    *organizations.OPERATIONS,
+    *buckets.OPERATIONS,
+    *data.OPERATIONS,
+    *transformations.OPERATIONS,
+    *pipelines.OPERATIONS,
+    *projects.OPERATIONS,
+    *jobs.OPERATIONS,
+    *model_tests.OPERATIONS,
+    *deployments.OPERATIONS,
+)
 """In the order in which paths are matched."""
 OPERATION_IDS = frozenset(operation.id for operation in OPERATIONS)
 

@@ -12,15 +12,12 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseRefusedError,
     EdgeImpulseServiceError,
 )
-from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.models import DataItem
-from airflow_provider_ei.sync.dataset.options import SyncOptions
-from airflow_provider_ei.sync.dataset.plan import objection, own_state
-from airflow_provider_ei.sync.dataset.tally import Tally
-from airflow_provider_ei.sync.dataset.tree import Tree
-from airflow_provider_ei.sync.duplicates import is_copy
-from airflow_provider_ei.sync.item import WantedItem
-from airflow_provider_ei.sync.plan import MAX_DUPLICATES
+from airflow_provider_ei.sync.dataset.context import SyncContext
+from airflow_provider_ei.sync.dataset.extra_item import ExtraItem, content_digest
+from airflow_provider_ei.sync.item.duplicates import is_copy
+from airflow_provider_ei.sync.item.plan import MAX_DUPLICATES
+from airflow_provider_ei.sync.item.wanted import WantedItem
 
 log = logging.getLogger(__name__)
 
@@ -29,35 +26,38 @@ ENDS_ALL = (EdgeImpulseCancelledError, EdgeImpulseAuthError)
 
 
 class ExtraItemRemover:
-    """Removes items of a sync that its source no longer has.
+    """Removes items of a sync that its source no longer has, unless an item has failed.
 
     A plan is as old as its run. Since then somebody may have renamed, moved, marked or changed the item, another sync
     may have taken it, and its folder may have come back. So right before each delete, and before it is tried again,
     the item is looked at by its id, and at its place in the source. Anything but "ours, unchanged since the plan,
     still absent" leaves it.
-
-    :param tally: counts what is deleted, kept and failed.
     """
 
-    def __init__(
-        self,
-        api: OrganizationDataApi,
-        source: Tree,
-        options: SyncOptions,
-        tally: Tally,
-    ) -> None:
-        self._api = api
-        self._source = source
-        self._options = options
-        self._tally = tally
+    def __init__(self, context: SyncContext) -> None:
+        self._context = context
+        self._api = context.api
+        self._tally = context.tally
 
-    def remove(self, planned: DataItem) -> None:
-        """Delete an item, unless something speaks against it.
+    def remove(self, planned: Sequence[ExtraItem]) -> None:
+        """Delete items, and count them.
 
-        :param planned: the item as it was when the deletion was planned.
         :raises EdgeImpulseError: only what ends the whole sync; other errors are counted.
         """
+        if not planned:
+            return
+        if self._tally.failed:
+            log.warning("Nothing is deleted, since data items have failed.")
+            return
+        self._context.in_threads(self._certain(planned), self._remove)
 
+    def would_delete(self, planned: Sequence[ExtraItem]) -> list[ExtraItem]:
+        """Return those items that :meth:`remove` would delete now; the others are counted as there."""
+        if self._tally.failed:
+            return []
+        return [item for item in self._certain(planned) if self._would_delete(item)]
+
+    def _remove(self, planned: ExtraItem) -> None:
         def before_retry(failure: EdgeImpulseServiceError) -> None:
             if not self._may_be_deleted(planned):
                 raise _Deleted
@@ -84,7 +84,7 @@ class ExtraItemRemover:
         else:
             self._tally.done(name, "deleted")
 
-    def certain(self, planned: Sequence[DataItem]) -> list[DataItem]:
+    def _certain(self, planned: Sequence[ExtraItem]) -> list[ExtraItem]:
         """Return those items whose name no other of them has; of several of one name, only copies of the oldest.
 
         A person may have copied our state to an item of theirs, and then nobody can tell which one is ours. Those that
@@ -92,7 +92,7 @@ class ExtraItemRemover:
 
         :raises EdgeImpulseError: only what ends the whole sync; other errors are counted.
         """
-        by_name: dict[str, list[DataItem]] = {}
+        by_name: dict[str, list[ExtraItem]] = {}
         for item in planned:
             by_name.setdefault(item.name, []).append(item)
         certain = []
@@ -111,15 +111,17 @@ class ExtraItemRemover:
                 self._tally.keep(name, f"delete those that are not needed in Studio: data items {ids} have this name.")
         return certain
 
-    def _are_copies(self, items: Sequence[DataItem]) -> bool:
-        oldest, *others = sorted(items, key=lambda item: (item.created, item.id))
-        if len(others) > MAX_DUPLICATES:
+    def _are_copies(self, planned: Sequence[ExtraItem]) -> bool:
+        if len(planned) > MAX_DUPLICATES + 1:
             return False
+        items = [item for one in planned if (item := self._look_at(one)) is not None]
+        if [content_digest(item) for item in items] != [one.digest for one in planned]:
+            return False
+        oldest, *others = sorted(items, key=lambda item: (item.created, item.id))
         nothing = WantedItem(oldest.name, oldest.dataset, (), {})
         return all(is_copy(self._api, other, oldest, nothing) for other in others)
 
-    def would_delete(self, planned: DataItem) -> bool:
-        """Whether :meth:`remove` would delete an item now; if not, it is counted as there."""
+    def _would_delete(self, planned: ExtraItem) -> bool:
         try:
             return self._may_be_deleted(planned)
         except _Kept as reason:
@@ -130,7 +132,7 @@ class ExtraItemRemover:
             self._tally.fail(planned.name, error)
         return False
 
-    def _may_be_deleted(self, planned: DataItem) -> bool:
+    def _may_be_deleted(self, planned: ExtraItem) -> bool:
         """Look at both sides; False when the item is gone.
 
         :raises _Kept: when something speaks against deleting it.
@@ -138,16 +140,13 @@ class ExtraItemRemover:
         now = self._look_at(planned)
         if now is None:
             return False
-        state = own_state(planned, self._options)
-        reason = objection(planned, now, self._options)
-        if reason is None and state is not None:
-            reason = self._objection_of_source(state.name)
-        if reason is not None:
-            raise _Kept(reason)
+        objection = planned.objection(now, self._context.options) or self._objection_of_source(planned.place)
+        if objection is not None:
+            raise _Kept(objection)
         return True
 
-    def _look_at(self, planned: DataItem) -> DataItem | None:
-        """Look at an item by its id; None when it is gone, by the word of a listing, too."""
+    def _look_at(self, planned: ExtraItem) -> DataItem | None:
+        """Look at an item by its id; None when it is gone, and no listing has it."""
         try:
             return self._api.get_data_item(planned.id)
         except EdgeImpulseRefusedError:
@@ -156,10 +155,10 @@ class ExtraItemRemover:
                 raise
             return None
 
-    def _objection_of_source(self, name: str) -> str | None:
+    def _objection_of_source(self, place: str) -> str | None:
         """Say why an item's place in the source speaks against deleting it; None when nothing does."""
-        presence = self._source.presence(name)
-        if presence.state == "absent" or (presence.state == "excluded" and self._options.deletes_excluded):
+        presence = self._context.source.tree.presence(place)
+        if presence.state == "absent" or (presence.state == "excluded" and self._context.options.deletes_excluded):
             return None
         if presence.state == "unknown":
             return f"whether the source has it cannot be told now: {presence.reason}"

@@ -14,9 +14,9 @@ from airflow_provider_ei.sources.ignore import Filter
 from airflow_provider_ei.sources.literals import parse_literal
 from airflow_provider_ei.sources.names import check_text
 from airflow_provider_ei.sources.object_store import OpenStore
-from airflow_provider_ei.studio.spelling import canonical_name
-from airflow_provider_ei.sync.dataset.options import GivenMetadata, SyncOptions
+from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.source import SourceItem
+from airflow_provider_ei.sync.dataset.source_index import SourceIndex
 from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
 from airflow_provider_ei.sync.metadata import metadata_texts
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 _ITEM_KEYS = {"name", "files", "metadata"}
 
 
-def read_source(options: SyncOptions, open_store: OpenStore) -> Tree:
+def read_source(options: SyncOptions, open_store: OpenStore) -> SourceIndex:
     """Look at everything that the dataset is to hold.
 
     :raises EdgeImpulseInputError: naming what is wrong with which argument, or with the source.
@@ -34,36 +34,39 @@ def read_source(options: SyncOptions, open_store: OpenStore) -> Tree:
         lost = " If it comes from an upstream task, that task returned nothing or was skipped."
         hint = lost if options.items is None else ""
         raise EdgeImpulseInputError(f"Give source (a folder or a URI) or items (a list), and not both.{hint}")
-    tree = _read_items(options, open_store) if options.source is None else _read_folders(options, open_store)
-    _refuse_names_of_one_form(tree.items)
-    _add_metadata(tree.items, options.metadata)
-    _join_folders(tree.items, options.folder_separator)
+    index = _index_items(options, open_store) if options.source is None else _index_folders(options, open_store)
+    index.refuse_names_of_one_form()
     if options.sizes_only:
         log.warning("comparison='size': a file of the same name and size counts as the same, whatever is in it.")
     if options.source is not None:
-        _log_left_out(tree, options.source, options.depth)
-    return tree
+        _log_left_out(index, options.source, options.depth)
+    return index
 
 
-def _read_items(options: SyncOptions, open_store: OpenStore) -> Tree:
+def _index_items(options: SyncOptions, open_store: OpenStore) -> SourceIndex:
     if options.include or options.exclude:
         raise EdgeImpulseInputError(
             "Leave include and exclude out: they go with source. Leave the files out of items instead."
         )
-    return _upstream_tree(options.items, open_store)
+    index = SourceIndex(lambda item: _finish(item, options))
+    index.set_tree(_upstream_tree(options.items, open_store))
+    return index
 
 
-def _read_folders(options: SyncOptions, open_store: OpenStore) -> Tree:
+def _index_folders(options: SyncOptions, open_store: OpenStore) -> SourceIndex:
     source, takes = options.source or "", Filter(options.include, options.exclude)
-    return read_tree(source, depth=options.depth, takes=takes, open_store=open_store)
+    index = SourceIndex(lambda item: _finish(item, options))
+    index.set_tree(read_tree(source, depth=options.depth, takes=takes, open_store=open_store, add=index.add))
+    return index
 
 
-def _log_left_out(tree: Tree, source: str, depth: int) -> None:
+def _log_left_out(index: SourceIndex, source: str, depth: int) -> None:
     """Log what is not sent.
 
     :raises EdgeImpulseInputError: when the source has files and none of them is in an item.
     """
-    if tree.strays and not (tree.items or tree.empty or tree.excluded):
+    tree = index.tree
+    if tree.strays and not (index or tree.empty or tree.excluded):
         raise EdgeImpulseInputError(
             f"source: {source!r} has no data items. They are the folders {depth} deep in it, with files in them; found "
             f"were only {_some(tree.strays)}. Give the folder above, or another depth."
@@ -75,7 +78,7 @@ def _log_left_out(tree: Tree, source: str, depth: int) -> None:
         log.warning("%s has no files. Nothing is sent or deleted for it.", _some(tree.empty))
     if tree.excluded:
         log.info("%s is not sent: include and exclude leave nothing of it.", _some(tree.excluded))
-    if not tree.items:
+    if not index:
         log.warning("%r has no data items: no folder %d deep with files in it.", source, depth)
 
 
@@ -116,41 +119,17 @@ def _upstream_item(name: str, item: Mapping[str, object], open_store: OpenStore,
         return SourceItem(name, (), problem=error)
 
 
-def _refuse_names_of_one_form(items: Sequence[SourceItem]) -> None:
-    """Make it a problem of two items when a service may take their names for one."""
-    by_form: dict[str, list[SourceItem]] = {}
-    for item in items:
-        by_form.setdefault(canonical_name(item.name), []).append(item)
-    for same in by_form.values():
-        if len(same) > 1:
-            names = ", ".join(ascii(item.name) for item in same)
-            for item in same:
-                item.problem = EdgeImpulseInputError(
-                    f"Rename one of {names}: they differ in white space or in the form of their Unicode characters "
-                    "alone, and the service may take them for one data item."
-                )
-
-
-def _add_metadata(items: Sequence[SourceItem], given: GivenMetadata) -> None:
-    """Put the sync's metadata below those that the items have."""
-    if not callable(given):
-        shared = cast("Mapping[str, str]", given)
-        for item in items:
-            item.texts = {**shared, **item.texts} if item.texts else shared
-        return
-    for item in items:
-        try:
-            item.texts = {**metadata_texts(given(item.context)), **item.texts}
-        except EdgeImpulseInputError as error:
-            item.problem = item.problem or error
-
-
-def _join_folders(items: Sequence[SourceItem], separator: str | None) -> None:
-    """Replace the slashes in the names of the files."""
-    if separator is None:
-        return
-    for item in items:
+def _finish(item: SourceItem, options: SyncOptions) -> SourceItem:
+    """Put the sync's metadata below those that the item has, and replace the slashes in the names of its files."""
+    given = options.metadata
+    try:
+        shared = metadata_texts(given(item.context)) if callable(given) else cast("Mapping[str, str]", given)
+        item.texts = {**shared, **item.texts} if item.texts else shared
+    except EdgeImpulseInputError as error:
+        item.problem = item.problem or error
+    if (separator := options.folder_separator) is not None:
         item.files = [replace(cast(Any, file), name=file.name.replace("/", separator)) for file in item.files]
+    return item
 
 
 def _some(names: Sequence[str]) -> str:

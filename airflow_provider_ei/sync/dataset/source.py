@@ -6,8 +6,9 @@ A source of ten thousand items is compared with the service by looks alone. Only
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
 from airflow_provider_ei.sources.names import check_collisions, check_file_name, check_text
@@ -16,12 +17,24 @@ from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync.dataset import sidecar
 from airflow_provider_ei.sync.dataset.options import ItemContext, SyncOptions
 from airflow_provider_ei.sync.digest import canonical
-from airflow_provider_ei.sync.item import WantedItem
+from airflow_provider_ei.sync.item.wanted import WantedItem
 from airflow_provider_ei.sync.item_state import ItemState, certifies
 from airflow_provider_ei.sync.stored_names import correspond, names_digest
 
 #: Goes into every fingerprint, so that a later way to make it cannot be mistaken for this one.
-SCHEME = 1
+FINGERPRINT_VERSION = 1
+
+
+class SizedFile(Protocol):
+    """A file of either side."""
+
+    @property
+    def name(self) -> str:
+        """The name in its data item."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
 
 
 @dataclass
@@ -59,33 +72,22 @@ class SourceItem:
         looks = sorted((file.name, file.size, file.version) for file in self.files)
         return f"{_short_hash(looks)}-{_short_hash([[(f.size, f.version) for f in beside], self.texts])}"
 
-    def is_as_listed(self, listed: DataItem, fingerprint: str | None) -> bool:
-        """Whether nothing has changed on either side, as far as that can be told without reading.
+    def looks(self) -> bytes | None:
+        """Return what tells whether the item is as listed, in 48 bytes; None when a file has no version.
 
-        False says only that it takes a closer look.
+        It is the fingerprint, and a digest of the files' names and sizes, which a listing has, too.
         """
-        state = ItemState.of(listed)
-        if state is None or not state.complete or fingerprint is None or state.fingerprint != fingerprint:
-            return False
-        if state.stored_as(listed, state.stored_files) != state or not self._lists_all(listed, state):
-            return False
-        return certifies(listed, state)
+        fingerprint = self.fingerprint()
+        if fingerprint is None:
+            return None
+        return bytes.fromhex(fingerprint.replace("-", "")) + _sizes_digest(self.files)
 
-    def _lists_all(self, listed: DataItem, state: ItemState) -> bool:
-        """Whether the listed files are those of the source, by names and sizes."""
-        there = {file.name: file.size for file in listed.files or ()}
-        if len(there) != len(self.files) or len(there) != len(listed.files or ()):
-            return False
-        if state.stored_files is None:
-            return all(there.get(file.name) == file.size for file in self.files)
-        if names_digest(there) != state.stored_files:
-            return False
-        found = correspond({file.name: file.size for file in self.files}, listed.files or ())
-        return found.one_to_one and all(there[form] == size for form, size in self._sizes_of(found.names))
-
-    def _sizes_of(self, names: Mapping[str, str]) -> list[tuple[str, int]]:
+    def spells_as_listed(self, listed: DataItem) -> bool:
+        """Whether the listed files are those of the item under the names that the service has made of theirs."""
         sizes = {file.name: file.size for file in self.files}
-        return [(form, sizes[name]) for form, name in names.items()]
+        found = correspond(sizes, listed.files or ())
+        there = {file.name: file.size for file in listed.files or ()}
+        return found.one_to_one and all(there[form] == sizes[name] for form, name in found.names.items())
 
     def resolve(self, options: SyncOptions) -> WantedItem:
         """Read its metadata, check its names, and return the item as it should be.
@@ -118,5 +120,32 @@ class SourceItem:
         )
 
 
+def is_as_listed(looks: bytes, listed: DataItem, state: ItemState, read_again: Callable[[], SourceItem | None]) -> bool:
+    """Whether nothing has changed on either side, as far as that can be told without reading files.
+
+    False says only that it takes a closer look.
+
+    :param looks: see :meth:`SourceItem.looks`.
+    :param read_again: gives the item, when the service has made other names of those of its files.
+    """
+    fingerprint = f"{looks[:16].hex()}-{looks[16:32].hex()}"
+    if not state.complete or state.fingerprint != fingerprint or not state.names_stored_item(listed):
+        return False
+    files = listed.files or ()
+    if state.stored_files is None:
+        return _sizes_digest(files) == looks[32:] and certifies(listed, state)
+    names = {file.name for file in files}
+    if len(names) != len(files) or names_digest(names) != state.stored_files or not certifies(listed, state):
+        return False
+    item = read_again()
+    return item is not None and item.fingerprint() == fingerprint and item.spells_as_listed(listed)
+
+
+def _sizes_digest(files: Iterable[SizedFile]) -> bytes:
+    """Return a digest of the names and sizes of files, in any order."""
+    sizes = sorted([(file.name, file.size) for file in files])
+    return hashlib.blake2b(repr(sizes).encode(errors="surrogatepass"), digest_size=16).digest()
+
+
 def _short_hash(value: object) -> str:
-    return hashlib.sha256(canonical([SCHEME, value]).encode(errors="surrogatepass")).hexdigest()[:32]
+    return hashlib.sha256(canonical([FINGERPRINT_VERSION, value]).encode(errors="surrogatepass")).hexdigest()[:32]

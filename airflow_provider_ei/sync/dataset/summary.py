@@ -14,7 +14,7 @@ def dry_run_summary(plan: DatasetPlan, summary: SyncSummary) -> SyncSummary:
 
     ``bytes_sent`` and ``files_sent`` are those of the items that would be sent.
     """
-    sent = [item.source.context for item in plan.items if item.action in ("create", "update", "repair")]
+    sent = [item.source.context for item in plan.items if item.source and item.action in ("create", "update", "repair")]
     updates = sorted(plan.names("update") + plan.names("metadata"))
     names = PlanNames(
         create=plan.names("create")[:MAX_CHANGED_NAMES],
@@ -46,7 +46,7 @@ def format_summary(summary: SyncSummary) -> str:
         f"Dataset {summary['dataset']!r}: {done or 'no data items'}; {summary['files_sent']:,} files, "
         f"{format_bytes(summary['bytes_sent'])} sent, {format_bytes(summary['bytes_hashed'])} read to compare, "
         f"{summary['requests']:,} request{'s' * (summary['requests'] != 1)}, {summary['seconds']:.1f} s."
-        + (" Files of the same size were taken for the same (comparison='size')." * (summary["comparison"] == "size"))
+        + (" Files of the same size counted as the same (comparison='size')." * (summary["comparison"] == "size"))
     )
 
 

@@ -69,6 +69,11 @@ class Tally:
             if outcome != "unchanged":
                 self.changed.append(name)
 
+    def unchanged(self, items: int) -> None:
+        """Count items of which nothing has changed."""
+        with self._lock:
+            self.outcomes["unchanged"] += items
+
     def spent(self, stats: TransferStats) -> None:
         """Add what was done for an item."""
         with self._lock:

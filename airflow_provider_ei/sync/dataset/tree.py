@@ -21,6 +21,8 @@ from airflow_provider_ei.sync.dataset.item_folder import ItemFolder, ItemRules
 from airflow_provider_ei.sync.dataset.presence import LocalPresence, Presence, StorePresence, identity_of
 from airflow_provider_ei.sync.dataset.source import SourceItem
 
+_Add = Callable[[SourceItem], None]
+
 _LOOP = "a link to a folder above itself"
 _UNREADABLE = "a directory that cannot be read"
 
@@ -39,6 +41,7 @@ class Tree:
         its path, and what it is.
     :ivar strays: files that lie above the items, relative to the source.
     :ivar uris: the paths and URIs that a user gave for it, for lineage.
+    :ivar read_item: reads one item again, when the tree does not keep them; None when its folder has no files now.
     """
 
     items: list[SourceItem] = field(default_factory=list)
@@ -48,6 +51,7 @@ class Tree:
     strays: list[str] = field(default_factory=list)
     uris: Sequence[str] = field(default=(), compare=False)
     check_presence: Callable[[str], Presence] | None = field(default=None, repr=False, compare=False)
+    read_item: Callable[[str], SourceItem | None] | None = field(default=None, repr=False, compare=False)
 
     def presence(self, name: str) -> Presence:
         """Check what is at one item's place in the source now, without anything that was listed before.
@@ -60,52 +64,53 @@ class Tree:
         return Presence("present" if canonical_name(name) in forms else "absent")
 
 
-def read_tree(source: str, *, depth: int, takes: Filter, open_store: OpenStore) -> Tree:
+def read_tree(source: str, *, depth: int, takes: Filter, open_store: OpenStore, add: _Add | None = None) -> Tree:
     """Find the data items of a folder on this machine or below a prefix in an object store.
 
     :param depth: how many folders deep the items are; 1 for the folders in the source.
+    :param add: is given each item of a folder on this machine, in any order, and the tree keeps none.
     :raises EdgeImpulseInputError: when the source does not exist or may not be read.
     :raises EdgeImpulseFileError: when it cannot be listed for a reason that may pass.
     """
     path = local_path("source", source)
     rules = ItemRules(depth, takes)
     if path is None:
-        tree = _read(open_folder("source", source, open_store, flat=True), rules)
+        tree = Tree()
+        _read(open_folder("source", source, open_store, flat=True), rules, tree, tree.items.append)
         tree.check_presence = StorePresence(source, open_store, rules)
     else:
         identity = identity_of(path)
-        tree = _read(Folder(Disk(), path), rules)
+        tree = Tree(read_item=None if add is None else LocalItems(path, rules))
+        _read(Folder(Disk(), path), rules, tree, add or tree.items.append)
         tree.check_presence = LocalPresence(path, identity, rules)
     tree.uris = (source,)
     return tree
 
 
-def _read(top: Folder, rules: ItemRules) -> Tree:
+def _read(top: Folder, rules: ItemRules, tree: Tree, add: _Add) -> None:
     try:
         top.entries  # noqa: B018  # an error of the source itself ends all
     except EdgeImpulseError as error:
         permanent = isinstance(error.__cause__, PermissionError)
         raise (EdgeImpulseInputError if permanent else type(error))(f"source: {error}") from error.__cause__
-    tree = Tree()
     walk = Walk(top, False)  # of each folder: whether the patterns exclude it
     for visit in walk:
         if visit.prefix.count("/") == rules.depth:
-            _add_item(visit, tree, rules)
+            _add_item(visit, tree, rules, add)
         else:
-            _enter_folders(walk, visit, tree, rules)
+            _enter_folders(walk, visit, tree, rules, add)
     tree.items.sort(key=lambda item: item.name)
     for names in (tree.empty, tree.excluded, tree.strays):
         names.sort()
-    return tree
 
 
-def _enter_folders(walk: Walk[bool], visit: Visit[bool], tree: Tree, rules: ItemRules) -> None:
+def _enter_folders(walk: Walk[bool], visit: Visit[bool], tree: Tree, rules: ItemRules, add: _Add) -> None:
     """Go on with the folders in a folder above the items, and add everything else in it to the tree."""
     name, excluded = visit.prefix.removesuffix("/"), visit.state
     try:
         entries = visit.folder.entries
     except EdgeImpulseError as error:
-        _add_closed(tree, name, _UNREADABLE, error, excluded=excluded)
+        _add_closed(tree, name, _UNREADABLE, error, add, excluded=excluded)
         return
     if name and all(entry.is_hidden for entry in entries):
         (tree.excluded if excluded else tree.empty).append(name)
@@ -117,45 +122,71 @@ def _enter_folders(walk: Walk[bool], visit: Visit[bool], tree: Tree, rules: Item
             if not has_folder:
                 tree.replaced[own] = entry.kind
             if not entry.is_hidden and not excluded:
-                _add_stray(entry, own, tree, rules, fails=entry.error is not None and not has_folder)
+                _add_stray(entry, own, tree, rules, add, fails=entry.error is not None and not has_folder)
         elif not entry.is_hidden:
             is_excluded = excluded or not rules.takes.enters(own)
             try:
                 walk.enter(visit, entry, is_excluded)
             except EdgeImpulseError as error:
-                _add_closed(tree, own, _LOOP, error, excluded=is_excluded)
+                _add_closed(tree, own, _LOOP, error, add, excluded=is_excluded)
 
 
-def _add_stray(entry: Entry, own: str, tree: Tree, rules: ItemRules, *, fails: bool) -> None:
+def _add_stray(entry: Entry, own: str, tree: Tree, rules: ItemRules, add: _Add, *, fails: bool) -> None:
     if not fails:
         if rules.takes.takes(own):
             tree.strays.append(own)
     elif rules.takes.enters(own):
         # It may be a folder that cannot be read, whose items must not pass for removed.
-        tree.items.append(SourceItem(own, (), problem=entry.error))
+        add(SourceItem(own, (), problem=entry.error))
 
 
-def _add_closed(tree: Tree, name: str, what: str, error: EdgeImpulseError, *, excluded: bool) -> None:
+def _add_closed(tree: Tree, name: str, what: str, error: EdgeImpulseError, add: _Add, *, excluded: bool) -> None:
     """Add a folder that cannot be entered."""
     if excluded:
         tree.excluded.append(name)
     else:
-        tree.items.append(SourceItem(name, (), problem=error))
+        add(SourceItem(name, (), problem=error))
         tree.replaced[name] = what
 
 
-def _add_item(visit: Visit[bool], tree: Tree, rules: ItemRules) -> None:
+def _add_item(visit: Visit[bool], tree: Tree, rules: ItemRules, add: _Add) -> None:
     name = visit.prefix.removesuffix("/")
     if visit.state:
         tree.excluded.append(name)
         return
-    item = ItemFolder(visit.folder, name, rules.takes)
-    try:
-        item.read()
-    except EdgeImpulseError as error:
-        tree.items.append(SourceItem(name, (), problem=error))
-        return
-    if item.files:
-        tree.items.append(SourceItem(name, item.files, sidecar=item.sidecar))
+    folder = ItemFolder(visit.folder, name, rules.takes)
+    item = _read_item(folder, name)
+    if item is not None:
+        add(item)
     else:
-        (tree.excluded if item.seen else tree.empty).append(name)
+        (tree.excluded if folder.seen else tree.empty).append(name)
+
+
+def _read_item(folder: ItemFolder, name: str) -> SourceItem | None:
+    """Return the item in a folder; None when nothing in it takes part."""
+    try:
+        folder.read()
+    except EdgeImpulseError as error:
+        return SourceItem(name, (), problem=error)
+    return SourceItem(name, folder.files, sidecar=folder.sidecar) if folder.files else None
+
+
+class LocalItems:
+    """Reads single items of a folder on this machine again, without listing the folders above them."""
+
+    def __init__(self, path: str, rules: ItemRules) -> None:
+        self._path = path
+        self._rules = rules
+
+    def __call__(self, name: str) -> SourceItem | None:
+        """Return an item that was found before; None when it has no files that take part now, or no folder."""
+        folder, disk = Folder(Disk(), self._path), Disk()
+        try:
+            for step in name.split("/"):
+                entry = disk.folder_entry(folder.path, step)
+                if entry is None:
+                    return None
+                folder = folder.below(entry)
+        except EdgeImpulseError as error:
+            return SourceItem(name, (), problem=error)
+        return _read_item(ItemFolder(folder, name, self._rules.takes), name)

@@ -1,0 +1,96 @@
+"""Finds what a sync has to do: lists the dataset, compares it with the source, reads what looks new or changed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+
+from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseRefusedError
+from airflow_provider_ei.sources.local import LocalFile
+from airflow_provider_ei.sync.dataset.comparison import Comparison
+from airflow_provider_ei.sync.dataset.context import SyncContext
+from airflow_provider_ei.sync.dataset.deletes import ENDS_ALL
+from airflow_provider_ei.sync.dataset.plan import DatasetPlan, PlannedItem, plan_read_item
+from airflow_provider_ei.sync.dataset.source import SourceItem
+from airflow_provider_ei.sync.item.wanted import hash_files
+from airflow_provider_ei.sync.transfer import TransferStats
+
+log = logging.getLogger(__name__)
+
+
+def compare(context: SyncContext) -> DatasetPlan:
+    """Compare the source with the dataset without reading files.
+
+    :raises EdgeImpulseError: when the dataset cannot be listed whole.
+    """
+    comparison = Comparison(context.source, context.options)
+    comparison.add(context.api.list_data_items(context.options.dataset, with_files=True))
+    return comparison.plan()
+
+
+def look_closer(context: SyncContext, plan: DatasetPlan) -> DatasetPlan:
+    """Read what looks new or changed, and plan it to the end."""
+    closer = [item for item in plan.items if item.action == "look"]
+    if not closer:
+        return plan
+    log.info("%d of %d data items look new or changed.", len(closer), len(plan.items) + plan.unchanged)
+    found = [replace(item, source=_read_again(context, item.name)) for item in closer]
+    _wait_for_the_clock(context, (item.source for item in found if item.source is not None))
+    planned: dict[str, PlannedItem] = {}
+
+    def look(item: PlannedItem) -> None:
+        planned[item.name] = _look(context, item)
+
+    context.in_threads(found, look)
+    items = [planned[item.name] if item.action == "look" else item for item in plan.items]
+    changed = [item for item in items if item.action != "unchanged" or item.duplicates]
+    return replace(plan, items=changed, unchanged=plan.unchanged + len(items) - len(changed))
+
+
+def _read_again(context: SyncContext, name: str) -> SourceItem:
+    item = context.source.item(name)
+    if item is None:
+        problem = EdgeImpulseFileError(f"Data item {name!r} was in the source when the task began, and is gone now.")
+        return SourceItem(name, (), problem=problem)
+    return item
+
+
+def _look(context: SyncContext, planned: PlannedItem) -> PlannedItem:
+    item, options = planned.source, context.options
+    assert item is not None
+    if item.problem is not None:
+        return replace(planned, action="fail", problem=item.problem)
+    try:
+        listed = [*planned.listed]
+        if planned.dropped is not None:
+            try:
+                listed.append(context.api.get_data_item(planned.dropped))
+            except EdgeImpulseRefusedError as error:
+                log.debug("Data item %d is taken to be gone: %s", planned.dropped, error)
+        found = plan_read_item(item, listed, options)
+        if found.action == "look":
+            read = hash_files(item.resolve(options), context.api.http.check_cancelled)
+            context.tally.spent(TransferStats(bytes_hashed=read))
+            found = plan_read_item(item, listed, options)
+    except ENDS_ALL:
+        raise
+    except EdgeImpulseError as error:
+        return replace(planned, action="fail", problem=error)
+    return found
+
+
+def _wait_for_the_clock(context: SyncContext, items: Iterable[SourceItem]) -> None:
+    """Let the file system's clock go on, if a file was written just now.
+
+    A file that is written again within the same tick, with the same size, would look as it did when it was read.
+    """
+    now = time.time_ns()
+    files = (file for item in items for file in (*item.files, item.sidecar))
+    times = (file.mtime_ns for file in files if isinstance(file, LocalFile))
+    newest = max((mtime for mtime in times if mtime <= now), default=0)  # what is dated ahead says nothing
+    tick = 2.0 if newest % 1_000_000_000 == 0 else 0.02  # some file systems know whole seconds only
+    age = (now - newest) / 1e9
+    if age < tick:
+        context.api.http.sleep(tick - age)

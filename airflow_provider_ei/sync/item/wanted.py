@@ -1,0 +1,130 @@
+"""A data item as it should be."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from airflow_provider_ei.studio.files import UploadFile
+from airflow_provider_ei.studio.kept_files import KeptFiles
+from airflow_provider_ei.studio.models import DataItem
+from airflow_provider_ei.studio.read_ahead import ReadAhead
+from airflow_provider_ei.sync.digest import files_digest, item_digest, sha256_of
+from airflow_provider_ei.sync.stored_names import Correspondence, correspond
+
+
+@dataclass
+class WantedItem:
+    """What a data item should be, and what is known of its bytes so far.
+
+    :ivar sync_id: the dataset sync that wants it; None outside of one. A sync touches nobody else's items.
+    :ivar fingerprint: what the files, and after a ``-`` the sources of the metadata, look like without reading them;
+        None when that is not to be kept.
+    :ivar sizes_only: take files of the same names and sizes as they are listed for the same, without reading them.
+    :ivar origin: names the task that uploads it, for mapped uploads: two of them in one DAG run do not replace each
+        other's items.
+    :ivar uris: the paths and URIs that a user gave for the files, for lineage.
+    :ivar hashes: SHA-256 in hex by file name, of the files that were read. A file is read when it is sent, so a new
+        item of any size is read once.
+    """
+
+    name: str
+    dataset: str
+    files: Sequence[UploadFile]
+    metadata: Mapping[str, str]
+    bucket_name: str | None = None
+    bucket_id: int | None = None
+    bucket_path: str | None = None
+    sync_id: str | None = None
+    fingerprint: str | None = None
+    sizes_only: bool = False
+    origin: str | None = None
+    uris: Sequence[str] = ()
+    hashes: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._sizes = {file.name: file.size for file in self.files}
+        self._digested: tuple[dict[str, str], str] | None = None
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Bytes by file name."""
+        return self._sizes
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(self._sizes.values())
+
+    def looks_like(self, fingerprint: str | None) -> bool:
+        """Whether the files look as they did when that fingerprint was taken."""
+        if fingerprint is None or self.fingerprint is None:
+            return False
+        return fingerprint.partition("-")[0] == self.fingerprint.partition("-")[0]
+
+    @property
+    def hashed(self) -> bool:
+        """Whether every file was read, so that the digests are known."""
+        return self.hashes.keys() == self._sizes.keys()
+
+    @property
+    def files_digest(self) -> str:
+        """Digest of the files."""
+        if self._digested is None or self._digested[0] != self.hashes:
+            digest = files_digest({name: (size, self.hashes[name]) for name, size in self._sizes.items()})
+            self._digested = (dict(self.hashes), digest)
+        return self._digested[1]
+
+    @property
+    def digest(self) -> str:
+        """Digest of files and metadata, which marks a complete item."""
+        return item_digest(self.files_digest, self.metadata)
+
+    def correspondence(self, listed: DataItem) -> Correspondence:
+        """Find out which listed file is which wanted one."""
+        if listed.files is None:
+            raise ValueError(f"data item {listed.id} was listed without its files")
+        return correspond(self._sizes, listed.files)
+
+    def difference(self, listed: DataItem, found: Correspondence) -> str | None:
+        """Say how the listed files differ in names or sizes; None when they do not.
+
+        Names that the service spells in its own way are no difference, as long as they correspond one to one.
+        """
+        files = listed.files or ()
+        for form, group in found.merged.items():
+            return f"{' and '.join(map(repr, group))} are one file there, {form!r}"
+        for name in found.missing:
+            return f"{name!r} is not there"
+        for name in found.strangers:
+            return f"{name!r} is there and was not given"
+        if len(files) != len(found.names):
+            return f"it lists {len(files)} files under {len(found.names)} names"
+        for file in files:
+            size = self._sizes[found.names[file.name]]
+            if file.size != size:
+                return f"{file.name!r} has {file.size} bytes there, {size} here"
+        return None
+
+
+def hash_files(wanted: WantedItem, check: Callable[[], None], kept: KeptFiles | None = None) -> int:
+    """Read the files that were not read yet.
+
+    :param check: called with each block; raises to stop early.
+    :param kept: keeps what was read of an object store, to be sent soon.
+    :return: bytes that were read.
+    :raises EdgeImpulseFileError: when one cannot be read or changes meanwhile.
+    """
+    unread = [file for file in wanted.files if file.name not in wanted.hashes]
+    with ReadAhead(unread) as ahead:
+        for file in unread:
+            if not ahead.covers(file):
+                wanted.hashes[file.name] = sha256_of(file, check)
+                continue
+            check()
+            data = ahead.read(file)
+            wanted.hashes[file.name] = hashlib.sha256(data).hexdigest()
+            if kept is not None:
+                kept.add(file, data)
+    return sum(file.size for file in unread)

@@ -77,10 +77,9 @@ class Workspace:
     def project_of_key(self, api_key: str) -> Project | None:
         """Return the project of a key that is valid now."""
         now = self.clock.now()
-        with self._lock:
-            for project in self.projects.values():
-                if hmac.compare_digest(api_key.encode(), project.api_key.encode()):
-                    return project if project.key_expires is None or now < project.key_expires else None
+        for project in list(self.projects.values()):  # no lock: the event loop calls this and must not wait
+            if hmac.compare_digest(api_key.encode(), project.api_key.encode()):
+                return project if project.key_expires is None or now < project.key_expires else None
         return None
 
     def reset(self) -> None:

@@ -7,14 +7,16 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import closing
 
+import msgspec
+
 from airflow_provider_ei.studio.files import LARGE_FILE_BYTES, PinnedReader, UploadFile, read_whole
 from airflow_provider_ei.studio.hashing import HashThread
 
 #: Goes into every digest, so that a later way to compute it cannot be mistaken for this one.
 DIGEST_VERSION = 1
 
-#: Writes JSON that is the same wherever it is written.
-canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+_encode = msgspec.json.Encoder(order="sorted").encode
+_encode_anything = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
 
 def sha256_of(file: UploadFile, check: Callable[[], object] = lambda: None) -> str:
@@ -37,6 +39,14 @@ def sha256_of(file: UploadFile, check: Callable[[], object] = lambda: None) -> s
     return reader.sha256()
 
 
+def canonical(value: object) -> bytes:
+    """Write JSON that is the same wherever it is written."""
+    try:
+        return _encode(value)
+    except (ValueError, TypeError, OverflowError):  # lone surrogates, subclasses of str, integers of more than 64 bits
+        return _encode_anything(value).encode(errors="surrogatepass")
+
+
 def files_digest(files: Mapping[str, tuple[int, str]]) -> str:
     """Return the digest of an item's files: SHA-256 over their sorted names, sizes and hashes.
 
@@ -47,8 +57,8 @@ def files_digest(files: Mapping[str, tuple[int, str]]) -> str:
 
 def item_digest(files: str, metadata: Mapping[str, str]) -> str:
     """Return the digest of a whole item: its files' digest and the user's metadata."""
-    return _digest({"scheme": DIGEST_VERSION, "files": files, "metadata": dict(sorted(metadata.items()))})
+    return _digest({"scheme": DIGEST_VERSION, "files": files, "metadata": dict(metadata)})
 
 
 def _digest(value: object) -> str:
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
+    return hashlib.sha256(canonical(value)).hexdigest()

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
+import msgspec
+
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.studio.spelling import may_be_stored_as
 from airflow_provider_ei.sync.digest import canonical, item_digest
@@ -125,7 +127,7 @@ class ItemState:
         """Return the value of the metadata key: canonical JSON, without what is not known."""
         facts: dict[str, Any] = {key: value for key in _TEXTS if (value := getattr(self, key)) is not None}
         known = {"version": VERSION, "name": self.name, "dataset": self.dataset, "state": self.state}
-        return canonical(known | facts | {"keys": sorted(self.keys)})
+        return canonical(known | facts | {"keys": sorted(self.keys)}).decode(errors="surrogatepass")
 
     def _is_certainly(self, item: DataItem) -> bool:
         spelled = (self.stored_name or self.name, self.stored_dataset or self.dataset)
@@ -204,13 +206,20 @@ def creation_digest(files: Iterable[tuple[str, int]], metadata: Mapping[str, str
     :param metadata: without our own key and what the service adds.
     """
     user = {key: value for key, value in without_injected(metadata).items() if key != STATE_KEY}
-    return hashlib.sha256(canonical([sorted(map(list, files)), user]).encode(errors="surrogatepass")).hexdigest()
+    return hashlib.sha256(canonical([sorted(map(list, files)), user])).hexdigest()
+
+
+def _read_json(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return json.loads(text) if text else None  # reads more, such as escapes of lone surrogates
 
 
 @lru_cache(maxsize=256)  # a plan reads the state of one item several times in a row
 def _parse(text: str) -> ItemState | None:
     try:
-        value = json.loads(text)
+        value = _read_json(text)
     except (ValueError, RecursionError):
         return None  # there is none, or somebody has edited it
     if (
@@ -222,9 +231,9 @@ def _parse(text: str) -> ItemState | None:
     texts = {key: value.get(key) for key in _TEXTS}
     keys = value.get("keys")
     required = (value.get("name"), value.get("dataset"))
-    if not all(isinstance(one, str) for one in required) or not isinstance(keys, list):
+    if not all([isinstance(one, str) for one in required]) or not isinstance(keys, list):
         return None
-    if not all(one is None or isinstance(one, str) for one in texts.values()):
+    if not all([one is None or isinstance(one, str) for one in texts.values()]):
         return None
     complete = value["state"] == "complete"
     if complete and None in (texts["digest"], texts["files"]):

@@ -71,7 +71,7 @@ def stored_forms(name: str) -> frozenset[str]:
 
 def names_digest(names: Iterable[str]) -> str:
     """Return a short digest of the names that the service lists."""
-    return hashlib.sha256(canonical(sorted(names)).encode(errors="surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(canonical(sorted(names))).hexdigest()[:16]
 
 
 def _way(*steps: Callable[[str], str]) -> Callable[[str], str]:

@@ -149,7 +149,7 @@ def test_an_item_is_updated(client: Client) -> None:
         b'{"name": "\\ud800"}',
     ],
 )
-def test_a_bad_update_changes_nothing(client: Client, body: bytes) -> None:
+def test_an_invalid_update_changes_nothing(client: Client, body: bytes) -> None:
     item_id = client.add_id(metadata={"a": "1"})
     assert not client.call("POST", f"/data/{item_id}", data=body)["success"]
     item = client.get(f"/data/{item_id}")["data"]

@@ -117,7 +117,7 @@ class TestUpstreamResults:
     def test_two_mapped_uploads_with_the_same_name_do_not_replace_each_other(
         self, studio: EmulatorServer, run: RunDag, tmp_path: Path
     ) -> None:
-        """The first one stays; the other one fails, is not retried, and says which it would have replaced."""
+        """The first item is kept. The other upload fails without retries, and names the one it would have replaced."""
         for number in (1, 2):
             (tmp_path / f"{number}.csv").write_text(str(number))
         done = run(f"""

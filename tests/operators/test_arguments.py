@@ -25,7 +25,7 @@ from .test_templates import serialized
 
 
 class Scalar:
-    """A number of numpy, told by the same two attributes: numpy is not always installed."""
+    """A stand-in for a numpy scalar, with the attributes that identify one: numpy is not always installed."""
 
     ndim = 0
 

@@ -1,4 +1,4 @@
-"""What Airflow is told: on every version, and by an import that costs nothing."""
+"""The registration of the page with Airflow, on every version, by an import that costs nothing."""
 
 from __future__ import annotations
 

@@ -71,7 +71,10 @@ def pending(metadata: Mapping[str, str] | None = None, *, name: str = "run 1", *
 def changed_state(metadata: Mapping[str, str], **changes: Any) -> dict[str, str]:
     """The metadata with other facts in the state that we keep there; None takes one away."""
     state = json.loads(metadata[STATE_KEY]) | changes
-    return {**metadata, STATE_KEY: canonical({key: value for key, value in state.items() if value is not None})}
+    return {
+        **metadata,
+        STATE_KEY: canonical({key: value for key, value in state.items() if value is not None}).decode(),
+    }
 
 
 def state_of(item: StoredItem) -> ItemState | None:

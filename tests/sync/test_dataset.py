@@ -197,6 +197,27 @@ class TestOneHasChanged:
         listings = [request for request in synced.server.requests() if request.operation == LIST]
         assert ["filter=" in request.query for request in listings] == [False] + [True] * (len(listings) - 1)
 
+    @pytest.mark.parametrize("changed", [1, 3, 7])
+    def test_requests_are_the_pages_of_one_listing_and_six_for_each_changed_item(
+        self, lab: SyncLab, monkeypatch: pytest.MonkeyPatch, changed: int
+    ) -> None:
+        """Look, mark as pending, send, list, mark as complete, list; however many items there are."""
+        for module in (pages_module, send_module):
+            monkeypatch.setattr(module, "PAGE_ITEMS", 5)
+        names = [f"s{number:02}" for number in range(40)]
+        lab.write({f"{name}/x.csv": name for name in names})
+        lab.sync()
+        pages = lab.sync()["requests"]
+        assert pages == 10  # of five items, and each but the first has one of the page before it
+        lab.write({f"{name}/x.csv": "longer than before" for name in names[:: 40 // changed][:changed]})
+        summary = lab.sync()
+        assert (summary["updated"], summary["requests"]) == (changed, pages + 6 * changed)
+        listings = [request.query for request in lab.server.requests() if request.operation == LIST]
+        assert sum("filter=" not in query for query in listings) == pages
+        lab.write({f"new {number}/x.csv": "1" for number in range(changed)})
+        assert lab.sync()["requests"] == pages + 2 * changed
+        lab.assert_in_step()
+
     def test_a_new_folder_and_one_that_is_gone(self, synced: SyncLab) -> None:
         synced.write({"s99/x.csv": "new"})
         synced.remove("s00/motion.csv", "s00/photos/1.jpg")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_ei.exceptions import EdgeImpulseError
-from airflow_provider_ei.studio.api.data import PAGE_ITEMS
+from airflow_provider_ei.studio.api.pages import PAGE_ITEMS
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync.dataset.comparison import is_in_dataset, names_of
 from airflow_provider_ei.sync.dataset.context import SyncContext

@@ -1,4 +1,4 @@
-# Everything that is needed is installed into .venv; only Python >= 3.11 and make have to be there.
+# Needs Python >= 3.11 and make; installs everything else into .venv.
 PYTHON ?= python3
 VENV ?= .venv
 AIRFLOW ?= 3.3
@@ -18,34 +18,34 @@ $(VENV)/.ready: requirements/airflow-$(AIRFLOW).txt requirements/uv.txt pyprojec
 	@sh scripts/setup_venv.sh "$(PYTHON)" "$(VENV)" requirements/airflow-$(AIRFLOW).txt
 	@touch "$(VENV)/.ready"
 
-demo: setup  ## recordings into an emulated Edge Impulse, through real Airflow (KEEP=1 keeps its page open)
+demo: setup  ## upload recordings to an emulated Edge Impulse with real Airflow (KEEP=1 keeps the emulator's page open)
 	@"$(PY)" scripts/demo.py $(if $(KEEP),--keep)
 
-test: setup  ## all tests that take a moment
+test: setup  ## the fast tests
 	@"$(PY)" -m pytest -m "not slow" -n 2 $(ARGS)
 
 test-wheel: dist  ## the same tests on the installed wheel, with the sources out of reach
 	@sh scripts/test_wheel.sh "$(PY)" -n 2 $(ARGS)
 
-test-slow: setup  ## the tests that take longer: gigabytes, kills, every fault at every request
+test-slow: setup  ## the slow tests: gigabytes, kills, every fault at every request
 	@"$(PY)" -m pytest -m slow -n 2 tests/slow tests/faults $(ARGS)
 
-soak: setup  ## minutes of syncs, uploads and kills in bad weather; what must not grow is measured (SECONDS=300)
+soak: setup  ## syncs, uploads and kills under faults for minutes; memory must not grow (SECONDS=300)
 	@"$(PY)" -m tests.soak $(SECONDS)
 
-test-pythons:  ## what meets Airflow, on the other Pythons that this machine has, with the installed wheel
+test-pythons:  ## the tests that use Airflow, on Python 3.12 and 3.13 if they are installed, on the installed wheel
 	@for version in 3.12 3.13; do \
 		python=$$(sh scripts/find_python.sh $$version); \
-		if [ -z "$$python" ]; then echo "Python $$version is not on this machine: left out."; continue; fi; \
+		if [ -z "$$python" ]; then echo "Python $$version is not installed: skipped."; continue; fi; \
 		"$(MAKE)" --no-print-directory test-wheel VENV=.venv-py$$version PYTHON="$$python" ARGS="$(PYTHONS_TESTS)" || exit 1; \
 	done
 
-test-celery:  ## a sync by two Celery workers, one of them killed; root gets Redis and PostgreSQL installed
+test-celery:  ## a sync on two Celery workers, one of them killed; installs Redis and PostgreSQL (needs root)
 	@sh scripts/install_debian.sh redis-server postgresql
 	@"$(MAKE)" --no-print-directory setup VENV=.venv-celery AIRFLOW=3.3-celery
 	@.venv-celery/bin/python -m pytest tests/celery $(ARGS)
 
-test-e2e:  ## Airflow's interface in a real browser; root gets chromium installed
+test-e2e:  ## Airflow's interface in a real browser; installs chromium (needs root)
 	@sh scripts/install_debian.sh chromium
 	@"$(MAKE)" --no-print-directory setup VENV=.venv-e2e AIRFLOW=3.3-e2e
 	@.venv-e2e/bin/python -m pytest tests/e2e $(ARGS)
@@ -53,13 +53,14 @@ test-e2e:  ## Airflow's interface in a real browser; root gets chromium installe
 coverage: setup  ## the lines that the fast and slow tests run (ARGS="-m 'not slow' tests" for the fast ones alone)
 	@sh scripts/coverage.sh "$(PY)" $(if $(ARGS),$(ARGS),tests)
 
-screenshots:  ## the pictures in the documents, anew, by test-e2e
+screenshots:  ## retake the pictures in the documents with test-e2e
 	@SCREENSHOTS=docs/images "$(MAKE)" --no-print-directory test-e2e
 
-lint: setup  ## style, types, and that the lock files name no address
+lint: setup  ## style, types, words; the lock files must not name an index
 	@"$(PY)" -m ruff check .
 	@"$(PY)" -m ruff format --check .
 	@"$(PY)" -m mypy
+	@"$(PY)" scripts/check_words.py
 	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements/*.txt
 
 docs: setup  ## the documentation site, into docs/_build; a warning is an error
@@ -76,8 +77,8 @@ dist: setup  ## the source distribution, and the wheel from it, into dist/
 release-check: dist  ## version, changelog, tag, the content of dist/ and its metadata
 	@"$(PY)" scripts/release_check.py
 
-lock: setup  ## write the lock files anew (ARGS=--upgrade for the newest versions)
+lock: setup  ## update the lock files (ARGS=--upgrade for the newest versions)
 	@sh scripts/lock.sh "$(PY)" $(ARGS)
 
-clean:  ## remove what the targets made
+clean:  ## remove what the targets have made
 	rm -rf .venv .venv-* .demo .coverage* dist docs/_build .mypy_cache .ruff_cache .pytest_cache

@@ -174,8 +174,8 @@ class Counts:
     @classmethod
     def read(cls, value: Mapping[Any, Any], limit: int = MAX_NUMBER) -> Counts:
         """Read the numbers of anything that has such keys; what is not a number counts as 0."""
-        numbers = {key: number for key in COUNTS if (number := int(read_number(value.get(key), limit)))}
-        return cls(numbers, read_number(value.get("seconds"), limit))
+        numbers = {key: number for key in COUNTS if (number := int(clamp_number(value.get(key), limit)))}
+        return cls(numbers, clamp_number(value.get("seconds"), limit))
 
     def __getitem__(self, key: str) -> int:
         if key not in COUNTS:
@@ -268,7 +268,7 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_NUMBER
 
 
-def read_number(value: object, limit: int = MAX_NUMBER) -> float:
+def clamp_number(value: object, limit: int = MAX_NUMBER) -> float:
     """Return a number clamped to 0 and the limit; 0 for anything that is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0

@@ -1,4 +1,4 @@
-"""The smallest useful DAG: a task writes two files, the next one makes a data item of them."""
+"""The smallest useful DAG: one task writes two files, the next task uploads them as a data item."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ RAW = Path(__file__).parent / "data" / "BasicMotions_TRAIN.ts"
 FREQUENCY_HZ = 10
 AXES = ["accX (m/s2)", "accY (m/s2)", "accZ (m/s2)", "gyrX (rad/s)", "gyrY (rad/s)", "gyrZ (rad/s)"]
 
-# Where the workers of this DAG can see each other's files: a shared disk, or a bucket's URI.
+# A folder that all workers of this DAG can read and write: a shared disk, or a bucket's URI.
 OUTPUT = Path(os.environ.get("MOTION_ETL_OUTPUT", Path(gettempdir()) / "edge-impulse-motion"))
 
 
@@ -31,7 +31,7 @@ def edge_impulse_motion_etl():
     # [START motion_etl]
     @task
     def extract(raw: str) -> list[dict]:
-        """Write one CSV a recording; return the arguments of one upload each."""
+        """Write one CSV file per recording; return the arguments of one upload for each."""
         uploads = []
         seen: Counter[str] = Counter()
         _, _, recordings = Path(raw).read_text().partition("@data\n")

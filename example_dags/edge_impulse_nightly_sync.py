@@ -1,4 +1,4 @@
-"""A dataset that holds what a folder has, every night: each folder in it is a data item."""
+"""Sync a dataset with a folder every night: each subfolder is a data item."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from airflow.providers.common.compat.sdk import dag
 
 from airflow_provider_ei.operators.data import EdgeImpulseSyncDatasetOperator
 
-#: Such as /data/study with study/s17-morning/motion.csv in it.
+#: For instance /data/study, which contains s17-morning/motion.csv.
 SOURCE = os.environ.get("NIGHTLY_SYNC_SOURCE", "/data/study")
 
 
 @dag(schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False, tags=["edge-impulse", "example"])
 def edge_impulse_nightly_sync():
-    """Send what is new or changed, remove what is gone, and read nothing that is as it was."""
+    """Upload new and changed items, delete items whose folder is gone; unchanged files are not read."""
     # [START sync_folder]
     EdgeImpulseSyncDatasetOperator(
         task_id="sync",

@@ -1,4 +1,4 @@
-"""Runs whenever a dataset has changed, and is told what has changed in it."""
+"""Run whenever a dataset has changed, and read from the asset event what has changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DATASET = Asset("edgeimpulse://7/motion")
 # [START on_new_data]
 @dag(schedule=[DATASET], start_date=datetime(2026, 1, 1), catchup=False, tags=["edge-impulse", "example"])
 def edge_impulse_on_new_data():
-    """Print what each sync that led to this run has done."""
+    """Print the summary of each sync that triggered this run."""
 
     @task
     def tell(**context) -> list[dict]:

@@ -1,4 +1,4 @@
-"""A dataset that holds what lies below a prefix of a bucket; it runs when upstream says that the bucket has changed."""
+"""Sync a dataset with a prefix of a bucket whenever an asset event says that the bucket has changed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ DATASET = Asset("edgeimpulse://7/motion")
 
 @dag(schedule=[RECORDINGS], start_date=datetime(2026, 1, 1), tags=["edge-impulse", "example"])
 def edge_impulse_s3_sync():
-    """Stream the objects from the bucket to Edge Impulse; the disk is not touched."""
+    """Stream the objects from the bucket to Edge Impulse, without files on the disk."""
     # [START sync_bucket]
     EdgeImpulseSyncDatasetOperator(
         task_id="sync",
         dataset="motion",
         source="s3://aws_default@recordings/motion",
         workers=16,
-        outlets=[DATASET],  # its event carries the summary, and starts what is scheduled on it
+        outlets=[DATASET],  # its event carries the summary and triggers the DAGs that are scheduled on it
     )
     # [END sync_bucket]
 

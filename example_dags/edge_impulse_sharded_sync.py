@@ -1,4 +1,4 @@
-"""A large dataset, kept in step by several workers at once."""
+"""Sync a large dataset with several workers at once."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from airflow.providers.common.compat.sdk import dag
 
 from airflow_provider_ei.task_groups import edge_impulse_sync
 
-#: A folder that all workers see at the same place, or a URI.
+#: A folder that all workers see under the same path, or a URI.
 SOURCE = os.environ.get("SHARDED_SYNC_SOURCE", "/data/fleet")
 
 
 @dag(schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False, tags=["edge-impulse", "example"])
 def edge_impulse_sharded_sync():
-    """Plan, send the shards on as many workers as are free, then look at everything and delete what is gone."""
+    """Plan, upload the shards on all free workers, then compare everything and delete items that are gone."""
     # [START sync_sharded]
     edge_impulse_sync(
         dataset="fleet",

@@ -1,4 +1,4 @@
-"""A function that returns a data item, uploaded by its own task; and a sensor that waits for the item."""
+"""Upload the data item that a function returns, in one task; a sensor waits for the item."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_ei.sensors.dataset import EdgeImpulseDataItemSensor
 
 @dag(schedule=None, tags=["edge-impulse", "example"])
 def edge_impulse_taskflow():
-    """Record and upload in one task; then wait, as another DAG would, until the item is there and complete."""
+    """Record and upload in one task; then wait, as another DAG would, until the item is complete."""
 
     # [START taskflow]
     @task.edge_impulse_add_data(dataset="appliances")
@@ -29,7 +29,7 @@ def edge_impulse_taskflow():
         name="kitchen-02",
         poke_interval=30,
         timeout=3600,
-        deferrable=False,  # True where a triggerer runs: then waiting takes no worker
+        deferrable=False,  # True if a triggerer runs: the sensor then occupies no worker
     )
 
     record("kitchen") >> wait

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what some tests run beside Airflow, from Debian's packages, unless it is there.
-# usage: install_debian.sh PACKAGE ...   (redis-server, postgresql, chromium, what the bench runs)
-# Services that the packages start are not used and not touched.
+# Installs the Debian packages that some tests and the bench need, unless they are installed.
+# usage: install_debian.sh PACKAGE ...   (redis-server, postgresql, chromium)
+# The tests do not use the services that these packages start.
 set -eu
 missing=
 for package in "$@"; do
@@ -17,7 +17,7 @@ done
 
 echo "Installing$missing ..."
 [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null || {
-    echo "Only root can do that, with apt-get. Install them, and try again." >&2
+    echo "Install$missing and try again: this script needs root and apt-get to do it." >&2
     exit 1
 }
 log=$(mktemp)

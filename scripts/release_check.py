@@ -44,7 +44,7 @@ def version() -> str:
     return str(found)
 
 
-def changelog_problems(text: str, version: str) -> Iterator[str]:
+def changelog_problems(text: str, version: str, tag: str | None) -> Iterator[str]:
     """Compare the headings with keepachangelog.com's form and with the version."""
     headings = re.findall(r"^## (.+)$", text, re.M)
     if not headings or headings[0] != "[Unreleased]":
@@ -56,7 +56,7 @@ def changelog_problems(text: str, version: str) -> Iterator[str]:
     kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security", "Renamed", "Breaking"}
     for kind in set(re.findall(r"^### (.+)$", text, re.M)) - kinds:
         yield f"CHANGELOG.md: {kind!r} is not one of {', '.join(sorted(kinds))}."
-    if tag() and not any(heading.startswith(f"[{version}] ") for heading in released[:1]):
+    if tag and not any(heading.startswith(f"[{version}] ") for heading in released[:1]):
         yield f"CHANGELOG.md: the tagged version {version} must have the first entry after [Unreleased]."
 
 
@@ -80,17 +80,17 @@ def sources() -> set[str]:
     }
 
 
-def wheel_problems(path: Path, version: str) -> Iterator[str]:
-    """Compare the wheel with the sources, and its metadata with what they must say."""
+def wheel_problems(path: Path, version: str, sources: set[str]) -> Iterator[str]:
+    """Compare the wheel with the sources, and check its metadata."""
     with zipfile.ZipFile(path) as wheel:
         names = set(wheel.namelist())
         info = f"{NAME}-{version}.dist-info/"
         metadata = Parser().parsestr(wheel.read(f"{info}METADATA").decode())
         entry_points = wheel.read(f"{info}entry_points.txt").decode()
     files = {name for name in names if not name.startswith(info)}
-    for name in sorted(sources() - files):
+    for name in sorted(sources - files):
         yield f"{path.name}: lacks {name}."
-    for name in sorted(files - sources()):
+    for name in sorted(files - sources):
         yield f"{path.name}: must not have {name}."
     for name in ("LICENSE", "NOTICE"):
         if f"{info}licenses/{name}" not in names:
@@ -105,11 +105,11 @@ def wheel_problems(path: Path, version: str) -> Iterator[str]:
         yield f"{path.name}: what developers need must be a dependency group, not an extra."
 
 
-def sdist_problems(path: Path, version: str) -> Iterator[str]:
+def sdist_problems(path: Path, sources: set[str]) -> Iterator[str]:
     """Check that the sdist has what it builds and tests itself with, and nothing that a run has left."""
     with tarfile.open(path) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
-    for name in sorted((SDIST_HAS | sources()) - names):
+    for name in sorted((SDIST_HAS | sources) - names):
         yield f"{path.name}: lacks {name}."
     for name in sorted(names):
         if re.search(r"__pycache__|\.pyc$|^\.venv|^docs/_build|^dist/|(^|/)\.coverage", name):
@@ -139,7 +139,7 @@ def readme_problems(text: str) -> Iterator[str]:
 def problems() -> Iterator[str]:
     """Everything that is wrong."""
     number = version()
-    yield from changelog_problems((ROOT / "CHANGELOG.md").read_text(), number)
+    yield from changelog_problems((ROOT / "CHANGELOG.md").read_text(), number, tag())
     if (name := tag()) and name.removeprefix("v") != number:
         yield f"The tag is {name}, the version {number}."
     wheel = ROOT / "dist" / f"{NAME}-{number}-py3-none-any.whl"
@@ -147,8 +147,8 @@ def problems() -> Iterator[str]:
     if missing := [path.name for path in (wheel, sdist) if not path.exists()]:
         yield f"Run `make dist`: {', '.join(missing)} is missing in dist/."
         return
-    yield from wheel_problems(wheel, number)
-    yield from sdist_problems(sdist, number)
+    yield from wheel_problems(wheel, number, sources())
+    yield from sdist_problems(sdist, sources())
     yield from twine_problems([wheel, sdist])
 
 

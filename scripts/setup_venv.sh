@@ -1,25 +1,25 @@
 #!/bin/sh
-# Makes a virtual environment with exactly what a lock file names, and this package in it, editable.
+# Creates a virtual environment with exactly the packages of a lock file, and this package, editable.
 # usage: setup_venv.sh PYTHON VENV LOCK_FILE
 set -eu
 python=$1 venv=$2 lock=$3
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-    echo "Python 3.11 or newer is needed; '$python' is $("$python" --version 2>&1). Say: make PYTHON=python3.12 ..." >&2
+    echo "Run make PYTHON=python3.12 ...: Python 3.11 or newer is needed, '$python' is $("$python" --version 2>&1)." >&2
     exit 1
 }
 begun=$(date +%s)
 airflow=$(sed -n 's/^apache-airflow==\([^ ]*\).*/\1/p' "$lock")
 echo "Setting up $venv (once, about a minute): Airflow $airflow and $(grep -c '==' "$lock") packages in all, from $lock ..."
 
-# Bytecode is written now, whatever the environment says: without it each start of Airflow takes seconds longer.
+# Write bytecode now, even if the environment says not to: without it, each start of Airflow takes seconds longer.
 unset PYTHONDONTWRITEBYTECODE
 rm -rf "$venv"
 "$python" -m venv "$venv"
 py="$venv/bin/python"
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
-# uv is ten times as fast. It does not read pip's configuration, so where only that leads to an index, pip does it.
+# uv is ten times as fast as pip but does not read pip's configuration; if only that names an index, pip installs.
 {
     "$py" -m pip install --quiet --require-hashes -r requirements/uv.txt &&
         "$py" -m uv pip install --quiet --python "$py" --compile-bytecode --require-hashes -r "$lock"

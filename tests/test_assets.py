@@ -51,7 +51,7 @@ def test_other_uris_are_refused(uri: str) -> None:
 
 def test_airflow_has_the_handler() -> None:
     # Airflow 2 warns, and goes on with what was given.
-    with pytest.raises((ValueError, UserWarning), match="no Edge Impulse dataset"), warnings.catch_warnings():
+    with pytest.raises((ValueError, UserWarning), match="is not an Edge Impulse dataset"), warnings.catch_warnings():
         warnings.simplefilter("error")
         Asset(uri="edgeimpulse://acme/motion")
 

@@ -1,4 +1,4 @@
-"""The package as it is published: what it needs is declared, and the tests run against the package they mean."""
+"""The published package: its dependencies are declared, and the tests import the intended copy of it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def distributions(modules: set[str]) -> set[str]:
     return found
 
 
-def sources(*, emulator: bool) -> list[Path]:
+def modules(*, emulator: bool) -> list[Path]:
     return [path for path in sorted(PACKAGE.rglob("*.py")) if ((PACKAGE / "emulator") in path.parents) is emulator]
 
 
@@ -77,11 +77,11 @@ def imported_by(paths: list[Path]) -> set[str]:
 
 def test_every_imported_distribution_is_declared_and_every_declared_one_is_imported() -> None:
     of_airflow = AIRFLOW_3_HAS | AIRFLOW_2_HAS
-    assert imported_by(sources(emulator=False)) - of_airflow == DECLARED | EXTRAS["openlineage"]
+    assert imported_by(modules(emulator=False)) - of_airflow == DECLARED | EXTRAS["openlineage"]
 
 
 def test_the_emulator_needs_nothing_but_its_extra() -> None:
-    assert imported_by(sources(emulator=True)) == EXTRAS["emulator"]
+    assert imported_by(modules(emulator=True)) == EXTRAS["emulator"]
 
 
 def test_airflow_itself_requires_what_is_not_declared() -> None:
@@ -94,7 +94,7 @@ def test_what_is_optional_is_not_imported_with_its_module() -> None:
     """Without web frameworks and OpenLineage all modules can be imported, except those of the page in Airflow 3."""
     optional = AIRFLOW_3_HAS | AIRFLOW_2_HAS | EXTRAS["openlineage"]
     needs = {}
-    for path in sources(emulator=False):
+    for path in modules(emulator=False):
         tree = ast.parse(path.read_text())
         at_import = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
         if found := distributions(imports(at_import)) & optional:
@@ -108,11 +108,11 @@ def test_development_needs_are_not_published() -> None:
 
 
 @pytest.mark.parametrize("folder", ["tests", "elsewhere"])
-def test_the_sources_beside_the_tests_are_tested_or_else_the_installed_wheel(folder: str, tmp_path: Path) -> None:
+def test_the_package_under_test_is_the_checkout_or_else_the_installed_wheel(folder: str, tmp_path: Path) -> None:
     """Where the sources are out of reach, processes that the tests start do not find them either."""
     command = [sys.executable, "-c", "import airflow_provider_ei; print(airflow_provider_ei.__file__)"]
     cwd = ROOT if folder == "tests" else tmp_path
     found = Path(subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True).stdout.strip())
-    beside = ROOT / "airflow_provider_ei"
-    expected = beside if beside.exists() else Path(sysconfig.get_path("purelib"), "airflow_provider_ei").resolve()
+    sources = ROOT / "airflow_provider_ei"
+    expected = sources if sources.exists() else Path(sysconfig.get_path("purelib"), "airflow_provider_ei").resolve()
     assert found.resolve().parent == expected == PACKAGE

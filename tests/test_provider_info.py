@@ -51,8 +51,8 @@ class TestConnectionForm:
     declared = get_provider_info()["connection-types"][0]
 
     def test_standard_fields(self) -> None:
-        behaviour = EdgeImpulseHook.get_ui_field_behaviour()
-        assert {key.replace("_", "-"): value for key, value in behaviour.items()} == self.declared["ui-field-behaviour"]
+        behavior = EdgeImpulseHook.get_ui_field_behaviour()
+        assert {key.replace("_", "-"): value for key, value in behavior.items()} == self.declared["ui-field-behaviour"]
 
     def test_the_port_is_not_hidden(self) -> None:
         # The test button of Airflow 3 sends one and is refused when the form hides it.

@@ -1,4 +1,4 @@
-"""The API key stands in the connection and in the request, and nowhere else."""
+"""The API key is in the connection and in the request, and nowhere else."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
 from airflow_provider_ei.emulator.faults import Fault
 from airflow_provider_ei.emulator.job_control import JobControl, JobRecord
 from airflow_provider_ei.emulator.job_engine import FOREVER, JobPlan
+from airflow_provider_ei.emulator.pipeline_control import PipelineControl
 from airflow_provider_ei.emulator.project_control import EmulatorProject, ProjectControl
 from airflow_provider_ei.emulator.request_log import RequestRecord, UploadedFile
 from airflow_provider_ei.emulator.stored_data import StoredItem, StoredItemFile
@@ -32,6 +33,7 @@ __all__ = [
     "JobControl",
     "JobPlan",
     "JobRecord",
+    "PipelineControl",
     "ProjectControl",
     "RequestRecord",
     "StoredItem",

@@ -87,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
         ("builds", "whether builds can be downloaded by version, or only the latest one"),
         ("accuracy_unit", "the unit of the accuracy in test results"),
         ("classify_metrics", "whether the metrics of all variants are available"),
+        ("partial_transformation", "whether results are imported although some inputs have failed"),
+        ("project_hmac_key", "whether an import into a project needs projectHmacKey"),
     ):
         ways = CHOICES[name]
         parser.add_argument(

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from airflow_provider_ei.emulator.control_projects import ProjectRoutes
 from airflow_provider_ei.emulator.control_requests import (
     ControlError,
     check_content_type,
@@ -50,6 +51,7 @@ class ControlApi:
     ) -> None:
         self._store = store
         self._workspace = workspace
+        self._projects = ProjectRoutes(workspace)
         self._settings = settings
         self._faults = faults
         self._log = log
@@ -69,6 +71,11 @@ class ControlApi:
             ("POST", "buckets", self._post_buckets),
             ("GET", "state", self._get_state),
             ("POST", "reset", self._post_reset),
+            ("GET", "projects", self._projects.get_projects),
+            ("POST", "projects", self._projects.post_projects),
+            ("POST", "results", self._projects.post_results),
+            ("POST", "plans", self._projects.post_plans),
+            ("POST", "clock", self._projects.post_clock),
         ]
         by_path: dict[str, dict[str, Handler]] = {}
         for method, path, handler in handlers:
@@ -148,7 +155,7 @@ class ControlApi:
 
     async def reset(self) -> None:
         """Forget all data, requests and faults. The switches keep their values."""
-        await self._dispatcher.forget_late()
+        self._dispatcher.late.drop()
         self._faults.clear()
         self._log.clear()
         await asyncio.get_running_loop().run_in_executor(self._executor, self._store.reset)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
@@ -19,26 +18,20 @@ from airflow_provider_ei.emulator.api.arguments import Arguments
 from airflow_provider_ei.emulator.api.operation import Call, Operation
 from airflow_provider_ei.emulator.api.routes import find_operation
 from airflow_provider_ei.emulator.api.unknown_paths import explain
+from airflow_provider_ei.emulator.api_keys import KeyCheck, ValidKey
 from airflow_provider_ei.emulator.downloads import CHUNK_BYTES, Download
 from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
 from airflow_provider_ei.emulator.error_responses import error_response
 from airflow_provider_ei.emulator.faults import Fault, FaultQueue
 from airflow_provider_ei.emulator.form_parser import MultipartReader
 from airflow_provider_ei.emulator.item_store import ItemStore
-from airflow_provider_ei.emulator.projects import Project
+from airflow_provider_ei.emulator.late_requests import LateRequests
 from airflow_provider_ei.emulator.request_body import Disconnected, RequestBody
 from airflow_provider_ei.emulator.request_log import RequestLog, RequestRecord
 from airflow_provider_ei.emulator.stored_data import StoreError
 from airflow_provider_ei.emulator.tcp_connections import TcpConnections
 from airflow_provider_ei.emulator.uploads import Upload
 from airflow_provider_ei.emulator.workspace import Workspace
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """A valid key, of a project or of the organization."""
-
-    project: Project | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +43,7 @@ class _Request:
     headers: dict[str, str]
     operation: Operation | None
     path_values: dict[str, str]
-    key: _Key | None
+    key: ValidKey | None
     fault: Fault | None
     body: RequestBody
 
@@ -66,6 +59,7 @@ class Dispatcher:
     """The ASGI application below ``/v1/api``.
 
     :ivar before_request: called in a thread with each request that has arrived, before it is carried out.
+    :ivar late: what ``store_late`` faults have delayed.
     """
 
     def __init__(
@@ -85,10 +79,10 @@ class Dispatcher:
         self._log = log
         self._connections = connections
         self._executor = executor
+        self._keys = KeyCheck(settings, workspace)
         self.before_request: BeforeRequest | None = None
+        self.late = LateRequests()
         self._stopping = asyncio.Event()
-        self._late: dict[asyncio.TimerHandle, tuple[_Request, Call]] = {}
-        self._late_tasks: set[asyncio.Task[Response]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -108,44 +102,31 @@ class Dispatcher:
         finally:
             status = {} if response is None else {"status": response.status_code}
             self._log.update(request.seq, bytes_received=request.body.received, **status)
-        if response is not None and request.fault is not None and request.fault.kind == "cut_response":
-            await response(scope, receive, _first_bytes(send, request.fault.after_bytes))
-            self._connections.close(scope["client"])
-        elif response is not None:
-            await response(scope, receive, send)
-        if response is None or (request.fault is not None and request.fault.kind == "early_status"):
+        await self._send(response, request.fault, scope, receive, send)
+
+    async def _send(
+        self, response: Response | None, fault: Fault | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Send the response, and break the connection where that is the fault."""
+        kind = None if fault is None else fault.kind
+        if response is None:
             self._connections.reset(scope["client"])
+        elif fault is not None and kind == "cut_response":
+            await response(scope, receive, _first_bytes(send, fault.after_bytes))
+            self._connections.close(scope["client"])
+        else:
+            await response(scope, receive, send)
+            if kind == "early_status":
+                self._connections.reset(scope["client"])
+        if response is None or kind in ("early_status", "cut_response"):
             # Until uvicorn has seen the end of the connection: it would send a response of its own.
             while (await receive())["type"] != "http.disconnect":
                 pass
 
-    @property
-    def late(self) -> int:
-        """The number of requests that ``store_late`` faults have delayed and that are not carried out yet."""
-        return len(self._late) + len(self._late_tasks)
-
-    async def flush_late(self) -> None:
-        """Carry out now what ``store_late`` faults have delayed."""
-        for handle in list(self._late):
-            handle.cancel()
-            self._carry_out_late(handle)
-        await asyncio.gather(*self._late_tasks, return_exceptions=True)
-
-    async def forget_late(self) -> None:
-        """Drop what ``store_late`` faults have delayed."""
-        self._drop_late()
-
     def stop(self) -> None:
         """End all waiting: the server stops."""
         self._stopping.set()
-        self._drop_late()
-
-    def _drop_late(self) -> None:
-        for handle, (_, call) in self._late.items():
-            handle.cancel()
-            if call.upload is not None:
-                call.upload.discard()
-        self._late.clear()
+        self.late.drop()
 
     def _arrived(self, scope: Scope, receive: Receive) -> _Request:
         method, path = scope["method"], scope["raw_path"].decode("ascii", "replace")
@@ -154,7 +135,7 @@ class Dispatcher:
         found = find_operation(method, path)
         operation, path_values = found or (None, {})
         operation_id = None if operation is None else operation.id
-        key = self._identify(headers.get("x-api-key", ""))
+        key = self._keys.identify(headers.get("x-api-key", ""))
         fault = self._faults.take(operation_id)
         known: dict[str, Any] = {
             "time": time.time(),
@@ -171,7 +152,7 @@ class Dispatcher:
         return _Request(record, method, path, arguments, headers, operation, path_values, key, fault, body)
 
     async def _respond(self, request: _Request) -> Response | None:
-        """Return the response, or None if the connection is to be reset."""
+        """Return the response, or None if the connection must be reset."""
         fault = request.fault
         if fault is None:
             return await self._carry_out(request)
@@ -217,7 +198,7 @@ class Dispatcher:
         except StoreError as error:
             return error_response(str(error))
         if late_by is not None:
-            self._delay(late_by, request, call)
+            self.late.add(late_by, lambda: self._run(request, call), call.discard)
             return None
         return await self._run(request, call)
 
@@ -229,34 +210,8 @@ class Dispatcher:
             return error_response("Invalid API key", self._settings.wrong_key_status)
         if request.operation is None:
             return error_response(*explain(request.method, request.path))
-        error = self._access_error(request.key, request.operation, request.path_values)
+        error = self._keys.refusal(request.key, request.operation, request.path_values)
         return None if error is None else error_response(error)
-
-    def _access_error(self, key: _Key, operation: Operation, path: dict[str, str]) -> str | None:
-        """Return why a key does not give access to an operation."""
-        if operation.key_kind == "organization":
-            if key.project is not None:
-                return "Invalid API key: this is the key of a project, not of an organization"
-            organization = path.get("organizationId")
-            if organization is not None and organization != str(self._settings.organization_id):
-                return f"Organization {organization} not found, or this API key has no access to it"
-            return None
-        project = path.get("projectId")
-        if key.project is None:
-            if project is None or self._settings.organization_key_in_projects == "reject":
-                return "Invalid API key: this is the key of an organization, not of a project"
-            return None
-        if project is not None and project != str(key.project.id):
-            return f"Project {project} not found, or this API key has no access to it"
-        if operation.changes and key.project.role != "admin":
-            return f"This API key has no permission for that: its role is {key.project.role}"
-        return None
-
-    def _identify(self, api_key: str) -> _Key | None:
-        if hmac.compare_digest(api_key.encode(), self._settings.api_key.encode()):
-            return _Key(None)
-        project = self._workspace.project_of_key(api_key)
-        return None if project is None else _Key(project)
 
     async def _read_for_log(self, request: _Request) -> None:
         if request.operation is None:
@@ -266,8 +221,7 @@ class Dispatcher:
             call = await self._read(request, request.operation)
         except StoreError:
             return
-        if call.upload is not None:
-            call.upload.discard()
+        call.discard()
 
     async def _read(self, request: _Request, operation: Operation) -> Call:
         fields: dict[str, Any] = {}
@@ -281,12 +235,11 @@ class Dispatcher:
         else:
             await request.body.drain()
         arguments = Arguments(fields)
-        key_project = None if request.key is None else request.key.project
         return Call(
             self._store,
             self._workspace,
             self._settings,
-            0 if key_project is None else key_project.id,
+            0 if request.key is None else request.key.project_id,
             request.path_values,
             request.query,
             arguments,
@@ -314,10 +267,10 @@ class Dispatcher:
     def _run_blocking(self, request: _Request, call: Call) -> Response:
         assert request.operation is not None
         try:
+            self._workspace.update()
             answer = request.operation.run(call)
         except BaseException as error:
-            if call.upload is not None:
-                call.upload.discard()
+            call.discard()
             if isinstance(error, StoreError):
                 return error_response(str(error), error.status)
             raise
@@ -337,18 +290,6 @@ class Dispatcher:
                     raise EOFError("the file on disk is shorter than it was")
                 left -= len(chunk)
                 yield chunk
-
-    def _delay(self, seconds: float, request: _Request, call: Call) -> None:
-        def now() -> None:
-            self._carry_out_late(handle)
-
-        handle = asyncio.get_running_loop().call_later(seconds, now)
-        self._late[handle] = (request, call)
-
-    def _carry_out_late(self, handle: asyncio.TimerHandle) -> None:
-        task = asyncio.get_running_loop().create_task(self._run(*self._late.pop(handle)))
-        self._late_tasks.add(task)
-        task.add_done_callback(self._late_tasks.discard)
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but not longer than the server runs."""

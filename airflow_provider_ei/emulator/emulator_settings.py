@@ -23,6 +23,8 @@ JobCategories = Literal["by_kind", "same"]
 Builds = Literal["by_version", "latest_only"]
 AccuracyUnit = Literal["fraction", "percent"]
 ClassifyMetrics = Literal["available", "missing"]
+PartialTransformation = Literal["stop", "import"]
+ProjectHmacKey = Literal["optional", "required"]
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "duplicate_names": get_args(DuplicateNames),
@@ -42,6 +44,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "builds": get_args(Builds),
     "accuracy_unit": get_args(AccuracyUnit),
     "classify_metrics": get_args(ClassifyMetrics),
+    "partial_transformation": get_args(PartialTransformation),
+    "project_hmac_key": get_args(ProjectHmacKey),
 }
 """The switches with named values, and these values; the first one is the default."""
 
@@ -82,6 +86,8 @@ class EmulatorSettings:
         the service is an old one, which only knows the latest build of a target.
     :param accuracy_unit: whether test results give the accuracy from 0 to 1, or from 0 to 100.
     :param classify_metrics: whether the experimental metrics of all variants are available.
+    :param partial_transformation: whether results are imported into a project although some inputs have failed.
+    :param project_hmac_key: whether an import into a project needs ``projectHmacKey``.
     :param job_queued_seconds: how long a job waits before it starts, unless it has a plan of its own.
     :param job_running_seconds: how long a job runs, unless it has a plan of its own.
     :param max_request_bytes: larger requests get status 413, as from a proxy before the service; 0 means no limit.
@@ -110,6 +116,8 @@ class EmulatorSettings:
     builds: Builds = "by_version"
     accuracy_unit: AccuracyUnit = "fraction"
     classify_metrics: ClassifyMetrics = "available"
+    partial_transformation: PartialTransformation = "stop"
+    project_hmac_key: ProjectHmacKey = "optional"
     job_queued_seconds: float = 0.2
     job_running_seconds: float = 1.0
     max_request_bytes: int = 0

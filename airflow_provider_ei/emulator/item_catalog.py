@@ -64,6 +64,11 @@ class ItemCatalog:
         """A string that changes with every change of the data."""
         return self._database.version
 
+    @property
+    def revision(self) -> int:
+        """The number of the last change of the data."""
+        return self._database.revision
+
     def totals(self, condition: SqlCondition = EVERYTHING) -> DataTotals:
         """Count the items that meet a condition, and those of their files that it selects."""
         with self._database.lock:
@@ -133,6 +138,14 @@ class ItemCatalog:
         for item in self.items(condition.within("items.id = ?", item_id)):
             return item
         raise item_not_found(item_id, condition)
+
+    def items_of(self, dataset: str) -> list[StoredItem]:
+        """Return the items of a dataset, by id."""
+        return self.items(EVERYTHING.within("items.dataset = ?", dataset))
+
+    def count_items(self, dataset: str) -> int:
+        """Return the number of items of a dataset."""
+        return self.totals(EVERYTHING.within("items.dataset = ?", dataset)).items
 
     def datasets(self) -> list[StoredDataset]:
         """Return all datasets, by name."""

@@ -126,6 +126,26 @@ class ItemStore(ItemCatalog):
                 raise StoreError(f"Data item {item_id} has no file {name!r}")
             self._count_files(item_id, revision)
 
+    def has_dataset(self, name: str) -> bool:
+        """Return whether a dataset exists."""
+        return bool(self._dataset_ids(name))
+
+    def check_bucket(self, bucket_id: int) -> None:
+        """Check that a bucket exists.
+
+        :raises StoreError: if it does not.
+        """
+        self._bucket(None, bucket_id)
+
+    def check_new_dataset(self, settings: Mapping[str, Any]) -> None:
+        """Check the body of ``addOrganizationDataset``.
+
+        :raises StoreError: if the name is taken, or the bucket does not exist.
+        """
+        if self.has_dataset(settings["dataset"]):
+            raise StoreError(f"Dataset {settings['dataset']!r} already exists")
+        self.check_bucket(settings["bucket"]["id"])
+
     def add_dataset(self, settings: Mapping[str, Any]) -> int:
         """Create a dataset from the body of ``addOrganizationDataset``, and return its id.
 
@@ -133,8 +153,7 @@ class ItemStore(ItemCatalog):
         """
         with self._database.change():
             name = settings["dataset"]
-            if self._dataset_ids(name):
-                raise StoreError(f"Dataset {name!r} already exists")
+            self.check_new_dataset(settings)
             self._ensure_dataset(name)
             self._set_dataset(name, settings)
             return self._dataset_ids(name)[0]

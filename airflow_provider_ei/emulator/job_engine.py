@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -76,12 +76,15 @@ class LogLine:
     level: LogLevel
 
 
+OnEnd = Callable[[bool, float], None]
+
+
 @dataclass(slots=True, eq=False)
 class Job:
     """A job of a project, or of the organization where ``project_id`` is None. Times are in seconds since 1970.
 
     :ivar successful: None while the job runs, and if its outcome is not reported.
-    :ivar on_success: what happens when it ends with success.
+    :ivar on_end: called when it ends, with whether it has succeeded, and the time.
     """
 
     id: int
@@ -91,7 +94,7 @@ class Job:
     queued_seconds: float
     running_seconds: float
     plan: JobPlan
-    on_success: Callable[[float], None] = field(repr=False)
+    on_end: OnEnd = field(repr=False)
     started: float | None = None
     finished: float | None = None
     successful: bool | None = None
@@ -129,6 +132,7 @@ class JobEngine:
         self._clock = clock
         self._default_seconds = default_seconds
         self._jobs: dict[int, Job] = {}
+        self._active: dict[int, Job] = {}
         self._plans: dict[JobKind, list[JobPlan]] = defaultdict(list)
         self._last_id = 0
 
@@ -138,8 +142,11 @@ class JobEngine:
             raise ValueError(f"kind must be one of {', '.join(JOB_KINDS)}, not {kind!r:.100}")
         self._plans[kind] += [plan] * count
 
-    def start(self, kind: JobKind, project_id: int | None, on_success: Callable[[float], None]) -> Job:
-        """Create a job."""
+    def start(self, kind: JobKind, project_id: int | None, on_end: OnEnd, created: float | None = None) -> Job:
+        """Create a job.
+
+        :param created: the time if not now, for a job that the end of another one has started.
+        """
         plans = self._plans[kind]
         plan = plans.pop(0) if plans else JobPlan()
         queued, running = self._default_seconds()
@@ -148,35 +155,42 @@ class JobEngine:
             self._last_id,
             kind,
             project_id,
-            self._clock.now(),
+            self._clock.now() if created is None else created,
             queued if plan.queued_seconds is None else plan.queued_seconds,
             running if plan.running_seconds is None else plan.running_seconds,
             plan,
-            on_success,
+            on_end,
         )
-        self._jobs[job.id] = job
+        self._jobs[job.id] = self._active[job.id] = job
         return job
 
     def update(self) -> None:
-        """Start and end jobs as the clock says, in the order in which they end."""
+        """Start and end jobs as the clock says, in the order in which they end. The end of a job may start others."""
         now = self._clock.now()
-        ending: list[tuple[float, int, Job]] = []
-        for job in self.active():
-            start = job.created + job.queued_seconds
-            if job.started is None and start <= now:
-                job.started = start
-            if job.started is not None and job.started + job.running_seconds <= now:
-                ending.append((job.started + job.running_seconds, job.id, job))
-        for moment, _, job in sorted(ending):
+        while True:
+            ending: list[tuple[float, int]] = []
+            for job in self.active():
+                start = job.created + job.queued_seconds
+                if job.started is None and start <= now:
+                    job.started = start
+                if job.started is not None and job.started + job.running_seconds <= now:
+                    ending.append((job.started + job.running_seconds, job.id))
+            if not ending:
+                return
+            moment, job_id = min(ending)
+            job = self._jobs[job_id]
             self.finish(job, job.plan.outcome, moment)
 
     def finish(self, job: Job, outcome: JobOutcome, moment: float | None = None) -> None:
         """End a job."""
+        self._active.pop(job.id, None)
         job.finished = self._clock.now() if moment is None else moment
         job.started = job.finished if job.started is None else job.started
         job.successful = None if outcome == "unreported" else outcome == "success"
-        if outcome == "success":
-            job.on_success(job.finished)
+        try:
+            job.on_end(outcome == "success", job.finished)
+        except StoreError:  # the data have changed meanwhile, so that its result cannot be stored
+            job.successful = False
 
     def cancel(self, job: Job) -> None:
         """Cancel a job.
@@ -188,8 +202,18 @@ class JobEngine:
         if job.plan.cancel == "refuse":
             raise StoreError(f"Job {job.id} cannot be cancelled")
         if job.plan.cancel != "ignore":
-            job.finished = self._clock.now()
-            job.successful = None if job.plan.cancel == "unreported" else False
+            self._stop(job)
+
+    def stop(self, job: Job) -> None:
+        """End an active job without success, whatever its plan says."""
+        if job.finished is None:
+            self._stop(job)
+
+    def _stop(self, job: Job) -> None:
+        self._active.pop(job.id, None)
+        job.finished = self._clock.now()
+        job.successful = None if job.plan.cancel == "unreported" else False
+        job.on_end(False, job.finished)
 
     def find(self, job_id: int, project_id: int | None) -> Job:
         """Return a job of a project, or of the organization.
@@ -202,12 +226,13 @@ class JobEngine:
         return job
 
     def forget(self, job_id: int) -> None:
-        """Remove a job, as if it had never been."""
+        """Remove a job: its id is unknown from now on."""
         del self._jobs[job_id]
+        self._active.pop(job_id, None)
 
-    def active(self) -> Iterator[Job]:
-        """Yield the jobs that have not ended."""
-        return (job for job in list(self._jobs.values()) if job.finished is None)
+    def active(self) -> list[Job]:
+        """Return the jobs that have not ended, oldest first."""
+        return list(self._active.values())
 
     def all(self) -> list[Job]:
         """Return all jobs, oldest first."""
@@ -216,4 +241,5 @@ class JobEngine:
     def clear(self) -> None:
         """Remove all jobs and plans. The ids continue."""
         self._jobs.clear()
+        self._active.clear()
         self._plans.clear()

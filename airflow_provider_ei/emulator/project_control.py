@@ -21,12 +21,14 @@ class EmulatorProject(msgspec.Struct, frozen=True):
     """A project as it is now.
 
     :ivar model_version: the number of trainings of its model.
+    :ivar samples: the number of samples that transformation jobs have imported.
     """
 
     id: int
     name: str
     api_key: str
     model_version: int
+    samples: int
     versions: tuple[ProjectVersion, ...]
     deployments: tuple[Deployment, ...]
 
@@ -35,7 +37,7 @@ class EmulatorProject(msgspec.Struct, frozen=True):
 
 
 class ProjectControl:
-    """What tests do with projects. None of it is a request. Safe to use from several threads."""
+    """Control of projects without requests. Safe to use from several threads."""
 
     def __init__(self, workspace: Callable[[], Workspace]) -> None:
         self._workspace = workspace
@@ -102,6 +104,7 @@ def _described(project: Project) -> EmulatorProject:
         project.name,
         project.api_key,
         project.model_version,
+        project.samples,
         tuple(project.versions),
         tuple(project.deployments),
     )

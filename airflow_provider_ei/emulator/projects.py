@@ -92,6 +92,7 @@ class Project:
     :ivar results: the results that the next test of the model finds.
     :ivar tested: the results that the last test has found; None before the first one.
     :ivar model_version: the number of trainings of the model.
+    :ivar samples: the number of samples that transformation jobs have imported.
     :ivar last_build: the highest version of a build, also of one that has not ended.
     """
 
@@ -106,6 +107,7 @@ class Project:
     evaluated: ModelResults | None = None
     model_version: int = 1
     last_modified: float = 0.0
+    samples: int = 0
     last_build: int = 0
     deployments: list[Deployment] = field(default_factory=list)
     versions: list[ProjectVersion] = field(default_factory=list)

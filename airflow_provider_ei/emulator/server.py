@@ -14,7 +14,9 @@ from airflow_provider_ei.emulator.dispatch import BeforeRequest
 from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
 from airflow_provider_ei.emulator.faults import ChooseFault, Fault, FaultQueue
 from airflow_provider_ei.emulator.filter_sql import EVERYTHING, SqlCondition
+from airflow_provider_ei.emulator.item_store import ItemStore
 from airflow_provider_ei.emulator.job_control import JobControl
+from airflow_provider_ei.emulator.pipeline_control import PipelineControl
 from airflow_provider_ei.emulator.project_control import ProjectControl
 from airflow_provider_ei.emulator.request_log import RequestLog, RequestRecord
 from airflow_provider_ei.emulator.server_thread import ServerThread
@@ -47,6 +49,7 @@ class EmulatorServer:
     :ivar clock: the clock of the jobs, which tests can stop and turn.
     :ivar jobs: control of the jobs: see :class:`JobControl`.
     :ivar projects: control of the projects: see :class:`ProjectControl`.
+    :ivar pipelines: control of pipelines and transformation jobs: see :class:`PipelineControl`.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class EmulatorServer:
         self.clock = EmulatorClock()
         self.jobs = JobControl(lambda: self._live.workspace)
         self.projects = ProjectControl(lambda: self._live.workspace)
+        self.pipelines = PipelineControl(lambda: self._live.workspace)
 
     def __enter__(self) -> EmulatorServer:
         self.start()
@@ -162,7 +166,7 @@ class EmulatorServer:
 
     def add_bucket(self, name: str) -> int:
         """Add a storage bucket unless one of that name exists, and return its id."""
-        return self._live.store.add_bucket(name)
+        return self._store.add_bucket(name)
 
     def reset(self) -> None:
         """Forget all data, requests and faults. The switches keep their values."""
@@ -170,12 +174,12 @@ class EmulatorServer:
 
     def state(self) -> dict[str, Any]:
         """Return all data, in the form of ``GET /emulator/state`` without limits."""
-        return describe_state(self._live.store)
+        return describe_state(self._store)
 
     def items(self, dataset: str | None = None) -> list[StoredItem]:
         """Return the data items with their files, of one dataset or of all, by id."""
         condition = EVERYTHING if dataset is None else SqlCondition("items.dataset = ?", (dataset,))
-        return self._live.store.items(condition)
+        return self._store.items(condition)
 
     def read_file(self, data_id: int, name: str) -> bytes:
         """Return the bytes of a file.
@@ -183,7 +187,7 @@ class EmulatorServer:
         :raises KeyError: if the item or the file does not exist.
         """
         with _found(data_id, name):
-            file, stream = self._live.store.open_file(data_id, name)
+            file, stream = self._store.open_file(data_id, name)
         with stream:
             return stream.read(file.size)
 
@@ -192,13 +196,13 @@ class EmulatorServer:
 
     def put_item(self, name: str, dataset: str, metadata: Mapping[str, str], files: Mapping[str, bytes]) -> int:
         """Store a data item with exactly these names, even if one of that name exists, and return its id."""
-        upload = self._live.store.new_upload()
+        upload = self._store.new_upload()
         for file_name, data in files.items():
             upload.begin_file()
             upload.write(memoryview(data))
             upload.end_file(file_name, "application/octet-stream")
         upload.close()
-        return self._live.store.add_item(name, dataset, metadata, upload, duplicate_names="new_id")
+        return self._store.add_item(name, dataset, metadata, upload, duplicate_names="new_id")
 
     def edit_item(
         self,
@@ -213,9 +217,7 @@ class EmulatorServer:
         :raises KeyError: if the item does not exist.
         """
         with _found(data_id):
-            self._live.store.update_item(
-                data_id, name=name, dataset=dataset, metadata=metadata, metadata_update="replace"
-            )
+            self._store.update_item(data_id, name=name, dataset=dataset, metadata=metadata, metadata_update="replace")
 
     def remove_item(self, data_id: int) -> None:
         """Delete a data item with its files.
@@ -223,7 +225,7 @@ class EmulatorServer:
         :raises KeyError: if the item does not exist.
         """
         with _found(data_id):
-            self._live.store.delete_item(data_id)
+            self._store.delete_item(data_id)
 
     def remove_file(self, data_id: int, name: str) -> None:
         """Delete one file of a data item.
@@ -231,7 +233,17 @@ class EmulatorServer:
         :raises KeyError: if the item or the file does not exist.
         """
         with _found(data_id, name):
-            self._live.store.delete_file(data_id, name)
+            self._store.delete_file(data_id, name)
+
+    def put_object(self, key: str, data: bytes, *, bucket_id: int = 1) -> None:
+        """Put an object into a bucket without the API: a refresh of a dataset with a bucket path finds it."""
+        with self._live.workspace as workspace:
+            workspace.buckets.put(bucket_id, key, data)
+
+    def remove_object(self, key: str, *, bucket_id: int = 1) -> None:
+        """Remove an object from a bucket, also a file of a data item: a refresh then removes that file."""
+        with self._live.workspace as workspace:
+            workspace.buckets.remove(bucket_id, key)
 
     def before_request(self, callback: BeforeRequest | None) -> None:
         """Call a function before each API request is carried out; None ends that.
@@ -245,11 +257,17 @@ class EmulatorServer:
     @property
     def late(self) -> int:
         """The number of requests that ``store_late`` faults have delayed and that are not carried out yet."""
-        return self._live.dispatcher.late
+        return len(self._live.dispatcher.late)
 
     def flush_late(self) -> None:
         """Carry out now what ``store_late`` faults have delayed, and return when it is done."""
         self._live.flush_late()
+
+    @property
+    def _store(self) -> ItemStore:
+        """The data, after the effects of all jobs that have ended by now."""
+        self._live.workspace.update()
+        return self._live.store
 
     @property
     def _live(self) -> ServerThread:

@@ -103,7 +103,7 @@ class ServerThread:
 
     def flush_late(self) -> None:
         """Carry out now what ``store_late`` faults have delayed. Not for the server's own thread."""
-        self._server.run_in_loop(self.dispatcher.flush_late())
+        self._server.run_in_loop(self.dispatcher.late.flush())
 
     def reset(self) -> None:
         """Forget all data, requests and faults. Not for the server's own thread."""

@@ -1,4 +1,4 @@
-"""The page: one HTML file that shows the JSON of ``/emulator/state``."""
+"""The page: one HTML file that shows ``/emulator/state`` and ``/emulator/projects``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ _HEADERS = {
 def page_routes(settings: EmulatorSettings) -> list[BaseRoute]:
     """Return the routes of the page: its own, and those of Studio's pages, the targets of the provider's links."""
     organization = f"/organization/{settings.organization_id}"
-    paths = ("/", organization, f"{organization}/data")
+    project = "/studio/{project_id:int}"
+    paths = ("/", organization, f"{organization}/data", f"{organization}/jobs", project, f"{project}/jobs")
     return [Route(path, _get_page, methods=["GET"]) for path in paths]
 
 

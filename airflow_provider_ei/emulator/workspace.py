@@ -1,4 +1,4 @@
-"""The organization's projects and the jobs of all of them. They are kept in memory until the server stops."""
+"""The projects, jobs and pipelines, which the emulator keeps in memory until the server stops."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ import secrets
 import threading
 from types import TracebackType
 
+from airflow_provider_ei.emulator.bucket_objects import BucketObjects
 from airflow_provider_ei.emulator.clock import EmulatorClock
 from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
 from airflow_provider_ei.emulator.job_engine import JobEngine
+from airflow_provider_ei.emulator.pipelines import PipelineStore
 from airflow_provider_ei.emulator.projects import KEY_ROLES, KeyRole, Project
 from airflow_provider_ei.emulator.request_log import RequestLog
 from airflow_provider_ei.emulator.stored_data import StoreError
+from airflow_provider_ei.emulator.transformations import TransformationStore
 
 
 class Workspace:
-    """A context manager: inside, no other thread changes it, and jobs are in the state of the present.
-
-    :ivar revision: increases with every block that uses the workspace and may have changed it.
-    """
+    """A context manager: inside it, no other thread changes the workspace, and the jobs are up to date."""
 
     def __init__(self, settings: EmulatorSettings, clock: EmulatorClock, log: RequestLog) -> None:
         self.clock = clock
         self.settings = settings
         self.jobs = JobEngine(clock, lambda: (settings.job_queued_seconds, settings.job_running_seconds))
         self.projects: dict[int, Project] = {}
+        self.transformations = TransformationStore(self.jobs)
+        self.pipelines = PipelineStore()
+        self.buckets = BucketObjects()
         self._log = log
         self._lock = threading.RLock()
         self._add_default_project()
@@ -39,6 +42,11 @@ class Workspace:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._lock.release()
+
+    def update(self) -> None:
+        """Bring the jobs up to date."""
+        with self:
+            pass
 
     def add_project(
         self, name: str, *, api_key: str | None = None, role: KeyRole = "admin", key_expires: float | None = None
@@ -69,16 +77,18 @@ class Workspace:
     def project_of_key(self, api_key: str) -> Project | None:
         """Return the project of a key that is valid now."""
         now = self.clock.now()
-        with self._lock:
-            for project in self.projects.values():
-                if hmac.compare_digest(api_key.encode(), project.api_key.encode()):
-                    return project if project.key_expires is None or now < project.key_expires else None
+        for project in list(self.projects.values()):  # no lock: the event loop calls this and must not wait
+            if hmac.compare_digest(api_key.encode(), project.api_key.encode()):
+                return project if project.key_expires is None or now < project.key_expires else None
         return None
 
     def reset(self) -> None:
-        """Forget all jobs, and all projects except a new default one."""
+        """Forget everything, and add a new default project."""
         with self._lock:
             self.jobs.clear()
+            self.transformations.clear()
+            self.pipelines.clear()
+            self.buckets.clear()
             self.projects.clear()
             self._add_default_project()
 

@@ -1,4 +1,4 @@
-"""Reporting about work that is done never undoes it."""
+"""Reports to Airflow that must not fail a task whose work is done."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def best_effort(what: str) -> Iterator[None]:
-    """Log what goes wrong inside as a warning, and go on.
+    """Log exceptions in the block as a warning, and continue.
 
-    :param what: what is reported, for the message.
+    :param what: name of the report, for the message.
     """
     try:
         yield
     except Exception as error:
-        log.warning("%s could not be reported to Airflow, the data is not affected: %r", what, error)
+        log.warning("%s could not be reported to Airflow; the data is not affected: %r", what, error)

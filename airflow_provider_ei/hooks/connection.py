@@ -1,7 +1,7 @@
-"""What an Airflow connection of type ``edge_impulse`` holds: its form, and how it is read.
+"""Airflow connections of type ``edge_impulse``: the form, and reading a connection.
 
-Airflow 3 draws the form from the provider's metadata, Airflow 2 from methods of the hook; both are made of what stands
-here.
+Airflow 3 builds the form from the provider's metadata, Airflow 2 from methods of the hook. Both use the definitions in
+this module.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow_provider_ei.studio.settings import DEFAULT_BASE_URL, MAX_SECONDS, S
 
 log = logging.getLogger(__name__)
 
-#: Connections whose unknown extras were warned of, with these extras. Sensors read theirs at each look.
+#: Connections and their unknown extras that were already logged. Sensors read their connection at every poke.
 _warned: set[tuple[str, tuple[str, ...]]] = set()
 
 CONN_TYPE = "edge_impulse"
@@ -28,7 +28,7 @@ HOOK_NAME = "Edge Impulse"
 
 @dataclass(frozen=True)
 class ExtraField:
-    """One optional field of the connection's extra; ``kind`` is its JSON type."""
+    """An optional field of the connection's extra; ``kind`` is its JSON type."""
 
     label: str
     description: str
@@ -38,38 +38,40 @@ class ExtraField:
 EXTRA_FIELDS = {
     "organization_id": ExtraField(
         "Organization ID",
-        "The number in Studio's address. Empty: the organization of the API key.",
+        "The number in Studio's URL. Default: the organization of the API key.",
         "integer",
     ),
-    "connect_timeout": ExtraField("Connect timeout", "Seconds for the connection to be made. Empty: 15.", "number"),
+    "connect_timeout": ExtraField("Connect timeout", "Seconds to establish the connection. Default: 15.", "number"),
     "write_timeout": ExtraField(
         "Write timeout",
-        "Seconds for one block of 128 KiB to leave, not for the whole upload. Empty: 60.",
+        "Seconds to send one block of 128 KiB, not the whole upload. Default: 60.",
         "number",
     ),
     "read_timeout": ExtraField(
-        "Read timeout", "Seconds until the answer is complete, once everything is sent. Empty: 300.", "number"
+        "Read timeout", "Seconds to receive the complete response after sending. Default: 300.", "number"
     ),
-    "retry_attempts": ExtraField("Retry attempts", "Tries of one request in all. Empty: 4.", "integer"),
-    "retry_wait": ExtraField("Retry wait", "Seconds, base of the back-off between tries. Empty: 1.", "number"),
+    "retry_attempts": ExtraField("Retry attempts", "Total tries of a request. Default: 4.", "integer"),
+    "retry_wait": ExtraField("Retry wait", "Base of the back-off between tries, in seconds. Default: 1.", "number"),
     "settle_seconds": ExtraField(
         "Settle time",
-        "Seconds to wait before looking whether an upload without answer has arrived. Empty: 5.",
+        "Seconds to wait before checking whether an upload without a response has arrived. Default: 5.",
         "number",
     ),
     "throttle_patience": ExtraField(
         "Throttle patience",
-        "Seconds for which everything may be refused as too many requests. Empty: 600.",
+        "Seconds to wait while all requests are throttled. Default: 600.",
         "number",
     ),
-    "batch_files": ExtraField("Files in a request", "At most; the API takes 10,000. Empty: 10000.", "integer"),
+    "batch_files": ExtraField(
+        "Files per request", "Maximum number; the API accepts 10,000. Default: 10000.", "integer"
+    ),
     "batch_bytes": ExtraField(
-        "Bytes in a request", "After which it is full; a larger file travels alone. Empty: 268435456.", "integer"
+        "Bytes per request", "Maximum size; a larger file gets its own request. Default: 268435456.", "integer"
     ),
 }
 
-# The port stays: the test button of Airflow 3.3 sends 0 where a connection has none, and is refused unless the saved
-# connection has 0 too.
+# The port is not hidden: for a connection without a port, the test button of Airflow 3.3 sends 0, and fails unless the
+# saved connection has port 0, too.
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden-fields": ["schema", "login"],
     "relabeling": {
@@ -85,7 +87,7 @@ _JSON_TYPES = {list: "array", str: "string", int: "number", float: "number", boo
 
 
 class AirflowConnection(Protocol):
-    """The part of Airflow's Connection that is read."""
+    """The attributes of Airflow's Connection that are read."""
 
     conn_id: Any
     host: Any
@@ -97,7 +99,7 @@ class AirflowConnection(Protocol):
 
     @property
     def extra_dejson(self) -> dict[str, Any]:
-        """The extra, as a dict."""
+        """The extra as a dict."""
 
 
 def read_connection(connection: AirflowConnection) -> tuple[StudioSettings, int | None]:
@@ -113,26 +115,26 @@ def read_connection(connection: AirflowConnection) -> tuple[StudioSettings, int 
 
 
 def _read_extra(connection: AirflowConnection) -> dict[str, Any]:
-    """Return the extra, which Airflow itself does not check everywhere; what cannot be read is not shown."""
+    """Return the extra, which Airflow does not always check. An invalid extra is not shown, as it may hold secrets."""
     if not connection.extra:
         return {}
     try:
         value = json.loads(connection.extra)
     except (TypeError, ValueError, RecursionError):
-        found = "what is there is not JSON"
+        found = "it is not JSON"
     else:
         if isinstance(value, dict):
-            return connection.extra_dejson  # masks what looks like a secret
-        found = f"what is there is a JSON {_JSON_TYPES[type(value)]}"
+            return connection.extra_dejson  # masks secrets
+        found = f"it is a JSON {_JSON_TYPES[type(value)]}"
     raise EdgeImpulseConfigError(
-        'The extra must be a JSON object, such as {"organization_id": 7}, or empty; ' + found + "."
+        'Make the extra a JSON object, such as {"organization_id": 7}, or empty: ' + found + "."
     )
 
 
 def _settings(connection: AirflowConnection, extra: dict[str, Any]) -> StudioSettings:
-    key = (connection.password or "").strip()  # secrets from files end in a line break
+    key = (connection.password or "").strip()  # secrets from files end with a line break
     if not key:
-        hint = " Login is not used; if the key stands there, move it." if connection.login else ""
+        hint = " Login is not used; if it contains the key, move the key." if connection.login else ""
         raise EdgeImpulseConfigError(
             "Put a key of the organization (Studio: organization, API keys) into Password (API key), which is empty."
             + hint
@@ -176,12 +178,12 @@ def _number(name: str, extra: dict[str, Any], *, kind: str) -> Any:
 
 
 def form_widgets() -> dict[str, Any]:
-    """Return the form's own fields, as Airflow 2 wants them."""
+    """Return the form's own fields for Airflow 2."""
     from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
     from wtforms import IntegerField, StringField
     from wtforms.validators import Optional
 
-    # Airflow 2 draws no field for fractions; a text is read as a number like any other.
+    # Airflow 2 has no form field for fractions; strings are read as numbers.
     kinds = {"integer": IntegerField, "number": StringField}
     return {
         name: kinds[field.kind](
@@ -195,7 +197,7 @@ def form_widgets() -> dict[str, Any]:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL's host is this machine."""
+    """Return whether a URL's host is this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ip_address(host).is_loopback

@@ -1,4 +1,4 @@
-"""What the connection's test button does."""
+"""The test of a connection, for Airflow's test button."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.models import Organization
 from airflow_provider_ei.studio.settings import StudioSettings
 
-#: Most seconds that the test waits, whatever the connection's timeouts are.
+#: Time limit of the test in seconds, whatever the connection's timeouts are.
 TEST_TIMEOUT = 10.0
 
 
 def try_connection(settings: StudioSettings, wanted: int | None) -> tuple[bool, str]:
-    """Try a connection with one request, ``listOrganizations``.
+    """Test a connection with one request, ``listOrganizations``.
 
     :param wanted: the organization id in the connection, if there is one.
-    :return: whether it works, and a sentence for the person who pressed the button.
+    :return: whether the connection works, and a message for the user.
     """
     try:
         organizations = _list_organizations(settings.for_one_try(TEST_TIMEOUT))
@@ -27,18 +27,18 @@ def try_connection(settings: StudioSettings, wanted: int | None) -> tuple[bool, 
         return False, str(error)
     ids = {organization.id for organization in organizations}
     names = ", ".join(f"{organization.id} ({organization.name})" for organization in organizations)
-    seen = safe_text(names) or "none"
+    seen = f"belongs to organization {safe_text(names)}" if names else "does not belong to any organization"
     if wanted is not None and wanted not in ids:
-        return False, f"The key is right, but it belongs to organization {seen}, not to {wanted}."
+        return False, f"Correct Organization ID, or use another key: the key {seen}, not to {wanted}."
     if wanted is None and len(ids) != 1:
-        return False, f"The key is right, but it belongs to organization {seen}. Set Organization ID."
-    return True, f"Connected to {settings.base_url}: organization {seen}."
+        return False, f"Set Organization ID, or use another key: the key {seen}."
+    return True, f"Connected to {settings.base_url}: organization {safe_text(names)}."
 
 
 def _list_organizations(settings: StudioSettings) -> list[Organization]:
-    """List them in a thread that is left behind when it takes too long: a name server that hangs cannot be ended.
+    """List the organizations in a thread, which is abandoned after the time limit: a DNS lookup cannot be interrupted.
 
-    :raises EdgeImpulseError: when that fails or takes too long.
+    :raises EdgeImpulseError: when the request fails or takes too long.
     """
     outcome: list[list[Organization] | EdgeImpulseError] = []
 

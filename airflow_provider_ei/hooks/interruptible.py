@@ -1,4 +1,4 @@
-"""Methods that end as soon as the task is told to stop, whatever they are waiting for."""
+"""Methods that end as soon as the task is killed, even while they wait for a source that hangs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, Protocol, TypeVar, cast
 
 
 class Cancellable(Protocol):
-    """What the methods belong to."""
+    """An object whose methods can be interrupted."""
 
     def check_cancelled(self) -> None:
-        """Raise once it was cancelled."""
+        """Raise an error after :meth:`cancel`."""
 
     def cancel(self) -> None:
-        """End what is under way."""
+        """Abort what is running."""
 
 
 def _pulled(value: Any) -> Any:
-    """Return a list in the place of a sequence of mapped tasks' results, which is pulled when it is read."""
+    """Return lists instead of the lazy sequences of mapped tasks' results, which are pulled when they are read."""
     if isinstance(value, list):
         return [_pulled(one) for one in value]
     is_lazy = isinstance(value, Sequence) and type(value).__name__.startswith("Lazy")
@@ -29,18 +29,18 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def interruptible(method: _Method) -> _Method:
-    """Run a method in a thread of its own, which is abandoned when the hook is cancelled or the caller interrupted.
+    """Run a method in a separate thread, which is abandoned when the hook is cancelled or the caller is interrupted.
 
-    A source may hang for ever, in a system call or in an object store. Airflow 3 calls ``on_kill`` in the main thread
-    and lets it go on, so nothing else would end a call that hangs there. An interrupted hook stays cancelled: what was
-    abandoned sends nothing more.
+    A source may hang forever, in a system call or in an object store. Airflow 3 calls ``on_kill`` in the main thread
+    and then continues, so nothing else would end a call that hangs. An interrupted hook remains cancelled, so an
+    abandoned thread sends nothing.
     """
 
     @wraps(method)
     def run(hook: Cancellable, /, *args: Any, **kwargs: Any) -> Any:
         from airflow_provider_ei.sync.concurrency import run_interruptibly
 
-        # Before the thread begins: what pulls its values from Airflow's database does so in the thread that made it.
+        # Before the thread starts: lazy values must be pulled in the thread that created them.
         given = {name: _pulled(value) for name, value in kwargs.items()}
         return run_interruptibly(
             lambda: method(hook, *args, **given), check=hook.check_cancelled, interrupt=hook.cancel

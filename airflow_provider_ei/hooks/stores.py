@@ -9,7 +9,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseInputError
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-#: What brings the file systems of the usual schemes. Others are found by Airflow's own error.
+#: Packages that bring the file systems of the usual schemes.
 _PACKAGES = {
     **dict.fromkeys(("s3", "s3a", "s3n"), "apache-airflow-providers-amazon[s3fs]"),
     **dict.fromkeys(("gs", "gcs"), "apache-airflow-providers-google"),
@@ -18,7 +18,10 @@ _PACKAGES = {
 
 
 def open_store(uri: str) -> tuple[AbstractFileSystem, str]:
-    """Return the file system behind a URI, and what that calls the place."""
+    """Return the file system behind a URI, and the place's key in it.
+
+    :raises EdgeImpulseInputError: when no installed package reads such URIs.
+    """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     try:

@@ -1,4 +1,4 @@
-"""What the author of a DAG file may give an operator, checked and converted when the operator is made."""
+"""Arguments in a DAG file, checked and converted when an operator is created."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from airflow_provider_ei.scalars import python_scalar
 
 
 class EdgeImpulseArgumentError(AirflowFailException, EdgeImpulseInputError):
-    """An operator cannot work with an argument. In a DAG file it is an import error; a task fails without retries."""
+    """An argument cannot be used. In a DAG file this is an import error; a task fails without retries."""
 
 
 def plain(where: str, value: Any) -> Any:
-    """Return an argument in types that Airflow can serialize.
+    """Convert an argument to types that Airflow can serialize.
 
-    Scalars of numpy and pandas become Python's own, members of ``class Color(str, Enum)`` their values. Everything else
-    stays as it is, templates and XComArgs included.
+    Scalars of numpy and pandas become Python scalars, members of ``class Color(str, Enum)`` become their values.
+    Everything else is returned unchanged, including templates and XComArgs.
 
     :param where: name of the argument, for the message.
-    :raises EdgeImpulseArgumentError: for NaN and infinity, which neither JSON nor Edge Impulse knows.
+    :raises EdgeImpulseArgumentError: for NaN and infinity, which JSON cannot represent.
     """
     if isinstance(value, dict):
         pairs = {plain(where, key): plain(f"{where}[{key!r}]", one) for key, one in value.items()}
@@ -47,8 +47,8 @@ def plain(where: str, value: Any) -> Any:
 def check_names(operator: type, names: Set[str], defaults: Set[str]) -> None:
     """Check the names of a mapped task's arguments, some of which may come from upstream.
 
-    :param defaults: names of what ``default_args`` give.
-    :raises EdgeImpulseArgumentError: naming those that the operator does not know, and those that it lacks.
+    :param defaults: names of the arguments in ``default_args``.
+    :raises EdgeImpulseArgumentError: naming unknown and missing arguments.
     """
     own = _parameters(operator.__init__)  # type: ignore[misc]
     known = {name for each in operator.__mro__ if "__init__" in vars(each) for name in _parameters(each.__init__)}  # type: ignore[misc]
@@ -57,7 +57,7 @@ def check_names(operator: type, names: Set[str], defaults: Set[str]) -> None:
     problems += [f"{name!r} is missing" for name in sorted(required - names - defaults)]
     if problems:
         raise EdgeImpulseArgumentError(
-            f"Correct what .expand() or .expand_kwargs() is given: {', '.join(problems)}. The arguments of "
+            f"Correct the arguments of .expand() or .expand_kwargs(): {', '.join(problems)}. The arguments of "
             f"{operator.__name__} are {', '.join(operator.template_fields)}."  # type: ignore[attr-defined]
         )
 

@@ -1,4 +1,4 @@
-"""Reports what a task did to Airflow's assets: in the extra of their events, and in the state that Airflow keeps."""
+"""Reports what a task did in the events and the state of its assets."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from airflow_provider_ei.results import AddDataResult, SyncSummary
 
-#: Under which the last sync is found in an asset's state (Airflow 3.3 and newer).
+#: Key of the last sync in an asset's state (Airflow 3.3 and later).
 STATE_KEY = "edge_impulse_sync"
 
 
 def emit_asset_events(outlets: Sequence[Any], context: Context, summary: AddDataResult | SyncSummary) -> None:
-    """Put what the task returns, without its lists, into the events of its outlets.
+    """Add the task's result, without its lists, to the events of its outlets.
 
-    An alias gets an event for the asset of the dataset. No error is raised: the upload is done.
+    An alias gets an event for the asset of the dataset. Never raises an error, since the upload is complete.
     """
     extra: dict[str, Any] = {key: value for key, value in summary.items() if isinstance(value, str | int | float)}
     for outlet in outlets:
@@ -40,5 +40,5 @@ def emit_asset_events(outlets: Sequence[Any], context: Context, summary: AddData
 
 
 def _is_reference(outlet: object) -> bool:
-    """Whether it is an ``Asset.ref(…)``, of Airflow 3."""
+    """Return whether an outlet is an ``Asset.ref(…)`` of Airflow 3."""
     return any(each.__name__ == "AssetRef" for each in type(outlet).__mro__)

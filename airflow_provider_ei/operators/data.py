@@ -1,4 +1,4 @@
-"""Operators that put data into an organization's datasets."""
+"""Operators that upload data to an organization's datasets."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
-    """Make one data item equal to the files and metadata that upstream tasks produced.
+    """Upload one data item: the files and metadata that upstream tasks produced.
 
-    A retried, cleared or twice-triggered task leaves exactly one item, and sends nothing when the item is right.
-    All arguments are template fields, and take XComArgs and ``.expand()`` / ``.expand_kwargs()``.
+    A task that is retried, cleared or triggered again leaves exactly one item, and sends nothing when the item is up to
+    date. All arguments are template fields, and accept XComArgs and ``.expand()`` / ``.expand_kwargs()``.
 
     :param name: name of the data item.
     :param dataset: name of the dataset.
@@ -37,12 +37,11 @@ class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
     :param metadata: flat dict, or a template that renders to one.
     :param bucket_name: name of the organization's bucket (for a new item).
     :param bucket_id: its number, instead of the name.
-    :param bucket_path: where in the bucket a new item's files go.
+    :param bucket_path: directory in the bucket for the files of a new item.
     :param organization_id: overrides that of the connection.
     :param if_exists: ``update`` (default), ``skip``, ``fail`` or ``overwrite``.
     :param edge_impulse_conn_id: the Airflow connection.
-    :return: ``{"data_id", "name", "dataset", "organization_id", "outcome", "file_count", "total_bytes", "digest",
-        "url"}``; outcome is ``created``, ``updated``, ``unchanged`` or ``skipped``.
+    :return: what was done; see :class:`~airflow_provider_ei.results.AddDataResult`.
     """
 
     template_fields: Sequence[str] = (
@@ -85,10 +84,10 @@ class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
         self._make_plain(where=f"Data item {name!r}: ")
 
     def execute(self, context: Context) -> AddDataResult:
-        """Upload, and return what was done.
+        """Upload the data item, and return what was done.
 
-        :raises AirflowFailException: for an error that no retry can mend.
-        :raises EdgeImpulseError: for one that may pass; Airflow tries again.
+        :raises AirflowFailException: for a permanent error.
+        :raises EdgeImpulseError: for a transient error; Airflow retries.
         """
         label_mapped_task(context, self, self.name)
         with self._working_hook(context) as hook:
@@ -99,7 +98,7 @@ class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
         return result
 
     def _arguments(self) -> dict[str, Any]:
-        """Return what the hook is given."""
+        """Return the arguments for the hook."""
         return {
             "name": self.name,
             "dataset": self.dataset,
@@ -113,7 +112,7 @@ class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
 
 
 def mapped_origin(context: Context) -> str | None:
-    """Name a mapped task and its DAG run, and after a ``#`` the map index; None for a task that is not mapped."""
+    """Return an id of a mapped task in its DAG run, a ``#`` and the map index; None for a task that is not mapped."""
     ti: Any = context.get("ti")
     if getattr(ti, "map_index", -1) < 0:
         return None
@@ -122,9 +121,9 @@ def mapped_origin(context: Context) -> str | None:
 
 
 def check_files_given(name: Any, files: Any) -> None:
-    """Refuse the None of an upstream task in the place of a file.
+    """Check that no upstream task has returned None instead of a file.
 
-    :raises EdgeImpulseInputError: naming which one it is.
+    :raises EdgeImpulseInputError: naming the position in ``files``.
     """
     missing = ["files"] if files is None else []
     if isinstance(files, Sequence) and not isinstance(files, str):
@@ -137,7 +136,7 @@ def check_files_given(name: Any, files: Any) -> None:
 
 
 def merge_metadata(shared: Any, own: Any) -> Any:
-    """Return metadata for all items with those of one item over them, key by key."""
+    """Return the metadata of one item, merged key by key over the metadata of all items."""
     from airflow_provider_ei.sources.literals import parse_literal
 
     shared, own = (
@@ -147,33 +146,38 @@ def merge_metadata(shared: Any, own: Any) -> Any:
 
 
 class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
-    """Make a dataset hold what a folder, a bucket or upstream tasks have, and cost almost nothing when nothing changed.
+    """Make a dataset equal to a folder, a bucket or what upstream tasks return.
 
-    Each folder in the source is a data item, named by its relative path. Items that others have uploaded, by hand or by
-    another sync, are left alone. All arguments are template fields. Those of ``metadata`` that use ``item`` are
-    rendered for each data item: ``{{ item.name }}``, ``{{ item.file_count }}``, ``{{ item.total_bytes }}``.
+    An unchanged dataset costs one listing request per 1,000 items; no file is read. Each folder in the source is a data
+    item, named by its relative path. Items that were uploaded by hand or by another sync are never changed or deleted.
+
+    All arguments are template fields. Templates in ``metadata`` that use ``item`` are rendered for each data item:
+    ``{{ item.name }}``, ``{{ item.file_count }}``, ``{{ item.total_bytes }}``.
 
     The events of the task's outlets get the summary as their extra.
 
     :param dataset: name of the dataset.
     :param source: a path or URI (``s3://conn_id@bucket/prefix``); or
     :param items: a list of ``{"name", "files", "metadata"?}``, for instance from upstream.
-    :param include: patterns as in ``.gitignore``, relative to the source: only these files.
-    :param exclude: patterns as in ``.gitignore``: not these files.
-    :param depth: how many folders deep the data items are.
-    :param metadata: flat dict for all items. What an item brings itself goes over it: ``ei-metadata.json`` beside its
-        files, or ``metadata`` in ``items``.
-    :param folder_separator: stands for ``/`` in the names of the items' files, for a service that drops folders.
+    :param include: patterns of the files to send, as in ``.gitignore``, relative to the source.
+    :param exclude: patterns of the files to leave out, as in ``.gitignore``.
+    :param depth: how many levels below the source the folders of the data items are.
+    :param metadata: flat dict for all items. An item's own metadata win: ``ei-metadata.json`` beside its files, or
+        ``metadata`` in ``items``.
+    :param folder_separator: replaces ``/`` in the names of the items' files, for a service that drops folders.
     :param bucket_name: name of the organization's bucket, for new items; or
     :param bucket_id: its number.
-    :param delete: ``never``; ``extra``: items of this sync that the source no longer has, after all others are in
-        step and if none has failed; ``extra-and-excluded``: also those that ``include`` and ``exclude`` leave out.
-    :param max_delete: of them, at most so many and half of the items, or a percentage such as ``80%``.
-    :param dry_run: only tell what would be done.
-    :param comparison: ``digest``, or ``size``: take files of the same name and size for the same, unread.
-    :param workers: data items that are sent at once, 1 to 64.
-    :param sync_id: tells the items of this sync from those of others; by default the DAG's and the task's id.
-    :param skip_unchanged: end as skipped when nothing had to be changed.
+    :param delete: which items of this sync to delete once all others are up to date and none has failed: ``never`` any;
+        ``extra``: those that the source no longer has; ``extra-and-excluded``: also those of which ``include`` and
+        ``exclude`` leave nothing.
+    :param max_delete: limit of the deletions: a number of items, or a percentage such as ``80%``. By default, and
+        beside a number, half of the sync's items.
+    :param dry_run: change nothing, and return what would be done.
+    :param comparison: ``digest``; or ``size``, which treats files of the same name and size as the same without reading
+        them.
+    :param workers: how many data items to send at once, 1 to 64.
+    :param sync_id: identifies the items of this sync; by default the ids of the DAG and the task.
+    :param skip_unchanged: end as skipped when nothing was changed.
     :param organization_id: overrides that of the connection.
     :param edge_impulse_conn_id: the Airflow connection.
     :return: counts and names; see :class:`~airflow_provider_ei.results.SyncSummary`.
@@ -183,7 +187,7 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
     collection_fields = frozenset({"items", "include", "exclude", "metadata"})
     item_fields = frozenset({"metadata"})
 
-    # Those that are used here; all own arguments become attributes.
+    # The attributes that this class uses; every argument of its constructor becomes one.
     source: Any
     items: Any
     metadata: Any
@@ -225,11 +229,11 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
     template_fields: Sequence[str] = (*own_arguments, "organization_id", "edge_impulse_conn_id")
 
     def execute(self, context: Context) -> Any:
-        """Sync, and return what was done.
+        """Sync the dataset, and return what was done.
 
         :raises AirflowSkipException: when nothing had to be changed and ``skip_unchanged`` is set.
-        :raises AirflowFailException: for an error that no retry can mend.
-        :raises EdgeImpulseError: for one that may pass; Airflow tries again, and only what is left is done.
+        :raises AirflowFailException: for a permanent error.
+        :raises EdgeImpulseError: for a transient error; Airflow retries, and the retry does only what is left.
         """
         with self._working_hook(context) as hook:
             dry_run, skip_unchanged = _flag("dry_run", self.dry_run), _flag("skip_unchanged", self.skip_unchanged)
@@ -247,7 +251,7 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
         return summary
 
     def _arguments(self, context: Context) -> dict[str, Any]:
-        """Return what the hook is given."""
+        """Return the arguments for the hook."""
         if self.delete != "never" and not self.sync_id and getattr(context.get("ti"), "map_index", -1) >= 0:
             raise EdgeImpulseInputError(
                 f"delete={self.delete!r} in a mapped task needs a sync_id, another one for each source: by default all "

@@ -1,4 +1,4 @@
-"""Shows the name of the data item, instead of a number, as the label of a mapped task."""
+"""Labels of mapped tasks: the name of the data item instead of the map index."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_LABEL = 250
 def label_mapped_task(context: Context, operator: BaseOperator, name: Any) -> None:
     """Label a mapped task with the name of its data item, unless the DAG has a ``map_index_template``.
 
-    Airflow renders the label when the task has ended, and fails the task when that fails.
+    Airflow renders the label after the task has ended, and fails the task when that fails.
     """
     with best_effort("The label of the mapped task"):
         if getattr(context.get("ti"), "map_index", -1) < 0 or context.get("map_index_template"):
@@ -28,7 +28,7 @@ def label_mapped_task(context: Context, operator: BaseOperator, name: Any) -> No
 
 
 def _native(operator: BaseOperator, label: str) -> str:
-    """Return what is rendered to the label: with native objects, Airflow evaluates it, and 17 would be a number."""
+    """Return a template value that renders to the label. With native objects, Airflow would turn 17 into a number."""
     from jinja2.nativetypes import NativeEnvironment
 
     return repr(label) if isinstance(operator.dag.get_template_env(), NativeEnvironment) else label

@@ -1,4 +1,4 @@
-"""The button on a task's page in Airflow that leads to Studio."""
+"""Link from a task's page in Airflow to Studio."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 class EdgeImpulseDatasetLink(BaseOperatorLink):
-    """Leads to the organization's data in Studio, on the host of the connection, as soon as the task runs."""
+    """Link to the organization's data in Studio, on the connection's host. Available as soon as the task runs."""
 
     name = "Edge Impulse Studio"
 
     @property
     def xcom_key(self) -> str:
-        """Where the address is kept."""
+        """Name of the XCom that holds the URL."""
         return "edge_impulse_studio_url"
 
     def persist(self, context: Context, hook: EdgeImpulseHook) -> None:
-        """Keep the address of a task that is beginning."""
+        """Store the URL for a task that is starting."""
         if (task_instance := context.get("ti")) is not None:
             task_instance.xcom_push(key=self.xcom_key, value=hook.data_url)
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """Return the address; nothing for a task that has not begun."""
+        """Return the URL; an empty string for a task that has not started."""
         return XCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""

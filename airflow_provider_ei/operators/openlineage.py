@@ -1,6 +1,6 @@
-"""What OpenLineage is told: where the files came from, and what the dataset got.
+"""OpenLineage: the sources of a task's files, and the dataset that they were uploaded to.
 
-Everything of OpenLineage is imported when it asks, so the provider works without it.
+OpenLineage is imported only when it calls this module, so the provider works without it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ei.assets import SCHEME
+from airflow_provider_ei.assets import URI_SCHEME
 from airflow_provider_ei.hooks.lineage import collapse_to_folders
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def operator_lineage(sources: Iterable[str], result: Result) -> OperatorLineage[Any, Any]:
     """Return the lineage of a task.
 
-    :param sources: paths and URIs that its files came from.
+    :param sources: paths and URIs of its files.
     :param result: what the task returned.
     """
     from airflow.providers.common.compat.openlineage.facet import Dataset, OutputDataset
@@ -33,7 +33,7 @@ def operator_lineage(sources: Iterable[str], result: Result) -> OperatorLineage[
         Dataset(namespace=namespace, name=name) for namespace, name in collapse_to_folders(sources)
     ]
     output = OutputDataset(
-        namespace=f"{SCHEME}://{result.organization_id}",
+        namespace=f"{URI_SCHEME}://{result.organization_id}",
         name=result.dataset,
         outputFacets={
             "outputStatistics": Statistics(

@@ -1,7 +1,7 @@
-"""What a task leaves for Airflow's page: one small XCom with the sums of what it did, and with what failed.
+"""The report of a task for the page in Airflow: a small XCom with the sums of what it did, and with what failed.
 
-The page reads these reports and no return value, so it costs the same however many data items a task uploads. A task
-that fails leaves one, too. Their size is bounded, whatever names and messages they carry.
+The page reads only these reports, so its cost does not depend on the number of data items that a task uploads. Failed
+tasks push a report, too. The size of a report is bounded.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 #: Name of the XCom.
 REPORT_KEY = "edge_impulse_report"
 
-#: Bytes of a report as JSON.
+#: Size limit of a report as JSON, in bytes.
 MAX_REPORT_BYTES = 4000
 
-#: Failed data items in a report, and characters of a dataset's name, of a data item's, and of a sentence.
+#: Limits of a report: failed data items, and characters of a dataset's name, of a data item's name and of a sentence.
 MAX_REPORTED_FAILURES = 5
 _MAX_DATASET, _MAX_NAME, _MAX_SENTENCE = 250, 120, 300
 
@@ -37,10 +37,10 @@ DRY_RUN, SYNC, UPLOAD, SHARD = "dry run", "sync", "upload", "shard"
 
 
 def report_result(context: Context, returned: object, *, is_shard: bool = False) -> None:
-    """Leave the report of a task that has done its work.
+    """Push the report of a task that succeeded.
 
-    :param returned: what the task returns: the result of an upload, a list of these, or the summary of a sync.
-    :param is_shard: a part of a sync whose last task reports the sum.
+    :param returned: what the task returns: the result of an upload, a list of results, or the summary of a sync.
+    :param is_shard: whether the task is a shard of a sync whose last task reports the sum.
     """
     if (result := read_result(returned)) is not None:
         _push(context, build_report(result, SHARD if is_shard else None))
@@ -48,9 +48,9 @@ def report_result(context: Context, returned: object, *, is_shard: bool = False)
 
 @contextmanager
 def failure_reported(context: Context, operator: Any, hook: EdgeImpulseHook) -> Iterator[None]:
-    """Leave a report of the error that ends a block, and let it pass.
+    """Push a report of an error that ends the block, and raise the error again.
 
-    :param operator: its ``dataset`` is named, and what its ``_result`` holds so far is counted.
+    :param operator: the report names its ``dataset``, and counts what its ``_result`` holds so far.
     """
     try:
         yield
@@ -60,9 +60,9 @@ def failure_reported(context: Context, operator: Any, hook: EdgeImpulseHook) -> 
 
 
 def build_report(result: Result, kind: str | None = None) -> dict[str, Any]:
-    """Return the report of a result: only what is not zero.
+    """Return the report of a result, without zeros.
 
-    ``written`` is there when the task has written data items, or found them as they should be; not in a dry run.
+    ``written`` is present when the task wrote data items or found them up to date, except in a dry run.
     """
     kind = kind or (DRY_RUN if result.dry_run else SYNC if result.is_sync else UPLOAD)
     report: dict[str, Any] = {
@@ -77,9 +77,9 @@ def build_report(result: Result, kind: str | None = None) -> dict[str, Any]:
 
 
 def build_failure(operator: Any, error: BaseException, organization_id: int | None = None) -> dict[str, Any]:
-    """Return the report of a task that has failed.
+    """Return the report of a task that failed.
 
-    :param organization_id: when the task has come so far as to know it.
+    :param organization_id: None when the task failed before the organization was known.
     """
     summary = getattr(error, "summary", None)
     result = read_result(summary if summary is not None else getattr(operator, "_result", None))
@@ -101,7 +101,7 @@ def build_failure(operator: Any, error: BaseException, organization_id: int | No
 
 
 def _bounded(report: dict[str, Any]) -> dict[str, Any]:
-    """Shorten a report that is too large: by failed items first, since the first ones say most."""
+    """Shorten a report that is too large, starting with the last failed items."""
     while len(json.dumps(report)) > MAX_REPORT_BYTES:
         if report.get("failures"):
             report["failures"].pop()
@@ -113,9 +113,9 @@ def _bounded(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def first_sentence(error: BaseException | str) -> str:
-    """Return the first sentence of a message, on one line and not too long.
+    """Return the first sentence of a message, on one line and of limited length.
 
-    An error that is not this package's own is named: its message need not make sense without that.
+    For errors of other packages the class is named, because their messages may not make sense without it.
     """
     sentence = re.split(r"(?<=[.!?])\s|\n", str(error).strip(), maxsplit=1)[0].rstrip(": ")
     if isinstance(error, BaseException) and (not isinstance(error, EdgeImpulseError) or not sentence):
@@ -130,7 +130,7 @@ def _failure(value: object) -> dict[str, str] | None:
 
 
 def _push(context: Context, report: Mapping[str, Any]) -> None:
-    """Store the report. What the task itself did, or how it failed, does not depend on that."""
+    """Push the report. A failure to do so never changes the outcome of the task."""
     if (task_instance := context.get("ti")) is not None:
         with best_effort("The report for Airflow's page"):
             task_instance.xcom_push(key=REPORT_KEY, value=dict(report))

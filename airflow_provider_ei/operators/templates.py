@@ -1,7 +1,7 @@
-"""Renders what the author of a DAG file wrote, and nothing else.
+"""Renders the templates in a DAG file, and only those.
 
-What comes from upstream is data: a name or a metadata value that looks like a template is stored as it is, and never
-gets to see connections or variables. Airflow itself renders some of it: lists and dicts that ``.expand_kwargs()`` takes
+Values from upstream are data: a name or a metadata value that looks like a template is stored unchanged, and can never
+read connections or variables. Airflow itself would render some of them: lists and dicts that ``.expand_kwargs()`` takes
 from upstream.
 """
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-#: How Airflow 2 writes the results of a mapped task when a template makes a string of them.
+#: How Airflow 2 writes the results of a mapped task when a template converts them to a string.
 _LAZY_TEXT = re.compile(r"\bLazy\w*Sequence\((\[\d+ items?\]|<unevaluated length>)\)")
 
 
 class AuthoredTemplates(_Base):
-    """Mixin for operators, before ``BaseOperator``: renders their template fields.
+    """Mixin for operators, before ``BaseOperator``, that renders their template fields.
 
-    Text stays text, also with ``render_template_as_native_obj``; there, a template that stands for a whole list or dict
-    gives that list or dict.
+    Templates render to strings, also with ``render_template_as_native_obj``, except that a template for a whole list or
+    dict renders to that list or dict.
 
     :cvar collection_fields: template fields that may be lists or dicts.
-    :cvar item_fields: those of them whose templates may use ``item``, and are then rendered for each data item.
+    :cvar item_fields: collection fields whose templates may use ``item``; those are rendered for each data item.
     """
 
     collection_fields: Set[str] = frozenset()
@@ -54,7 +54,7 @@ class AuthoredTemplates(_Base):
         for field in template_fields:
             value = getattr(self, field)
             try:
-                if field in ("op_args", "op_kwargs"):  # of a function: as Airflow renders them for every @task
+                if field in ("op_args", "op_kwargs"):  # arguments of a function, rendered as for every @task
                     rendered = self._render_call(value, call_upstream, context, jinja_env)
                 elif field in upstream:
                     rendered = evaluated(field, value)
@@ -97,7 +97,7 @@ class AuthoredTemplates(_Base):
 
 
 class ItemTemplate:
-    """A template that is rendered once for each data item, with the item's facts as ``item``."""
+    """A template that is rendered for each data item, with the item's properties as ``item``."""
 
     def __init__(self, field: str, source: str, template: jinja2.Template) -> None:
         self._field = field
@@ -105,12 +105,12 @@ class ItemTemplate:
         self._template = template
 
     def __repr__(self) -> str:
-        return self._source  # which Airflow shows as the rendered value
+        return self._source  # shown by Airflow as the rendered value
 
     def render(self, context: Mapping[str, Any]) -> Any:
-        """Render it with a context that has the ``item``.
+        """Render the template with a context that has ``item``.
 
-        :raises AirflowFailException: when it asks for what an item does not have.
+        :raises AirflowFailException: when the template uses an unknown property.
         """
         from airflow.providers.common.compat.sdk import AirflowFailException
         from jinja2 import UndefinedError
@@ -125,7 +125,7 @@ class ItemTemplate:
 
 
 def has_item_templates(value: Any) -> bool:
-    """Whether anything in a rendered value waits for its data item."""
+    """Return whether a rendered value contains templates that need a data item."""
     if isinstance(value, dict):
         return any(has_item_templates(one) for pair in value.items() for one in pair)
     if isinstance(value, list | tuple):
@@ -134,7 +134,7 @@ def has_item_templates(value: Any) -> bool:
 
 
 def render_for_item(field: str, value: Any, context: Context, item: object) -> Any:
-    """Return a rendered value with its item templates rendered for one data item."""
+    """Render the item templates in a rendered value for one data item."""
     with_item = copy.copy(context)
     with_item["item"] = item  # type: ignore[typeddict-unknown-key]
 
@@ -151,9 +151,9 @@ def render_for_item(field: str, value: Any, context: Context, item: object) -> A
 def _render(
     field: str, source: str, template: jinja2.Template, context: Mapping[str, Any], *, collections: bool
 ) -> Any:
-    """Render a template to a string, or to the list or dict that it stands for where that is wanted."""
+    """Render a template to a string or, if ``collections``, to the list or dict that it consists of."""
     env = template.environment
-    values: Any = copy.copy(context)  # not a dict of it: that would evaluate what Airflow keeps lazy
+    values: Any = copy.copy(context)  # not dict(context), which would evaluate Airflow's lazy values
     values.update((name, value) for name, value in template.globals.items() if name not in values)
     nodes = list(template.root_render_func(env.context_class(env, values, template.name, template.blocks)))
     if collections and len(nodes) == 1 and _is_collection(nodes[0]):
@@ -162,7 +162,7 @@ def _render(
     if _LAZY_TEXT.search(text) and not _LAZY_TEXT.search(source):
         raise EdgeImpulseArgumentError(
             f"Give {field} the task's output ({field}=task.output), or add '| list' in the template: {source!r} is the "
-            f"results of a mapped task, and its text is only {text[:80]!r}."
+            f"results of a mapped task, which renders to {text[:80]!r} only."
         )
     return text
 
@@ -178,7 +178,7 @@ def _is_collection(value: object) -> bool:
 
 
 def evaluated(field: str, value: Any) -> Any:
-    """Return what an upstream task gave; the results of a mapped task as a list, for metadata as one dict."""
+    """Return a value from upstream; the results of a mapped task as a list, and as one dict for metadata."""
     if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | list | tuple):
         value = list(value)
         if field == "metadata" and value and all(isinstance(one, Mapping) for one in value):
@@ -191,7 +191,7 @@ def _as_dict(field: str, pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
     for key, value in pairs:
         key = key if isinstance(key, Hashable) else str(key)
         if key in made and made[key] != value:
-            raise EdgeImpulseArgumentError(f"Give each key of {field} once: there are two values for {key!r}.")
+            raise EdgeImpulseArgumentError(f"Give each key of {field} only once: there are two values for {key!r}.")
         made[key] = value
     return made
 
@@ -199,7 +199,7 @@ def _as_dict(field: str, pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
 def _from_upstream(operator: BaseOperator, context: Mapping[str, Any]) -> tuple[set[str], set[str]]:
     """Return which arguments of a mapped task came from upstream, by ``.expand()`` or ``.expand_kwargs()``.
 
-    :return: names of the operator's arguments, and of those of the function that a decorator was put on.
+    :return: names of the operator's arguments, and names of the decorated function's arguments.
     """
     mapped: Any = operator.dag.task_dict.get(operator.task_id) if operator.has_dag() else None  # type: ignore[no-untyped-call]
     if not hasattr(mapped, "expand_input"):
@@ -215,19 +215,19 @@ def _from_upstream(operator: BaseOperator, context: Mapping[str, Any]) -> tuple[
 def _expanded(given: Any, arguments: Mapping[str, Any], written: Mapping[str, Any], context: Any) -> set[str]:
     """Return the names of the arguments that were expanded from upstream.
 
-    :param given: what ``.expand()`` or ``.expand_kwargs()`` was given.
-    :param written: what ``.partial()`` was given.
+    :param given: the arguments of ``.expand()`` or ``.expand_kwargs()``.
+    :param written: the arguments of ``.partial()``.
     """
     if isinstance(given, dict):
         return {name for name, value in given.items() if hasattr(value, "iter_references")}
     if isinstance(given, list | tuple):
-        given = given[context["ti"].map_index]  # a dict that stands in the DAG file, or an XComArg
+        given = given[context["ti"].map_index]  # a dict in the DAG file, or an XComArg
     if isinstance(given, Mapping):
         return set()
     return {name for name in arguments if name not in written or not _is_same(arguments[name], written[name])}
 
 
 def _is_same(value: Any, written: Any) -> bool:
-    """Whether a value is the author's: with ``strict=False``, upstream may have replaced it."""
+    """Return whether a value is the one in the DAG file; with ``strict=False``, upstream may have replaced it."""
     written = plain("", written)
     return value is written or (type(value) is type(written) and value == written)

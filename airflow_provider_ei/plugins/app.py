@@ -1,4 +1,4 @@
-"""The application behind the page and the tab. It only reads, and only what the user may read in Airflow itself."""
+"""The web application of the page and the tab. Read-only, and limited to what the user may read in Airflow."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from airflow_provider_ei.plugins.task_instances import FAILED_STATES, TaskKey, T
 from airflow_provider_ei.results import ITEM_OUTCOMES
 
 DAYS = 30
-#: Names of a list, and runs in a table.
+#: Limits of what is shown: names in a list, and runs in a table.
 MAX_SHOWN_NAMES = 50
 MAX_ROWS = 8
 
-#: Numbers that are shown also when they are 0; the others only when they are not.
+#: Numbers that are always shown; the others only when they are not 0.
 ALWAYS_SHOWN = ["created", "updated", "unchanged", "deleted", "failed"]
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
 def create_app() -> FastAPI:
-    """Return the application. Its guards hold for all its routes: what it shows are XComs of task instances."""
+    """Return the application. All its routes require permission to read task instances and XComs."""
     app = FastAPI(
         title="Edge Impulse",
-        # They would be routes too, and for everyone.
+        # These routes would be public.
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -54,9 +54,9 @@ def create_app() -> FastAPI:
 
 
 def get_page(user: GetUserDep, session: SessionDep, skip: Annotated[int, Query(ge=0, le=1_000_000)] = 0) -> Response:
-    """Show the datasets that this Airflow has written to, and what has failed.
+    """Show the datasets that this Airflow has written to, and the tasks that failed.
 
-    :param skip: datasets that earlier pages have shown.
+    :param skip: number of datasets that earlier pages have shown.
     """
     now = datetime.now(UTC)
     return _render(
@@ -65,8 +65,8 @@ def get_page(user: GetUserDep, session: SessionDep, skip: Annotated[int, Query(g
 
 
 def get_task(dag_id: str, run_id: str, task_id: str, session: SessionDep, map_index: str = "") -> Response:
-    """Show what a task instance has done."""
-    # Airflow leaves its placeholder in the address of a task that is not mapped.
+    """Show what a task instance did."""
+    # For a task that is not mapped, Airflow does not replace the placeholder in the URL.
     key = TaskKey(dag_id, run_id, task_id, int(map_index) if re.fullmatch(r"-?[0-9]{1,9}", map_index) else -1)
     record = task_records(session, [key]).get(key)
     returned = returned_value(session, key)
@@ -86,7 +86,7 @@ def get_task(dag_id: str, run_id: str, task_id: str, session: SessionDep, map_in
 
 
 def _seconds(record: TaskRecord | None) -> float | None:
-    """How long the last try took."""
+    """Return how long the last try took."""
     if record is None or record.started is None or record.ended is None:
         return None
     return max(record.ended - record.started, timedelta()).total_seconds()
@@ -140,7 +140,7 @@ def _script() -> str:
 
 @cache
 def _headers() -> dict[str, str]:
-    """Nothing from anywhere else, and whatever a dataset is called can start nothing."""
+    """Load nothing from other hosts, and run no script but our own, whatever names contain."""
     digest = base64.b64encode(hashlib.sha256(_script().encode()).digest()).decode()
     return {
         "content-security-policy": (

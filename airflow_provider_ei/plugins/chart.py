@@ -1,4 +1,4 @@
-"""A small chart of a dataset's last runs, as SVG: data items above, bytes below. Its words are for screen readers."""
+"""A small chart of a dataset's last runs as SVG: data items above, bytes below, text for screen readers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from markupsafe import Markup
 from airflow_provider_ei.plugins.formatting import count, size
 
 _STEP, _BAR, _HEIGHT, _GAP, _LABEL = 15, 11, 30, 12, 64
-#: Places for bars: charts of all datasets stand below each other, and compare.
+#: Number of bars, the same in all charts, so that they can be compared.
 _PLACES = 20
 
 
@@ -18,7 +18,7 @@ _PLACES = 20
 class Bar:
     """A run.
 
-    :ivar title: what is shown of it under the pointer.
+    :ivar title: tooltip of the bar.
     """
 
     title: str
@@ -47,7 +47,7 @@ def draw(bars: Sequence[Bar]) -> Markup:
         bottom = _HEIGHT + row * (_HEIGHT + _GAP)
         drawn.append(_row(values, bottom, label, "items" if row == 0 else "bytes"))
     for place, bar in enumerate(bars):
-        # Over the whole height, so that a run that sent nothing has words too.
+        # Over the whole height, so that a run that sent nothing has a tooltip, too.
         drawn.append(
             Markup('<rect class="touch" x="{}" width="{}" height="{}"><title>{}</title></rect>').format(
                 _x(place, len(bars)), _STEP, height, bar.title
@@ -61,7 +61,7 @@ def _values(bars: Sequence[Bar]) -> tuple[list[int], list[int]]:
 
 
 def _x(place: int, bars: int) -> int:
-    """Where a bar begins; the newest is always at the right end."""
+    """Return where a bar starts; the newest is always at the right end."""
     return _LABEL + (_PLACES - bars + place) * _STEP
 
 
@@ -76,7 +76,7 @@ def _row(values: Sequence[int], bottom: int, label: str, kind: str) -> Markup:
     ]
     steps = []
     for place, value in enumerate(values):
-        # What is there at all is seen, however small it is beside the largest.
+        # Every value above 0 is visible, however small compared with the largest.
         if value:
             x, height = _x(place, len(values)) + (_STEP - _BAR) // 2, max(2, round(_HEIGHT * value / most))
             steps.append(f"M{x} {bottom}v-{height}h{_BAR}v{height}z")

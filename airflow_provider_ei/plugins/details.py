@@ -1,4 +1,4 @@
-"""Names that a task of ours has returned beside its numbers. Nothing is taken for granted: values are users' data."""
+"""Names in the return value of a task. The value may be anything: any task can push it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_ei.results import PLANNED_ACTIONS, Result, read_result, re
 
 @dataclass(frozen=True)
 class Names:
-    """A list of data items, under what it says about them."""
+    """A list of data items with a title."""
 
     title: str
     names: list[str]
@@ -19,11 +19,11 @@ class Names:
 
 @dataclass(frozen=True)
 class Details:
-    """What is shown of one task instance.
+    """What the tab shows about one task instance.
 
-    :ivar lists: what has changed, or would change.
-    :ivar failures: names of data items, and why.
-    :ivar uploads: what became of single data items.
+    :ivar lists: names of the items that changed, or would change.
+    :ivar failures: names of data items that failed, and the reasons.
+    :ivar uploads: results of single data items.
     """
 
     lists: tuple[Names, ...] = ()
@@ -33,7 +33,7 @@ class Details:
 
 
 def read_details(value: object) -> Details:
-    """Read a return value of whatever kind."""
+    """Read a return value of any content."""
     if isinstance(value, list):
         return Details(uploads=tuple(result for one in value if (result := _upload(one))))
     if not isinstance(value, Mapping):
@@ -53,12 +53,12 @@ def _upload(value: object) -> Result | None:
 
 
 def _lists(value: Mapping[str, object]) -> Iterator[Names]:
-    yield Names("Changed data items", _texts(value.get("changed")))
+    yield Names("Changed data items", _strings(value.get("changed")))
     plan = value.get("plan")
     if isinstance(plan, Mapping):
         for action in PLANNED_ACTIONS:
-            yield Names(f"Would be {action.removesuffix('e')}ed", _texts(plan.get(action)))
+            yield Names(f"Would be {action.removesuffix('e')}ed", _strings(plan.get(action)))
 
 
-def _texts(value: object) -> list[str]:
+def _strings(value: object) -> list[str]:
     return [text for one in value if (text := read_string(one)) is not None] if isinstance(value, list) else []

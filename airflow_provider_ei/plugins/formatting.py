@@ -1,4 +1,4 @@
-"""Numbers, times and addresses as the page shows them."""
+"""Formats numbers, times and links for the page."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from urllib.parse import quote
 
 from airflow_provider_ei.plugins.task_instances import TaskKey
 
-#: In the place of what is not known.
+#: Shown instead of an unknown value.
 NOTHING = "\N{EN DASH}"
 
 
-def short(text: str, longest: int = 80) -> str:
-    """Cut a name that would fill a page."""
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+def short(text: str, max_length: int = 80) -> str:
+    """Shorten a long name."""
+    return text if len(text) <= max_length else f"{text[: max_length - 1]}…"
 
 
 def count(number: int, noun: str) -> str:
-    """Say how many."""
+    """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def size(number: float) -> str:
-    """Say how many bytes."""
+    """Return a number of bytes in a suitable unit."""
     units = ("B", "kB", "MB", "GB", "TB")
     unit = 0
     while number >= 999.5 and unit < len(units) - 1:
@@ -31,7 +31,7 @@ def size(number: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Say how long."""
+    """Return a duration in a suitable unit."""
     if seconds is None:
         return NOTHING
     if seconds < 0.1:
@@ -45,12 +45,12 @@ def duration(seconds: float | None) -> str:
 
 
 def date(when: datetime | None) -> str:
-    """Say when, in UTC: the server does not know where the reader is."""
+    """Return a time in UTC, because the server does not know the reader's time zone."""
     return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if when else NOTHING
 
 
 def ago(when: datetime | None, now: datetime) -> str:
-    """Say how long ago."""
+    """Return how long ago a time was."""
     if when is None:
         return NOTHING
     minutes = int((now - when).total_seconds() // 60)
@@ -61,22 +61,22 @@ def ago(when: datetime | None, now: datetime) -> str:
     return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days ago"
 
 
-# Airflow's own pages are beside the folder that this application is in, whatever path Airflow itself is below.
+# Links are relative: Airflow's own pages are one level above this application, also when Airflow has a base path.
 
 
 def run_address(key: TaskKey) -> str:
-    """Where Airflow shows the DAG run."""
+    """Return the link to the DAG run."""
     return f"../dags/{_part(key.dag_id)}/runs/{_part(key.run_id)}"
 
 
 def task_address(key: TaskKey) -> str:
-    """Where Airflow shows the task in that run; of a mapped task, all that it is mapped to."""
+    """Return the link to the task in its run; for a mapped task, to all its instances."""
     mapped = "/mapped" if key.map_index >= 0 else ""
     return f"{run_address(key)}/tasks/{_part(key.task_id)}{mapped}"
 
 
 def log_address(key: TaskKey, try_number: int = 0) -> str:
-    """Where Airflow shows the log of one task instance."""
+    """Return the link to the log of one task instance."""
     mapped = f"/{key.map_index}" if key.map_index >= 0 else ""
     return f"{task_address(key)}{mapped}" + (f"?try_number={try_number}" if try_number else "")
 

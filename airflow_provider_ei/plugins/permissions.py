@@ -1,4 +1,4 @@
-"""Asks Airflow's auth manager which DAGs a user may see here, as it is asked for Airflow's own pages."""
+"""Permissions of the page and the tab, from Airflow's auth manager, as for Airflow's own pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow.configuration import conf
 from airflow.models.dag import DagModel
 from sqlalchemy.orm import Session
 
-#: What the page and the tab show of a DAG.
+#: Parts of a DAG that the page and the tab show.
 ENTITIES = (DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
 
 
@@ -24,7 +24,7 @@ def readable_dags(user: Any) -> set[str]:
 def dags_with_readable_xcoms(user: Any, dag_ids: Collection[str], session: Session) -> set[str]:
     """Return those of the DAGs whose task instances and XComs the user may read.
 
-    One question for all of them; only when the answer is no, one for each DAG.
+    Asks once for all DAGs, and once for each DAG only if not all are permitted.
     """
     manager = get_auth_manager()
     has_teams = conf.getboolean("core", "multi_team", fallback=False)

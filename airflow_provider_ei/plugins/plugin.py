@@ -1,6 +1,6 @@
-"""What Airflow is told about the page and the tab, through the entry point ``airflow.plugins``.
+"""Registers the page and the tab with Airflow, through the entry point ``airflow.plugins``.
 
-Every component of Airflow imports this module, so the application itself is loaded with its first request.
+Every component of Airflow imports this module, so the application itself is imported with its first request.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 URL_PREFIX = "/edge-impulse"
 
-#: With a ground of its own: the navigation's is light, dark, or filled where one is.
+#: With its own background, because that of the navigation may be light, dark or colored.
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' "
     "rx='4' fill='%233558c8'/%3E%3Cpath d='M2 9h3l2-5 2.5 8L11.5 9H14' fill='none' stroke='white' stroke-width='1.5'"
@@ -22,13 +22,13 @@ _ICON = (
 
 
 class LazyApp:
-    """The application, which is imported when the first request comes."""
+    """The application, imported with the first request."""
 
     def __init__(self) -> None:
         self._app: Any = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer as an ASGI application does."""
+        """Handle a request as an ASGI application."""
         if self._app is None:
             from airflow_provider_ei.plugins.app import create_app
 
@@ -37,7 +37,7 @@ class LazyApp:
 
 
 def is_shown() -> bool:
-    """Whether this Airflow can show the page, and is to."""
+    """Return whether this Airflow can show the page, and is configured to."""
     version = tuple(int(part) for part in airflow_version.split(".")[:2])
     return version >= (3, 1) and conf.getboolean("edge_impulse", "interface", fallback=True)
 
@@ -51,7 +51,7 @@ class EdgeImpulsePlugin(AirflowPlugin):
 
     if is_shown():
         fastapi_apps = [{"app": LazyApp(), "url_prefix": URL_PREFIX, "name": "Edge Impulse"}]
-        # Without a leading slash, so that they are found below the path of Airflow's own base URL.
+        # Relative, so that they also work when Airflow has a base path.
         external_views = [
             {
                 "name": "Edge Impulse",
@@ -62,7 +62,7 @@ class EdgeImpulsePlugin(AirflowPlugin):
             },
             {
                 "name": "Edge Impulse",
-                # Airflow fills these in, percent-encoded; {MAP_INDEX} stays as it is unless the task is mapped.
+                # Airflow replaces the placeholders, percent-encoded; {MAP_INDEX} only for mapped tasks.
                 "href": f"{URL_PREFIX[1:]}/task"
                 "?dag_id={DAG_ID}&run_id={RUN_ID}&task_id={TASK_ID}&map_index={MAP_INDEX}",
                 "destination": "task_instance",

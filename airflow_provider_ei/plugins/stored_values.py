@@ -1,4 +1,4 @@
-"""Reads JSON as Airflow's database holds it. It may be anything: a task of anyone may have pushed it."""
+"""Reads JSON from Airflow's database. It may be anything: any task can push it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 
 from airflow_provider_ei.results import NUMBERS, Counts, is_number, read_id, read_string
 
-#: Characters of an address as JSON.
-MAX_URL_TEXT = 1000
+#: Longest URL as JSON, in characters.
+MAX_URL_LENGTH = 1000
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a task instance has reported.
+    """The report of a task instance.
 
-    :ivar error: the first sentence of what it failed with.
-    :ivar failures: names of data items, and why; the first ones.
-    :ivar odd: names of numbers that are none, or out of all bounds.
+    :ivar error: the first sentence of the error that the task failed with.
+    :ivar failures: names of the first data items that failed, and the reasons.
+    :ivar odd: names of numbers that are invalid or out of range.
     """
 
     dataset: str | None
@@ -36,7 +36,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Head:
-    """Whose report it is."""
+    """What reports are grouped by, with kind and URL."""
 
     dataset: str
     organization_id: int | None
@@ -49,7 +49,7 @@ class Head:
 class Value:
     """A return value.
 
-    :ivar problem: why it is not there, although there is one; None when it is there, or when there is none.
+    :ivar problem: why an existing value could not be read, or None.
     """
 
     content: Any = None
@@ -57,7 +57,7 @@ class Value:
 
 
 def read_report(text: str | None) -> Report | None:
-    """Read a report; None when it is no report, or not to be read."""
+    """Read a report; None when it is not a report or cannot be read."""
     value = _parse(text)
     if not isinstance(value, Mapping):
         return None
@@ -65,7 +65,7 @@ def read_report(text: str | None) -> Report | None:
         dataset=read_string(value.get("dataset")),
         organization_id=read_id(value.get("organization_id")),
         kind=read_string(value.get("kind")),
-        url=_web_address(value.get("url")),
+        url=_safe_url(value.get("url")),
         has_written=value.get("written") is True,
         counts=Counts.read(value),
         error=read_string(value.get("error")),
@@ -75,27 +75,27 @@ def read_report(text: str | None) -> Report | None:
 
 
 def read_failures(value: object) -> tuple[tuple[str, str], ...]:
-    """Read names of data items that have failed, and why."""
+    """Read the names of data items that failed, and the reasons."""
     found = [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
     return tuple((read_string(one.get("name")) or "", read_string(one.get("reason")) or "") for one in found)
 
 
 def read_head(text: str | None) -> Head | None:
-    """Read what reports are grouped by; None when it names no dataset."""
+    """Read what reports are grouped by; None without a dataset."""
     value = _parse(text)
     if not isinstance(value, list) or not value or not (dataset := read_string(value[0])):
         return None
     organization_id, written, kind, url = (*value[1:], None, None, None, None)[:4]
-    return Head(dataset, read_id(organization_id), written is True, read_string(kind), _web_address(url))
+    return Head(dataset, read_id(organization_id), written is True, read_string(kind), _safe_url(url))
 
 
 def read_url(text: str | None) -> str | None:
-    """Read an address that may be a link's."""
-    return _web_address(_parse(text))
+    """Read a URL that is safe to link to."""
+    return _safe_url(_parse(text))
 
 
 def read_argument(text: str | None, name: str) -> str | None:
-    """Read a rendered argument that is a text."""
+    """Read a rendered argument that is a string."""
     value = _parse(text)
     return read_string(value.get(name)) if isinstance(value, Mapping) else None
 
@@ -103,23 +103,23 @@ def read_argument(text: str | None, name: str) -> str | None:
 def read_value(text: str | None, size: int) -> Value:
     """Read a return value.
 
-    :param text: None when it is too large.
-    :param size: characters; 0 when there is none.
+    :param text: None when the value is too long or does not exist.
+    :param size: number of characters; 0 when the value does not exist.
     """
     if text is None:
-        return Value(problem=f"With {size:,} characters it is too large" if size else None)
+        return Value(problem=f"With {size:,} characters it is too long" if size else None)
     try:
         return Value(json.loads(text))
     except (ValueError, RecursionError):
-        return Value(problem="It is not JSON, or nested too deep")
+        return Value(problem="It is not JSON, or nested too deeply")
 
 
 def _parse(text: str | None) -> Any:
     return read_value(text, 0).content
 
 
-def _web_address(value: object) -> str | None:
-    """Return what may be a link's address: a connection's host can be anything."""
-    if not isinstance(value, str) or len(value) > MAX_URL_TEXT or not value.isprintable():
+def _safe_url(value: object) -> str | None:
+    """Return a URL that is safe to link to, or None: the host of a connection can be anything."""
+    if not isinstance(value, str) or len(value) > MAX_URL_LENGTH or not value.isprintable():
         return None
     return value if re.fullmatch(r"https?://\S+", value) else None

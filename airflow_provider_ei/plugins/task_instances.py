@@ -202,7 +202,7 @@ def _select_records() -> Select[Any]:
         TaskInstance.start_date,
         TaskInstance.end_date,
         mark.key,
-        _bounded(mark.value, stored_values.MAX_URL_TEXT),
+        _bounded(mark.value, stored_values.MAX_URL_LENGTH),
         report.key,
         _bounded(report.value, MAX_REPORT_BYTES),
         _bounded(Rendered.rendered_fields, MAX_ARGUMENTS_LENGTH),

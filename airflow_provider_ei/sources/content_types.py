@@ -10,7 +10,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseInputError
 
 DEFAULT = "application/octet-stream"
 
-# Without the machine's own tables, which differ, and with what sensor data comes in.
+# Not the tables of the machine, which differ, but with the formats of sensor data.
 _types = mimetypes.MimeTypes(filenames=())
 for _ending, _type in {
     ".cbor": "application/cbor",
@@ -43,7 +43,7 @@ def _guess_by_ending(ending: str) -> str:
 def check(value: object, source: str) -> str:
     """Return a media type given by the user.
 
-    :raises EdgeImpulseInputError: when it is none, for instance because it carries a line break.
+    :raises EdgeImpulseInputError: when it is not valid, for instance because it contains a line break.
     """
     if not isinstance(value, str) or not _MEDIA_TYPE.fullmatch(value):
         raise EdgeImpulseInputError(f"files: give a content_type such as 'text/csv', not {value!r}, for {source!r}.")

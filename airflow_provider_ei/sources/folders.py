@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
@@ -63,8 +62,8 @@ class Entry:
 class Storage(Protocol):
     """Where folders are: this machine, or an object store."""
 
-    def scan(self, folder: str) -> list[Entry]:
-        """List a folder.
+    def scan(self, folder: str) -> Sequence[Entry]:
+        """List a folder, sorted by name.
 
         :raises EdgeImpulseFileError: when it cannot be listed completely.
         """
@@ -88,14 +87,14 @@ class Folder:
         self.storage = storage
         self.path = path
         self._above = above
-        self._entries: list[Entry] | None = None
+        self._entries: Sequence[Entry] | None = None
         self._real_path: str | None = None
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> Sequence[Entry]:
         """Its entries, sorted by name; listed once. See :meth:`Storage.scan`."""
         if self._entries is None:
-            self._entries = sorted(self.storage.scan(self.path), key=attrgetter("name"))
+            self._entries = self.storage.scan(self.path)
         return self._entries
 
     @property

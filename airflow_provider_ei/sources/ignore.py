@@ -11,7 +11,7 @@ from airflow_provider_ei.sources.literals import parse_literal
 
 
 class Filter:
-    """Include and exclude patterns; paths are relative to the source, with ``/`` between folders.
+    """Include and exclude patterns for paths relative to the source, with ``/`` between folders.
 
     :param include: a file takes part when one of these patterns matches it; None for all.
     :param exclude: and none of these does; a pattern with ``!`` takes one back.
@@ -22,7 +22,7 @@ class Filter:
         excluded = _lines("exclude", exclude)
         self._include = _spec("include", _lines("include", include))
         self._exclude = _spec("exclude", excluded)
-        # Of folders themselves: that a pattern is for folders only (``raw/``, ``!*/``) makes no difference there.
+        # For folders themselves, a pattern for folders only (``raw/``, ``!*/``) is like any other.
         self._excluded_folders = _spec("exclude", [line.rstrip().rstrip("/") or line for line in excluded])
 
     def takes(self, path: str) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
 from airflow_provider_ei.sources.folders import BROKEN_LINK, DIRECTORY, FILE, Entry
@@ -16,11 +17,11 @@ from airflow_provider_ei.sources.source_file import SourceFile
 class Disk:
     """The folders of this machine; see :class:`~.folders.Storage`."""
 
-    def scan(self, folder: str) -> list[Entry]:
+    def scan(self, folder: str) -> Sequence[Entry]:
         """List a folder."""
         try:
             with os.scandir(folder) as entries:
-                return [_entry(entry) for entry in entries]
+                return _Entries(folder, [_entry(entry) for entry in entries])
         except OSError as error:
             raise unreadable(os.fspath(error.filename or folder), error) from error
 
@@ -46,13 +47,44 @@ class Disk:
         return LocalFile.of(found, entry.path, name, content_type)
 
 
-def _entry(entry: os.DirEntry[str]) -> Entry:
+class _Entries(Sequence[Entry]):
+    """The entries of a folder by name. Those of folders are made anew when they are read: there may be a million.
+
+    :param found: entries, and the names of folders; a slash at the end stands for a link to one.
+    """
+
+    def __init__(self, folder: str, found: list[Entry | str]) -> None:
+        self._folder = folder
+        self._found = found
+        found.sort(key=lambda one: one.rstrip("/") if isinstance(one, str) else one.name)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __getitem__(self, place: Any) -> Any:
+        found = self._found[place]
+        return _Entries(self._folder, found) if isinstance(found, list) else self._made(found)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return map(self._made, self._found)
+
+    def _made(self, found: Entry | str) -> Entry:
+        if not isinstance(found, str):
+            return found
+        is_link = found.endswith("/")
+        name = found.rstrip("/")
+        path = os.path.join(self._folder, name)
+        return Entry(name, path, DIRECTORY, path, None, is_link)
+
+
+def _entry(entry: os.DirEntry[str]) -> Entry | str:
+    """Return an entry, or what stands for that of a folder."""
     error: EdgeImpulseError | None = None
     try:
         if entry.is_file():
             kind = FILE
         elif entry.is_dir():
-            kind = DIRECTORY
+            return f"{entry.name}/" if entry.is_symlink() else entry.name
         else:
             kind = kind_of(entry.stat().st_mode)
     except OSError as reason:

@@ -1,4 +1,4 @@
-"""Validates names, and finds two that would collide."""
+"""Validates names, and finds names that would collide."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseInputError
 
 
 def check_text(field: str, value: object, *, where: str = "") -> str:
-    """Return a name as it will be sent: of a data item, a dataset, a bucket.
+    """Return the name of a data item, a dataset or a bucket as it will be sent.
 
     :param field: the parameter's name, for the message.
     :raises EdgeImpulseInputError: when it is not a string, is empty, has control characters or surrounding spaces.
@@ -36,7 +36,7 @@ def check_text(field: str, value: object, *, where: str = "") -> str:
 
 
 def has_many_digits(value: object) -> bool:
-    """Whether a number has so many digits that to write it takes long, or is refused by Python."""
+    """Whether a number has so many digits that writing it takes long, or that Python refuses to."""
     if isinstance(value, Integral):
         return abs(int(value)) >= 10**1000
     if isinstance(value, Rational):
@@ -96,7 +96,7 @@ def check_collisions(
     """Refuse two files of one item that the service, or someone who downloads them, could not tell apart.
 
     :param files: pairs of name and source.
-    :param remedy: what to do about it, for the beginning of the message.
+    :param remedy: what to do about it; the message starts with it.
     :raises EdgeImpulseInputError: when two names are equal exactly, in NFC, in upper and lower case, or once ``"``
         is written as ``%22``; names both sources.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
@@ -265,4 +266,4 @@ def _tell_apart(entries: Sequence[Entry]) -> list[Entry]:
                 f"Rename {entry.source!r}: it is an object, and the name of a folder of other objects, too."
             )
             kept.append(entry)
-    return [*folders.values(), *kept]
+    return sorted([*folders.values(), *kept], key=attrgetter("name"))

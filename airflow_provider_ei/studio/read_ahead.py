@@ -6,12 +6,12 @@ leave most of the time unused.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from types import TracebackType
 
+from airflow_provider_ei.studio.byte_budget import background_bytes
 from airflow_provider_ei.studio.files import UploadFile, read_whole
 
 #: Larger files are not read ahead; they are streamed.
@@ -20,12 +20,11 @@ MAX_FILE_BYTES = 5 * 1024 * 1024
 #: Files of one upload that are read at once, or wait to be sent.
 MAX_AHEAD_FILES = 32
 
-#: Bytes of all files of this process that are read ahead. The file that is due counts, and never waits for others.
-MAX_AHEAD_BYTES = 32 * 1024 * 1024
-
 
 class ReadAhead:
     """Reads files in their order; as a context manager, it cancels what is still being read at its end.
+
+    The memory for it is bounded; see :mod:`.byte_budget`. The file that is due is read in any case.
 
     :param files: all files, in the order in which :meth:`read` is called for those that it :meth:`covers`.
     """
@@ -44,7 +43,7 @@ class ReadAhead:
         while self._started:
             file, future = self._started.popleft()
             future.cancel()
-            _budget.give(file.size)
+            background_bytes.give(file.size)
 
     @staticmethod
     def covers(file: UploadFile) -> bool:
@@ -65,12 +64,12 @@ class ReadAhead:
             return read_whole(file, future.result)
         finally:
             future.cancel()  # which changes nothing unless the wait was interrupted
-            _budget.give(file.size)
+            background_bytes.give(file.size)
 
     def _start_next(self) -> None:
         while self._todo and len(self._started) < MAX_AHEAD_FILES:
             file = self._todo[0]
-            if not _budget.take(file.size, is_due=not self._started):
+            if not background_bytes.take(file.size, always=not self._started):
                 return
             self._todo.popleft()
             self._started.append((file, _start(file)))
@@ -83,26 +82,3 @@ def _start(file: UploadFile) -> Future[bytes]:
         started = Future()
         started.set_exception(error)
     return started
-
-
-class _Budget:
-    """Counts bytes that are read ahead by several threads."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._taken = 0
-        self._lock = threading.Lock()
-
-    def take(self, count: int, *, is_due: bool) -> bool:
-        with self._lock:
-            if self._taken + count > self._limit and not is_due:
-                return False
-            self._taken += count
-            return True
-
-    def give(self, count: int) -> None:
-        with self._lock:
-            self._taken -= count
-
-
-_budget = _Budget(MAX_AHEAD_BYTES)

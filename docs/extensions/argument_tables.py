@@ -46,7 +46,7 @@ def callables(obj: Any) -> Iterator[Any]:
 
 
 def documented(obj: Any) -> dict[str, str]:
-    """Return the texts of an object's arguments, those of its base classes last."""
+    """Return the descriptions of an object's arguments, those of its base classes last."""
     found: dict[str, str] = {}
     for each in callables(obj):
         if each.__doc__:

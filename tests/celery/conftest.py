@@ -1,4 +1,4 @@
-"""Everything that the tests share: PostgreSQL, Redis, Airflow with two workers, an emulated Studio."""
+"""Fixtures: PostgreSQL, Redis, Airflow with two workers, and an emulated Studio."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.support.sockets import free_ports
 from .services import postgres, redis
 from .stack import Stack
 
-#: What the DAGs sync, each the folder that is called as the DAG is.
+#: The folder of the sources; each DAG syncs the subfolder with its own name.
 SOURCES_VARIABLE = "CELERY_TEST_SOURCES"
 
 
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
-    """A folder that PostgreSQL's own user may pass through."""
+    """A folder that PostgreSQL's own user can enter."""
     path = Path(tempfile.mkdtemp(prefix="airflow-celery-"))
     path.chmod(0o711)
     yield path
@@ -47,7 +47,7 @@ def one_stack(folder: Path, studio_server: EmulatorServer) -> Iterator[Stack]:
         "extra": {"organization_id": 7, "retry_wait": 0.1, "settle_seconds": 0.1},
     }
     settings = {"AIRFLOW_CONN_EDGE_IMPULSE_DEFAULT": json.dumps(connection), SOURCES_VARIABLE: str(folder / "sources")}
-    # Who ends the tests ends what they have started.
+    # When the tests are terminated, everything that they have started ends too.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     postgres_port, redis_port, api_port = free_ports(3)
     try:
@@ -64,19 +64,19 @@ def one_stack(folder: Path, studio_server: EmulatorServer) -> Iterator[Stack]:
 
 @pytest.fixture
 def sources(folder: Path) -> Path:
-    """Where the DAGs look for what they sync."""
+    """The folder with the sources of the DAGs."""
     return folder / "sources"
 
 
 @pytest.fixture
 def stack(one_stack: Stack) -> Stack:
-    """Airflow, with both workers, whatever an earlier test has done to them."""
+    """Airflow with both workers running, even if an earlier test has killed one."""
     one_stack.start_workers()
     return one_stack
 
 
 @pytest.fixture
 def studio(studio_server: EmulatorServer) -> EmulatorServer:
-    """The emulated Studio; its datasets are those of all tests, its log begins with this one."""
+    """The emulated Studio; its request log begins with this test, its datasets are those of all tests."""
     studio_server.clear_requests()
     return studio_server

@@ -1,4 +1,4 @@
-"""DAG runs, as Airflow's REST API starts and shows them."""
+"""Start and read DAG runs through Airflow's REST API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Run:
 
 
 class RestApi:
-    """The few calls that are needed."""
+    """Client of the REST API, with the few calls that the tests need."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -28,7 +28,7 @@ class RestApi:
         self._session.trust_env = False
 
     def log_in(self) -> bool:
-        """Get a token; false as long as the server does not answer."""
+        """Get a token; return False while the server does not respond."""
         try:
             answer = self._session.get(f"{self._url}/auth/token", timeout=5)
         except requests.ConnectionError:
@@ -52,12 +52,12 @@ class RestApi:
         return state
 
     def states(self, run: Run) -> dict[Instance, str | None]:
-        """Return the states of all task instances; None is one that was not scheduled yet."""
+        """Return the states of all task instances; None for one that is not scheduled yet."""
         answer = self._call("GET", f"dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances")
         return {(one["task_id"], one["map_index"]): one["state"] for one in answer["task_instances"]}
 
     def returned(self, run: Run, task_id: str) -> Any:
-        """Return what a task has returned."""
+        """Return the return value of a task."""
         path = f"dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         return self._call("GET", path)["value"]
 

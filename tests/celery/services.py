@@ -1,4 +1,4 @@
-"""A PostgreSQL and a Redis that belong to the test: their own data, free ports of the loopback, passwords."""
+"""A PostgreSQL and a Redis of the test's own: with own data, free loopback ports and passwords."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MISSING = "{} is missing: `make test-celery` installs it"
 
 @contextmanager
 def redis(folder: Path, port: int) -> Iterator[str]:
-    """Run Redis; gives its URL."""
+    """Run Redis; yield its URL."""
     program = shutil.which("redis-server")
     assert program is not None, _MISSING.format("redis-server")
     password = secrets.token_hex(16)
@@ -36,10 +36,10 @@ def redis(folder: Path, port: int) -> Iterator[str]:
 
 @contextmanager
 def postgres(folder: Path, port: int) -> Iterator[str]:
-    """Run PostgreSQL; gives the part of its URL behind the scheme."""
+    """Run PostgreSQL; yield its URL without the scheme."""
     programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), default=None)
     assert programs is not None, _MISSING.format("PostgreSQL")
-    # It refuses to run as root; Debian's package makes a user for it.
+    # PostgreSQL refuses to run as root; Debian's package creates a user for it.
     user = "postgres" if os.geteuid() == 0 else None
     password = secrets.token_hex(16)
     home = folder / "postgres"
@@ -59,7 +59,7 @@ def postgres(folder: Path, port: int) -> Iterator[str]:
         **as_user(user),
     )
     assert made.returncode == 0, made.stderr
-    # Nothing has to survive a loss of power.
+    # The data need not survive a power failure.
     settings = {
         "listen_addresses": "127.0.0.1",
         "unix_socket_directories": "",
@@ -75,7 +75,7 @@ def postgres(folder: Path, port: int) -> Iterator[str]:
         ],
         folder / "postgres.log",
         user=user,
-        stop_signal=signal.SIGINT,  # which is its "fast" shutdown: it waits for no client
+        stop_signal=signal.SIGINT,  # the "fast" shutdown, which does not wait for clients
     )
     ready = [str(programs / "pg_isready"), "--quiet", "--host=127.0.0.1", f"--port={port}"]
     try:

@@ -31,25 +31,25 @@ _TASK_LOG = re.compile(r"task_id=(?P<task>[^/]+)/(map_index=(?P<index>\d+)/)?att
 
 @dataclass(frozen=True)
 class Worker:
-    """A Celery worker. What it was given to do is seen by the logs in its own home."""
+    """A Celery worker; the logs in its home show which tasks it was given."""
 
     name: str
     home: Path
     process: Process
 
     def attempts(self, run: Run) -> set[tuple[Instance, int]]:
-        """Return what it has begun in a DAG run: the task instances, and which try of theirs."""
+        """Return the task instances of a DAG run that it has started, with the number of the attempt."""
         found = (_TASK_LOG.search(str(path)) for path in self._logs(run))
         return {((match["task"], int(match["index"] or -1)), int(match["attempt"])) for match in found if match}
 
     def complaints(self, run: Run) -> list[str]:
-        """Return the warnings and errors in the tasks' logs, which are a JSON object a line."""
+        """Return the warnings and errors in the tasks' logs, which have one JSON object per line."""
         found = []
         for path in self._logs(run):
             for line in path.read_text().splitlines():
                 try:
                     entry = json.loads(line)
-                except ValueError:  # cut off, where the task was killed
+                except ValueError:  # truncated, because the task was killed
                     continue
                 if entry.get("level") in ("warning", "error", "critical"):
                     causes = [f"{cause['exc_type']}: {cause['exc_value']}" for cause in entry.get("error_detail", ())]
@@ -70,7 +70,7 @@ class Stack:
         url = f"http://127.0.0.1:{port}"
         self.api = RestApi(url)
         self._folder = folder
-        # What this shell says of Airflow belongs to another installation; and without bytecode all is seconds slower.
+        # The shell's variables belong to another Airflow; and without bytecode, every start takes seconds longer.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
         inherited.pop("PYTHONDONTWRITEBYTECODE", None)
         self._environment = inherited | {
@@ -90,7 +90,7 @@ class Stack:
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
             "AIRFLOW__CELERY__BROKER_URL": broker,
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql+psycopg2://{database}",
-            # One shard at a time for each worker: while one of them is busy, the next shard goes to the other.
+            # One shard at a time per worker: while one worker is busy, the other gets the next shard.
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": "1",
             "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(HEARTBEAT_TIMEOUT),
@@ -103,7 +103,7 @@ class Stack:
 
     @property
     def workers(self) -> list[Worker]:
-        """Those that have not been killed."""
+        """The processes that have not been killed."""
         return list(self._workers.values())
 
     @property
@@ -111,7 +111,7 @@ class Stack:
         return [*(worker.process for worker in self.workers), *self._services]
 
     def start(self) -> None:
-        """Make the database and start everything; when this returns, the DAGs are known and the workers wait."""
+        """Create the database and start everything; return when the DAGs are parsed and the workers are ready."""
         command = [*_AIRFLOW, "db", "migrate"]
         done = subprocess.run(command, env=self._with_home("services"), capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -128,11 +128,11 @@ class Stack:
         assert not errors, "\n".join(errors)
 
     def start_workers(self) -> None:
-        """Start those workers that do not run."""
+        """Start the workers that are not running."""
         for name in WORKERS:
             if name not in self._workers:
                 environment = self._with_home(f"worker-{name}")
-                # One that was killed has left the file with its process id behind.
+                # A killed worker has left its PID file behind.
                 pid_file = f"worker-{name}-{time.monotonic_ns()}.pid"
                 command = [*_AIRFLOW, "celery", "worker", "-H", f"{name}@%h", "--pid", pid_file, "--skip-serve-logs"]
                 process = Process(
@@ -142,18 +142,18 @@ class Stack:
         self.wait_for("the workers are ready", lambda: all(_READY.search(w.process.log()) for w in self.workers))
 
     def kill(self, worker: Worker) -> None:
-        """Lose a worker, with all that it is doing."""
+        """Kill a worker and everything that it has started."""
         del self._workers[worker.name]
         worker.process.kill()
 
     def stop(self) -> None:
-        """End all of it."""
+        """Stop everything."""
         with ThreadPoolExecutor() as pool:
             list(pool.map(Process.stop, self._processes))
         self.api.close()
 
     def finish(self, run: Run, *, seconds: float = 90) -> None:
-        """Wait for the end of a DAG run, which has to be a success."""
+        """Wait for the end of a DAG run, which must succeed."""
         self.wait_for(
             f"{run.dag_id} ends", lambda: self.api.state(run) in ("success", "failed"), seconds=seconds, run=run
         )
@@ -163,7 +163,7 @@ class Stack:
     def wait_for(
         self, what: str, probe: Callable[[], Found | None], *, seconds: float = 60, run: Run | None = None
     ) -> Found:
-        """Return what ``probe`` finds, as soon as that is true, while all processes run."""
+        """Return the first true result of ``probe``; all processes must keep running."""
         try:
             return wait_for(what, probe, self._processes, seconds=seconds)
         except AssertionError as error:

@@ -1,4 +1,4 @@
-"""The sync by two Celery workers, of which one may be lost: the dataset is the folder, byte for byte."""
+"""Sync with two Celery workers, one of which may be killed: the dataset equals the folder, byte for byte."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Contents = dict[str, dict[str, bytes]]
 
 
 def make_source(folder: Path) -> Contents:
-    """Make items of three small files; returns their bytes by item and file."""
+    """Create items of three small files; return their bytes by item and file."""
     chance = random.Random(folder.name)
     made: Contents = {}
     for number in range(ITEMS):
@@ -45,14 +45,14 @@ def make_source(folder: Path) -> Contents:
 
 def check_dataset(studio: EmulatorServer, dataset: str, expected: Contents) -> None:
     items = studio.items(dataset)
-    assert sorted(item.name for item in items) == sorted(expected)  # none is missing, none is there twice
+    assert sorted(item.name for item in items) == sorted(expected)  # no item is missing or duplicated
     stored = {item.name: {file.name: studio.read_file(item.id, file.name) for file in item.files} for item in items}
     assert stored == expected
     assert [item.name for item in items if state(item) != "complete"] == []
 
 
 def state(item: StoredItem) -> str:
-    """How far the upload of an item has come."""
+    """The state of an item's upload."""
     said: str = json.loads(item.metadata["airflow_ei"])["state"]
     return said
 
@@ -84,7 +84,7 @@ def test_both_workers_take_shards(stack: Stack, studio: EmulatorServer, sources:
 def test_the_other_worker_finishes_for_a_killed_one(stack: Stack, studio: EmulatorServer, sources: Path) -> None:
     dataset = "sync_with_a_killed_worker"
     expected = make_source(sources / dataset)
-    # This creation is carried out and not answered: its shard has an item that is pending, and does not get further.
+    # The service stores this item but does not respond, so its shard waits with a pending item.
     studio.inject(Fault(operation=CREATE, kind="slow", delay_seconds=NEVER, skip=12))
     run = stack.api.trigger(dataset)
 
@@ -92,7 +92,7 @@ def test_the_other_worker_finishes_for_a_killed_one(stack: Stack, studio: Emulat
         return next((r.fields["name"] for r in studio.requests() if r.fault == "slow" and r.changed), None)
 
     held_item = stack.wait_for("a creation is held", held, run=run)
-    # Each worker is busy with one shard: of those that run now, the held one is still running when the other has ended.
+    # Each worker is busy with one shard; the blocked shard is still running when the other has ended.
     candidates = running_shards(stack, run)
     stack.wait_for("only the held shard is left", lambda: len(candidates & running_shards(stack, run)) == 1, run=run)
     (held_shard,) = candidates & running_shards(stack, run)

@@ -1,4 +1,4 @@
-"""A whole Airflow on this machine, with the examples as its DAGs, and an emulated Studio beside it."""
+"""A complete Airflow on this machine, with the example DAGs and an emulated Studio."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ class Airflow:
             self._process.stop()
 
     def wait_for(self, what: str, probe: Callable[[], Found | None]) -> Found:
-        """Return what ``probe`` finds, as soon as that is true."""
+        """Return the first true result of ``probe``."""
         assert self._process is not None
         return wait_for(what, probe, [self._process], seconds=120, pause=0.5)
 
     def get(self, path: str) -> Any:
-        """Ask Airflow's REST API."""
+        """Call Airflow's REST API."""
         return self._ask(path)
 
     def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:

@@ -16,7 +16,7 @@ from .airflow import Airflow
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-# Without most of them, chromium talks to hosts outside.
+# Without most of these flags, chromium connects to external hosts.
 _FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -38,7 +38,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorServer]
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the nightly sync sends."""
+    """The source folder of the nightly sync."""
     return tmp_path_factory.mktemp("study")
 
 
@@ -56,7 +56,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """A page in Debian's chromium."""
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=60_000)  # milliseconds; what is to be seen is there at once on a quiet machine
+    expect.set_options(timeout=60_000)  # milliseconds; an idle machine needs one second
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch_persistent_context(
@@ -72,7 +72,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the screenshots go: a temporary folder, or the one that SCREENSHOTS names."""
+    """The folder for screenshots: the one that SCREENSHOTS names, or a temporary one."""
     folder = Path(os.environ.get("SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -1,4 +1,4 @@
-"""What a person sees and clicks: the connection, its test, a run, the names, the link, the pages. In this order."""
+"""What a user sees and clicks, in this order: the connection, its test, a run, item names, the link, the pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a test does to a running emulator without a request: somebody else's changes, late stores, hooks."""
+"""Changes of a running emulator without a request: by other people, late requests, callbacks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_an_item_is_put_changed_and_removed_without_a_request(studio: EmulatorSe
     assert studio.requests() == []
 
 
-def test_an_edit_leaves_what_it_does_not_name(studio: EmulatorServer) -> None:
+def test_an_edit_keeps_what_it_does_not_name(studio: EmulatorServer) -> None:
     item_id = studio.put_item("a", "d", {"x": "1"}, {})
     studio.edit_item(item_id, name="b")
     studio.edit_item(item_id, metadata={})
@@ -54,12 +54,14 @@ def test_an_edit_leaves_what_it_does_not_name(studio: EmulatorServer) -> None:
         lambda studio: studio.remove_file(studio.put_item("a", "d", {}, {}), "x"),
     ],
 )
-def test_what_is_not_there_is_a_key_error(studio: EmulatorServer, change: Callable[[EmulatorServer], None]) -> None:
+def test_a_missing_item_or_file_raises_key_error(
+    studio: EmulatorServer, change: Callable[[EmulatorServer], None]
+) -> None:
     with pytest.raises(KeyError):
         change(studio)
 
 
-def test_what_is_late_is_counted_and_carried_out_on_demand(client: Client) -> None:
+def test_late_requests_are_counted_and_carried_out_on_demand(client: Client) -> None:
     assert client.studio.late == 0
     for name in ("a", "b"):
         add_late(client, name)
@@ -70,7 +72,7 @@ def test_what_is_late_is_counted_and_carried_out_on_demand(client: Client) -> No
     assert all(request.changed for request in client.studio.requests())
 
 
-def test_the_hook_sees_each_request_before_it_is_carried_out(client: Client) -> None:
+def test_the_callback_sees_each_request_before_it_is_carried_out(client: Client) -> None:
     seen: list[tuple[RequestRecord, list[str]]] = []
     client.studio.before_request(lambda request: seen.append((request, client.names())))
     item_id = client.add_id("a")
@@ -85,20 +87,20 @@ def test_the_hook_sees_each_request_before_it_is_carried_out(client: Client) -> 
     assert seen[1][0].path.endswith(f"/data/{item_id}")
 
 
-def test_what_the_hook_changes_is_what_the_request_finds(client: Client) -> None:
+def test_a_request_sees_the_changes_of_the_callback_before_it(client: Client) -> None:
     item_id = client.studio.put_item("a", "d", {}, {})
     client.studio.before_request(lambda request: client.studio.edit_item(item_id, name="b"))
     assert [item["name"] for item in client.get("/data")["data"]] == ["b"]
 
 
-def test_the_hook_may_carry_out_what_is_late(client: Client) -> None:
+def test_the_callback_can_carry_out_late_requests(client: Client) -> None:
     add_late(client, "a")
     client.studio.before_request(lambda request: client.studio.flush_late())
     assert [item["name"] for item in client.get("/data")["data"]] == ["a"]
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after", "status", "early_status"])
-def test_the_hook_is_called_once_whatever_goes_wrong_with_the_request(client: Client, kind: str) -> None:
+def test_the_callback_is_called_once_for_each_fault(client: Client, kind: str) -> None:
     seen: list[str | None] = []
     client.studio.before_request(lambda request: seen.append(request.fault))
     client.studio.inject(Fault(operation=ADD, kind=kind))  # type: ignore[arg-type]
@@ -107,7 +109,7 @@ def test_the_hook_is_called_once_whatever_goes_wrong_with_the_request(client: Cl
     assert seen == [kind]
 
 
-def test_a_hook_that_fails_fails_the_request(client: Client) -> None:
+def test_a_callback_that_raises_fails_the_request(client: Client) -> None:
     def fail(request: RequestRecord) -> None:
         raise ZeroDivisionError
 
@@ -118,7 +120,7 @@ def test_a_hook_that_fails_fails_the_request(client: Client) -> None:
     assert client.send("GET", "/data").status_code == 200
 
 
-def test_changes_may_come_from_many_threads_while_requests_are_answered(client: Client) -> None:
+def test_changes_can_come_from_many_threads_during_requests(client: Client) -> None:
     studio = client.studio
     ids = [studio.put_item(f"{n}", "d", {}, {"x": b"1"}) for n in range(20)]
 

@@ -28,7 +28,7 @@ def run(cwd: Path, *options: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_serves_until_a_signal(tmp_path: Path, number: int) -> None:
+def test_the_command_serves_until_a_signal(tmp_path: Path, number: int) -> None:
     with run(
         tmp_path, "--port", "0", "--api-key", KEY, "--organization-id", "7", "--duplicate-names", "reject"
     ) as process:
@@ -52,7 +52,7 @@ def test_it_serves_until_a_signal(tmp_path: Path, number: int) -> None:
     assert (tmp_path / "edge-impulse-emulator" / "uploads").is_dir()
 
 
-def test_an_occupied_port_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+def test_an_occupied_port_is_reported_in_one_line_with_exit_code_1(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as occupied:
         port = str(occupied.getsockname()[1])
         with run(tmp_path, "--port", port, "--api-key", KEY) as process:
@@ -66,14 +66,14 @@ def test_an_occupied_port_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     "options",
     [["--wrong-key-status", "404"], ["--file-names", "ascii"], ["--port", "x"], ["--colour", "red"]],
 )
-def test_bad_options_are_exit_code_2(tmp_path: Path, options: list[str]) -> None:
+def test_an_invalid_option_ends_with_exit_code_2(tmp_path: Path, options: list[str]) -> None:
     with run(tmp_path, *options) as process:
         output, errors = process.communicate(timeout=20)
     assert (process.returncode, output) == (2, "")
     assert "Traceback" not in errors
 
 
-def test_bad_values_are_one_line(tmp_path: Path) -> None:
+def test_an_invalid_value_is_reported_in_one_line(tmp_path: Path) -> None:
     for options in (["--latency-seconds", "-1"], ["--port", "99999"], ["--certfile", "missing.pem"]):
         with run(tmp_path, "--port", "0", *options) as process:
             output, errors = process.communicate(timeout=20)

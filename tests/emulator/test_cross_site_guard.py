@@ -1,4 +1,4 @@
-"""Other people's pages in the developer's browser can neither change the emulator nor read from it."""
+"""Pages of other sites in the developer's browser can neither change the emulator nor read from it."""
 
 from __future__ import annotations
 
@@ -85,14 +85,14 @@ def test_a_page_of_another_site_changes_nothing(
 
 
 @pytest.mark.parametrize("path", READS)
-def test_a_name_that_was_bound_to_this_machine_reads_nothing(client: Client, path: str) -> None:
+def test_a_foreign_name_for_this_machine_reads_nothing(client: Client, path: str) -> None:
     for host in ("evil.example", "evil.example:8700", "127.0.0.1.evil.example", "localhost.evil.example", "0.0.0.0"):
         assert is_refused(ask(client, "GET", path, host=host)), host
     assert client.studio.requests() == []
 
 
 @pytest.mark.parametrize("path", READS[:-1])
-def test_links_from_other_sites_lead_to_it(client: Client, path: str) -> None:
+def test_links_from_other_sites_lead_to_the_page(client: Client, path: str) -> None:
     assert ask(client, "GET", path, sec_fetch_site="cross-site", sec_fetch_mode="navigate").ok
 
 
@@ -173,12 +173,12 @@ def test_a_host_is_known_by_the_names_that_are_its_own(listening_at: str, host: 
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_no_header_breaks_it(host: str, origin: str) -> None:
+def test_every_header_gets_an_answer(host: str, origin: str) -> None:
     error = CrossSiteGuard(lambda *_: None, "127.0.0.1").refusal("POST", {"host": [host], "origin": [origin]})
     assert error is None or len(error) < 500
 
 
-def test_an_address_of_the_network_is_served_to_the_network() -> None:
+def test_an_address_of_the_network_is_reachable_from_it() -> None:
     with EmulatorServer(host="0.0.0.0") as studio:
         assert requests.get(studio.page_url).ok
         assert requests.get(studio.page_url, headers={"host": "emulator"}).ok

@@ -1,4 +1,4 @@
-"""The data directory: the emulator works in a folder of its own, and leaves everybody else's files alone."""
+"""The data directory: the emulator works in a directory of its own, and leaves the files of others alone."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ FOREIGN: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("layout", FOREIGN.values(), ids=FOREIGN)
-def test_a_folder_of_somebody_else_is_refused_and_left_alone(data_dir: Path, layout: Callable[[Path], object]) -> None:
+def test_a_directory_with_other_files_is_refused_and_left_alone(
+    data_dir: Path, layout: Callable[[Path], object]
+) -> None:
     layout(data_dir)
     before = snapshot(data_dir)
     with pytest.raises(DataDirError) as refused:
@@ -94,7 +96,7 @@ def test_a_linked_marker_is_refused(own: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["uploads", "emulator.sqlite", "emulator.sqlite-wal", "emulator.sqlite-shm"])
 @pytest.mark.parametrize("kind", ["a link", "a dangling link", "the wrong kind"])
-def test_no_link_is_followed_within_it(own: Path, tmp_path: Path, name: str, kind: str) -> None:
+def test_no_symbolic_link_in_the_directory_is_followed(own: Path, tmp_path: Path, name: str, kind: str) -> None:
     elsewhere = tmp_path / "elsewhere"
     if (own / name).exists():
         shutil.move(own / name, elsewhere)
@@ -114,7 +116,7 @@ def test_no_link_is_followed_within_it(own: Path, tmp_path: Path, name: str, kin
     assert snapshot(tmp_path) == before
 
 
-def test_another_program_s_database_is_refused(own: Path) -> None:
+def test_the_database_of_another_program_is_refused(own: Path) -> None:
     (own / "emulator.sqlite").unlink()
     database(own)
     before = snapshot(own)
@@ -132,7 +134,7 @@ def test_a_file_that_is_not_a_database_is_refused(own: Path, content: bytes) -> 
     assert snapshot(own) == before
 
 
-def test_a_path_that_is_not_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"mine")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(DataDirError, match="another data directory"):
@@ -173,7 +175,7 @@ def test_a_name_in_the_database_is_not_trusted(own: Path, tmp_path: Path, contra
     assert mine.read_bytes() == b"12"
 
 
-def test_an_empty_folder_and_one_of_its_own_are_used(tmp_path: Path, contract: Contract) -> None:
+def test_an_empty_directory_and_one_of_the_emulator_are_used(tmp_path: Path, contract: Contract) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "link").symlink_to("empty")  # its own path may be a link: somebody named it
     for data_dir in (tmp_path / "empty", tmp_path / "link", tmp_path / "new" / "deeper"):
@@ -183,7 +185,7 @@ def test_an_empty_folder_and_one_of_its_own_are_used(tmp_path: Path, contract: C
         assert [item.name for item in studio.items()] == ["item", "item"]
 
 
-def test_a_start_that_was_cut_short_can_be_repeated(tmp_path: Path, contract: Contract) -> None:
+def test_an_interrupted_start_can_be_repeated(tmp_path: Path, contract: Contract) -> None:
     start_and_stop(tmp_path / "model")
     for number, names in enumerate([[MARKER], [MARKER, "uploads"], [MARKER, "emulator.sqlite"]]):
         data_dir = tmp_path / str(number)
@@ -197,7 +199,7 @@ def test_a_start_that_was_cut_short_can_be_repeated(tmp_path: Path, contract: Co
             Client(studio, contract).add()
 
 
-def test_files_of_somebody_else_in_it_stay(own: Path) -> None:
+def test_files_of_others_in_the_uploads_folder_are_kept(own: Path) -> None:
     write(own, notes=b"mine", folder__file=b"mine")
     with EmulatorServer(data_dir=own) as studio:
         assert len(studio.items()) == 1

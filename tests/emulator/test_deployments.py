@@ -103,7 +103,7 @@ def test_builds_of_an_earlier_model_no_longer_fit(project: ProjectClient) -> Non
         ({"type": "zip", "impulseId": "9"}, {"engine": "tflite"}, "Impulse 9 not found"),
     ],
 )
-def test_a_build_that_makes_no_sense_is_refused(
+def test_an_invalid_build_is_refused(
     project: ProjectClient, query: dict[str, str], body: dict[str, str], error: str
 ) -> None:
     assert error in project.call("POST", BUILD, params=query, json=body)["error"]

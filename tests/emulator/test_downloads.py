@@ -1,4 +1,4 @@
-"""What is downloaded: bytes as bytes, and archives that can be unpacked."""
+"""Downloads: bytes stay bytes, and archives can be unpacked."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def untar(client: Client, item_id: int) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/csv", "text/html", "x" * 200, "é"])
-def test_a_file_is_bytes_whatever_it_was_uploaded_as(client: Client, content_type: str) -> None:
+def test_a_file_is_downloaded_as_bytes(client: Client, content_type: str) -> None:
     item_id = client.add_id(files=[("x/a.json", b'{"a": 1}', content_type)])
     response = client.send("GET", f"/data/{item_id}/files/download", params={"fileName": "x/a.json"})
     assert (response.content, response.headers["content-type"]) == (b'{"a": 1}', "application/octet-stream")
@@ -44,14 +44,14 @@ def test_an_unknown_file_is_an_error_of_the_application(client: Client) -> None:
     assert not client.get(f"/data/{item_id}/files/download")["success"]
 
 
-def test_an_item_is_a_zip(client: Client) -> None:
+def test_an_item_is_downloaded_as_a_zip(client: Client) -> None:
     item_id = client.add_id(
         "réglage", files=[("x/a.csv", b"1,2\n", "text/csv"), ("../../é\r\n.bin", b"\x00\xff"), ("empty", b"")]
     )
     assert unzip(client, item_id) == {"x/a.csv": b"1,2\n", "é\r\n.bin": b"\x00\xff", "empty": b""}
 
 
-def test_members_have_names_of_their_own(client: Client, tmp_path: Path) -> None:
+def test_every_member_of_an_archive_has_a_different_name(client: Client, tmp_path: Path) -> None:
     names = ["a", "a/b.c", "a//b.c", "./a/b.c", "../a\\b.c", "a/b.c/d", "x.tar.gz", "/x.tar.gz", "..", "_"]
     item_id = client.add_id(files=[(name, name.encode()) for name in names])
     members = unzip(client, item_id)
@@ -74,12 +74,12 @@ def test_any_names_can_be_unpacked(names: list[str]) -> None:
         assert not {"", ".", ".."} & set(name.split("/"))
 
 
-def test_ten_thousand_names_that_collide_are_told_apart() -> None:
+def test_ten_thousand_equal_names_get_different_members() -> None:
     member_names = MemberNames()
     assert len({member_names.add("/" * (number % 3) + "a") for number in range(10_000)}) == 10_000
 
 
-def test_a_switch_makes_it_a_tar_below_the_bucket_path(client: Client) -> None:
+def test_an_item_can_be_a_tar_with_its_bucket_path(client: Client) -> None:
     client.studio.settings.archive = "tar"
     item_id = client.add_id("item", [("x/a.csv", b"1,2\n"), ("empty", b""), ("../é", b"3")], dataset="d")
     other = client.add_id(files=[("a", b"1")], bucketPath="plant/7/")
@@ -91,4 +91,4 @@ def test_a_filter_selects_what_is_downloaded(client: Client) -> None:
     item_id = client.add_id(files=[("a.png", b"1"), ("b.csv", b"2"), ("C.PNG", b"3")])
     assert unzip(client, item_id, filter="file_name LIKE '%.png'") == {"a.png": b"1", "C.PNG": b"3"}
     assert "99" not in client.get(f"/data/{item_id}/download", filter="name = 'other'")["error"]
-    assert "colour" in client.get(f"/data/{item_id}/download", filter="colour = 'red'")["error"]
+    assert "color" in client.get(f"/data/{item_id}/download", filter="color = 'red'")["error"]

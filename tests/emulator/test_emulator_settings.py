@@ -1,4 +1,4 @@
-"""Each switch, each way."""
+"""Each switch with each of its values."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_second_item_of_a_name_is_merged(client: Client) -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 200])
 @pytest.mark.parametrize("key", [None, "", "ei_wrong", "ei_emulatorx", "Ei_emulator", "ei_é"])
-def test_a_wrong_key(client: Client, status: int, key: str | None) -> None:
+def test_a_wrong_key_gets_the_status_of_the_switch(client: Client, status: int, key: str | None) -> None:
     client.studio.settings.wrong_key_status = status
     client.session.headers["x-api-key"] = None if key is None else key.encode()
     for method, path in [
@@ -90,7 +90,7 @@ def test_a_listing_that_ignores_the_offset_begins_at_the_first_item(client: Clie
 
 
 @pytest.mark.parametrize("path", ["/data", "/data/files"])
-def test_a_listing_without_totals(client: Client, path: str) -> None:
+def test_a_listing_can_lack_totals(client: Client, path: str) -> None:
     client.studio.put_item("a", "d", {}, {})
     client.studio.settings.listing_totals = False
     assert set(client.send("GET", path).json()) == {"success", "data"}
@@ -118,7 +118,7 @@ def test_a_listing_without_totals(client: Client, path: str) -> None:
         ("api_key", ""),
     ],
 )
-def test_a_switch_takes_only_its_ways(name: str, value: object) -> None:
+def test_a_switch_accepts_only_its_values(name: str, value: object) -> None:
     settings = EmulatorSettings()
     with pytest.raises(ValueError, match=name):
         setattr(settings, name, value)

@@ -25,7 +25,7 @@ def dropped(client: Client, files: Files = BIG) -> RequestRecord:
     return client.studio.requests()[-1]
 
 
-def test_dropped_before_storing(either_client: Client, data_dir: Path) -> None:
+def test_a_request_is_dropped_before_it_is_stored(either_client: Client, data_dir: Path) -> None:
     client = either_client
     client.studio.inject(Fault(operation=ADD, kind="drop_before"))
     request = dropped(client)
@@ -45,7 +45,7 @@ def test_a_header_of_a_proxy_does_not_save_a_connection(client: Client) -> None:
     assert client.get("/data")["success"]
 
 
-def test_dropped_after_storing(either_client: Client) -> None:
+def test_a_request_is_dropped_after_it_is_stored(either_client: Client) -> None:
     client = either_client
     client.studio.inject(Fault(operation=ADD, kind="drop_after"))
     request = dropped(client)
@@ -54,7 +54,7 @@ def test_dropped_after_storing(either_client: Client) -> None:
     assert client.studio.read_file(item.id, "a") == b"x" * 3_000_000
 
 
-def test_dropped_on_an_idle_connection_that_is_used_again(either_client: Client) -> None:
+def test_a_reused_connection_is_dropped(either_client: Client) -> None:
     client = either_client
     client.add("first")
     client.studio.inject(Fault(operation=ADD, kind="drop_after"))
@@ -64,7 +64,7 @@ def test_dropped_on_an_idle_connection_that_is_used_again(either_client: Client)
 
 
 @pytest.mark.parametrize("after_bytes", [0, 1, 1_000_000, 10_000_000])
-def test_cut_in_the_body(either_client: Client, data_dir: Path, after_bytes: int) -> None:
+def test_a_request_is_cut_in_its_body(either_client: Client, data_dir: Path, after_bytes: int) -> None:
     client = either_client
     client.studio.inject(Fault(operation=ADD, kind="cut_body", after_bytes=after_bytes))
     request = dropped(client)
@@ -74,7 +74,7 @@ def test_cut_in_the_body(either_client: Client, data_dir: Path, after_bytes: int
     assert client.names() == []
 
 
-def test_stored_late(either_client: Client, until: Until) -> None:
+def test_a_request_is_stored_late(either_client: Client, until: Until) -> None:
     client = either_client
     client.studio.inject(Fault(operation=ADD, kind="store_late", delay_seconds=0.3))
     request = dropped(client)
@@ -85,7 +85,7 @@ def test_stored_late(either_client: Client, until: Until) -> None:
     assert client.studio.read_file(client.studio.items()[0].id, "a") == b"x" * 3_000_000
 
 
-def test_other_changes_are_made_late_too(client: Client, until: Until) -> None:
+def test_a_deletion_is_made_late_too(client: Client, until: Until) -> None:
     item_id = client.add_id()
     client.studio.inject(Fault(operation="deleteOrganizationDataItem", kind="store_late", delay_seconds=0.05))
     with pytest.raises(requests.ConnectionError):
@@ -94,7 +94,7 @@ def test_other_changes_are_made_late_too(client: Client, until: Until) -> None:
     until(lambda: not client.names())
 
 
-def test_what_is_late_does_not_outlive_the_server(client: Client, data_dir: Path) -> None:
+def test_late_requests_are_dropped_when_the_server_stops(client: Client, data_dir: Path) -> None:
     client.studio.inject(Fault(operation=ADD, kind="store_late", delay_seconds=600))
     dropped(client)
     assert len(list((data_dir / "uploads").iterdir())) == 1
@@ -102,7 +102,7 @@ def test_what_is_late_does_not_outlive_the_server(client: Client, data_dir: Path
     assert list((data_dir / "uploads").iterdir()) == []
 
 
-def test_answered_early(either_client: Client) -> None:
+def test_a_fault_answers_before_the_body(either_client: Client) -> None:
     client = either_client
     client.studio.inject(Fault(operation=ADD, kind="early_status", status=413))
     # The reset may overtake the answer, as with real servers.
@@ -116,7 +116,7 @@ def test_answered_early(either_client: Client) -> None:
     assert (request.status, request.changed, request.bytes_received) == (413, False, 0)
 
 
-def test_answered_early_to_a_client_that_sends_nothing_more(either_client: Client) -> None:
+def test_an_early_answer_reaches_a_client_that_sends_no_body(either_client: Client) -> None:
     client = either_client
     client.studio.inject(Fault(kind="early_status"))
     response = client.send("GET", "/data")
@@ -134,7 +134,7 @@ def test_answered_early_to_a_client_that_sends_nothing_more(either_client: Clien
         {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"},
     ],
 )
-def test_too_many_requests(client: Client, data_dir: Path, headers: dict[str, str]) -> None:
+def test_status_429_is_answered_with_its_headers(client: Client, data_dir: Path, headers: dict[str, str]) -> None:
     client.studio.inject(Fault(operation=ADD, kind="status", status=429, headers=headers))
     response = client.send("POST", "/data/add", data={"name": "x"}, files=[("files[]", ("a", b"1" * 1000))])
     assert response.status_code == 429
@@ -161,14 +161,14 @@ def test_the_body_of_a_status_can_be_given(client: Client) -> None:
     assert client.send("GET", "/data").json() == {"é": 1}
 
 
-def test_success_false(client: Client) -> None:
+def test_a_fault_answers_success_false(client: Client) -> None:
     client.studio.inject(Fault(operation=ADD, kind="success_false", error="Disk is full"))
     assert client.add() == {"success": False, "error": "Disk is full"}
     assert client.names() == []
 
 
 @pytest.mark.parametrize("status", [None, 301, 302, 303, 307, 308])
-def test_redirects(client: Client, status: int) -> None:
+def test_a_fault_answers_with_a_redirect(client: Client, status: int) -> None:
     client.studio.inject(Fault(operation=ADD, kind="redirect", status=status, location="http://elsewhere.invalid/"))
     response = client.send("POST", "/data/add", data=b"")
     assert response.status_code == (status or 307)
@@ -184,7 +184,7 @@ def test_a_slow_answer_is_stored_at_once(client: Client) -> None:
     assert client.studio.requests()[0].status == 200
 
 
-def test_a_client_that_does_not_wait_for_a_slow_answer(client: Client) -> None:
+def test_a_slow_answer_is_stored_although_its_client_does_not_wait(client: Client) -> None:
     client.studio.inject(Fault(operation=ADD, kind="slow", delay_seconds=600))
     with pytest.raises(requests.ReadTimeout):
         client.session.post(
@@ -200,7 +200,7 @@ def test_a_client_that_does_not_wait_for_a_slow_answer(client: Client) -> None:
     assert client.studio.requests()[0].status is None
 
 
-def test_faults_hit_the_requests_they_are_ordered_for(client: Client) -> None:
+def test_faults_hit_the_requests_they_are_injected_for(client: Client) -> None:
     client.studio.inject(
         Fault(operation="listOrganizationData", kind="success_false", error="first", count=2, skip=1),
         Fault(operation="*", kind="success_false", error="any", skip=1),
@@ -218,7 +218,7 @@ def test_a_fault_comes_before_the_key(client: Client) -> None:
     assert client.send("GET", "/data").status_code == 401
 
 
-def test_the_queue_tells_what_is_left() -> None:
+def test_the_queue_returns_the_faults_that_are_left() -> None:
     queue = FaultQueue({"a", "b"})
     queue.inject([Fault(operation="a", kind="slow", count=2, skip=1)])
     assert queue.take("b") is None
@@ -245,6 +245,6 @@ def test_the_queue_tells_what_is_left() -> None:
         {"kind": "status", "headers": {"a": "b\n"}},
     ],
 )
-def test_a_fault_must_make_sense(bad: dict[str, Any]) -> None:
+def test_a_fault_must_be_valid(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         Fault(**bad)

@@ -164,7 +164,7 @@ def found(store: ItemStore, text: str) -> dict[int, list[str]]:
     ],
     ids=lambda value: value[:60] if isinstance(value, str) else "",
 )
-def test_a_filter_finds(store: ItemStore, text: str, ids: list[int]) -> None:
+def test_a_filter_finds_items(store: ItemStore, text: str, ids: list[int]) -> None:
     assert list(found(store, text)) == ids
 
 
@@ -185,7 +185,7 @@ def test_a_filter_finds(store: ItemStore, text: str, ids: list[int]) -> None:
         ("file_names CONTAINS 'y%.TXT' AND file_name LIKE '%.csv'", {2: ["x.csv"]}),
     ],
 )
-def test_a_condition_on_file_names_leaves_only_those_files(
+def test_a_condition_on_file_names_selects_only_those_files(
     store: ItemStore, text: str, files: dict[int, list[str]]
 ) -> None:
     assert found(store, text) == files
@@ -250,10 +250,10 @@ def test_a_condition_on_file_names_leaves_only_those_files(
     ],
     ids=lambda value: value[:60],
 )  # fmt: skip
-def test_other_texts_are_not_filters(text: str) -> None:
-    with pytest.raises(FilterError) as told:
+def test_an_invalid_filter_is_refused(text: str) -> None:
+    with pytest.raises(FilterError) as raised:
         parse_filter(text)
-    assert len(str(told.value)) < 200
+    assert len(str(raised.value)) < 200
 
 
 def test_nothing_leaks_into_the_sql(store: ItemStore) -> None:
@@ -289,7 +289,7 @@ WORDS += [
 
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join) | st.text(max_size=40))
 @example("name LIKE '" + "%" * 49_999 + "'")
-def test_whatever_the_text_it_is_a_filter_or_it_is_not(store: ItemStore, text: str) -> None:
+def test_every_text_is_either_a_filter_or_a_parse_error(store: ItemStore, text: str) -> None:
     try:
         condition = parse_filter(text)
     except FilterError:
@@ -302,7 +302,7 @@ def test_whatever_the_text_it_is_a_filter_or_it_is_not(store: ItemStore, text: s
 Row = dict[str, Any]
 Meaning = Callable[[Row], bool]
 VALUES = ["a", "b", "1", "007", "x.csv", "É.PNG", "", "O'Neil", 1, 3, 7, 2.5, -1.5]
-TEXTS = ["name", "dataset", "file_name", "metadata->n", "metadata->user", "label"]
+STRINGS = ["name", "dataset", "file_name", "metadata->n", "metadata->user", "label"]
 NUMBERS = ["id", "total_file_count"]
 
 
@@ -345,7 +345,7 @@ def literal(value: str | int | float) -> str:
 
 @st.composite
 def comparisons(draw: st.DrawFn) -> tuple[str, Meaning]:
-    field = draw(st.sampled_from(TEXTS + NUMBERS))
+    field = draw(st.sampled_from(STRINGS + NUMBERS))
     key = "metadata->label" if field == "label" else field
     operator = draw(st.sampled_from(["=", "!=", "<>", "<", "<=", ">", ">=", "IN", "NOT IN", "LIKE", "NOT LIKE"]))
     value = draw(st.sampled_from(VALUES))
@@ -381,7 +381,7 @@ def rows(item: StoredItem) -> Iterator[Row]:
 
 @settings(max_examples=400, deadline=None)
 @given(st.recursive(comparisons(), combined, max_leaves=5))
-def test_a_filter_means_what_it_says(store: ItemStore, generated: tuple[str, Meaning]) -> None:
+def test_a_filter_selects_the_items_that_python_selects(store: ItemStore, generated: tuple[str, Meaning]) -> None:
     text, holds = generated
     expected = {}
     for item in store.items():
@@ -417,10 +417,10 @@ def test_filters_work_on_listings_and_single_items(client: Client) -> None:
         3,
     )
     assert "filter" in client.get(f"/data/{item_id}", filter="name = 'b'")["error"]
-    assert "colour" in client.get(f"/data/{item_id}", filter="colour = 'red'")["error"]
+    assert "color" in client.get(f"/data/{item_id}", filter="color = 'red'")["error"]
 
 
-def test_a_filter_nested_too_deeply_is_a_filter_that_cannot_be_parsed(client: Client) -> None:
+def test_a_filter_nested_too_deeply_is_a_parse_error(client: Client) -> None:
     for text in ["(" * 10_000, "NOT " * 5_000 + "name = 'a'", "(" * 200 + "name = 'a'" + ")" * 200]:
         assert client.get("/data", filter=text)["filterParseError"]
         assert client.get("/data/files", filter=text)["filterParseError"]

@@ -92,7 +92,7 @@ def test_a_test_can_end_and_forget_a_job(project: ProjectClient) -> None:
         ("refuse", False, "running"),
     ],
 )
-def test_cancelling_a_job(project: ProjectClient, cancel: Any, success: bool, seen: str) -> None:
+def test_cancelling_a_job_has_the_planned_result(project: ProjectClient, cancel: Any, success: bool, seen: str) -> None:
     project.studio.jobs.plan("retrain", running_seconds=100, cancel=cancel)
     job_id = project.start(RETRAIN)
     project.studio.clock.advance(50)

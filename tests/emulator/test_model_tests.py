@@ -1,4 +1,4 @@
-"""Tests of a project's model: what they find is what a test of the provider has set."""
+"""Tests of a model: they find the results that were set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of names under each switch."""
+"""How names are stored under each switch."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def stored(client: Client) -> dict[str, bytes]:
         ({"file_folders": "drop", "file_quotes": "keep", "file_names": "latin1"}, "p/ü%22".encode(), "Ã¼%22"),
     ],
 )
-def test_a_file_is_stored_under_what_the_switches_make_of_its_name(
+def test_a_file_is_stored_under_the_name_that_the_switches_give(
     client: Client, switches: dict[str, Any], sent: bytes, kept: str | None
 ) -> None:
     client.studio.settings.change(switches)
@@ -65,7 +65,7 @@ def test_an_item_whose_files_are_all_dropped_is_stored_without_files(client: Cli
     assert stored(client) == {}
 
 
-def test_of_two_files_that_get_one_name_the_later_stays(client: Client) -> None:
+def test_the_later_of_two_files_with_one_stored_name_is_kept(client: Client) -> None:
     client.studio.settings.file_folders = "drop"
     answer = add_raw(client, b"p/x", b"q/x", b"y")
     assert stored(client) == {"x": b"1", "y": b"2"}
@@ -100,12 +100,14 @@ def test_stores_the_name_of_an_empty_dataset_in_the_form_of_the_switch(client: C
     client.studio.settings.name_form = "collapse"
     bucket = {"id": 1, "path": "p", "dataItemNamingLevelsDeep": 1}
     body = {"dataset": " a  b ", "tags": [], "category": "c", "type": "clinical", "bucket": bucket}
+    client.studio.settings.job_queued_seconds = client.studio.settings.job_running_seconds = 0
     client.call("POST", "/dataset", json=body)
+    assert not client.get("/jobs")["jobs"]
     assert client.get("/dataset/a%20b")["dataset"]["dataset"] == "a b"
 
 
 @pytest.mark.parametrize("field", ["name", "dataset"])
-def test_a_name_of_which_nothing_is_left_is_missing(client: Client, field: str) -> None:
+def test_a_name_that_becomes_empty_is_missing(client: Client, field: str) -> None:
     client.studio.settings.name_form = "trim"
     form = {"name": "n", "dataset": "d", "metadata": "{}"} | {field: "  "}
     answer = client.call("POST", "/data/add", data=form, files=[("files[]", ("a", b"x"))])
@@ -122,7 +124,7 @@ def test_a_duplicate_is_one_of_the_stored_name(client: Client, duplicates: Any) 
     assert client.names() == [NFC] * (2 if duplicates == "new_id" else 1)
 
 
-def test_the_switches_do_not_touch_metadata(client: Client) -> None:
+def test_the_switches_for_names_do_not_change_metadata(client: Client) -> None:
     client.studio.settings.name_form = "collapse"
     client.add_id(metadata={f" {NFD} ": " a  b "})
     (item,) = client.studio.items()

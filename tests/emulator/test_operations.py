@@ -114,8 +114,8 @@ def test_reports_an_invalid_filter_with_success(client: Client) -> None:
     client.add()
     listing = client.get("/data", filter="name ==== 'a'")
     assert listing["success"] and listing["filterParseError"] and "data" not in listing
-    files = client.get("/data/files", filter="colour = 'red'")
-    assert "colour" in files["filterParseError"] and files["data"] == []
+    files = client.get("/data/files", filter="color = 'red'")
+    assert "color" in files["filterParseError"] and files["data"] == []
 
 
 def test_metadata_for_the_command_line_includes_the_item(client: Client) -> None:
@@ -149,7 +149,7 @@ def test_an_item_is_updated(client: Client) -> None:
         b'{"name": "\\ud800"}',
     ],
 )
-def test_a_bad_update_changes_nothing(client: Client, body: bytes) -> None:
+def test_an_invalid_update_changes_nothing(client: Client, body: bytes) -> None:
     item_id = client.add_id(metadata={"a": "1"})
     assert not client.call("POST", f"/data/{item_id}", data=body)["success"]
     item = client.get(f"/data/{item_id}")["data"]
@@ -220,6 +220,7 @@ DATASET = {
 
 
 def test_a_dataset_is_created_once(client: Client) -> None:
+    client.studio.settings.job_queued_seconds = client.studio.settings.job_running_seconds = 0
     assert client.call("POST", "/dataset", json=DATASET)["success"]
     assert not client.call("POST", "/dataset", json=DATASET)["success"], "it exists"
     dataset = client.get("/dataset/lab%2F2024")["dataset"]
@@ -259,7 +260,7 @@ API = "/v1/api/organizations/1"
             "POST",
             f"{API}/data/delete",
             404,
-            f"after {API}/data comes add or files or {{dataId}} (a number), not 'delete'",
+            f"after {API}/data comes add or add-folder or files or refresh or {{dataId}} (a number), not 'delete'",
         ),
         ("GET", f"{API}/data/1/transformation-jobs", 404, "comes add or download or files, not 'transformation-jobs'"),
         ("GET", f"{API}/data/1/files", 404, f"after {API}/data/1/files comes download, but it ends there"),

@@ -1,4 +1,4 @@
-"""The log of requests: it shows what came, in bounded memory."""
+"""The request log: it shows what has arrived, in bounded memory."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_newest_request_stays_however_large(monkeypatch: pytest.MonkeyPatch)
     ],
     ids=["numbers", "lists", "a string", "members"],
 )
-def test_little_is_kept_of_one_body(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+def test_the_log_keeps_a_bounded_part_of_one_body(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
     monkeypatch.setattr(request_log, "FIELDS_BYTES", 500_000)
     fields = json.loads(body)
     log = RequestLog("secret")
@@ -93,7 +93,7 @@ def test_keeps_numbers_of_any_size() -> None:
     assert log.records()[0].fields == {"small": 7, "large": "1" + "0" * 400, "negative": f"-1{'0' * 20}", "none": "nan"}
 
 
-def test_the_key_is_in_none_of_its_texts() -> None:
+def test_the_log_never_contains_the_key() -> None:
     log = RequestLog("secret")
     seq = log.begin(**{**KNOWN, "path": "/secret", "query": "key=secret"})
     log.update(seq, fields={"a-secret": ["secret"]}, files=(UploadedFile("a secret.csv", "text/csv", 0, "c"),))

@@ -37,7 +37,7 @@ def test_a_restart_keeps_the_data(contract: Contract, data_dir: Path) -> None:
         studio.stop()
 
 
-def test_one_object_starts_again(contract: Contract, data_dir: Path) -> None:
+def test_a_stopped_server_can_start_again(contract: Contract, data_dir: Path) -> None:
     studio = EmulatorServer(data_dir=data_dir)
     for number in range(2):
         with studio:
@@ -71,7 +71,7 @@ def test_stopping_leaves_nothing_behind(contract: Contract, tmp_path: Path, monk
         connection.close()
 
 
-def test_an_error_ends_the_server_too() -> None:
+def test_an_exception_in_the_with_block_stops_the_server() -> None:
     with pytest.raises(ZeroDivisionError), EmulatorServer() as studio:
         url = studio.page_url
         raise ZeroDivisionError
@@ -79,7 +79,9 @@ def test_an_error_ends_the_server_too() -> None:
         requests.get(url)
 
 
-def test_two_cannot_share_an_address_or_a_folder(studio: EmulatorServer, data_dir: Path, tmp_path: Path) -> None:
+def test_two_servers_cannot_share_an_address_or_a_directory(
+    studio: EmulatorServer, data_dir: Path, tmp_path: Path
+) -> None:
     threads = set(threading.enumerate())
     port = int(studio.page_url.split(":")[2][:-1])
     with pytest.raises(OSError):
@@ -90,14 +92,14 @@ def test_two_cannot_share_an_address_or_a_folder(studio: EmulatorServer, data_di
     assert requests.get(studio.page_url).ok
 
 
-def test_a_bad_certificate_is_told_at_the_start(tmp_path: Path) -> None:
+def test_a_bad_certificate_raises_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("no certificate")
     for certfile in ("cert.pem", "missing.pem"):
         with pytest.raises(OSError):
             EmulatorServer(certfile=tmp_path / certfile).start()
 
 
-def test_attributes_and_records(contract: Contract, certificate: tuple[Path, Path]) -> None:
+def test_the_server_has_attributes_and_records(contract: Contract, certificate: tuple[Path, Path]) -> None:
     settings = EmulatorSettings(api_key="ei_x", organization_id=42)
     with EmulatorServer(settings, certfile=certificate[0], keyfile=certificate[1]) as studio:
         assert studio.url == studio.page_url + "v1" and studio.url.startswith("https://127.0.0.1:")
@@ -115,7 +117,7 @@ def test_attributes_and_records(contract: Contract, certificate: tuple[Path, Pat
         assert len(studio.items()) == 2
 
 
-def test_an_ipv6_address(contract: Contract) -> None:
+def test_listens_on_an_ipv6_address(contract: Contract) -> None:
     try:
         studio = EmulatorServer(host="::1")
         studio.start()

@@ -1,4 +1,4 @@
-"""Uploads: byte for byte, whole or not at all, whatever files are called."""
+"""Uploads: byte for byte, all or nothing, with any file names."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_bytes_arrive_as_sent(client: Client) -> None:
     assert hashes == [hashlib.sha256(content).hexdigest() for content in contents]
 
 
-def test_the_form_s_own_boundary_is_no_end_of_a_file(client: Client) -> None:
+def test_a_boundary_inside_a_file_does_not_end_it(client: Client) -> None:
     # Only a boundary on a line of its own ends a file; what merely looks like one belongs to it.
     parts = [file(str(number).encode(), content) for number, content in enumerate(CONTENTS)]
     answer = post(client, multipart(*FORM, *parts))
@@ -120,7 +120,7 @@ def test_names_are_read_as_browsers_write_them(client: Client) -> None:
     assert item.id == answer["id"]
 
 
-def test_unquoted_names_and_the_absence_of_a_type(client: Client) -> None:
+def test_accepts_unquoted_names_and_a_missing_content_type(client: Client) -> None:
     part = b"CONTENT-DISPOSITION: form-data; FileName=raw.csv; name=files[]\r\ncontent-type:text/csv\r\n\r\nx"
     post(client, multipart(*FORM, part, file(b"b")))
     assert client.studio.requests()[-1].files == (
@@ -138,7 +138,9 @@ def test_unquoted_names_and_the_absence_of_a_type(client: Client) -> None:
         ("latin1", "é.csv".encode(), "Ã©.csv"),
     ],
 )
-def test_names_are_decoded_as_the_switch_says(client: Client, file_names: Any, raw: bytes, name: str) -> None:
+def test_names_are_decoded_with_the_encoding_of_the_switch(
+    client: Client, file_names: Any, raw: bytes, name: str
+) -> None:
     client.studio.settings.file_names = file_names
     answer = post(client, multipart(*FORM, file(raw, b"content")))
     assert client.studio.read_file(answer["id"], name) == b"content"
@@ -150,7 +152,7 @@ def test_the_order_of_the_parts_does_not_matter(client: Client) -> None:
     assert (item.id, [each.name for each in item.files]) == (answer["id"], ["a", "b"])
 
 
-def test_a_name_twice_in_a_request_keeps_the_last_and_logs_both(client: Client) -> None:
+def test_the_last_of_two_files_with_one_name_is_kept_and_both_are_logged(client: Client) -> None:
     item_id = client.add_id(files=[("a", b"first"), ("a", b"second!")])
     (item,) = client.studio.items()
     assert [(each.name, each.size) for each in item.files] == [("a", 7)]
@@ -198,7 +200,7 @@ BAD_METADATA = [
     ],
     ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "",
 )
-def test_a_bad_form_stores_nothing(client: Client, data_dir: Path, body: bytes, error: str) -> None:
+def test_an_invalid_form_stores_nothing(client: Client, data_dir: Path, body: bytes, error: str) -> None:
     answer = post(client, body)
     assert not answer["success"]
     assert error in answer["error"]
@@ -207,7 +209,7 @@ def test_a_bad_form_stores_nothing(client: Client, data_dir: Path, body: bytes, 
     assert not client.studio.requests()[-1].changed
 
 
-def test_a_body_that_is_no_form_is_refused(client: Client) -> None:
+def test_a_body_that_is_not_a_form_is_refused(client: Client) -> None:
     for content_type in (
         "application/json",
         "multipart/form-data",
@@ -217,7 +219,7 @@ def test_a_body_that_is_no_form_is_refused(client: Client) -> None:
         assert not answer["success"]
 
 
-def test_ten_thousand_files_in_one_request_and_not_one_more(client: Client, data_dir: Path) -> None:
+def test_accepts_ten_thousand_files_and_refuses_one_more(client: Client, data_dir: Path) -> None:
     parts = [file(b"f%05d.csv" % number, b"%d" % number) for number in range(10_001)]
     item_id = post(client, multipart(*FORM, *parts[:10_000]))["id"]
     answer = post(client, multipart(*FORM, *parts))
@@ -230,7 +232,7 @@ def test_ten_thousand_files_in_one_request_and_not_one_more(client: Client, data
     assert client.studio.read_file(item_id, "f10000.csv") == b"10000"
 
 
-def test_the_log_has_the_fields_and_files(client: Client) -> None:
+def test_the_log_contains_fields_and_files(client: Client) -> None:
     metadata = {"machine": "pump 7"}
     client.add("pump", [("a.csv", b"12", "text/csv"), ("b", b"")], metadata)
     (request,) = client.studio.requests()
@@ -243,7 +245,7 @@ def test_the_log_has_the_fields_and_files(client: Client) -> None:
     assert request.bytes_received > 300
 
 
-def test_a_client_that_goes_away_leaves_nothing(client: Client, data_dir: Path, until: Until) -> None:
+def test_a_client_that_disconnects_leaves_nothing(client: Client, data_dir: Path, until: Until) -> None:
     uploads = data_dir / "uploads"
     body = multipart(*FORM, file(b"a", b"x" * 2_000_000))
     host, port = client.studio.page_url.removeprefix("http://").strip("/").split(":")
@@ -265,7 +267,7 @@ def test_a_client_that_goes_away_leaves_nothing(client: Client, data_dir: Path, 
     assert client.names() == []
 
 
-def test_sixteen_threads_at_once(client: Client, data_dir: Path) -> None:
+def test_sixteen_threads_can_upload_at_once(client: Client, data_dir: Path) -> None:
     def upload(number: int) -> tuple[int, bytes]:
         content = os.urandom(number * 10_000 + 1)
         with requests.Session() as session:
@@ -286,7 +288,7 @@ def test_sixteen_threads_at_once(client: Client, data_dir: Path) -> None:
     assert sum(dataset["item_count"] for dataset in client.studio.state()["datasets"]) == 64
 
 
-def test_sixteen_threads_on_one_item(client: Client, data_dir: Path) -> None:
+def test_sixteen_threads_can_add_files_to_one_item(client: Client, data_dir: Path) -> None:
     item_id = client.add_id()
     ready = threading.Barrier(16)
 

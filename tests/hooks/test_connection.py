@@ -23,7 +23,7 @@ def connection(**fields: object) -> Connection:
 
 
 class TestDefaults:
-    def test_a_key_is_enough(self) -> None:
+    def test_a_key_alone_is_a_complete_connection(self) -> None:
         settings, organization_id = read_connection(connection())
         assert settings.api_key == KEY
         assert settings.base_url == "https://studio.edgeimpulse.com/v1"
@@ -31,10 +31,10 @@ class TestDefaults:
         assert (settings.connect_timeout, settings.write_timeout, settings.read_timeout) == (15, 60, 300)
         assert (settings.retry_attempts, settings.retry_wait, settings.settle_seconds) == (4, 1, 5)
 
-    def test_a_line_break_after_the_key_is_left_out(self) -> None:
+    def test_a_line_break_after_the_key_is_stripped(self) -> None:
         assert read_connection(connection(password=f"{KEY}\n"))[0].api_key == KEY
 
-    def test_the_form_sends_nulls_and_empty_texts(self) -> None:
+    def test_nulls_and_empty_strings_of_the_form_mean_the_defaults(self) -> None:
         extra = {"organization_id": None, "read_timeout": "", "retry_attempts": None}
         settings, organization_id = read_connection(connection(host="", port=0, schema="", extra=extra))
         assert organization_id is None
@@ -52,11 +52,11 @@ class TestHost:
             pytest.param({"host": "http://127.0.0.1", "port": 8700}, "http://127.0.0.1:8700/v1", id="port field"),
         ],
     )
-    def test_what_it_means(self, fields: dict, url: str) -> None:
+    def test_the_host_becomes_the_base_url(self, fields: dict, url: str) -> None:
         assert read_connection(connection(**fields))[0].base_url == url
 
     @pytest.mark.parametrize("host", ["ftp://studio.acme.com", "https://", "https://studio.acme.com/v1?x=1", "a b"])
-    def test_what_is_no_base_url_is_refused(self, host: str) -> None:
+    def test_an_invalid_base_url_is_refused(self, host: str) -> None:
         with pytest.raises(
             EdgeImpulseConfigError, match=r"(?s)^Write the base URL of Studio, such as https://studio.*Host.*'acme'"
         ):
@@ -69,16 +69,16 @@ class TestHost:
 
 
 class TestHalfFilled:
-    def test_no_key(self) -> None:
+    def test_a_missing_key_is_reported(self) -> None:
         with pytest.raises(EdgeImpulseConfigError, match=r"^Put a key .* into Password \(API key\).* empty.*'acme'"):
             read_connection(connection(password=None))
 
-    def test_a_key_in_the_wrong_field(self) -> None:
+    def test_a_key_in_the_wrong_field_is_reported(self) -> None:
         with pytest.raises(EdgeImpulseConfigError, match=r"Password \(API key\).*Login") as caught:
             read_connection(connection(password=None, login=KEY))
         assert KEY not in str(caught.value)
 
-    def test_a_key_with_odd_characters(self) -> None:
+    def test_a_key_with_odd_characters_is_refused_and_not_shown(self) -> None:
         with pytest.raises(EdgeImpulseConfigError, match="API key") as caught:
             read_connection(connection(password=f"{KEY} and more"))
         assert KEY not in str(caught.value)
@@ -106,15 +106,15 @@ class TestHalfFilled:
             read_connection(connection(extra=extra))
 
     @pytest.mark.parametrize("given", [7, "7", 7.0, "7.0", " 7 "])
-    def test_an_organization_id_may_come_in_each_form_of_a_whole_number(self, given: object) -> None:
+    def test_every_form_of_a_whole_number_is_an_organization_id(self, given: object) -> None:
         assert read_connection(connection(extra={"organization_id": given}))[1] == 7
 
     @pytest.mark.parametrize("given", [True, False, 0, -7, 7.5, "seven", "7,0", [7], {"id": 7}, "nan", "inf", 1e400])
-    def test_what_is_not_a_whole_number_is_not_an_organization_id(self, given: object) -> None:
+    def test_an_organization_id_must_be_a_whole_number(self, given: object) -> None:
         with pytest.raises(EdgeImpulseConfigError, match="Set extra 'organization_id' to a positive whole number"):
             read_connection(connection(extra={"organization_id": given}))
 
-    def test_an_unknown_extra_is_warned_of_once(
+    def test_an_unknown_extra_is_logged_once(
         self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(connection_module, "_warned", set())
@@ -129,16 +129,16 @@ class TestHalfFilled:
 @pytest.mark.parametrize(
     "extra", ["[7]", '"x"', "7", "true", "null", "{", "organization_id=7", [7], 7, '{"organization_id": 7'], ids=repr
 )
-def test_an_extra_that_is_not_an_object_is_told_by_the_test_button_and_by_a_call(
+def test_an_extra_that_is_not_an_object_is_reported_by_the_test_button_and_by_a_call(
     extra: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = {"conn_type": "edge_impulse", "password": KEY, "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_ACME", json.dumps(made))  # the form would refuse it, a secrets backend does not
     works, words = EdgeImpulseHook("acme").test_connection()
     assert not works
-    assert words.startswith("The extra must be a JSON object")
+    assert words.startswith("Make the extra a JSON object")
     assert "'acme'" in words
-    with pytest.raises(EdgeImpulseConfigError, match=r"^The extra must be a JSON object"):
+    with pytest.raises(EdgeImpulseConfigError, match=r"^Make the extra a JSON object"):
         EdgeImpulseHook("acme").list_organizations()
 
 
@@ -152,7 +152,7 @@ class TestForms:
         assert organization_id == 7
         assert settings.read_timeout == 600
 
-    def test_json(self) -> None:
+    def test_a_connection_may_be_json(self) -> None:
         text = {
             "conn_type": "edge_impulse",
             "password": KEY,
@@ -161,17 +161,17 @@ class TestForms:
         }
         self.check(Connection.from_json(json.dumps(text), conn_id="acme"))
 
-    def test_uri(self) -> None:
+    def test_a_connection_may_be_a_uri(self) -> None:
         host = "https%3A%2F%2Fstudio.acme.com%2Fv1"
         uri = f"edge-impulse://:{KEY}@{host}?organization_id=7&read_timeout=600"
         self.check(Connection(conn_id="acme", uri=uri))
 
-    def test_uri_without_a_host(self) -> None:
+    def test_a_uri_without_a_host_means_edge_impulse(self) -> None:
         settings, organization_id = read_connection(
             Connection(conn_id="acme", uri=f"edge-impulse://:{KEY}@?organization_id=7")
         )
         assert (settings.base_url, organization_id) == ("https://studio.edgeimpulse.com/v1", 7)
 
-    def test_a_path_in_a_uri_is_not_lost(self) -> None:
+    def test_a_path_in_a_uri_is_not_ignored(self) -> None:
         with pytest.raises(EdgeImpulseConfigError, match=r"Put Studio's whole base URL into Host.*'v2'"):
             read_connection(Connection(conn_id="acme", uri=f"edge-impulse://:{KEY}@studio.acme.com/v2"))

@@ -26,7 +26,7 @@ Connect = Callable[..., None]
 
 
 class TestConstruction:
-    def test_nothing_is_read(self) -> None:
+    def test_creating_a_hook_reads_nothing(self) -> None:
         EdgeImpulseHook("there_is_no_such_connection")
 
     def test_the_connection_is_read_at_the_first_call(self) -> None:
@@ -43,7 +43,7 @@ class TestClosing:
         assert open_connections(studio.url) == 0
         hook.close()
 
-    def test_leaving_the_context_closes_it_also_after_an_error(self, studio: EmulatorServer) -> None:
+    def test_leaving_the_context_closes_the_hook_also_after_an_error(self, studio: EmulatorServer) -> None:
         with pytest.raises(EdgeImpulseRefusedError), EdgeImpulseHook() as hook:
             hook.get_dataset("no such dataset")
         assert open_connections(studio.url) == 0
@@ -57,7 +57,7 @@ class TestClosing:
     def test_closing_a_hook_that_was_never_used_reads_no_connection(self) -> None:
         EdgeImpulseHook("there_is_no_such_connection").close()
 
-    def test_a_cancelled_hook_stays_cancelled(self, studio: EmulatorServer) -> None:
+    def test_a_cancelled_hook_remains_cancelled(self, studio: EmulatorServer) -> None:
         with EdgeImpulseHook() as hook:
             hook.list_organizations()
             hook.cancel()
@@ -66,27 +66,29 @@ class TestClosing:
 
 
 class TestOrganization:
-    def test_of_the_key_when_none_is_given(self, emulator: EmulatorServer, connect: Connect) -> None:
+    def test_the_organization_of_the_key_is_used_when_none_is_given(
+        self, emulator: EmulatorServer, connect: Connect
+    ) -> None:
         connect(emulator.url)
         assert EdgeImpulseHook().organization_id == 7
 
-    def test_of_the_connection_without_a_request(self, studio: EmulatorServer) -> None:
+    def test_the_organization_of_the_connection_needs_no_request(self, studio: EmulatorServer) -> None:
         assert EdgeImpulseHook().organization_id == 7
         assert studio.requests() == []
 
     @pytest.mark.parametrize("given", [9, "9"])
-    def test_the_argument_comes_first(self, studio: EmulatorServer, given: int | str) -> None:
+    def test_the_argument_overrides_the_connection(self, studio: EmulatorServer, given: int | str) -> None:
         assert EdgeImpulseHook(organization_id=given).organization_id == 9
 
-    def test_a_template_that_rendered_to_nothing(self, studio: EmulatorServer) -> None:
+    def test_an_organization_id_that_rendered_to_an_empty_string_is_ignored(self, studio: EmulatorServer) -> None:
         assert EdgeImpulseHook(organization_id="").organization_id == 7
 
     @pytest.mark.parametrize("given", ["acme", 0, -1, 1.5])
-    def test_what_is_no_id(self, studio: EmulatorServer, given: object) -> None:
+    def test_an_organization_id_must_be_a_positive_whole_number(self, studio: EmulatorServer, given: object) -> None:
         with pytest.raises(EdgeImpulseInputError, match="organization_id"):
             EdgeImpulseHook(organization_id=given).organization_id  # type: ignore[arg-type]  # noqa: B018
 
-    def test_a_key_without_an_organization(self, emulator: EmulatorServer, connect: Connect) -> None:
+    def test_a_key_without_an_organization_is_reported(self, emulator: EmulatorServer, connect: Connect) -> None:
         connect(emulator.url)
         body = '{"success": true, "organizations": []}'
         emulator.inject(Fault(operation="listOrganizations", kind="status", status=200, body=body))
@@ -137,7 +139,7 @@ def test_wrong_input_is_refused_before_the_organization_is_asked_for(
 
 
 @pytest.mark.parametrize(("number", "of"), [(0, 0), (-1, 2), (2, 2), (5, 2), ("0", 1), (0, None), (0.0, 1)])
-def test_a_shard_that_cannot_be_is_refused(number: Any, of: Any) -> None:
+def test_an_impossible_shard_is_refused(number: Any, of: Any) -> None:
     with pytest.raises(EdgeImpulseInputError, match="shard"):
         Shard(number, of)
 
@@ -150,14 +152,14 @@ class TestTestConnection:
         assert API_KEY not in answer[1]
         return answer
 
-    def test_all_is_right(self, studio: EmulatorServer) -> None:
+    def test_a_working_connection_names_the_organization(self, studio: EmulatorServer) -> None:
         works, words = self.ask(studio)
         assert works
         assert studio.url in words
         assert "organization 7" in words
 
     @pytest.mark.parametrize("status", [401, 403, 200])
-    def test_a_wrong_key(self, emulator: EmulatorServer, connect: Connect, status: int) -> None:
+    def test_a_wrong_key_is_reported(self, emulator: EmulatorServer, connect: Connect, status: int) -> None:
         emulator.settings.wrong_key_status = status  # type: ignore[assignment]
         connect(emulator.url, password="ei_wrong_key_of_mine")
         works, words = self.ask(emulator)
@@ -166,28 +168,30 @@ class TestTestConnection:
         assert "Password" in words
         assert "ei_wrong_key_of_mine" not in words
 
-    def test_a_wrong_organization(self, emulator: EmulatorServer, connect: Connect) -> None:
+    def test_a_wrong_organization_is_reported(self, emulator: EmulatorServer, connect: Connect) -> None:
         connect(emulator.url, organization_id=8)
         works, words = self.ask(emulator)
         assert not works
         assert "organization 7" in words
         assert "not to 8" in words
 
-    def test_a_host_where_nobody_listens(self, emulator: EmulatorServer, connect: Connect, free_port: int) -> None:
+    def test_a_host_where_nobody_listens_is_reported(
+        self, emulator: EmulatorServer, connect: Connect, free_port: int
+    ) -> None:
         connect(f"http://127.0.0.1:{free_port}/v1")
         works, words = self.ask(emulator)
         assert not works
         assert "refused" in words
         assert "Host" in words
 
-    def test_a_host_that_is_not_studio(self, emulator: EmulatorServer, connect: Connect) -> None:
+    def test_a_host_that_is_not_studio_is_reported(self, emulator: EmulatorServer, connect: Connect) -> None:
         connect(emulator.url + "/elsewhere")
         works, words = self.ask(emulator)
         assert not works
         assert "404" in words or "501" in words
         assert "Host" in words
 
-    def test_a_page_in_place_of_json(self, studio: EmulatorServer) -> None:
+    def test_a_web_page_instead_of_json_is_reported(self, studio: EmulatorServer) -> None:
         page = "<html><title>Welcome to Acme</title><p>Please log in</p></html>"
         studio.inject(Fault(operation="listOrganizations", kind="status", status=200, body=page))
         works, words = self.ask(studio)
@@ -195,18 +199,18 @@ class TestTestConnection:
         assert "Please log in" in words
         assert "Host" in words
 
-    def test_a_redirect(self, studio: EmulatorServer) -> None:
+    def test_a_redirect_is_reported_and_not_followed(self, studio: EmulatorServer) -> None:
         studio.inject(Fault(operation="*", kind="redirect", status=302, location="https://login.acme.com/x"))
         works, words = self.ask(studio)
         assert not works
         assert "https://login.acme.com/x" in words
         assert "Host" in words
 
-    def test_one_request_even_when_it_fails(self, studio: EmulatorServer) -> None:
+    def test_the_connection_test_sends_one_request_even_when_it_fails(self, studio: EmulatorServer) -> None:
         studio.inject(Fault(operation="*", kind="status", status=503, count=10))
         assert self.ask(studio)[0] is False
 
-    def test_a_half_filled_connection(self, emulator: EmulatorServer, connect: Connect) -> None:
+    def test_an_incomplete_connection_is_reported(self, emulator: EmulatorServer, connect: Connect) -> None:
         connect(emulator.url, password="")
         works, words = self.ask(emulator)
         assert not works
@@ -222,7 +226,7 @@ class TestSingleCalls:
         hook.add_data(name="two", dataset="gestures", files=str(tmp_path / "a.csv"), metadata={"who": "y"})
         return hook
 
-    def test_reading(self, hook: EdgeImpulseHook) -> None:
+    def test_single_calls_read(self, hook: EdgeImpulseHook) -> None:
         assert [organization.id for organization in hook.list_organizations()] == [7]
         assert [bucket.bucket for bucket in hook.list_buckets()] == ["Internal datasets"]
         assert hook.get_dataset("gestures").total_item_count == 2
@@ -232,13 +236,13 @@ class TestSingleCalls:
         assert [(file.name, file.size) for file in item.files] == [("a.csv", 1)]
         assert hook.get_data_item(item.id).metadata["who"] == "y"
 
-    def test_changing(self, hook: EdgeImpulseHook, studio: EmulatorServer) -> None:
+    def test_single_calls_change(self, hook: EdgeImpulseHook, studio: EmulatorServer) -> None:
         one, two = hook.list_data_items("gestures")
         hook.update_data_item(one.id, name="eins")
         hook.delete_data_item(two.id)
         assert [item.name for item in studio.items("gestures")] == ["eins"]
 
-    def test_the_services_own_words_are_kept(self, hook: EdgeImpulseHook, studio: EmulatorServer) -> None:
+    def test_the_message_of_the_service_is_kept(self, hook: EdgeImpulseHook, studio: EmulatorServer) -> None:
         studio.inject(Fault(operation="getOrganizationDataset", kind="status", status=404, body='{"error": "gone"}'))
         with pytest.raises(
             EdgeImpulseNotFoundError, match=r"not found: gone. \(getOrganizationDataset, HTTP 404 Not Found\)"
@@ -247,7 +251,9 @@ class TestSingleCalls:
         assert (caught.value.status, caught.value.server_text) == (404, "gone")
 
 
-def test_a_key_over_plain_http_to_another_machine_is_told(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_key_sent_over_plain_http_to_another_machine_is_logged(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
     connect("http://studio.acme.test/v1")
     hook = EdgeImpulseHook()
     with caplog.at_level(logging.WARNING):

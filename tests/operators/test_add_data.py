@@ -31,12 +31,12 @@ class TestDeclaration:
         arguments = {name for each in constructors for name in signature(each).parameters} - {"self", "kwargs"}
         assert set(EdgeImpulseAddDataOperator.template_fields) == arguments
 
-    def test_nothing_is_looked_at_before_rendering(self) -> None:
+    def test_arguments_are_not_checked_before_rendering(self) -> None:
         EdgeImpulseAddDataOperator(task_id="add", name="", dataset="", files=None, if_exists="{{ x }}")
 
 
 class TestUpstreamResults:
-    def test_an_xcomarg(self, studio: EmulatorServer, run: RunDag, recording: Path) -> None:
+    def test_an_xcomarg_is_an_argument(self, studio: EmulatorServer, run: RunDag, recording: Path) -> None:
         done = run(f"""
             @dag(schedule=None)
             def xcomarg():
@@ -53,7 +53,7 @@ class TestUpstreamResults:
         (item,) = studio.items("gestures")
         assert (item.name, item.metadata["n"], item.metadata["ok"]) == ("from xcom", "1", "true")
 
-    def test_templates_that_render_to_texts(self, studio: EmulatorServer, run: RunDag, recording: Path) -> None:
+    def test_templates_may_render_to_strings(self, studio: EmulatorServer, run: RunDag, recording: Path) -> None:
         run(f"""
             @dag(schedule=None)
             def templates():
@@ -71,7 +71,7 @@ class TestUpstreamResults:
         (item,) = studio.items("gestures")
         assert (item.name, item.metadata["who"], item.metadata["n"]) == ("add-1", "it's me", "2")
 
-    def test_native_rendering(self, studio: EmulatorServer, run: RunDag, recording: Path) -> None:
+    def test_native_objects_are_accepted(self, studio: EmulatorServer, run: RunDag, recording: Path) -> None:
         run(f"""
             @dag(schedule=None, render_template_as_native_obj=True)
             def native():
@@ -88,7 +88,7 @@ class TestUpstreamResults:
         (item,) = studio.items("gestures")
         assert (item.name, item.files[0].name, item.metadata["n"]) == ("12", "x.csv", "2")
 
-    def test_mapped_over_files(self, studio: EmulatorServer, run: RunDag, tmp_path: Path) -> None:
+    def test_a_task_can_be_mapped_over_files(self, studio: EmulatorServer, run: RunDag, tmp_path: Path) -> None:
         done = run(f"""
             from pathlib import Path
             @dag(schedule=None)
@@ -114,10 +114,10 @@ class TestUpstreamResults:
             "item-2": ["3.csv"],
         }
 
-    def test_two_mapped_uploads_with_one_name_do_not_replace_each_other(
+    def test_two_mapped_uploads_with_the_same_name_do_not_replace_each_other(
         self, studio: EmulatorServer, run: RunDag, tmp_path: Path
     ) -> None:
-        """The first one stays; the other one fails, is not retried, and says which it would have replaced."""
+        """The first item is kept. The other upload fails without retries, and names the one it would have replaced."""
         for number in (1, 2):
             (tmp_path / f"{number}.csv").write_text(str(number))
         done = run(f"""
@@ -133,7 +133,7 @@ class TestUpstreamResults:
         (item,) = studio.items("gestures")
         assert len(item.files) == 1
 
-    def test_a_later_run_of_mapped_uploads_replaces_what_an_earlier_one_has_written(
+    def test_a_later_run_of_mapped_uploads_replaces_items_of_an_earlier_run(
         self, studio: EmulatorServer, run: RunDag, tmp_path: Path
     ) -> None:
         for text in ("a", "b"):
@@ -150,7 +150,7 @@ class TestUpstreamResults:
         (item,) = studio.items("gestures")
         assert studio.read_file(item.id, "1.csv") == b"b"
 
-    def test_what_is_returned_reaches_the_next_task(self, studio: EmulatorServer, run: RunDag, recording: Path) -> None:
+    def test_the_next_task_receives_the_result(self, studio: EmulatorServer, run: RunDag, recording: Path) -> None:
         done = run(f"""
             @dag(schedule=None)
             def chained():
@@ -200,7 +200,7 @@ class TestRepetition:
 
 
 class TestErrors:
-    def test_a_permanent_one_is_not_retried(self, studio: EmulatorServer, recording: Path) -> None:
+    def test_a_permanent_error_is_not_retried(self, studio: EmulatorServer, recording: Path) -> None:
         studio.inject(Fault(operation="addOrganizationDataItem", kind="success_false", error="Dataset is archived"))
         with pytest.raises(AirflowFailException, match="Dataset is archived"):
             add(files=str(recording))
@@ -213,7 +213,7 @@ class TestErrors:
             add(files=str(recording))
         assert len(emulator.requests()) == 1
 
-    def test_a_passing_one_is_left_to_airflow(self, studio: EmulatorServer, recording: Path) -> None:
+    def test_airflow_retries_a_transient_error(self, studio: EmulatorServer, recording: Path) -> None:
         studio.inject(Fault(operation="*", kind="status", status=503, count=100))
         with pytest.raises(EdgeImpulseError, match="503") as caught:
             add(files=str(recording))
@@ -230,17 +230,17 @@ class TestBadInput:
             assert word in str(caught.value)
         assert studio.requests() == []
 
-    def test_a_missing_file(self, studio: EmulatorServer, recording: Path, tmp_path: Path) -> None:
+    def test_a_missing_file_is_named(self, studio: EmulatorServer, recording: Path, tmp_path: Path) -> None:
         missing = str(tmp_path / "missing.csv")
         self.refused(studio, "'one'", "files", missing, "does not exist", files=[str(recording), missing])
 
-    def test_a_directory_without_files(self, studio: EmulatorServer, tmp_path: Path) -> None:
+    def test_a_directory_without_files_is_refused(self, studio: EmulatorServer, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()
         self.refused(
             studio, "'one'", str(tmp_path / "empty"), "give a directory with files", files=str(tmp_path / "empty")
         )
 
-    def test_two_files_with_one_name(self, studio: EmulatorServer, tmp_path: Path) -> None:
+    def test_two_files_with_the_same_name_are_refused(self, studio: EmulatorServer, tmp_path: Path) -> None:
         for folder in "ab":
             (tmp_path / folder).mkdir()
             (tmp_path / folder / "x.csv").write_text(folder)
@@ -248,38 +248,40 @@ class TestBadInput:
         self.refused(studio, "'one'", *paths, "'x.csv'", files=paths)
 
     @pytest.mark.parametrize("value", [{"a": 1}, [1], None, float("nan"), object()])
-    def test_a_metadata_value_that_is_no_scalar(self, studio: EmulatorServer, recording: Path, value: object) -> None:
+    def test_a_metadata_value_must_be_a_scalar(self, studio: EmulatorServer, recording: Path, value: object) -> None:
         self.refused(studio, "'one'", "metadata['key']", files=str(recording), metadata={"key": value})
 
     @pytest.mark.parametrize("key", ["dataItemInfo", "ei_check_labels", "airflow_ei", "airflow_ei_state"])
-    def test_a_reserved_key(self, studio: EmulatorServer, recording: Path, key: str) -> None:
+    def test_a_reserved_metadata_key_is_refused(self, studio: EmulatorServer, recording: Path, key: str) -> None:
         self.refused(studio, "'one'", repr(key), "reserved", files=str(recording), metadata={key: "1"})
 
     @pytest.mark.parametrize("field", ["name", "dataset"])
     @pytest.mark.parametrize("value", ["", "None", " x", "a\nb", "a\0b", 1.5, None])
-    def test_a_bad_name(self, studio: EmulatorServer, recording: Path, field: str, value: object) -> None:
+    def test_an_invalid_name_is_refused(
+        self, studio: EmulatorServer, recording: Path, field: str, value: object
+    ) -> None:
         self.refused(studio, field, files=str(recording), **{field: value})
 
     @pytest.mark.parametrize("files", [None, "", "None", [], {}, {"name": "x"}, 7, [None], {"path": "x", "nam": "y"}])
-    def test_files_of_another_form(self, studio: EmulatorServer, files: object) -> None:
+    def test_files_of_another_type_are_refused(self, studio: EmulatorServer, files: object) -> None:
         self.refused(studio, "'one'", "files", files=files)
 
-    def test_a_content_type_with_a_line_break(self, studio: EmulatorServer, recording: Path) -> None:
+    def test_a_content_type_with_a_line_break_is_refused(self, studio: EmulatorServer, recording: Path) -> None:
         spec = {"path": str(recording), "content_type": "text/csv\r\nX: y"}
         self.refused(studio, "content_type", str(recording), files=spec)
 
-    def test_a_bucket_twice(self, studio: EmulatorServer, recording: Path) -> None:
+    def test_bucket_name_and_bucket_id_exclude_each_other(self, studio: EmulatorServer, recording: Path) -> None:
         self.refused(studio, "bucket_id", "bucket_name", files=str(recording), bucket_id=3, bucket_name="b")
 
     @pytest.mark.parametrize("value", ["Update", "", None])
-    def test_an_unknown_if_exists(self, studio: EmulatorServer, recording: Path, value: object) -> None:
+    def test_an_unknown_if_exists_is_refused(self, studio: EmulatorServer, recording: Path, value: object) -> None:
         self.refused(studio, "if_exists", "update, skip, fail, overwrite", files=str(recording), if_exists=value)
 
-    def test_an_organization_id_that_is_none(self, studio: EmulatorServer, recording: Path) -> None:
+    def test_an_organization_id_must_be_a_number(self, studio: EmulatorServer, recording: Path) -> None:
         self.refused(studio, "organization_id", "'acme'", files=str(recording), organization_id="acme")
 
 
-def test_the_events_of_outlets_say_what_was_uploaded(studio: EmulatorServer, run: RunDag, recording: Path) -> None:
+def test_the_events_of_outlets_contain_the_result(studio: EmulatorServer, run: RunDag, recording: Path) -> None:
     done = run(f"""
         @dag(schedule=None)
         def uploaded():

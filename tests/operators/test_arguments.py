@@ -25,7 +25,7 @@ from .test_templates import serialized
 
 
 class Scalar:
-    """A number of numpy, told by the same two attributes: numpy is not always installed."""
+    """A stand-in for a numpy scalar, with the attributes that identify one: numpy is not always installed."""
 
     ndim = 0
 
@@ -41,7 +41,7 @@ class Color(str, Enum):  # noqa: UP042 - StrEnum is told by str() already
 
 
 class TestLiterals:
-    def test_numpy_scalars_and_enums_are_plain_values(self) -> None:
+    def test_numpy_scalars_and_enums_become_plain_values(self) -> None:
         given = {"n": Scalar(3), "f": Scalar(1.5), Color.RED: Color.RED, "in": [Scalar(True)]}
         with DAG("literals", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
             add = EdgeImpulseAddDataOperator(task_id="add", name=Color.RED, dataset="d", files="f", metadata=given)
@@ -67,7 +67,7 @@ class TestLiterals:
             with pytest.raises(EdgeImpulseInputError, match=r"metadata\['x'\].*NaN and infinity are not allowed"):
                 make()
 
-    def test_values_without_such_are_the_same_objects(self) -> None:
+    def test_other_values_are_returned_as_the_same_objects(self) -> None:
         given = {"a": [1, "{{ x }}", (2,)]}
         assert EdgeImpulseSyncDatasetOperator(task_id="a", dataset="d", source="s", metadata=given).metadata is given
 
@@ -109,7 +109,7 @@ def test_an_unknown_field_of_an_item_is_named_and_not_retried(
 
 
 @pytest.mark.parametrize("files", [None, ["/a", None]])
-def test_files_of_a_task_that_returned_nothing(studio: EmulatorServer, files: Any) -> None:
+def test_files_of_a_task_that_returned_nothing_are_refused(studio: EmulatorServer, files: Any) -> None:
     add = EdgeImpulseAddDataOperator(task_id="add", name="one", dataset="d", files=files)
     with pytest.raises(AirflowFailException, match=r"'one': files(\[1\])? is None: the upstream task returned nothing"):
         add.execute({})
@@ -152,7 +152,9 @@ class TestMappedResults:
             (tmp_path / name).write_text(name)
         return tmp_path
 
-    def test_as_files_items_and_metadata(self, studio: EmulatorServer, run: RunDag, top: Path) -> None:
+    def test_mapped_results_are_accepted_as_files_items_and_metadata(
+        self, studio: EmulatorServer, run: RunDag, top: Path
+    ) -> None:
         done = run(self.DAG.format(top=str(top)))
         assert {state for states in done.states.values() for state in states} == {"success"}
         assert metadata(studio) == {name: {"a": "1.10", "b": "1.10"} for name in ("x", "y")}
@@ -162,7 +164,7 @@ class TestMappedResults:
             given = {key: value for key, value in item.metadata.items() if not key.startswith("airflow_ei")}
             assert given == {"a": "1.10", "b": "1.10", **more}
 
-    def test_metadata_that_contradict_each_other(self, studio: EmulatorServer, run: RunDag, recording: Path) -> None:
+    def test_contradicting_metadata_are_refused(self, studio: EmulatorServer, run: RunDag, recording: Path) -> None:
         done = run(f"""
             @dag(schedule=None)
             def contradicting():
@@ -177,7 +179,9 @@ class TestMappedResults:
         assert done.states["add"] == ["failed"]
         assert studio.requests() == []
 
-    def test_in_a_template(self, studio: EmulatorServer, run: RunDag, top: Path, printed: Printed) -> None:
+    def test_mapped_results_in_a_template_are_a_list_or_an_error_that_names_the_remedy(
+        self, studio: EmulatorServer, run: RunDag, top: Path, printed: Printed
+    ) -> None:
         done = run(f"""
             @dag(schedule=None)
             def text():
@@ -201,7 +205,9 @@ class TestMappedResults:
         else:
             assert done.states["text"] == ["success"]
 
-    def test_are_in_the_lineage_of_a_task_that_calls_the_hook(self, studio: EmulatorServer, recording: Path) -> None:
+    def test_mapped_results_are_in_the_lineage_of_a_task_that_calls_the_hook(
+        self, studio: EmulatorServer, recording: Path
+    ) -> None:
         lazy = UserList([str(recording)])
         hook = EdgeImpulseHook()
         assert hook.add_data(name="n", dataset="d", files=lazy)["outcome"] == "created"
@@ -242,7 +248,9 @@ def test_metadata_from_upstream_are_pulled_once_for_all_items(
 
 
 class TestDecorator:
-    def test_a_coroutine_function(self, studio: EmulatorServer, run: RunDag, recording: Path) -> None:
+    def test_the_decorator_accepts_a_coroutine_function(
+        self, studio: EmulatorServer, run: RunDag, recording: Path
+    ) -> None:
         done = run(f"""
             import asyncio
             @dag(schedule=None)
@@ -273,7 +281,7 @@ class TestDecorator:
             ("", '{"name": "n", "files": None}', "files is None: the upstream task returned nothing"),
         ],
     )
-    def test_what_it_refuses_before_anything_is_sent(
+    def test_the_decorator_refuses_wrong_values_before_anything_is_sent(
         self,
         studio: EmulatorServer,
         run: RunDag,
@@ -301,7 +309,7 @@ class TestDecorator:
         assert error in printed()
         assert studio.requests() == []
 
-    def test_metadata_of_a_template_and_of_the_function_are_put_together(
+    def test_metadata_of_a_template_and_of_the_function_are_merged(
         self, studio: EmulatorServer, run: RunDag, recording: Path
     ) -> None:
         run(f"""

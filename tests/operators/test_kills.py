@@ -27,7 +27,7 @@ FUNCTIONS = {
 
 @pytest.mark.parametrize("kind", FUNCTIONS)
 @pytest.mark.parametrize("mapped", [False, True])
-def test_while_the_function_of_the_decorator_runs(
+def test_a_kill_while_the_decorated_function_runs_prevents_the_upload(
     studio: EmulatorServer, run: RunDag, recording: Path, kind: str, mapped: bool
 ) -> None:
     function = FUNCTIONS[kind].replace("(", "(number, ") if mapped else FUNCTIONS[kind]
@@ -46,7 +46,9 @@ def test_while_the_function_of_the_decorator_runs(
 
 
 @pytest.mark.skipif(is_airflow_2(), reason="Airflow 2 raises in the signal's handler")
-def test_by_a_real_signal_while_the_function_runs(studio: EmulatorServer, run: RunDag, recording: Path) -> None:
+def test_a_real_signal_while_the_decorated_function_runs_prevents_the_upload(
+    studio: EmulatorServer, run: RunDag, recording: Path
+) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     try:
         done = run(f"""
@@ -79,7 +81,9 @@ def operators(recording: Path) -> list[EdgeImpulseOperator]:
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_before_there_is_a_hook(studio: EmulatorServer, recording: Path, number: int) -> None:
+def test_a_kill_before_the_hook_exists_prevents_the_upload(
+    studio: EmulatorServer, recording: Path, number: int
+) -> None:
     operator = operators(recording)[number]
     operator.on_kill()
     with pytest.raises(EdgeImpulseCancelledError):
@@ -88,7 +92,7 @@ def test_before_there_is_a_hook(studio: EmulatorServer, recording: Path, number:
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_while_the_link_is_stored(
+def test_a_kill_while_the_link_is_stored_prevents_the_upload(
     studio: EmulatorServer, recording: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     operator = operators(recording)[number]
@@ -101,7 +105,7 @@ def test_while_the_link_is_stored(
 
 @pytest.mark.parametrize("number", range(5))
 @pytest.mark.parametrize("fails", [False, True])
-def test_the_hook_is_closed_however_the_task_ends(
+def test_the_hook_is_closed_when_the_task_ends(
     studio: EmulatorServer, recording: Path, monkeypatch: pytest.MonkeyPatch, number: int, fails: bool
 ) -> None:
     closed: list[EdgeImpulseHook] = []

@@ -28,7 +28,7 @@ def test_many_sources_are_reported_as_their_folders() -> None:
     assert len(collapse_to_folders(f"s3://bucket-{number}/x" for number in range(500))) == MAX_INPUTS
 
 
-def test_several_uploads_as_one() -> None:
+def test_several_uploads_are_counted_as_one() -> None:
     one = {"organization_id": 7, "dataset": "d", "outcome": "created", "file_count": 2, "total_bytes": 5}
     result = read_result([one, {**one, "outcome": "unchanged"}])
     assert result is not None

@@ -17,6 +17,7 @@ from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.stores import open_store
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator
 from airflow_provider_ei.sources.source_file import SourceFile
+from airflow_provider_ei.studio.byte_budget import background_bytes
 from airflow_provider_ei.studio.read_ahead import MAX_AHEAD_FILES
 from tests.support.files import discover
 from tests.support.s3 import airflow_connection, s3_client
@@ -79,7 +80,7 @@ def store(one_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 def send(files: list[SourceFile]) -> None:
     with EdgeImpulseHook() as hook:
-        hook.client.add_data_item(7, name="one", dataset="d", metadata={}, files=files)
+        hook.data_api.add_data_item(name="one", dataset="d", metadata={}, files=files)
 
 
 def arrived(studio: EmulatorServer) -> dict[str, bytes]:
@@ -104,13 +105,26 @@ def test_a_larger_object_is_streamed_in_blocks_of_8_mib(studio: EmulatorServer, 
     assert store.requests["HEAD"] <= 2 * 2
 
 
-def test_a_new_item_of_objects_takes_one_get_and_one_head_for_each(studio: EmulatorServer, store: Store) -> None:
-    contents = store.put(100, 100_000)
-    result = EdgeImpulseAddDataOperator(task_id="add", name="one", dataset="d", files=store.uri).execute({})
-    assert result["outcome"] == "created"
+@pytest.mark.parametrize(("count", "size"), [(1, 20_000), (20, 20_000), (100, 100_000)], ids=["one", "few", "many"])
+def test_a_new_item_takes_two_requests_an_object(studio: EmulatorServer, store: Store, count: int, size: int) -> None:
+    contents = store.put(count, size)
+    operator = EdgeImpulseAddDataOperator(task_id="add", name="one", dataset="d", files=store.uri)
+    assert operator.execute({})["outcome"] == "created"
     assert arrived(studio) == contents
-    assert store.requests["GET"] == 100
-    assert store.requests["HEAD"] <= 102  # what is at the prefix is asked for, too
+    looks = 2  # what is at the URI is asked for, too, and listed
+    assert store.requests["GET"] == count
+    assert store.requests["HEAD"] <= count + looks
+    assert background_bytes.taken == 0
+
+
+def test_a_sync_takes_two_requests_an_object(studio: EmulatorServer, store: Store) -> None:
+    for number in range(10):
+        store.change(f"item {number}/x.csv", b"t,x\n")
+    with EdgeImpulseHook() as hook:
+        summary = hook.sync_dataset(dataset="d", source=store.uri, workers=4)
+    assert summary["created"] == 10
+    assert store.requests["GET"] == 10
+    assert store.requests["HEAD"] <= 12
 
 
 def test_objects_of_one_item_are_read_at_once_and_sent_in_order(studio: EmulatorServer, store: Store) -> None:

@@ -69,7 +69,7 @@ class TestS3:
         assert arrived(studio) == {key: OBJECTS[prefix + key] for key in keys}
         assert add(f"s3://study_s3@recordings/{files}")["outcome"] == "unchanged"
 
-    def test_a_path_object_and_a_dict(self, studio: EmulatorServer) -> None:
+    def test_a_path_object_and_a_dict_can_be_mixed(self, studio: EmulatorServer) -> None:
         path = ObjectStoragePath("s3://study_s3@recordings/study/s1/motion.csv")
         spec = {"path": "s3://study_s3@recordings/study/s2/motion.csv", "name": "second.csv"}
         add([path, spec])
@@ -100,7 +100,7 @@ class TestS3:
         assert files in str(caught.value)
         assert studio.requests() == []
 
-    def test_an_object_replaced_while_it_is_sent(self, studio: EmulatorServer, s3: Any) -> None:
+    def test_an_object_that_was_replaced_ends_the_upload(self, studio: EmulatorServer, s3: Any) -> None:
         s3.put_object(Bucket="recordings", Key="changing.csv", Body=b"one")
         files = discover("s3://study_s3@recordings/changing.csv", open_store)
         s3.put_object(Bucket="recordings", Key="changing.csv", Body=b"two")
@@ -134,7 +134,7 @@ class TestMarkers:
         return {item.name: sorted(file.name for file in item.files) for item in tree.items}
 
     @pytest.mark.parametrize("slash", ["", "/"])
-    def test_that_stand_for_folders_are_no_files_and_no_strays(self, put: Any, slash: str) -> None:
+    def test_objects_that_stand_for_folders_are_neither_files_nor_strays(self, put: Any, slash: str) -> None:
         markers = ["study/", "study/a/", "study/a/sub/", "study/a", "study/a_$folder$", "study/a/sub_$folder$", "study"]
         place = put({key: b"" for key in markers} | {"study/a/x.csv": b"1", "study/a/sub/y.csv": b"2"})
         tree = self.read(f"{place}/study{slash}")
@@ -155,7 +155,7 @@ class TestMarkers:
     def test_a_prefix_of_nothing_else_has_no_items(self, put: Any) -> None:
         assert self.read(f"{put({'study/': b''})}/study") == Tree()
 
-    def test_a_single_upload_leaves_them_out(self, studio: EmulatorServer, put: Any) -> None:
+    def test_a_single_upload_leaves_out_objects_that_stand_for_folders(self, studio: EmulatorServer, put: Any) -> None:
         place = put({"run/": b"", "run": b"", "run/sub/": b"", "run/sub_$folder$": b"", "run/sub/x.csv": b"1"})
         for files in ("run", "run/", "run/**", "run/*/*"):
             add(f"{place}/{files}")
@@ -167,7 +167,7 @@ class TestMarkers:
         add(f"{place}/study/a/b")
         assert arrived(studio) == {"b": b""}
 
-    def test_an_object_of_a_folders_name_is_told_apart(self, studio: EmulatorServer, put: Any) -> None:
+    def test_an_object_with_a_folders_name_is_told_apart(self, studio: EmulatorServer, put: Any) -> None:
         place = put({"study/a": b"1", "study/a/x.csv": b"2", "study/b/c": b"3", "study/b/c/y.csv": b"4"})
         tree = self.read(f"{place}/study")
         problems = {item.name: str(item.problem) for item in tree.items if item.problem}
@@ -189,7 +189,7 @@ class TestMarkers:
         assert all("empty path segment" in text for text in problems.values())
         assert f"{place}/study/a//" in problems["a"]
 
-    def test_what_is_gone_and_what_is_a_file_now(self, put: Any, s3: Any) -> None:
+    def test_a_prefix_that_is_gone_is_absent_and_an_object_in_its_place_is_present(self, put: Any, s3: Any) -> None:
         place = put({"study/a/x.csv": b"1", "study/b/x.csv": b"1"})
         tree = self.read(f"{place}/study")
         bucket = place.partition("@")[2]
@@ -202,7 +202,7 @@ class TestMarkers:
             s3.delete_object(Bucket=bucket, Key=key)
         assert tree.presence("a").state == "unknown"
 
-    def test_a_store_that_does_not_answer(self, put: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_store_that_does_not_answer_is_a_transient_error(self, put: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         place = put({"study/a/x.csv": b"1"})
         tree = self.read(f"{place}/study")
         monkeypatch.setattr(s3fs.S3FileSystem, "_lsdir", fail)
@@ -240,7 +240,7 @@ def test_s3_without_its_library_names_the_package(monkeypatch: pytest.MonkeyPatc
         open_store("s3://another_connection@recordings/x.csv")
 
 
-def test_a_scheme_without_its_provider(studio: EmulatorServer) -> None:
+def test_an_unknown_scheme_is_refused(studio: EmulatorServer) -> None:
     with pytest.raises(AirflowFailException, match=r"nosuch://bucket/x.csv.*nosuch"):
         add("nosuch://bucket/x.csv")
     assert studio.requests() == []

@@ -57,7 +57,7 @@ DAG = """
 
 
 @pytest.mark.parametrize("report", REPORTS)
-def test_a_report_that_fails_is_a_warning(
+def test_a_report_that_fails_is_logged_as_a_warning(
     studio: EmulatorServer, run: RunDag, recording: Path, monkeypatch: pytest.MonkeyPatch, report: str
 ) -> None:
     place, name = REPORTS[report]
@@ -83,7 +83,7 @@ def test_a_report_that_fails_is_a_warning(
     assert all(f"no {report}" in warning and "the data is not affected" in warning for warning in warnings)
 
 
-def test_openlineage_that_fails_is_a_warning(
+def test_an_error_in_openlineage_is_logged_as_a_warning(
     studio: EmulatorServer, recording: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     operator = EdgeImpulseAddDataOperator(task_id="add", name="n", dataset="d", files=str(recording))
@@ -123,7 +123,9 @@ def test_any_name_can_be_a_label(studio: EmulatorServer, run: RunDag, recording:
 
 
 @pytest.mark.skipif(is_airflow_2(), reason="Asset.ref came with Airflow 3")
-def test_the_event_of_an_asset_reference_has_the_numbers(studio: EmulatorServer, run: RunDag, recording: Path) -> None:
+def test_the_event_of_an_asset_reference_contains_the_result(
+    studio: EmulatorServer, run: RunDag, recording: Path
+) -> None:
     done = run(f"""
         @dag(schedule=None)
         def referred():
@@ -147,7 +149,7 @@ def test_the_event_of_an_asset_reference_has_the_numbers(studio: EmulatorServer,
     assert all('"data_id": 1' in extra for (extra,) in rows)
 
 
-def test_the_link_takes_no_request_before_the_arguments_are_checked(
+def test_the_link_costs_no_request_before_the_arguments_are_checked(
     studio: EmulatorServer, connect: Any, recording: Path, run: RunDag
 ) -> None:
     connect(studio.url)  # without an organization id

@@ -41,13 +41,13 @@ from tests.support.airflow_runs import RunDag
         pytest.param(ValueError("of the task"), RetryAction.DEFAULT, None, id="someone else's"),
     ],
 )
-def test_decision(error: Exception, action: RetryAction, delay: float | None) -> None:
+def test_the_decision_follows_the_error(error: Exception, action: RetryAction, delay: float | None) -> None:
     decision = EdgeImpulseRetryPolicy().evaluate(error, 1, 3)
     assert decision.action == action
     assert decision.retry_delay == (None if delay is None else timedelta(seconds=delay))
 
 
-def test_it_survives_serialization() -> None:
+def test_the_policy_survives_serialization() -> None:
     assert isinstance(EdgeImpulseRetryPolicy.deserialize(EdgeImpulseRetryPolicy().serialize()), EdgeImpulseRetryPolicy)
 
 

@@ -56,7 +56,7 @@ def test_uploads_and_syncs_report_sums(studio: EmulatorServer, run: RunDag, reco
     assert found["dry"][0]["kind"] == "dry run" and "written" not in found["dry"][0]
 
 
-def test_a_failed_upload_says_what_failed(
+def test_a_failed_upload_reports_what_failed(
     studio: EmulatorServer, run: RunDag, recording: Path, connect: Callable[..., None]
 ) -> None:
     connect(studio.url, password=API_KEY[::-1], organization_id=7)
@@ -72,7 +72,7 @@ def test_a_failed_upload_says_what_failed(
     assert report["error"] and API_KEY[::-1] not in json.dumps(report)
 
 
-def test_a_failed_sync_names_its_first_failed_items_and_what_it_has_done(
+def test_a_failed_sync_reports_its_first_failed_items_and_what_it_did(
     studio: EmulatorServer, run: RunDag, recording: Path
 ) -> None:
     studio.inject(Fault(operation="addOrganizationDataItem", kind="success_false", skip=1, count=8, error="Disk full"))
@@ -118,7 +118,7 @@ def test_a_list_of_uploads_reports_what_was_done_before_one_failed(
         (OSError(), "OSError"),
     ],
 )
-def test_the_first_sentence(error: Exception, sentence: str) -> None:
+def test_the_first_sentence_of_a_message_is_reported(error: Exception, sentence: str) -> None:
     assert first_sentence(error) == sentence
 
 

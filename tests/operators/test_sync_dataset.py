@@ -77,12 +77,12 @@ class TestDeclaration:
         arguments = {name for each in constructors for name in signature(each).parameters} - {"self", "kwargs"}
         assert set(EdgeImpulseSyncDatasetOperator.template_fields) == arguments
 
-    def test_nothing_is_looked_at_before_rendering(self) -> None:
+    def test_arguments_are_not_checked_before_rendering(self) -> None:
         EdgeImpulseSyncDatasetOperator(task_id="sync", dataset="", workers="{{ x }}", dry_run="{{ y }}", delete="z")
 
 
 class TestUpstream:
-    def test_items_and_metadata(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
+    def test_items_and_metadata_may_come_from_upstream(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
         done = run(f"""
             @dag(schedule=None)
             def upstream():
@@ -102,7 +102,9 @@ class TestUpstream:
         assert metadata(studio) == {name: {"rate": "100", "own": name} for name in NAMES}
         assert {json.loads(item.metadata["airflow_ei"])["sync"] for item in studio.items("d")} == {"mine"}
 
-    def test_metadata_make_the_task_wait_for_theirs(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
+    def test_the_task_waits_for_the_task_that_returns_the_metadata(
+        self, studio: EmulatorServer, run: RunDag, source: Path
+    ) -> None:
         done = run(f"""
             @dag(schedule=None)
             def waits():
@@ -119,7 +121,7 @@ class TestUpstream:
         assert done.states["a_sync"] == ["success"]
         assert metadata(studio) == {name: {"subject": "s17", "of": name, "n": "1"} for name in NAMES}
 
-    def test_items_of_mapped_tasks(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
+    def test_items_may_come_from_mapped_tasks(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
         done = run(f"""
             @dag(schedule=None)
             def mapped():
@@ -132,7 +134,7 @@ class TestUpstream:
         assert done.states["sync"] == ["success"]
         assert names(studio) == NAMES
 
-    def test_what_is_returned_reaches_the_next_task(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
+    def test_the_next_task_receives_the_summary(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
         done = run(f"""
             @dag(schedule=None)
             def chained():
@@ -147,7 +149,7 @@ class TestUpstream:
 
 
 class TestTemplates:
-    def test_of_every_kind(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
+    def test_templates_of_every_kind_are_rendered(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
         write(source, "drafts")
         (source / "s01" / "x.tmp").write_text("1")
         done = run(f"""
@@ -170,7 +172,9 @@ class TestTemplates:
         assert metadata(studio)["s02"] == {"run": "templates", "name": "s02", "bytes": "3"}
         assert [len(item.files) for item in studio.items("d")] == [1, 1, 1]
 
-    def test_of_an_item_that_does_not_exist(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
+    def test_a_template_of_an_unknown_item_property_fails(
+        self, studio: EmulatorServer, run: RunDag, source: Path
+    ) -> None:
         done = run(f"""
             @dag(schedule=None)
             def wrong():
@@ -184,7 +188,7 @@ class TestTemplates:
 
     @pytest.mark.parametrize("value", ["maybe", 1, 2.0])
     @pytest.mark.parametrize("field", ["dry_run", "skip_unchanged"])
-    def test_what_is_no_bool(self, studio: EmulatorServer, source: Path, field: str, value: Any) -> None:
+    def test_a_flag_must_be_a_bool(self, studio: EmulatorServer, source: Path, field: str, value: Any) -> None:
         with pytest.raises(AirflowFailException, match=f"{field} must be True or False, not {value!r}"):
             sync(source=str(source), sync_id="x", **{field: value})
         assert studio.requests() == []
@@ -203,7 +207,9 @@ class TestSkipUnchanged:
         skips()
     """
 
-    def test_only_when_nothing_was_changed(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
+    def test_the_task_is_skipped_only_when_nothing_changed(
+        self, studio: EmulatorServer, run: RunDag, source: Path
+    ) -> None:
         lines = self.DAG.format(source=str(source))
         states = []
         for change in (None, None, "write", "remove", None):
@@ -224,7 +230,9 @@ class TestOutlets:
         rows = query(f"select extra from {self.EVENTS} where source_run_id = ? order by id", run_id)
         return [json.loads(extra) for (extra,) in rows]
 
-    def test_the_event_has_the_numbers(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
+    def test_the_event_of_an_outlet_contains_the_counts(
+        self, studio: EmulatorServer, run: RunDag, source: Path
+    ) -> None:
         done = run(f"""
             @dag(schedule=None)
             def outlets():
@@ -242,7 +250,7 @@ class TestOutlets:
         assert query(f"select count(*) from {table} where uri = 'edgeimpulse://7/d'") == [(1,)]
 
     @pytest.mark.skipif(not has_asset_state(), reason="Airflow 3.3 and newer")
-    def test_the_last_sync_stands_in_the_state_of_the_asset(
+    def test_the_state_of_the_asset_contains_the_last_sync(
         self, studio: EmulatorServer, run: RunDag, source: Path
     ) -> None:
         done = run(f"""
@@ -262,7 +270,7 @@ class TestOutlets:
         assert done.states == {"read": ["success"], "sync": ["success"]}
         assert (done.returned["read"][0]["created"], done.returned["read"][0]["dataset"]) == (3, "d")
 
-    def test_a_failed_sync_has_none(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
+    def test_a_failed_sync_emits_no_event(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
         studio.inject(Fault(operation="addOrganizationDataItem", kind="success_false"))
         done = run(f"""
             @dag(schedule=None)
@@ -277,7 +285,7 @@ class TestOutlets:
 
 
 class TestErrors:
-    def test_a_permanent_one_is_not_retried(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
+    def test_a_permanent_error_is_not_retried(self, studio: EmulatorServer, run: RunDag, source: Path) -> None:
         (source / "s02" / "x").symlink_to("/nowhere")
         done = run(f"""
             @dag(schedule=None, default_args={{"retries": 3, "retry_delay": 0}})
@@ -289,7 +297,7 @@ class TestErrors:
         assert names(studio) == ["s01", "s03"]
         assert query("select try_number from task_instance where run_id = ?", done.run_id) == [(1,)]
 
-    def test_one_that_may_pass_is_and_only_what_is_left_is_done(
+    def test_a_transient_error_is_retried_and_the_retry_does_only_what_is_left(
         self, studio: EmulatorServer, run: RunDag, source: Path
     ) -> None:
         studio.inject(Fault(operation="addOrganizationDataItem", kind="status", status=503, skip=1, count=4))
@@ -305,11 +313,11 @@ class TestErrors:
         assert (summary["created"], summary["unchanged"]) == (1, 2)
         assert names(studio) == NAMES
 
-    def test_what_each_becomes(self, studio: EmulatorServer, source: Path) -> None:
+    def test_errors_are_mapped_to_airflow_exceptions(self, studio: EmulatorServer, source: Path) -> None:
         with pytest.raises(AirflowFailException, match="source: check the path, which does not exist"):
             sync(source="/nowhere", sync_id="x")
         studio.inject(Fault(operation="addOrganizationDataItem", kind="success_false", error="Dataset is archived"))
-        with pytest.raises(AirflowFailException, match=r"1 of 3 data items are not in step:\n  's01'.*archived"):
+        with pytest.raises(AirflowFailException, match=r"1 of 3 data items failed:\n  's01'.*archived"):
             sync(source=str(source), sync_id="x", workers=1)
         studio.inject(Fault(operation="addOrganizationDataItem", kind="status", status=503, count=4))
         with pytest.raises(EdgeImpulseSyncError, match="503") as caught:
@@ -339,7 +347,7 @@ class TestMapped:
     """
 
     @pytest.mark.parametrize("delete", [mode for mode in DELETE_MODES if mode != "never"])
-    def test_instances_do_not_delete_what_the_others_have_made(
+    def test_mapped_instances_do_not_delete_each_others_items(
         self, studio: EmulatorServer, run: RunDag, source: Path, tmp_path: Path, delete: str
     ) -> None:
         write(tmp_path / "other", "t01")
@@ -347,7 +355,7 @@ class TestMapped:
         assert done.states["sync"] == ["failed", "failed"]
         assert studio.requests() == []
 
-    def test_each_with_an_id_of_its_own(
+    def test_mapped_instances_with_their_own_sync_id_may_delete(
         self, studio: EmulatorServer, run: RunDag, source: Path, tmp_path: Path
     ) -> None:
         write(tmp_path / "other", "t01")
@@ -375,7 +383,7 @@ class TestStore:
         for key, text in objects.items():
             s3.put_object(Bucket="syncing", Key=f"study/{key}", Body=text.encode())
 
-    def test_is_streamed_and_nothing_is_written_to_the_disk(
+    def test_objects_are_streamed_and_not_written_to_disk(
         self, studio: EmulatorServer, s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         sidecar = json.dumps({"version": 1, "action": "add", "metadata": {"subject": "s17"}})
@@ -404,7 +412,7 @@ class TestStore:
         assert names(studio) == ["a"]
         assert list(tmp_path.iterdir()) == []
 
-    def test_that_is_empty_or_gone_deletes_nothing(self, studio: EmulatorServer, s3: Any) -> None:
+    def test_an_empty_or_missing_prefix_deletes_nothing(self, studio: EmulatorServer, s3: Any) -> None:
         s3.put_object(Bucket="syncing", Key="lost/a/x.csv", Body=b"1")
         arguments = {"sync_id": "x", "delete": "extra", "max_delete": "100%"}
         sync(source="s3://sync_s3@syncing/lost", **arguments)
@@ -442,7 +450,9 @@ class TestTaskGroup:
         made = {"metadata": lambda item: {"subject": "s17", "of": item.name}, "sync_id": f"sharded.{self.GROUP}"}
         return EdgeImpulseHook().sync_dataset(dataset="d", source=str(many), **made, **more)
 
-    def test_all_then_nothing_then_what_has_changed(self, studio: EmulatorServer, run: RunDag, many: Path) -> None:
+    def test_the_group_sends_everything_then_nothing_then_only_changes(
+        self, studio: EmulatorServer, run: RunDag, many: Path
+    ) -> None:
         lines = self.DAG.format(source=str(many), more='outlets=[Asset("edgeimpulse://7/sharded")]')
         first = run(lines)
         shards, (total,) = first.returned[f"{self.GROUP}.sync_shard"], first.returned[f"{self.GROUP}.finish"]
@@ -481,7 +491,7 @@ class TestTaskGroup:
         assert counts == {"created": 0, "updated": 1, "unchanged": 5, "deleted": 6, "failed": 0}
         assert names(studio) == self.MANY[:6]
 
-    def test_a_shard_that_fails_ends_it_and_nothing_is_deleted(
+    def test_a_failed_shard_ends_the_group_and_nothing_is_deleted(
         self, studio: EmulatorServer, run: RunDag, many: Path
     ) -> None:
         self.seed(many)
@@ -501,7 +511,7 @@ class TestTaskGroup:
         assert self.seed(many, delete="extra")["deleted"] == 1
         assert names(studio) == self.MANY[1:]
 
-    def test_too_many_deletes_end_it_before_anything_is_changed(
+    def test_too_many_deletes_end_the_group_before_anything_is_changed(
         self, studio: EmulatorServer, run: RunDag, many: Path
     ) -> None:
         self.seed(many)
@@ -515,12 +525,14 @@ class TestTaskGroup:
         assert done.states[f"{self.GROUP}.finish"] == ["upstream_failed"]
         assert changed(studio) == []
 
-    def test_skips_when_nothing_was_changed(self, studio: EmulatorServer, run: RunDag, many: Path) -> None:
+    def test_the_group_is_skipped_when_nothing_changed(self, studio: EmulatorServer, run: RunDag, many: Path) -> None:
         self.seed(many)
         lines = self.DAG.format(source=str(many), more="skip_unchanged=True")
         assert run(lines).states[f"{self.GROUP}.finish"] == ["skipped"]
 
-    def test_what_is_changed_between_a_shard_and_the_end(self, studio: EmulatorServer, run: RunDag, many: Path) -> None:
+    def test_changes_between_a_shard_and_the_end_leave_no_negative_count(
+        self, studio: EmulatorServer, run: RunDag, many: Path
+    ) -> None:
         """No count is below nothing, whatever happens in between."""
         parts = [dict.fromkeys(SHARD_COUNTS, 0) | {"created": 13}]
         finish = FinishSyncOperator(task_id="g.finish", dataset="d", source=str(many), sync_id="x", parts=parts)

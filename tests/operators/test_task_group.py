@@ -139,7 +139,9 @@ def lines(source: Path, upstream: str, dag_arguments: str = "") -> str:
 
 
 @pytest.mark.parametrize("what", UPSTREAM)
-def test_nothing_is_sent_or_deleted_after(studio: EmulatorServer, run: RunDag, source: Path, what: str) -> None:
+def test_nothing_is_sent_or_deleted_after_an_upstream_task_that_was_skipped_or_failed(
+    studio: EmulatorServer, run: RunDag, source: Path, what: str
+) -> None:
     seed(source)
     studio.clear_requests()
     upstream, state = UPSTREAM[what]
@@ -155,7 +157,9 @@ def test_nothing_is_sent_or_deleted_after(studio: EmulatorServer, run: RunDag, s
 
 
 @pytest.mark.parametrize("rule", ["none_failed", "all_done"])
-def test_its_trigger_rule_is_that_of_the_plan(studio: EmulatorServer, run: RunDag, source: Path, rule: str) -> None:
+def test_the_trigger_rule_of_the_group_applies_to_its_first_task(
+    studio: EmulatorServer, run: RunDag, source: Path, rule: str
+) -> None:
     seed(source)
     upstream, _ = UPSTREAM["a task that raises AirflowSkipException"]
     done = run(lines(source, upstream.replace("group()", f"group(trigger_rule={rule!r})")))
@@ -176,7 +180,7 @@ def test_default_args_do_not_let_it_delete_after_a_shard_that_failed(
     assert sorted(item.name for item in studio.items("d")) == ["a", "b", "c"]
 
 
-def test_nothing_to_do_lets_it_finish(studio: EmulatorServer, run: RunDag, source: Path) -> None:
+def test_the_group_finishes_when_there_is_nothing_to_do(studio: EmulatorServer, run: RunDag, source: Path) -> None:
     EdgeImpulseHook().sync_dataset(dataset="d", source=str(source), sync_id="guarded.edge_impulse_sync")
     studio.clear_requests()
     upstream = """
@@ -189,7 +193,9 @@ def test_nothing_to_do_lets_it_finish(studio: EmulatorServer, run: RunDag, sourc
     assert [request.operation for request in studio.requests()] == ["listOrganizationFiles"] * 2
 
 
-def test_it_works_in_a_dag_that_ends_at_the_first_failure(studio: EmulatorServer, run: RunDag, source: Path) -> None:
+def test_the_group_works_in_a_dag_that_ends_at_the_first_failure(
+    studio: EmulatorServer, run: RunDag, source: Path
+) -> None:
     seed(source)
     upstream = """
         group()

@@ -18,7 +18,7 @@ def names_shown(run_id: str) -> list[str | None]:
         return [name for (name,) in rows]
 
 
-def test_a_function_that_returns_an_item(studio: EmulatorServer, run: RunDag, recording: Path) -> None:
+def test_a_function_may_return_one_item(studio: EmulatorServer, run: RunDag, recording: Path) -> None:
     done = run(f"""
         @dag(schedule=None)
         def decorated():
@@ -39,7 +39,7 @@ def test_a_function_that_returns_an_item(studio: EmulatorServer, run: RunDag, re
     assert done.returned["upload"][0]["outcome"] == "created"
 
 
-def test_a_function_that_returns_several(studio: EmulatorServer, run: RunDag, recording: Path) -> None:
+def test_a_function_may_return_several_items(studio: EmulatorServer, run: RunDag, recording: Path) -> None:
     done = run(f"""
         @dag(schedule=None)
         def decorated():
@@ -57,7 +57,7 @@ def test_a_function_that_returns_several(studio: EmulatorServer, run: RunDag, re
     assert [result["name"] for result in done.returned["upload"][0]] == ["one", "two"]
 
 
-def test_mapped_uploads_show_their_names(studio: EmulatorServer, run: RunDag, recording: Path) -> None:
+def test_mapped_uploads_are_labeled_with_their_names(studio: EmulatorServer, run: RunDag, recording: Path) -> None:
     done = run(f"""
         @dag(schedule=None)
         def mapped():

@@ -97,9 +97,7 @@ WAYS = {"plain": 6, "partial": 6, "expand": 6, "kwargs": 6, "replaced": 5}
 @pytest.mark.parametrize(
     ("value", "native"), [(SECRET, False), (NESTED, False), (SECRET, True), ("2026_01_15", True), (NESTED, True)]
 )
-def test_what_comes_from_upstream_arrives_verbatim(
-    studio: EmulatorServer, run: RunDag, value: Any, native: bool
-) -> None:
+def test_values_from_upstream_arrive_unchanged(studio: EmulatorServer, run: RunDag, value: Any, native: bool) -> None:
     done = run(dag(f"VALUE = {value!r}{FROM_UPSTREAM}", native=native))
     assert {state for states in done.states.values() for state in states} == {"success"}
     seen = dict.fromkeys(WAYS, 0)
@@ -116,7 +114,7 @@ def test_what_comes_from_upstream_arrives_verbatim(
     assert seen == WAYS
 
 
-def test_what_a_task_group_is_mapped_over_arrives_verbatim(studio: EmulatorServer, run: RunDag) -> None:
+def test_values_that_a_task_group_is_mapped_over_arrive_unchanged(studio: EmulatorServer, run: RunDag) -> None:
     lines = """
     from airflow.providers.common.compat.sdk import task_group
 
@@ -175,7 +173,7 @@ function.override(task_id="partial_function").expand(x=[1])
         ),
     ],
 )
-def test_what_the_author_wrote_is_rendered_to_text(
+def test_templates_in_the_dag_file_render_to_strings(
     studio: EmulatorServer, run: RunDag, value: Any, expected: Any, native: bool
 ) -> None:
     done = run(dag(f"VALUE = {value!r}{BY_THE_AUTHOR}", native=native))
@@ -186,7 +184,9 @@ def test_what_the_author_wrote_is_rendered_to_text(
         assert fields == dict.fromkeys(fields, expected), task_id
 
 
-def test_one_template_for_a_list_or_dict_gives_it_with_native_objects(studio: EmulatorServer, run: RunDag) -> None:
+def test_a_template_for_a_whole_list_or_dict_renders_to_it_with_native_objects(
+    studio: EmulatorServer, run: RunDag
+) -> None:
     value = {"a": ["1.10", "{{ no }}"]}
     done = run(
         dag(f"params = dict.fromkeys(['x'], {value!r})\nVALUE = '{{{{ task.params.x }}}}'{BY_THE_AUTHOR}", native=True)
@@ -201,7 +201,7 @@ def test_one_template_for_a_list_or_dict_gives_it_with_native_objects(studio: Em
         assert texts == dict.fromkeys(texts, str(value)), task_id
 
 
-def test_every_argument_makes_the_task_wait_for_the_one_it_comes_from(airflow_database: None) -> None:
+def test_the_task_waits_for_the_tasks_that_return_its_arguments(airflow_database: None) -> None:
     lines = """
     @task
     def up():

@@ -48,14 +48,14 @@ def classes(of: type) -> Iterator[type]:
         yield from classes(one)
 
 
-def test_all_operators_are_known_by_name() -> None:
+def test_the_queries_know_all_operators_by_name() -> None:
     modules = {module.__name__ for module in (task_groups, add_data, data)}
     names = {one.__name__ for one in classes(EdgeImpulseDatasetOperator) if one.__module__ in modules}
     assert set(task_instances.OPERATORS) == names - {"_GroupedOperator"}
     assert EdgeImpulseDatasetLink().xcom_key == task_instances.LINK_KEY
 
 
-def test_shows_syncs_and_uploads(rows: Rows, overview: Callable[..., Overview]) -> None:
+def test_syncs_and_uploads_are_shown(rows: Rows, overview: Callable[..., Overview]) -> None:
     rows.task(returns=sync(created=3, unchanged=4, bytes_sent=900, files_sent=3), age=timedelta(hours=2))
     for index, outcome in enumerate(("created", "updated", "unchanged", "skipped")):
         rows.task("uploads", "r", "add", index, returns=upload(f"i{index}", outcome), operator="X", label=f"i{index}")
@@ -71,13 +71,13 @@ def test_shows_syncs_and_uploads(rows: Rows, overview: Callable[..., Overview]) 
     assert (counts["created"], counts["unchanged"], counts["files_sent"], counts["bytes_sent"]) == (3, 4, 3, 900)
 
 
-def test_sums_several_uploads_of_one_task(rows: Rows, overview: Callable[..., Overview]) -> None:
+def test_several_uploads_of_one_task_are_added_up(rows: Rows, overview: Callable[..., Overview]) -> None:
     rows.task(returns=[upload("a"), upload("b", "unchanged")])
     counts = overview().datasets[0].newest.counts
     assert counts is not None and counts["created"] == counts["unchanged"] == 1
 
 
-def test_a_task_without_a_report_is_put_to_its_dataset(rows: Rows, overview: Callable[..., Overview]) -> None:
+def test_a_task_without_a_report_is_shown_with_its_dataset(rows: Rows, overview: Callable[..., Overview]) -> None:
     rows.task(run_id="r1", returns=sync(created=1), age=timedelta(hours=5))
     rows.task(run_id="r2", state="failed", dataset="sleep-study", age=timedelta(hours=4))
     rows.task(run_id="r3", state="up_for_retry", age=timedelta(hours=3))  # Airflow keeps arguments of 30 runs only
@@ -87,7 +87,7 @@ def test_a_task_without_a_report_is_put_to_its_dataset(rows: Rows, overview: Cal
     assert dataset.last_done is dataset.runs[-1]
 
 
-def test_a_dry_run_is_not_the_last_sync(rows: Rows, overview: Callable[..., Overview]) -> None:
+def test_a_dry_run_does_not_count_as_the_last_sync(rows: Rows, overview: Callable[..., Overview]) -> None:
     rows.task(run_id="r1", returns=sync(created=1), age=timedelta(hours=5))
     rows.task(run_id="r2", returns=sync(created=9, dry_run=True))
     (dataset,) = overview().datasets
@@ -103,7 +103,7 @@ def test_a_dry_run_is_not_the_last_sync(rows: Rows, overview: Callable[..., Over
     ],
     ids=["wrong key", "wrong organization", "dry run"],
 )
-def test_what_was_never_written_is_not_a_dataset(
+def test_a_dataset_that_was_never_written_is_not_shown(
     rows: Rows, overview: Callable[..., Overview], report: dict[str, Any]
 ) -> None:
     rows.task(run_id="r1", state="failed", report=report, dataset="mist")
@@ -114,11 +114,11 @@ def test_what_was_never_written_is_not_a_dataset(
     assert {task.target for task in seen.failed} == {"mist"}
 
 
-def test_parts_of_a_sync_are_not_counted_twice(rows: Rows, overview: Callable[..., Overview]) -> None:
+def test_shards_of_a_sync_are_not_counted_twice(rows: Rows, overview: Callable[..., Overview]) -> None:
     shard = {"dataset": "fleet", "organization_id": 7, "kind": "shard", "written": True, "created": 2}
     rows.task(task_id="g.plan", operator="PlanShardsOperator", returns=[{"part": 0, "parts": 2}], dataset="fleet")
     rows.task(task_id="g.sync_shard", map_index=0, operator="SyncShardOperator", report=shard)
-    (dataset,) = overview().datasets  # while the last task has not begun
+    (dataset,) = overview().datasets  # while the last task has not started
     assert [run.key.task_id for run in dataset.runs] == ["g.sync_shard"]
     rows.task(task_id="g.finish", operator="FinishSyncOperator", returns=sync("fleet", created=2))
     (dataset,) = overview().datasets
@@ -127,16 +127,16 @@ def test_parts_of_a_sync_are_not_counted_twice(rows: Rows, overview: Callable[..
 
 
 @pytest.mark.parametrize("value", [1, None, "x", {}, [], [1], {"dataset": 1}, {"created": 1}, [{"a": []}]])
-def test_other_return_values_are_no_results(value: object) -> None:
+def test_other_return_values_are_not_results(value: object) -> None:
     assert read_result(value) is None
 
 
-def test_fields_of_another_type_are_left_out() -> None:
+def test_fields_of_another_type_are_ignored() -> None:
     result = read_result({"dataset": "d", "created": "x", "bytes_sent": None, "organization_id": "x", "url": 3})
     assert result is not None and result.counts["created"] == 0 and result.organization_id is None
 
 
-def test_only_readable_dags_and_recent_tasks(rows: Rows, overview: Callable[..., Overview]) -> None:
+def test_only_readable_dags_and_recent_tasks_are_shown(rows: Rows, overview: Callable[..., Overview]) -> None:
     rows.task(run_id="r1", returns=sync(created=1))
     rows.task(run_id="r2", returns=sync(), age=timedelta(hours=3))
     rows.task(run_id="r3", returns=sync(), age=timedelta(days=31))
@@ -147,7 +147,9 @@ def test_only_readable_dags_and_recent_tasks(rows: Rows, overview: Callable[...,
     assert not seen.failed
 
 
-def test_a_page_has_so_many_datasets_and_the_next_one_the_others(rows: Rows, overview: Callable[..., Overview]) -> None:
+def test_a_page_shows_a_limited_number_of_datasets_and_the_next_page_the_others(
+    rows: Rows, overview: Callable[..., Overview]
+) -> None:
     for number in range(25):
         returns = sync(f"dataset-{number}", created=1)
         rows.task(run_id=f"r{number}", returns=returns, age=timedelta(minutes=number))
@@ -156,7 +158,7 @@ def test_a_page_has_so_many_datasets_and_the_next_one_the_others(rows: Rows, ove
     assert overview().total == 25
 
 
-def test_runs_of_very_many_instances_are_summed_up_while_it_costs_little(
+def test_runs_with_very_many_instances_are_added_up_only_within_the_limit(
     rows: Rows, overview: Callable[..., Overview], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(overview_module, "MAX_SUMMED", 5)
@@ -167,7 +169,7 @@ def test_runs_of_very_many_instances_are_summed_up_while_it_costs_little(
     assert [run.counts["created"] for run in dataset.runs if run.counts] == [2, 2]
 
 
-def test_when_there_are_more_tasks_than_are_read_it_says_since_when(
+def test_the_page_says_since_when_if_there_are_more_tasks_than_it_reads(
     rows: Rows, overview: Callable[..., Overview], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(task_reports, "MAX_RUN_REPORTS", 2)
@@ -178,7 +180,7 @@ def test_when_there_are_more_tasks_than_are_read_it_says_since_when(
     assert [one.name for one in seen.datasets] == ["d0", "d1"] and seen.oldest == NOW - timedelta(hours=1)
 
 
-def test_failed_tasks_say_what_failed(rows: Rows, overview: Callable[..., Overview]) -> None:
+def test_failed_tasks_show_what_failed(rows: Rows, overview: Callable[..., Overview]) -> None:
     error = {"dataset": "sleep-study", "error": "Check Password.", "failures": [{"name": "a", "reason": "b"}]}
     rows.task(run_id="r1", returns=sync(created=1), age=timedelta(hours=3))
     rows.task(run_id="r2", state="failed", url=None, age=timedelta(hours=2))  # before it could leave a trace
@@ -197,7 +199,7 @@ def test_failed_tasks_say_what_failed(rows: Rows, overview: Callable[..., Overvi
     assert dataset.newest.failed.report == report
 
 
-def test_mapped_tasks_that_failed_are_one_line(rows: Rows, overview: Callable[..., Overview]) -> None:
+def test_failed_instances_of_a_mapped_task_are_one_line(rows: Rows, overview: Callable[..., Overview]) -> None:
     for index in range(5):
         rows.task(map_index=index, state="failed" if index > 2 else "success", returns=upload(str(index)))
     (task,) = overview().failed
@@ -222,7 +224,7 @@ def test_the_number_of_queries_does_not_grow_with_the_tasks(
     assert queries(1) == queries(20) < 10
 
 
-def test_one_task(rows: Rows, session: Session) -> None:
+def test_a_task_record_has_the_url_and_report_of_its_instance(rows: Rows, session: Session) -> None:
     rows.task(task_id="add", map_index=0, returns=upload("a"))
     rows.task(task_id="add", map_index=1, state="failed", url="javascript:alert(1)")
     rows.task(task_id="bash", operator="BashOperator", url=None, returns={"dataset": "x"})
@@ -236,7 +238,7 @@ def test_one_task(rows: Rows, session: Session) -> None:
 
 
 @pytest.mark.parametrize("dialect", [postgresql.dialect(), mysql.dialect()], ids=["postgresql", "mysql"])
-def test_other_databases_can_be_asked_the_same(dialect: object) -> None:
+def test_the_queries_compile_for_other_databases(dialect: object) -> None:
     value = task_instances.XComModel.value
     text = str(
         select(

@@ -89,7 +89,7 @@ def check_markup(text: str) -> None:
 
 
 @pytest.mark.parametrize("address", [f"{URL_PREFIX}/", TASK])
-def test_nobody_sees_it_unasked(
+def test_the_page_requires_a_user(
     client: Callable[[str | None], TestClient], airflow_database: None, address: str
 ) -> None:
     assert client(None).get(address).status_code == 401
@@ -97,7 +97,7 @@ def test_nobody_sees_it_unasked(
     assert client("viewer").get(address).status_code == 200
 
 
-def test_there_are_no_other_routes_and_all_have_the_guards() -> None:
+def test_every_route_requires_permission() -> None:
     routes = create_app().routes
     assert {route.path: len(route.dependencies) for route in routes if isinstance(route, APIRoute)} == {
         "/": 2,
@@ -106,7 +106,7 @@ def test_there_are_no_other_routes_and_all_have_the_guards() -> None:
     assert len(routes) == 2
 
 
-def test_only_what_the_user_may_read(
+def test_the_page_shows_only_what_the_user_may_read(
     page: Callable[..., str], rows: Rows, client: Callable[[str | None], TestClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows.task("nightly", returns=sync("mine", created=1))
@@ -126,7 +126,7 @@ def test_only_what_the_user_may_read(
     assert "theirs" not in user.get(TASK.replace("nightly", "secret&dag_id=nightly")).text
 
 
-def test_the_page_asks_for_the_xcoms_of_each_dag_as_the_tab_does(
+def test_the_page_requires_permission_for_the_xcoms_of_each_dag(
     page: Callable[..., str], rows: Rows, client: Callable[[str | None], TestClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The user may read both DAGs, but the XComs of one only."""
@@ -154,11 +154,11 @@ def test_the_page_asks_for_the_xcoms_of_each_dag_as_the_tab_does(
     assert ">theirs</h2>" in page() and asked[3:] == [4]
 
 
-def test_empty_says_what_to_do(page: Callable[..., str]) -> None:
+def test_an_empty_page_says_what_to_do(page: Callable[..., str]) -> None:
     assert "EdgeImpulseSyncDatasetOperator" in page()
 
 
-def test_the_page(page: Callable[..., str], rows: Rows) -> None:
+def test_the_page_shows_datasets_runs_and_failures(page: Callable[..., str], rows: Rows) -> None:
     rows.task(run_id="run+1", returns=sync(created=12, updated=3, bytes_sent=1_234_567, files_sent=15))
     rows.task(run_id="run-2", state="failed", age=timedelta(minutes=5))
     text = page()
@@ -183,16 +183,16 @@ def test_after_a_failed_run_the_old_numbers_are_gray_and_dated(page: Callable[..
 
 
 @pytest.mark.parametrize(("state", "promised"), [("up_for_retry", True), ("failed", False)])
-def test_another_try_is_promised_only_where_there_is_one(
+def test_a_retry_is_promised_only_where_there_is_one(
     page: Callable[..., str], rows: Rows, state: str, promised: bool
 ) -> None:
     rows.task(state=state, report={"dataset": "mist", "error": "Check Password."})
     text = page(TASK)
-    assert "Check Password." in text and ("Airflow tries again" in text) is promised
-    assert ("Airflow does not try again" in text) is not promised
+    assert "Check Password." in text and ("Airflow will retry" in text) is promised
+    assert ("Airflow will not retry" in text) is not promised
 
 
-def test_more_datasets_are_a_link_away(page: Callable[..., str], rows: Rows) -> None:
+def test_more_datasets_are_on_the_next_page(page: Callable[..., str], rows: Rows) -> None:
     for number in range(12):
         rows.task(run_id=f"run-{number}", returns=sync(f"d{number:02}", created=1), age=timedelta(minutes=number))
     first, second = page(), page(f"{URL_PREFIX}/?skip=10")
@@ -200,7 +200,7 @@ def test_more_datasets_are_a_link_away(page: Callable[..., str], rows: Rows) -> 
     assert ">d11</h2>" in second and ">d09</h2>" not in second and 'href="?skip=20"' not in second
 
 
-def test_whatever_a_name_is_it_starts_nothing(page: Callable[..., str], rows: Rows) -> None:
+def test_no_name_can_run_a_script(page: Callable[..., str], rows: Rows) -> None:
     rows.task(returns=sync(EVIL, created=1, changed=[EVIL]), dataset=EVIL, url="javascript:alert(1)")
     rows.task("uploads", task_id="add", map_index=0, returns=upload(EVIL, dataset=EVIL), label=EVIL)
     rows.task("uploads", task_id="add", map_index=1, state="failed", dataset=EVIL, label=EVIL)
@@ -210,12 +210,12 @@ def test_whatever_a_name_is_it_starts_nothing(page: Callable[..., str], rows: Ro
         assert "<script>alert" not in text and "javascript:" not in text and "&lt;script&gt;" in text
 
 
-def test_its_own_script_is_all_that_may_run(client: Callable[[str | None], TestClient], airflow_database: None) -> None:
+def test_only_our_own_script_may_run(client: Callable[[str | None], TestClient], airflow_database: None) -> None:
     policy = client("viewer").get(f"{URL_PREFIX}/").headers["content-security-policy"]
     assert "default-src 'none'" in policy and re.search(r"script-src 'sha256-[^']+';", policy)
 
 
-def test_the_tab_of_a_sync(page: Callable[..., str], rows: Rows) -> None:
+def test_the_tab_of_a_sync_shows_its_numbers_and_names(page: Callable[..., str], rows: Rows) -> None:
     changed = [f"item-{number:03}" for number in range(60)]
     failed = [{"name": "bad", "reason": "cannot be read"}]
     rows.task(returns=sync(created=60, failed=1, changed=changed, failures=failed))
@@ -224,21 +224,21 @@ def test_the_tab_of_a_sync(page: Callable[..., str], rows: Rows) -> None:
     assert "cannot be read" in text
 
 
-def test_the_tab_of_a_dry_run(page: Callable[..., str], rows: Rows) -> None:
+def test_the_tab_of_a_dry_run_shows_what_would_be_done(page: Callable[..., str], rows: Rows) -> None:
     plan = {"create": ["new"], "update": [], "repair": [], "delete": ["old"]}
     rows.task(returns=sync(created=1, deleted=1, dry_run=True, plan=plan))
     text = page(TASK)
     assert "Would be created" in text and "Would be deleted" in text and "Would be updated" not in text
 
 
-def test_the_tab_of_mapped_uploads(page: Callable[..., str], rows: Rows) -> None:
+def test_the_tab_of_a_mapped_upload_shows_its_item(page: Callable[..., str], rows: Rows) -> None:
     for index in range(3):
         rows.task(map_index=index, returns=upload(f"i{index}"))
     text = page(TASK.replace("{MAP_INDEX}", "1"))
     assert "i1" in text and "i2" not in text
 
 
-def test_the_tab_of_several_uploads_of_one_task(page: Callable[..., str], rows: Rows) -> None:
+def test_the_tab_of_several_uploads_lists_them(page: Callable[..., str], rows: Rows) -> None:
     rows.task(returns=[upload(f"i{number}") for number in range(60)])
     assert "and 10 more" in page(TASK)
 
@@ -246,22 +246,24 @@ def test_the_tab_of_several_uploads_of_one_task(page: Callable[..., str], rows: 
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ("failed", "does not try again"),
-        ("up_for_retry", "Airflow tries again"),
-        ("running", "The numbers come"),
+        ("failed", "will not retry"),
+        ("up_for_retry", "Airflow will retry"),
+        ("running", "The numbers appear"),
         ("skipped", "skipped before"),
         ("success", "No numbers"),
-        ("queued", "not begun"),
-        (None, "not begun"),
+        ("queued", "not started"),
+        (None, "not started"),
     ],
 )
-def test_the_tab_of_a_task_without_numbers(page: Callable[..., str], rows: Rows, state: str | None, words: str) -> None:
+def test_the_tab_of_a_task_without_numbers_says_why(
+    page: Callable[..., str], rows: Rows, state: str | None, words: str
+) -> None:
     rows.task(state=state, dataset="sleep-study")
     assert words in page(TASK)
 
 
-def test_the_tab_of_other_tasks(page: Callable[..., str], rows: Rows) -> None:
-    assert "not been started" in page(TASK)
+def test_the_tab_of_other_tasks_says_that_they_send_nothing(page: Callable[..., str], rows: Rows) -> None:
+    assert "not started" in page(TASK)
     rows.task(operator="BashOperator", url=None, returns={"dataset": "x"})
     assert "does not send anything" in page(TASK)
 
@@ -274,12 +276,12 @@ def test_the_tab_of_other_tasks(page: Callable[..., str], rows: Rows) -> None:
         [3],
     ],
 )
-def test_the_tab_of_a_strange_value(page: Callable[..., str], rows: Rows, value: object) -> None:
+def test_the_tab_copes_with_a_strange_value(page: Callable[..., str], rows: Rows, value: object) -> None:
     rows.task(returns={**sync(), **value} if isinstance(value, dict) else value)
     assert "Would be" not in page(TASK)
 
 
-def test_the_chart_is_an_image_with_words() -> None:
+def test_the_chart_is_an_image_with_a_text_alternative() -> None:
     picture = draw([Bar(f"run {number}", number, number * 1_000_000) for number in range(25)])
     tree = ElementTree.fromstring(picture)
     assert tree.get("role") == "img" and "up to 24 data items and 24 MB" in (tree.get("aria-label") or "")
@@ -288,12 +290,12 @@ def test_the_chart_is_an_image_with_words() -> None:
     ElementTree.fromstring(draw([]))
 
 
-def test_links_to_mapped_tasks() -> None:
+def test_links_lead_to_mapped_tasks() -> None:
     assert formatting.log_address(TaskKey("d", "r", "g.t", 3), 2) == "../dags/d/runs/r/tasks/g.t/mapped/3?try_number=2"
     assert formatting.task_address(TaskKey("d", "r", "g.t", 3)) == "../dags/d/runs/r/tasks/g.t/mapped"
 
 
-def test_words() -> None:
+def test_numbers_and_times_are_formatted() -> None:
     assert [formatting.size(number) for number in (0, 999, 1000, 12_345, 999_600)] == [
         "0 B",
         "999 B",

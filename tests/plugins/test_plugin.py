@@ -1,4 +1,4 @@
-"""What Airflow is told: on every version, and by an import that costs nothing."""
+"""The registration of the page with Airflow, on every version, by an import that costs nothing."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ def imported(**environment: str) -> tuple[list[str], int]:
     return modules, views
 
 
-def test_every_component_imports_it_and_none_pays() -> None:
+def test_importing_the_plugin_does_not_import_the_application() -> None:
     modules, views = imported()
     assert [name for name in modules if not name.startswith("airflow_provider_ei")] == []
     assert "airflow_provider_ei.plugins.app" not in modules
     assert views == (2 if HAS_PAGES else 0)
 
 
-def test_it_can_be_switched_off() -> None:
+def test_the_page_can_be_switched_off() -> None:
     assert imported(AIRFLOW__EDGE_IMPULSE__INTERFACE="False")[1] == 0
 
 
-def test_older_versions_are_told_nothing() -> None:
+def test_older_versions_of_airflow_get_no_page() -> None:
     registered = plugin.EdgeImpulsePlugin.fastapi_apps, plugin.EdgeImpulsePlugin.external_views
     assert all(registered) if HAS_PAGES else not any(registered)
 
 
-def test_the_entry_point_leads_to_it() -> None:
+def test_the_entry_point_leads_to_the_plugin() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     module, name = project["entry-points"]["airflow.plugins"]["edge_impulse"].split(":")
     assert getattr(sys.modules[module], name) is plugin.EdgeImpulsePlugin
 
 
-def test_addresses_are_found_below_a_path() -> None:
+def test_the_page_works_below_a_base_path() -> None:
     assert all(not view["href"].startswith("/") for view in plugin.EdgeImpulsePlugin.external_views)

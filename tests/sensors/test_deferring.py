@@ -33,7 +33,7 @@ def dag_file() -> Iterator[Path]:
     path.unlink()
 
 
-def test_the_item_comes_while_the_trigger_waits(
+def test_a_deferred_sensor_succeeds_when_the_item_appears(
     studio: EmulatorServer, airflow_database: None, dag_file: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "x.csv").write_text("1")

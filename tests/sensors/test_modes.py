@@ -139,7 +139,7 @@ def change_after_the_first_request(server: EmulatorServer, change: Callable[[], 
 @pytest.mark.parametrize("wait", [poke_mode, deferred])
 @pytest.mark.parametrize("option", ["", "soft_fail", "never_fail", "silent_fail"])
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
-def test_ends_alike(
+def test_a_deferred_sensor_ends_like_one_in_a_worker(
     emulator: EmulatorServer,
     connect: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
@@ -171,7 +171,7 @@ def test_ends_alike(
 
 @pytest.mark.parametrize("reason", ["Trigger timeout", "Trigger/execution timeout", "Trigger failure"])
 @pytest.mark.parametrize("option", ["", "soft_fail", "never_fail", "silent_fail"])
-def test_ends_alike_when_the_triggerer_fails(reason: str, option: str) -> None:
+def test_a_deferred_sensor_ends_like_one_in_a_worker_when_the_triggerer_fails(reason: str, option: str) -> None:
     """As Airflow 3 and 2 call it; a failure counts as a transient error, a timeout as the sensor's own."""
     sensor = EdgeImpulseDatasetSensor(task_id="wait", dataset="d", **({option: True} if option else {}))
 
@@ -183,7 +183,7 @@ def test_ends_alike_when_the_triggerer_fails(reason: str, option: str) -> None:
     assert end_of(resume, sensor) == (FOR_NOW if expected == SUCCESS else expected)
 
 
-def test_the_timeout_says_what_was_seen(studio: EmulatorServer) -> None:
+def test_the_timeout_reports_the_last_observation(studio: EmulatorServer) -> None:
     sensor = EdgeImpulseDatasetSensor(task_id="wait", dataset="d", at_least=3, timeout=0.2, poke_interval=0.05)
     with pytest.raises(AirflowSensorTimeout, match=r"timed out after 0\.2 seconds: 0 of 3 items \(dataset 'd'\)\."):
         deferred(sensor)
@@ -208,7 +208,7 @@ modes()
 """
 
 
-def test_ends_alike_in_airflow(
+def test_a_deferred_sensor_ends_like_one_in_a_worker_in_real_airflow(
     studio: EmulatorServer, airflow_database: None, monkeypatch: pytest.MonkeyPatch, free_port: int
 ) -> None:
     right = json.loads(os.environ[CONNECTION])

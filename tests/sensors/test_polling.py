@@ -43,23 +43,23 @@ PENDING = listed(9, metadata=pending_metadata(None, {}, ItemState("run-9", "d", 
 
 class TestCriteria:
     @pytest.mark.parametrize(("at_least", "met"), [(1, True), (2, True), (3, False)])
-    def test_count(self, at_least: int, met: bool) -> None:
+    def test_the_criteria_need_enough_complete_items(self, at_least: int, met: bool) -> None:
         assert DatasetCriteria("d", at_least=at_least).evaluate([listed(1), listed(2)], NOW).met is met
 
     @pytest.mark.parametrize(("quiet", "met"), [(0, True), (59, True), (60, True), (61, False)])
-    def test_the_newest_decides_whether_it_is_quiet(self, quiet: float, met: bool) -> None:
+    def test_the_newest_item_decides_whether_the_dataset_is_quiet(self, quiet: float, met: bool) -> None:
         criteria = DatasetCriteria("d", quiet_seconds=quiet)
         assert criteria.evaluate([listed(1, age=1000), listed(2, age=60)], NOW).met is met
 
     @pytest.mark.parametrize("quiet", [59, 61])
-    def test_a_time_without_a_zone_is_in_utc(self, quiet: float) -> None:
+    def test_a_time_without_a_zone_is_utc(self, quiet: float) -> None:
         items = [listed(1, age=60, naive=True), listed(2, age=70)]
         assert DatasetCriteria("d", quiet_seconds=quiet).evaluate(items, NOW).met is (quiet < 60)
 
-    def test_an_item_that_is_being_uploaded_is_waited_for(self) -> None:
+    def test_an_item_that_is_being_uploaded_does_not_count(self) -> None:
         assert not DatasetCriteria("d").evaluate([listed(1), PENDING], NOW).met
 
-    def test_an_empty_dataset_is_not_a_quiet_one(self) -> None:
+    def test_an_empty_dataset_does_not_meet_the_criteria(self) -> None:
         assert not DatasetCriteria("d", quiet_seconds=1).evaluate([], NOW).met
 
     @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ class TestCriteria:
         + [("at_least", value) for value in (None, "many", 1.5, "1.5", -1, True, "nan", "inf", 10**400, [])]
         + [("quiet_seconds", value) for value in (None, "soon", -1, True, "nan", "inf", 10**400, [])],
     )
-    def test_a_value_that_is_not_usable_is_named(self, field: str, value: Any) -> None:
+    def test_an_unusable_value_is_named(self, field: str, value: Any) -> None:
         with pytest.raises(EdgeImpulseInputError, match=field):
             DatasetCriteria(**{"dataset": "d", field: value})
 
@@ -94,7 +94,7 @@ class TestWords:
             (DatasetCriteria("d", quiet_seconds=60), [listed(1, age=4)], "60 s without a new item required"),
         ],
     )
-    def test_say_what_was_seen(self, criteria: DatasetCriteria, items: list[DataItem], words: str) -> None:
+    def test_an_observation_is_described(self, criteria: DatasetCriteria, items: list[DataItem], words: str) -> None:
         assert words in str(criteria.evaluate(items, NOW))
 
 
@@ -109,7 +109,7 @@ class TestPoller:
 
         return add
 
-    def test_logs_at_the_start_at_each_change_and_at_the_end(
+    def test_the_poller_logs_at_the_start_at_each_change_and_at_the_end(
         self, upload: Callable[[str], None], caplog: pytest.LogCaptureFixture
     ) -> None:
         with EdgeImpulseHook() as hook, caplog.at_level(logging.INFO, LOGGER):
@@ -138,7 +138,7 @@ class TestPoller:
             poller.log_last()
             assert new_lines() == []
 
-    def test_keeps_the_client_and_the_organization(
+    def test_the_poller_keeps_the_client_and_the_organization(
         self, emulator: EmulatorServer, connect: Callable[..., None]
     ) -> None:
         connect(emulator.url)  # without an organization id
@@ -153,7 +153,9 @@ class TestPoller:
         assert operations.count("listOrganizations") == 1
         assert operations.count("listOrganizationData") == 7
 
-    def test_follows_the_connection(self, emulator: EmulatorServer, connect: Callable[..., None]) -> None:
+    def test_the_poller_follows_a_changed_connection(
+        self, emulator: EmulatorServer, connect: Callable[..., None]
+    ) -> None:
         connect(emulator.url)
         with EdgeImpulseHook() as hook:
             poller = DatasetPoller(DatasetCriteria("d"), hook)
@@ -166,7 +168,7 @@ class TestPoller:
             poller.poll()
             assert hook.client is not first
 
-    def test_the_organization_of_a_new_key_is_asked_for(
+    def test_a_new_key_is_asked_for_its_organization(
         self, emulator: EmulatorServer, connect: Callable[..., None]
     ) -> None:
         connect(emulator.url, organization_id=7)
@@ -178,7 +180,7 @@ class TestPoller:
             assert hook.organization_id == 8
 
 
-def test_short_requests_keep_what_is_shorter_and_cut_what_is_longer(
+def test_short_requests_keep_shorter_timeouts_and_limit_longer_ones(
     emulator: EmulatorServer, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect(emulator.url, organization_id=7, read_timeout=3600, connect_timeout=2, retry_attempts=5)

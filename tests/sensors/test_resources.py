@@ -79,7 +79,7 @@ def execute_many(studio: EmulatorServer) -> None:
 
 
 @pytest.mark.parametrize("looks", [poke_one, poke_through_failures, execute_many])
-def test_sensors(
+def test_three_hundred_sensors_leave_no_descriptor_and_no_thread(
     emulator: EmulatorServer, connect: Callable[..., None], looks: Callable[[EmulatorServer], None]
 ) -> None:
     connect(emulator.url, organization_id=7, retry_attempts=1)
@@ -89,7 +89,7 @@ def test_sensors(
         looks(emulator)
 
 
-def test_triggers(studio: EmulatorServer) -> None:
+def test_three_hundred_triggers_leave_no_descriptor_and_no_thread(studio: EmulatorServer) -> None:
     def new_trigger(at_least: int) -> EdgeImpulseDatasetTrigger:
         criteria = asdict(DatasetCriteria("d", at_least=at_least))
         return EdgeImpulseDatasetTrigger(criteria=criteria, poke_interval=0.01, deadline=time.time() + 0.05)

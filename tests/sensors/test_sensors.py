@@ -1,4 +1,4 @@
-"""Sensors in poke mode: what counts, which errors end the waiting, and what is kept between two looks."""
+"""Sensors in poke mode: what counts, which errors end the wait, and what is kept between two pokes."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def dataset_sensor(**arguments: Any) -> EdgeImpulseDatasetSensor:
 
 
 class TestPoke:
-    def test_data_item(self, upload: Callable[[str], None]) -> None:
+    def test_the_item_sensor_waits_for_a_complete_item(self, upload: Callable[[str], None]) -> None:
         upload("a-2")
         assert not data_item_sensor().poke({})
         upload("a-1")
         assert data_item_sensor().poke({})
 
-    def test_dataset_with_count_and_filter(self, upload: Callable[[str], None]) -> None:
+    def test_the_dataset_sensor_counts_the_items_that_match_the_filter(self, upload: Callable[[str], None]) -> None:
         for name in ("a-1", "b-1", "b-2"):
             upload(name)
         assert dataset_sensor(at_least="3").poke({})
@@ -49,16 +49,24 @@ class TestPoke:
         assert dataset_sensor(at_least=2, filter="metadata->kind = 'b'").poke({})
         assert not dataset_sensor(quiet_seconds=3600).poke({})
 
-    def test_a_dataset_that_is_not_there_is_waited_for(self, studio: EmulatorServer) -> None:
+    def test_numpy_scalars_become_plain_values_as_in_operators(self) -> None:
+        numpy = pytest.importorskip("numpy")
+        assert type(dataset_sensor(at_least=numpy.int64(2)).at_least) is int
+
+    def test_a_wrong_name_of_a_mapped_argument_is_a_permanent_error_as_in_operators(self) -> None:
+        with pytest.raises(AirflowFailException, match=r"there is no 'datset', 'dataset' is missing"):
+            EdgeImpulseDatasetSensor(task_id="wait", datset="d", _airflow_from_mapped=True)  # type: ignore[call-arg]
+
+    def test_a_missing_dataset_is_waited_for(self, studio: EmulatorServer) -> None:
         assert not dataset_sensor().poke({})
 
-    def test_a_wrong_key_ends_the_waiting(self, emulator: EmulatorServer, connect: Callable[..., None]) -> None:
+    def test_a_wrong_key_ends_the_wait(self, emulator: EmulatorServer, connect: Callable[..., None]) -> None:
         connect(emulator.url, password="ei_wrong", organization_id=7)
         with pytest.raises(AirflowFailException, match="key"):
             dataset_sensor().poke({})
 
     @pytest.mark.parametrize("wrong", [{"at_least": "many"}, {"quiet_seconds": None}, {"dataset": ""}, {"filter": 3}])
-    def test_an_argument_that_is_not_usable_ends_the_waiting_without_a_request(
+    def test_an_unusable_argument_ends_the_wait_without_a_request(
         self, emulator: EmulatorServer, connect: Callable[..., None], wrong: dict[str, Any]
     ) -> None:
         connect(emulator.url)  # the organization would have to be asked for
@@ -66,7 +74,7 @@ class TestPoke:
             dataset_sensor(**wrong).poke({})
         assert emulator.requests() == []
 
-    def test_the_client_stays_from_look_to_look(self, emulator: EmulatorServer, connect: Callable[..., None]) -> None:
+    def test_the_client_is_kept_between_pokes(self, emulator: EmulatorServer, connect: Callable[..., None]) -> None:
         connect(emulator.url)
         sensor = dataset_sensor()
         clients = set()
@@ -78,14 +86,14 @@ class TestPoke:
         assert [request.operation for request in emulator.requests()].count("listOrganizations") == 1
 
     @pytest.mark.parametrize("deferrable", [False, True])
-    def test_no_socket_stays_open_after_the_waiting(
+    def test_no_socket_remains_open_after_the_wait(
         self, upload: Callable[[str], None], studio: EmulatorServer, deferrable: bool
     ) -> None:
         with pytest.raises((TaskDeferred, AirflowSensorTimeout)):
             dataset_sensor(deferrable=deferrable, timeout=0.1, poke_interval=0.1).execute({})
         assert open_connections(studio.url) == 0
 
-    def test_a_changed_connection_is_used_at_the_next_look(
+    def test_a_changed_connection_is_used_at_the_next_poke(
         self, emulator: EmulatorServer, connect: Callable[..., None], upload: Callable[[str], None]
     ) -> None:
         connect(emulator.url, password="ei_old_key", organization_id=7)
@@ -96,7 +104,7 @@ class TestPoke:
         upload("a-1")
         assert sensor.poke({})
 
-    def test_a_kill_ends_the_look(self, studio: EmulatorServer) -> None:
+    def test_a_kill_ends_the_poke(self, studio: EmulatorServer) -> None:
         sensor = dataset_sensor()
         sensor.poke({})
         sensor.on_kill()

@@ -106,7 +106,7 @@ def look_threads() -> int:
 
 
 class TestWaiting:
-    def test_the_criteria_are_met_later(self, studio: EmulatorServer, tmp_path: Any) -> None:
+    def test_the_trigger_fires_when_the_criteria_are_met(self, studio: EmulatorServer, tmp_path: Any) -> None:
         (tmp_path / "x.csv").write_text("1")
 
         async def main() -> Any:
@@ -120,7 +120,7 @@ class TestWaiting:
         assert event["met"]
         assert event["seen"].startswith("1 of 1 items, newest ")
 
-    def test_the_deadline_ends_the_waiting_and_the_log_says_what_was_seen(
+    def test_the_deadline_ends_the_wait_and_the_last_observation_is_logged(
         self, studio: EmulatorServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         with caplog.at_level(logging.INFO):
@@ -131,13 +131,11 @@ class TestWaiting:
         assert "Waiting: 0 of 1 items (dataset 'd')." in caplog.text
         assert "Criteria not met. Last seen: 0 of 1 items" in caplog.text
 
-    def test_a_deadline_that_passed_while_no_triggerer_ran_still_allows_a_last_look(
-        self, studio: EmulatorServer
-    ) -> None:
+    def test_a_deadline_that_passed_while_no_triggerer_ran_still_allows_one_poll(self, studio: EmulatorServer) -> None:
         assert first_event(trigger_for(at_least=0, deadline=time.time() - 60))["met"]
         assert first_event(trigger_for(deadline=time.time() - 60))["timed_out"]
 
-    def test_the_connection_is_read_at_each_look(self, emulator: EmulatorServer, connect: Connect) -> None:
+    def test_the_connection_is_read_at_each_poll(self, emulator: EmulatorServer, connect: Connect) -> None:
         connect(emulator.url, organization_id=7)
 
         async def main() -> Any:
@@ -179,7 +177,7 @@ class TestWaiting:
 
 
 class TestErrors:
-    def test_an_error_comes_as_an_event_of_its_own_kind(self, studio: EmulatorServer, connect: Connect) -> None:
+    def test_an_error_becomes_an_event_with_its_class(self, studio: EmulatorServer, connect: Connect) -> None:
         connect(studio.url, organization_id=7, retry_attempts=1)
         studio.inject(Fault(operation="listOrganizationData", kind="status", status=503))
         error = EdgeImpulseError.from_event(json.loads(json.dumps(first_event(trigger_for()))))
@@ -218,7 +216,7 @@ class TestErrors:
         studio.inject(Fault(operation="listOrganizationData", kind="status", status=429, count=1000))
         assert first_event(trigger_for())["kind"] == "EdgeImpulseRateLimitError"
 
-    def test_silent_fail_goes_on_after_a_transient_error_and_ends_at_a_permanent_one(
+    def test_silent_fail_continues_after_a_transient_error_and_ends_at_a_permanent_one(
         self, emulator: EmulatorServer, connect: Connect, caplog: pytest.LogCaptureFixture
     ) -> None:
         connect(emulator.url, organization_id=7, retry_attempts=1)
@@ -256,7 +254,7 @@ class TestOthersInTheTriggerer:
 
         asyncio.run(main())
 
-    def test_canceling_a_trigger_ends_its_look_and_its_thread(self, stalled: Stalled, connect: Connect) -> None:
+    def test_canceling_a_trigger_ends_its_poll_and_its_thread(self, stalled: Stalled, connect: Connect) -> None:
         connect(stalled.url, organization_id=7, read_timeout=3600)
 
         async def main() -> None:
@@ -284,7 +282,7 @@ class TestOthersInTheTriggerer:
 
         asyncio.run(main())
 
-    def test_a_look_without_progress_is_ended_whatever_the_timeouts_are(
+    def test_a_poll_without_progress_is_ended_whatever_the_timeouts_are(
         self, stalled: Stalled, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(dataset, "STALL_SECONDS", 0.2)
@@ -294,7 +292,7 @@ class TestOthersInTheTriggerer:
         assert "did not answer within 0.2 s" in event["error"]
         assert len(stalled.connections) == 2
 
-    def test_a_trigger_between_two_looks_keeps_no_socket(self, studio: EmulatorServer) -> None:
+    def test_a_trigger_keeps_no_socket_between_two_polls(self, studio: EmulatorServer) -> None:
         async def main() -> None:
             async with running(*[trigger_for(poke_interval=3600) for _ in range(5)]):
                 await until(lambda: len(studio.requests()) == 5)

@@ -10,7 +10,7 @@ from textwrap import dedent
 from airflow_provider_ei.emulator import EmulatorServer
 
 
-def test_importing_and_using_a_sensor_warns_of_nothing_deprecated(studio: EmulatorServer) -> None:
+def test_importing_and_using_a_sensor_causes_no_deprecation_warning(studio: EmulatorServer) -> None:
     code = dedent("""
         import contextlib, importlib, pkgutil, warnings
         # By the module that the warning is attributed to: Airflow's own are not ours to mend.

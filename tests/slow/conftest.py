@@ -1,4 +1,4 @@
-"""An emulated Studio over TLS in a process of its own, so that its memory and descriptors are not the uploader's."""
+"""An emulated Studio over TLS in its own process, so that its memory and descriptors are not the uploader's."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def tls_emulator(certificate: Path, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def upload(tls_emulator: str, certificate: Path) -> Upload:
-    """Upload in a process of its own; return the result and the peak memory in bytes."""
+    """Upload in another process; return the result and the peak memory in bytes."""
     connection = {"conn_type": "edge_impulse", "host": tls_emulator, "password": API_KEY}
     environment = os.environ | {
         "AIRFLOW_CONN_EDGE_IMPULSE_DEFAULT": json.dumps(connection),

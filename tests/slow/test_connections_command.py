@@ -43,4 +43,4 @@ def test_it_says_what_is_right_and_what_is_wrong(tmp_path: Path) -> None:
     assert said["other_key"][0] != 0 and "Invalid API key" in said["other_key"][1]
     assert said["other_organization"][0] != 0 and "not to 8" in said["other_organization"][1]
     assert said["no_key"][0] != 0 and "Put a key of the organization" in said["no_key"][1]
-    assert not any("ei_wrong" in words or key in words for _, words in said.values())
+    assert not any("ei_wrong" in message or key in message for _, message in said.values())

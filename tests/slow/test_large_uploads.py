@@ -23,7 +23,7 @@ def test_memory_does_not_grow_with_the_file(upload: Upload, tmp_path: Path) -> N
     size = int(2.3 * 1024) * MEBIBYTE
     with large.open("wb") as file:
         file.write(b"begin")
-        file.truncate(size)  # sparse: it takes no room here, and is sent byte for byte
+        file.truncate(size)  # sparse: it occupies no space on the disk, but is sent byte for byte
     first = upload("small", str(small))
     second = upload("large", str(large))
     assert second["result"]["total_bytes"] == size

@@ -1,4 +1,4 @@
-"""A DAG in a real Airflow with the real OpenLineage client, which writes its events into a file."""
+"""A DAG in real Airflow with the real OpenLineage client, which writes its events to a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user's kill and Airflow's time limit, in real Airflow: the task ends although what it waits for does not come."""
+"""A user's kill and Airflow's time limit, in real Airflow: the task ends even while it waits for the service."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 class Installation:
-    """An Airflow of its own, with one DAG ``killed`` whose only task is ``add``."""
+    """An Airflow home with the DAG ``killed``, whose only task is ``add``."""
 
     def __init__(self, studio: EmulatorServer, home: Path, task: str, before: str = "") -> None:
         self._home = home
@@ -64,7 +64,7 @@ class Installation:
             process.wait()
 
     def assert_failed(self, process: subprocess.Popen[str]) -> str:
-        """Wait for its end, which is far earlier than what it waits for, and return its output."""
+        """Wait for the end of the process, long before the service would respond; return its output."""
         output, _ = process.communicate(timeout=60)
         with sqlite3.connect(self._home / "airflow.db") as database:
             ((state,),) = database.execute("select state from task_instance where task_id = 'add'").fetchall()

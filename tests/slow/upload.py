@@ -1,4 +1,4 @@
-"""Uploads with the hook in a process of its own, and prints its peak memory.
+"""Upload with the hook in a separate process, and print the peak memory.
 
 usage: upload.py NAME FILES [DESCRIPTORS]; the connection comes from the environment.
 """

@@ -1,4 +1,4 @@
-"""Works for minutes against a service in bad weather, in one process that must not gather anything.
+"""Run syncs and uploads against a faulty service for minutes, in one process whose resources must not grow.
 
 usage: python -m tests.soak [SECONDS]. Syncs with deletes in eight threads, and single uploads in eight threads, go
 through storms of every kind of fault and through a steady limit, and some are killed. Whenever the weather clears, one
@@ -51,7 +51,7 @@ CONNECTION = {
 
 
 class Service:
-    """The emulated Studio's process."""
+    """The process of the emulated Studio."""
 
     def __init__(self, seed: int) -> None:
         command = [sys.executable, "-m", "tests.soak.service", KEY, str(seed)]
@@ -61,7 +61,7 @@ class Service:
         self.counts: Counter[str] = Counter()
 
     def tell(self, weather: str, *, items: bool = False) -> list[dict[str, Any]]:
-        """Set the weather, and return all data items if they are asked for."""
+        """Set the kind of faults, and return all data items if requested."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps({"weather": weather, "items": items}) + "\n")
         self._process.stdin.flush()
@@ -79,7 +79,7 @@ class Service:
 
 
 class Soak:
-    """The runs, and what has come of them."""
+    """The runs and their outcomes."""
 
     def __init__(self, service: Service, world: World, seed: int) -> None:
         self._service = service
@@ -94,7 +94,7 @@ class Soak:
         return time.monotonic() - self._begun
 
     def bad_round(self) -> None:
-        """Change the files, and let runs go through bad weather; each may fail, as long as it says so."""
+        """Change the files and run under faults; a run may fail, but must report it."""
         self.rounds += 1
         self._world.change()
         self._service.tell("limit" if self.rounds % 3 == 0 else "storm")
@@ -102,7 +102,7 @@ class Soak:
         self._upload_singles(may_fail=True)
 
     def good_round(self) -> Figures:
-        """Let one run make everything right, and one more find nothing to do.
+        """Run without faults: the first run repairs everything, the second finds nothing to do.
 
         :raises AssertionError: when an item is not exactly as it should be.
         """
@@ -145,7 +145,7 @@ class Soak:
         )
 
     def _run(self, call: Callable[[EdgeImpulseHook], Any], *, may_fail: bool = False) -> None:
-        """Do what a task does: make a hook, use it, close it; in bad weather some are killed."""
+        """Do what a task does: create a hook, use it, close it; under faults, some runs are killed."""
         with EdgeImpulseHook() as hook:
             timer = threading.Timer(self._random.uniform(0, LIFE_SECONDS), hook.cancel)
             killed = may_fail and self._random.random() < KILLED
@@ -174,7 +174,7 @@ def _raise(future: Any) -> None:
 
 
 def difference(there: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> str:
-    """Name the items that are not as they should be."""
+    """Return the names of items that differ from the files."""
     lost = [item for item in wanted if item not in there]
     more = [item for item in there if item not in wanted]
     doubled = [item for item in there if there.count(item) > 1]
@@ -182,11 +182,11 @@ def difference(there: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> str
 
 
 def soak(seconds: float, seed: int) -> None:
-    """Work for so long, print the figures, and check them.
+    """Run for this long, print the figures and check them.
 
     :raises AssertionError: when the end state is not exact, or something has grown.
     """
-    logging.disable()  # thousands of warnings about faults that were ordered
+    logging.disable()  # thousands of warnings about injected faults
     service = Service(seed)
     try:
         connection = {"conn_type": "edge_impulse", "host": service.url, "password": KEY, "extra": CONNECTION}

@@ -1,4 +1,4 @@
-"""What a long-lived process must not gather: memory, descriptors, threads."""
+"""Resources of a long-lived process that must not grow: memory, descriptors, threads."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Figures:
 
 
 def measure(*, seconds: float, rounds: int, requests: int, faults: int, kills: int) -> Figures:
-    """Measure this process, once the threads of runs that were killed are gone."""
+    """Measure this process after the threads of killed runs have ended."""
     deadline = time.monotonic() + 60
     while any(thread.name.startswith("edge-impulse") for thread in threading.enumerate()):
         assert time.monotonic() < deadline, f"threads are left: {threading.enumerate()}"

@@ -1,4 +1,4 @@
-"""An emulated Studio in a process of its own, whose weather the soak test changes.
+"""An emulated Studio in its own process, whose faults the soak test controls.
 
 usage: python -m tests.soak.service KEY SEED; prints its URL, then answers each line of standard input with one of JSON.
 """
@@ -44,7 +44,7 @@ LIMITED = "status 429 at the limit"
 
 
 class Weather:
-    """Decides for each request whether it goes wrong: ``clear``, ``storm`` or ``limit``."""
+    """Decide for each request whether it fails: ``clear``, ``storm`` or ``limit``."""
 
     def __init__(self, seed: int) -> None:
         self.now = "clear"
@@ -54,7 +54,7 @@ class Weather:
         self._tokens, self._filled = float(BURST), time.monotonic()
 
     def choose(self, operation: str | None) -> Fault | None:
-        """Return the fault for the request that has just come in, or None."""
+        """Return the fault for this request, or None."""
         with self._turn:
             self.counts["requests"] += 1
             if self.now == "limit":
@@ -101,7 +101,7 @@ def main(key: str, seed: str) -> None:
             command = json.loads(line)
             weather.now = command["weather"]
             server.flush_late()
-            server.clear_requests()  # or its log would grow
+            server.clear_requests()  # otherwise its log would grow
             answer = {"counts": weather.counts, "items": described(server) if command["items"] else None}
             print(json.dumps(answer), flush=True)
 

@@ -1,4 +1,4 @@
-"""What is uploaded: a folder that is synced and changes all the time, single items, and items of other people."""
+"""The data: a synced folder that keeps changing, single items, and items of other users."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ITEMS, SINGLES = 60, 16
 
 
 class World:
-    """The files on this machine, and what they have to become in Studio."""
+    """The files on this machine, and the data items that they must become in Studio."""
 
     def __init__(self, top: Path, seed: int) -> None:
         self._random = random.Random(seed)
@@ -29,11 +29,11 @@ class World:
             self._write(self._singles / f"run {number:03}")
 
     def single_folders(self) -> list[Path]:
-        """The folders that are uploaded one by one."""
+        """The folders that are uploaded as single items."""
         return sorted(self._singles.iterdir())
 
     def add_items_of_others(self, api: OrganizationDataApi) -> None:
-        """Upload some that are not ours, by hand."""
+        """Upload items as another user would."""
         for dataset in (SYNCED, SINGLE):
             for number in range(4):
                 name, data = f"by hand {number}", f"{dataset} {number}".encode()
@@ -44,7 +44,7 @@ class World:
                 self._others.append({"name": name, "dataset": dataset, "metadata": metadata, "files": digests})
 
     def change(self) -> None:
-        """Remove, add and rewrite some folders, as the next night's export would."""
+        """Remove, add and rewrite some folders, as a nightly export does."""
         there = sorted(self.folder.iterdir())
         for folder in self._random.sample(there, min(len(there), 6)):
             shutil.rmtree(folder)
@@ -54,7 +54,7 @@ class World:
             self._write(self._singles / f"run {number:03}")
 
     def expected(self) -> list[dict[str, Any]]:
-        """The data items that Studio has to hold: those of the folders, and those of others as they were."""
+        """The data items that Studio must have: those of the folders, and unchanged items of others."""
         ours = [
             {
                 "name": folder.name,
@@ -76,7 +76,7 @@ class World:
 
 
 def in_order(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sort items, and leave out what this package notes in their metadata."""
+    """Sort items, without the metadata key of this package."""
     shown = [
         item | {"metadata": {key: value for key, value in item["metadata"].items() if key != STATE_KEY and value}}
         for item in items

@@ -44,21 +44,21 @@ def walked(takes: Filter) -> set[str]:
     ],
 )
 class TestExclude:
-    def test_for_one_who_goes_through_the_folders(self, exclude: list[str], gone: set[str]) -> None:
+    def test_a_walk_leaves_out_what_git_would_ignore(self, exclude: list[str], gone: set[str]) -> None:
         assert set(PATHS) - walked(Filter(exclude=exclude)) == gone
 
-    def test_as_lines_of_a_text(self, exclude: list[str], gone: set[str]) -> None:
+    def test_lines_of_a_string_are_patterns(self, exclude: list[str], gone: set[str]) -> None:
         assert set(PATHS) - walked(Filter(exclude="\n".join(exclude))) == gone
 
 
 class TestInclude:
-    def test_only_what_matches(self) -> None:
+    def test_only_matching_files_are_included(self) -> None:
         assert walked(Filter(include=["*.bin", "/top.csv"])) == {"s1/raw/a.bin", "s1/raw/keep.bin", "top.csv"}
 
-    def test_a_folder_with_all_below_it(self) -> None:
+    def test_a_folder_is_included_with_all_below_it(self) -> None:
         assert walked(Filter(include=["raw/"])) == {"s1/raw/a.bin", "s1/raw/keep.bin"}
 
-    def test_all_but_some(self) -> None:
+    def test_a_pattern_can_take_back_an_inclusion(self) -> None:
         assert walked(Filter(include=["s1/", "!*.csv"])) == {
             "s1/x.tmp",
             "s1/raw/a.bin",
@@ -67,7 +67,7 @@ class TestInclude:
             "s1/#x",
         }
 
-    def test_what_is_excluded_is_not_taken_back(self) -> None:
+    def test_an_excluded_file_is_not_included_again(self) -> None:
         assert walked(Filter(include=["*.bin"], exclude=["keep.bin"])) == {"s1/raw/a.bin"}
 
 
@@ -77,23 +77,23 @@ def test_no_patterns_take_everything(nothing: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["['*.tmp', 'raw/']", '["*.tmp", "raw/"]'], ids=["Python", "JSON"])
-def test_a_list_that_a_template_rendered_to_a_text(text: str) -> None:
+def test_a_list_that_a_template_rendered_is_read(text: str) -> None:
     assert set(PATHS) - walked(Filter(exclude=text)) == {"s1/x.tmp", "s1/raw/a.bin", "s1/raw/keep.bin"}
     assert walked(Filter(include=text)) == {"s1/x.tmp", "s1/raw/a.bin", "s1/raw/keep.bin"}
 
 
-def test_a_pattern_that_begins_with_a_bracket_is_no_list() -> None:
+def test_a_pattern_that_begins_with_a_bracket_is_not_a_list() -> None:
     assert set(PATHS) - walked(Filter(exclude="[st]*.tmp\n[t]op.csv")) == {"top.csv"}
 
 
 @pytest.mark.parametrize("field", ["include", "exclude"])
 @pytest.mark.parametrize("patterns", [7, {"a": 1}, ["*.csv", 7], [["*.csv"]], b"*.csv", True])
-def test_what_is_no_list_of_patterns(field: str, patterns: object) -> None:
+def test_what_is_not_a_list_of_patterns_is_refused(field: str, patterns: object) -> None:
     with pytest.raises(EdgeImpulseInputError, match=f"^{field} must be a list of patterns"):
         Filter(**{field: patterns})
 
 
 @pytest.mark.parametrize("pattern", ["!", "a/***/!b\\"])
-def test_what_is_no_pattern(pattern: str) -> None:
+def test_an_invalid_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(EdgeImpulseInputError, match=r"^exclude: "):
         Filter(exclude=[pattern])

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseFileError
-from airflow_provider_ei.studio import read_ahead
-from airflow_provider_ei.studio.read_ahead import MAX_AHEAD_BYTES, MAX_AHEAD_FILES, MAX_FILE_BYTES, ReadAhead
+from airflow_provider_ei.studio.byte_budget import MAX_BACKGROUND_BYTES, background_bytes
+from airflow_provider_ei.studio.kept_files import KeptFiles
+from airflow_provider_ei.studio.read_ahead import MAX_AHEAD_FILES, MAX_FILE_BYTES, ReadAhead
 from tests.support.files import MadeUpFile
 
 
@@ -42,7 +43,7 @@ def started(files: list[BackgroundFile]) -> int:
 @pytest.fixture(autouse=True)
 def nothing_stays_taken() -> Iterator[None]:
     yield
-    assert read_ahead._budget._taken == 0
+    assert background_bytes.taken == 0
 
 
 def test_files_are_started_ahead_and_given_in_order() -> None:
@@ -59,7 +60,7 @@ def test_bytes_that_are_read_ahead_are_bounded_for_all_uploads_together() -> Non
     one, other = background(20, size), background(20, size)
     for file in (*one, *other):
         file.data = b"x" * size
-    fits = MAX_AHEAD_BYTES // size
+    fits = MAX_BACKGROUND_BYTES // size
     with ReadAhead(one) as ahead, ReadAhead(other) as beside:
         one[0].future.set_result(one[0].data)
         ahead.read(one[0])
@@ -115,3 +116,23 @@ def test_files_out_of_order_are_a_mistake_of_the_caller() -> None:
     files = background(2)
     with ReadAhead(files) as ahead, pytest.raises(ValueError, match="made-up/001 is not the next file"):
         ahead.read(files[1])
+
+
+def test_kept_files_are_in_the_place_of_their_files_until_they_are_released() -> None:
+    files = [MadeUpFile(name, name.encode()) for name in ("a", "b")]
+    kept = KeptFiles()
+    kept.add(files[0], b"what was read")
+    first, second = kept.instead_of(files)
+    assert (first.name, first.read_whole(), first.open().read()) == ("a", b"what was read", b"what was read")
+    assert second is files[1]
+    kept.release()
+    assert kept.instead_of(files) == files
+
+
+def test_a_file_is_not_kept_when_there_is_no_memory_for_it() -> None:
+    one, other = KeptFiles(), KeptFiles()
+    one.add(MadeUpFile("a"), b"x" * MAX_BACKGROUND_BYTES)
+    other.add(file := MadeUpFile("b"), b"x")
+    assert other.instead_of([file]) == [file]
+    one.release()
+    other.release()

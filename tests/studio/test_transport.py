@@ -16,8 +16,8 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-import certifi
 import pytest
+import requests
 
 from airflow_provider_ei import __version__
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings, Fault
@@ -295,7 +295,7 @@ class TestTls:
         studio_certificate: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", requests.certs.where())
         monkeypatch.setenv("CURL_CA_BUNDLE", str(studio_certificate))
         with pytest.raises(EdgeImpulseConfigError, match="not trusted"):
             listing(studio_open(server.url))
@@ -315,7 +315,7 @@ class TestTls:
         server.inject(Fault(kind="drop_after"))
         with pytest.raises(EdgeImpulseUnavailableError):
             listing(client)
-        shutil.copy(certifi.where(), bundle)
+        shutil.copy(requests.certs.where(), bundle)
         listing(client)  # through a new connection
         with pytest.raises(EdgeImpulseConfigError, match="not trusted"):
             listing(studio_open(server.url))

@@ -1,4 +1,4 @@
-"""Runs DAGs as ``airflow dags test`` does, and reads from Airflow's database what their tasks returned."""
+"""Run DAGs as ``airflow dags test`` does, and read the return values of their tasks from Airflow's database."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def run_dag(path: Path | str) -> Run:
 
 
 def is_airflow_2() -> bool:
-    """Whether this is Airflow 2.11, where some things are told apart."""
+    """Whether this is Airflow 2.11."""
     from airflow import __version__
 
     return __version__.startswith("2.")

@@ -63,7 +63,7 @@ class _Counted(io.BytesIO):
 
 @dataclass
 class LookedAt(MadeUpFile):
-    """A file of a source; unless it is to be read, opening it is an error."""
+    """A file of a source; opening it is an error unless ``closed`` is False."""
 
     version: str | None = "1"
     closed: bool = True

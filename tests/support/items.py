@@ -15,7 +15,7 @@ from airflow_provider_ei.sync.item_state import ItemState, complete_metadata, pe
 from airflow_provider_ei.sync.metadata import STATE_KEY
 from tests.support.files import made_up, sha256
 
-#: Stands in the state of a pending item: the run that the test plans for.
+#: The run that the test plans for, in the state of a pending item.
 RUN = "this run"
 
 
@@ -71,7 +71,10 @@ def pending(metadata: Mapping[str, str] | None = None, *, name: str = "run 1", *
 def changed_state(metadata: Mapping[str, str], **changes: Any) -> dict[str, str]:
     """The metadata with other facts in the state that we keep there; None takes one away."""
     state = json.loads(metadata[STATE_KEY]) | changes
-    return {**metadata, STATE_KEY: canonical({key: value for key, value in state.items() if value is not None})}
+    return {
+        **metadata,
+        STATE_KEY: canonical({key: value for key, value in state.items() if value is not None}).decode(),
+    }
 
 
 def state_of(item: StoredItem) -> ItemState | None:

@@ -1,4 +1,4 @@
-"""Processes that do not outlive the test, and waiting that says what it waited for."""
+"""Processes that do not outlive the test, and waiting with a message about what did not happen."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def failing(request: pytest.FixtureRequest, tmp_path: Path) -> Failing:
 
 class TestOneFolder:
     @pytest.mark.parametrize("folder", ["a", "a/sub", "a/sub/deep"])
-    def test_of_an_item_is_its_problem(self, failing: Failing, folder: str) -> None:
+    def test_a_closed_folder_of_an_item_is_its_problem(self, failing: Failing, folder: str) -> None:
         failing.close(folder)
         tree = failing.read()
         assert {item.name: bool(item.problem) for item in tree.items} == {
@@ -88,21 +88,21 @@ class TestOneFolder:
         assert tree.presence("a").state in ("present" if "/" in folder else "unknown", "unknown")
         assert tree.empty == tree.excluded == []
 
-    def test_above_the_items_protects_all_below_it(self, failing: Failing) -> None:
+    def test_a_closed_folder_above_the_items_protects_all_below_it(self, failing: Failing) -> None:
         failing.close("b")
         tree = failing.read(depth=2)
         assert [item.name for item in tree.items if item.problem] == ["b"]
         assert "b" in tree.replaced
         assert tree.presence("b/c").state == "unknown"
 
-    def test_above_the_items_that_is_excluded_is_no_problem(self, failing: Failing) -> None:
+    def test_a_closed_folder_that_is_excluded_is_not_a_problem(self, failing: Failing) -> None:
         failing.close("skipped")
         tree = failing.read(depth=2, exclude=["skipped/"])
         assert [item.name for item in tree.items if item.problem] == []
         assert tree.excluded == ["skipped"]
         assert tree.presence("skipped/a").state == "unknown"
 
-    def test_of_the_source_ends_all(self, failing: Failing) -> None:
+    def test_a_closed_source_is_refused(self, failing: Failing) -> None:
         failing.close("")
         with pytest.raises(EdgeImpulseError, match=r"^source: "):
             failing.read()
@@ -122,7 +122,7 @@ class TestOneFolder:
             ("/*/sub/*", "a/sub"),
         ],
     )
-    def test_of_a_single_upload_ends_it(self, failing: Failing, place: str, folder: str) -> None:
+    def test_a_closed_folder_of_a_single_upload_is_refused(self, failing: Failing, place: str, folder: str) -> None:
         assert failing.resolve(place)
         failing.close(folder)
         with pytest.raises(EdgeImpulseError, match=r"^files: .*Permission denied"):
@@ -166,7 +166,9 @@ PATTERNS: list[dict[str, Any]] = [{}, {"exclude": ["skipped/"]}, {"include": ["x
 @pytest.mark.parametrize("patterns", PATTERNS, ids=str)
 class TestAnyCall:
     @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-    def test_of_a_store(self, depth: int, patterns: dict[str, Any], error: Exception) -> None:
+    def test_no_failed_listing_of_a_store_hides_items(
+        self, depth: int, patterns: dict[str, Any], error: Exception
+    ) -> None:
         source = StoreSource()
         for name in FILES:
             source.write(name)
@@ -184,7 +186,7 @@ class TestAnyCall:
             assert check(whole, read), f"listing {number} failed, and nothing tells"
 
     @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-    def test_of_the_operating_system(
+    def test_no_failed_system_call_hides_items(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: int, patterns: dict[str, Any], error: OSError
     ) -> None:
         source = DiskSource(tmp_path / "study")
@@ -209,7 +211,7 @@ class TestAnyCall:
 class TestAnyCallOfASingleUpload:
     """All files, or an error: never some of them."""
 
-    def test_of_a_store(self, place: str, error: Exception) -> None:
+    def test_a_failed_listing_of_a_store_ends_the_upload(self, place: str, error: Exception) -> None:
         source = StoreSource()
         for name in FILES:
             source.write(name)
@@ -225,7 +227,7 @@ class TestAnyCallOfASingleUpload:
             with pytest.raises(EdgeImpulseError, match=r"^files: "):
                 resolve()
 
-    def test_of_the_operating_system(
+    def test_a_failed_system_call_ends_the_upload(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: OSError
     ) -> None:
         source = DiskSource(tmp_path / "study")
@@ -320,7 +322,9 @@ class FailingEntry:
         return self._entry.stat()
 
 
-def test_a_folder_that_vanishes_while_it_is_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_vanishes_meanwhile_is_a_problem_of_its_item(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = DiskSource(tmp_path / "study")
     for name in FILES:
         source.write(name)
@@ -336,7 +340,7 @@ def test_a_folder_that_vanishes_while_it_is_walked(tmp_path: Path, monkeypatch: 
     assert problems == {"a": f"'{source.top}/a/sub' cannot be read: it is gone."}
 
 
-def test_a_folder_that_becomes_a_file_while_it_is_walked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_becomes_a_file_meanwhile_is_a_problem_of_its_item(monkeypatch: pytest.MonkeyPatch) -> None:
     source = StoreSource()
     for name in FILES:
         source.write(name)

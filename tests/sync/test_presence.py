@@ -95,14 +95,14 @@ class TestOnDiskAndInAStore:
         assert tree.presence("s0") == Presence("present", "'s0' is a file now")
 
     @pytest.mark.parametrize("patterns", [{}, {"exclude": ["a"]}, {"include": ["*.csv"]}], ids=str)
-    def test_a_file_in_the_place_of_a_folder_above(self, source: Source, patterns: dict[str, Any]) -> None:
+    def test_a_file_in_the_place_of_a_folder_above_is_present(self, source: Source, patterns: dict[str, Any]) -> None:
         source.write("other/b/x.csv")
         source.write("a", b"1")
         tree = source.read(depth=2, **patterns)
         assert tree.replaced["a"] == "a file"
         assert tree.presence("a/b") == Presence("present", "'a' is a file now")
 
-    def test_a_folder_above_that_has_become_empty(self, source: Source) -> None:
+    def test_an_item_below_a_folder_that_has_become_empty_counts_as_empty(self, source: Source) -> None:
         """As when a disk is not mounted there."""
         source.write("a/b/x.csv")
         source.write("other/b/x.csv")
@@ -114,7 +114,7 @@ class TestOnDiskAndInAStore:
         assert "'a' has nothing in it" in tree.presence("a/b").reason
         assert source.read(depth=2).empty == ["a"]
 
-    def test_a_folder_that_is_no_item_at_this_depth(self, source: Source) -> None:
+    def test_a_folder_at_another_depth_is_unknown(self, source: Source) -> None:
         source.write("a/b/x.csv")
         assert source.read(depth=1).presence("a/b") == Presence(
             "unknown", "'a/b' is there, but the items are folders 1 deep"
@@ -134,11 +134,11 @@ class TestOnDiskAndInAStore:
         assert tree.presence(".s0") == Presence("excluded")
 
     @pytest.mark.parametrize("form", ["NFC", "NFD"])
-    def test_a_name_that_the_service_keeps_in_another_form(self, source: Source, form: Any) -> None:
+    def test_a_name_that_the_service_keeps_in_another_form_is_found(self, source: Source, form: Any) -> None:
         source.write(unicodedata.normalize(form, "é  1") + "/x.csv")
         assert source.read().presence("é 1") == Presence("present")
 
-    def test_many_threads_look_at_once(self, source: Source) -> None:
+    def test_many_threads_can_check_at_once(self, source: Source) -> None:
         for number in range(0, 20, 2):
             source.write(f"s{number}/x.csv")
         tree = source.read()
@@ -164,7 +164,7 @@ class TestOnDisk:
         ids=["pipe", "broken link", "device"],
     )
     @pytest.mark.parametrize("patterns", [{}, {"exclude": ["s0"]}], ids=str)
-    def test_what_is_no_folder_now(
+    def test_something_else_in_the_place_of_a_folder_is_present(
         self, disk: DiskSource, make: Callable[[Path], object], what: str, patterns: dict[str, Any]
     ) -> None:
         make(disk.top / "s0")
@@ -173,21 +173,21 @@ class TestOnDisk:
         assert tree.presence("s0") == Presence("present", f"'s0' is {what} now")
         assert [item.name for item in tree.items if item.problem] == (["s0"] if "link" in what and not patterns else [])
 
-    def test_a_link_to_itself(self, disk: DiskSource) -> None:
+    def test_a_link_to_itself_is_unknown(self, disk: DiskSource) -> None:
         (disk.top / "s0").symlink_to("s0")
         tree = disk.read()
         assert tree.replaced == {"s0": "a broken link"}
         assert tree.presence("s0").state == "unknown"
         assert "Too many levels of symbolic links" in tree.presence("s0").reason
 
-    def test_a_source_that_is_gone(self, disk: DiskSource) -> None:
+    def test_a_source_that_is_gone_is_unknown(self, disk: DiskSource) -> None:
         tree = disk.read()
         disk.top.rename(disk.top.with_name("elsewhere"))
         look = tree.presence("s0")
         assert look.state == "unknown"
         assert "does not exist" in look.reason
 
-    def test_another_directory_in_the_place_of_the_source(self, disk: DiskSource) -> None:
+    def test_another_directory_in_the_place_of_the_source_is_unknown(self, disk: DiskSource) -> None:
         """As when the disk on which it is was unmounted: what is below it now says nothing."""
         tree = disk.read()
         disk.top.rename(disk.top.with_name("elsewhere"))
@@ -196,7 +196,7 @@ class TestOnDisk:
             "unknown", f"source: {disk.place!r} is another directory than the one that was read"
         )
 
-    def test_a_source_that_is_swapped_while_it_is_looked_at(
+    def test_a_source_that_is_replaced_meanwhile_is_unknown(
         self, disk: DiskSource, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         tree = disk.read()
@@ -249,12 +249,14 @@ class TestInAStore:
         assert look.state == "unknown"
         assert str(error.args[-1]) in look.reason
 
-    def test_a_prefix_that_is_gone(self, store: StoreSource) -> None:
+    def test_a_prefix_that_is_gone_is_unknown(self, store: StoreSource) -> None:
         tree = store.read()
         store.remove("")
         assert tree.presence("s0").state == "unknown"
 
-    def test_a_store_that_cannot_be_opened_any_more(self, store: StoreSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_store_that_can_no_longer_be_opened_is_unknown(
+        self, store: StoreSource, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         tree = store.read()
         monkeypatch.setattr(store.fs, "invalidate_cache", lambda *_: 1 / 0)
         look = tree.presence("s0")
@@ -274,7 +276,7 @@ class TestInAStore:
         assert tree.presence("s0") == Presence("present")
 
 
-def test_a_list_of_items_is_the_source() -> None:
+def test_a_list_of_items_has_what_it_lists() -> None:
     tree = Tree([SourceItem("s0", ()), SourceItem(unicodedata.normalize("NFD", "é"), ())])
     assert (tree.presence("s0"), tree.presence("é"), tree.presence("s1")) == (
         Presence("present"),

@@ -38,7 +38,7 @@ PAIRS = [
 
 class TestNamesOfOneForm:
     @pytest.mark.parametrize("names", PAIRS, ids=ascii)
-    def test_two_folders(self, write_tree: Write, names: tuple[str, str]) -> None:
+    def test_two_folders_of_one_name_are_a_problem_of_both(self, write_tree: Write, names: tuple[str, str]) -> None:
         tree = read(source=str(write_tree({f"{name}/x.csv": b"" for name in (*names, "other")})))
         problems = {item.name: str(item.problem) for item in tree.items if item.problem}
         assert set(problems) == set(names)
@@ -46,7 +46,9 @@ class TestNamesOfOneForm:
         assert all(text.startswith("Rename one of ") for text in problems.values())
 
     @pytest.mark.parametrize("names", [pair for pair in PAIRS if not pair[1].endswith(" ")], ids=ascii)
-    def test_two_items_of_a_list(self, write_tree: Write, names: tuple[str, str]) -> None:
+    def test_two_listed_items_of_one_name_are_a_problem_of_both(
+        self, write_tree: Write, names: tuple[str, str]
+    ) -> None:
         top = write_tree({"x.csv": b""})
         items = [{"name": name, "files": str(top / "x.csv")} for name in (*names, "other")]
         assert [item.name for item in read(items=items).items if item.problem] == sorted(names)
@@ -57,7 +59,7 @@ class TestNamesOfOneForm:
 
 
 class TestFilesThatCollide:
-    def test_in_a_folder_are_to_be_renamed_there(self, write_tree: Write) -> None:
+    def test_colliding_files_of_a_folder_are_to_be_renamed_there(self, write_tree: Write) -> None:
         top = write_tree({"a/x.csv": b"1", "a/X.csv": b"2"})
         (item,) = read(source=str(top)).items
         with pytest.raises(EdgeImpulseInputError) as caught:
@@ -65,7 +67,7 @@ class TestFilesThatCollide:
         assert "files: rename or exclude one of two files in the source: " in str(caught.value)
         assert "{" not in str(caught.value)
 
-    def test_of_a_list_can_be_given_another_name(self, write_tree: Write) -> None:
+    def test_colliding_files_of_a_list_can_be_given_another_name(self, write_tree: Write) -> None:
         top = write_tree({"a/x.csv": b"1", "a/X.csv": b"2"})
         (item,) = read(items=[{"name": "a", "files": str(top / "a")}]).items
         assert 'with {"path": …, "name": …}' in str(item.problem)
@@ -73,16 +75,18 @@ class TestFilesThatCollide:
 
 class TestNothing:
     @pytest.mark.parametrize("given", [{}, {"source": ""}, {"source": None, "items": None}, {"items": "None"}], ids=str)
-    def test_from_a_task_that_was_skipped(self, given: dict[str, Any]) -> None:
+    def test_nothing_from_a_skipped_task_is_refused(self, given: dict[str, Any]) -> None:
         with pytest.raises(EdgeImpulseInputError, match="returned nothing or was skipped"):
             read(**given)
 
     @pytest.mark.parametrize("source", ["~/study", "$HOME/study", "/data/${DAY}"])
-    def test_what_a_shell_would_expand(self, source: str) -> None:
+    def test_what_a_shell_would_expand_is_explained(self, source: str) -> None:
         with pytest.raises(EdgeImpulseInputError, match=r"^source: write the whole path, since .* are not expanded"):
             read(source=source)
 
-    def test_a_relative_path_is_shown_whole(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_missing_relative_path_is_shown_as_absolute(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.chdir(tmp_path)
         with pytest.raises(
             EdgeImpulseInputError, match=f"source: write the absolute path: 'no' is '{tmp_path}/no' here"
@@ -90,7 +94,7 @@ class TestNothing:
             read(source="no")
 
     @pytest.mark.parametrize("form", ["file://localhost{}/a%20b", "FILE://{}/a%20b/", "file://{}/a b"])
-    def test_file_uris(self, write_tree: Write, form: str) -> None:
+    def test_a_file_uri_is_a_path(self, write_tree: Write, form: str) -> None:
         top = write_tree({"a b/s0/x.csv": b""})
         assert [item.name for item in read(source=form.format(top)).items] == ["s0"]
 
@@ -100,7 +104,7 @@ class TestNothing:
             read(source=str(top / "s0"))
         assert read(source=str(top), exclude=["s0/"]).excluded == ["s0"]
 
-    def test_what_is_left_out_is_told(self, write_tree: Write, caplog: pytest.LogCaptureFixture) -> None:
+    def test_what_is_left_out_is_logged(self, write_tree: Write, caplog: pytest.LogCaptureFixture) -> None:
         (top := write_tree({"s0/x.csv": b"", "s1/x.csv": b""})).joinpath("empty").mkdir()
         with caplog.at_level(logging.INFO):
             read(source=str(top), exclude=["s0"])
@@ -119,14 +123,14 @@ class TestFolderSeparator:
         tree = read(source=str(top), include=include, folder_separator=separator)
         return [sorted(file.name for file in item.files) for item in tree.items]
 
-    def test_takes_the_place_of_the_slashes_and_patterns_see_folders(self, tmp_path: Path) -> None:
+    def test_a_separator_replaces_slashes_after_patterns_were_applied(self, tmp_path: Path) -> None:
         assert self.read(tmp_path, "__") == [["left__x.csv", "right__x.csv", "y.csv"]]
 
     @pytest.mark.parametrize("separator", [None, ""])
-    def test_is_optional(self, tmp_path: Path, separator: object) -> None:
+    def test_a_separator_is_optional(self, tmp_path: Path, separator: object) -> None:
         assert self.read(tmp_path, separator) == [["left/x.csv", "right/x.csv", "y.csv"]]
 
     @pytest.mark.parametrize("separator", ["/", "a/b", "\\", "\n", " ", ["_"]])
-    def test_that_is_none_is_refused(self, tmp_path: Path, separator: object) -> None:
+    def test_an_invalid_separator_is_refused(self, tmp_path: Path, separator: object) -> None:
         with pytest.raises(EdgeImpulseInputError, match="folder_separator"):
             self.read(tmp_path, separator)

@@ -49,7 +49,7 @@ class TestDepth:
             (4, {}, ["a/b/c/z.csv", "a/b/y.csv", "a/x.csv", "top.csv"]),
         ],
     )
-    def test_folders_so_many_levels_down(
+    def test_folders_at_the_depth_are_the_items(
         self, write_tree: Write, depth: int, items: dict[str, list[str]], strays: list[str]
     ) -> None:
         tree = read(write_tree(self.FILES), depth=depth)
@@ -57,7 +57,7 @@ class TestDepth:
         assert sorted(tree.strays) == strays
         assert tree.empty == []
 
-    def test_what_is_known_of_a_file(self, write_tree: Write) -> None:
+    def test_a_file_has_its_source_size_version_and_type(self, write_tree: Write) -> None:
         top = write_tree(self.FILES)
         (item,) = read(top, depth=2).items
         by_name = {file.name: file for file in item.files}
@@ -72,15 +72,15 @@ class TestDepth:
         assert (item.context.name, item.context.file_count, item.context.total_bytes) == ("a/b", 2, 5)
 
     @pytest.mark.parametrize("form", ["{}", "{}/", "file://{}", "{}/../tree"])
-    def test_ways_to_write_the_source(self, write_tree: Write, form: str) -> None:
+    def test_the_source_may_be_written_in_several_ways(self, write_tree: Write, form: str) -> None:
         assert list(found(read(form.format(write_tree(self.FILES))))) == ["a"]
 
-    def test_items_come_in_the_order_of_their_names(self, write_tree: Write) -> None:
+    def test_items_are_sorted_by_name(self, write_tree: Write) -> None:
         names = ["b", "a", "B", "a.b", "a-b", "é", "10", "9"]
         top = write_tree({f"{name}/x.csv": b"" for name in names})
         assert [item.name for item in read(top).items] == sorted(names)
 
-    def test_two_levels_in_the_order_of_their_names(self, write_tree: Write) -> None:
+    def test_items_two_folders_deep_are_sorted_by_name(self, write_tree: Write) -> None:
         top = write_tree({"a/z/x.csv": b"", "a-b/c/x.csv": b"", "a/y/x.csv": b""})
         assert [item.name for item in read(top, depth=2).items] == ["a-b/c", "a/y", "a/z"]
 
@@ -92,7 +92,7 @@ class TestHiddenAndEmpty:
         assert found(tree) == {"a": ["x.csv"]}
         assert (tree.strays, tree.empty) == ([], [])
 
-    def test_folders_without_files_are_told(self, write_tree: Write) -> None:
+    def test_folders_without_visible_files_are_empty(self, write_tree: Write) -> None:
         top = write_tree({"a/x.csv": b"", "hidden/.x": b"", "meta/ei-metadata.json": b"{}"})
         for name in ("empty", "nested/deep/er"):
             (top / name).mkdir(parents=True)
@@ -104,19 +104,19 @@ class TestHiddenAndEmpty:
         tree = read(write_tree({"a/x.csv": b"", "b/x.tmp": b""}), exclude=["*.tmp"])
         assert (list(found(tree)), tree.empty) == (["a"], [])
 
-    def test_nothing_at_all(self, tmp_path: Path) -> None:
+    def test_an_empty_source_has_no_items(self, tmp_path: Path) -> None:
         assert read(tmp_path) == Tree()
 
 
 class TestPatterns:
     FILES = {"a/x.csv": b"", "a/x.tmp": b"", "a/raw/y.bin": b"", "drafts/x.csv": b"", "s.tmp": b"", "s.csv": b""}
 
-    def test_of_files_and_folders_relative_to_the_source(self, write_tree: Write) -> None:
+    def test_patterns_are_relative_to_the_source(self, write_tree: Write) -> None:
         tree = read(write_tree(self.FILES), exclude=["*.tmp", "/drafts/", "a/raw/"])
         assert found(tree) == {"a": ["x.csv"]}
         assert tree.strays == ["s.csv"]
 
-    def test_what_is_excluded_is_not_looked_at(self, write_tree: Write) -> None:
+    def test_excluded_folders_are_not_listed(self, write_tree: Write) -> None:
         top = write_tree(self.FILES)
         (top / "a/raw/loop").symlink_to(top)
         (top / "gone.tmp").symlink_to(top / "nowhere")
@@ -129,7 +129,7 @@ class TestPatterns:
         (item,) = read(write_tree({"a/x.csv": b"", "a/ei-metadata.json": b"{}"}), include=["*.csv"]).items
         assert item.sidecar is not None
 
-    def test_below_an_excluded_folder_nothing_is_taken_back(self, write_tree: Write) -> None:
+    def test_nothing_below_an_excluded_folder_can_be_included_again(self, write_tree: Write) -> None:
         assert found(read(write_tree(self.FILES), exclude=["a/raw/", "*.tmp", "!y.bin"])) == {
             "a": ["x.csv"],
             "drafts": ["x.csv"],
@@ -137,19 +137,19 @@ class TestPatterns:
 
 
 class TestSidecar:
-    def test_is_none_of_the_files(self, write_tree: Write) -> None:
+    def test_a_sidecar_is_not_one_of_the_files(self, write_tree: Write) -> None:
         top = write_tree({"a/x.csv": b"", "a/ei-metadata.json": b"{}", "a/sub/ei-metadata.json": b"{ }"})
         (item,) = read(top).items
         assert [file.name for file in item.files if file.name != "x.csv"] == ["sub/ei-metadata.json"]
         assert item.sidecar is not None
         assert item.sidecar.source == str(top / "a/ei-metadata.json")
 
-    def test_above_the_items_is_a_stray(self, write_tree: Write) -> None:
+    def test_a_sidecar_above_the_items_is_a_stray(self, write_tree: Write) -> None:
         assert read(write_tree({"ei-metadata.json": b"{}", "a/x.csv": b""})).strays == ["ei-metadata.json"]
 
 
 class TestSymbolicLinks:
-    def test_are_followed(self, write_tree: Write, tmp_path: Path) -> None:
+    def test_links_are_followed(self, write_tree: Write, tmp_path: Path) -> None:
         top = write_tree({"a/x.csv": b"1"})
         elsewhere = write_tree({"y.csv": b"22", "sub/z.csv": b"333"}, "elsewhere")
         (top / "b").symlink_to(elsewhere)
@@ -162,7 +162,7 @@ class TestSymbolicLinks:
         assert {file.name: file.size for file in tree.items[0].files} == {"sub/z.csv": 3, "x.csv": 1, "y.csv": 2}
         assert tree.strays == ["stray.csv"]
 
-    def test_that_lead_nowhere(self, write_tree: Write) -> None:
+    def test_a_link_that_leads_nowhere_is_a_problem_of_its_item(self, write_tree: Write) -> None:
         top = write_tree({"a/x.csv": b"", "b/x.csv": b""})
         (top / "a/y.csv").symlink_to("/nowhere/y.csv")
         error = problem(read(top), "a")
@@ -171,7 +171,7 @@ class TestSymbolicLinks:
             f"Exclude or remove '{top}/a/y.csv': it is a symbolic link to '/nowhere/y.csv', which does not exist."
         )
 
-    def test_of_an_item_that_lead_nowhere(self, write_tree: Write) -> None:
+    def test_an_item_that_is_a_broken_link_is_a_problem(self, write_tree: Write) -> None:
         """An item whose disk is not mounted must not look like one that was removed."""
         top = write_tree({"b/x.csv": b""})
         (top / "a").symlink_to("/mnt/not/mounted")
@@ -179,7 +179,7 @@ class TestSymbolicLinks:
         assert "is a symbolic link to '/mnt/not/mounted', which does not exist" in str(problem(tree, "a"))
         assert (tree.strays, tree.replaced) == ([], {"a": "a broken link"})
 
-    def test_above_the_items_that_lead_nowhere(self, write_tree: Write) -> None:
+    def test_a_broken_link_above_the_items_is_a_problem(self, write_tree: Write) -> None:
         top = write_tree({"b/c/x.csv": b""})
         (top / "a").symlink_to("/mnt/not/mounted")
         tree = read(top, depth=2)
@@ -197,29 +197,29 @@ class TestSymbolicLinks:
             pytest.param("a/sub/above", "..", id="above the source"),
         ],
     )
-    def test_that_lead_back(self, write_tree: Write, link: str, target: str) -> None:
+    def test_a_link_to_a_folder_above_is_a_problem_of_its_item(self, write_tree: Write, link: str, target: str) -> None:
         top = write_tree({"a/sub/x.csv": b"", "b/x.csv": b""})
         (top / link).symlink_to(top / target)
         assert "is a symbolic link to a folder above itself" in str(problem(read(top), "a"))
 
-    def test_that_lead_to_each_other(self, write_tree: Write) -> None:
+    def test_links_that_lead_to_each_other_are_a_problem(self, write_tree: Write) -> None:
         top = write_tree({"a/x.csv": b"", "other/y.csv": b""}, "tree")
         (top / "a/to").symlink_to(top / "other")
         (top / "other/back").symlink_to(top / "a")
         tree = read(top)
         assert ["above itself" in str(item.problem) for item in tree.items] == [True, True]
 
-    def test_of_an_item_that_leads_back(self, write_tree: Write) -> None:
+    def test_an_item_that_is_a_link_to_the_source_is_a_problem(self, write_tree: Write) -> None:
         top = write_tree({"a/x.csv": b""})
         (top / "loop").symlink_to(top)
         assert "above itself" in str(problem(read(top), "loop"))
 
-    def test_that_lead_to_themselves(self, write_tree: Write) -> None:
+    def test_a_link_to_itself_is_a_problem(self, write_tree: Write) -> None:
         top = write_tree({"a/x.csv": b"", "b/x.csv": b""})
         (top / "a/y").symlink_to(top / "a/y")
         assert "cannot be read: Too many levels of symbolic links" in str(problem(read(top), "a"))
 
-    def test_twice_to_one_folder_is_no_loop(self, write_tree: Write) -> None:
+    def test_two_links_to_one_folder_are_not_a_loop(self, write_tree: Write) -> None:
         top = write_tree({"a/x.csv": b"", "z/y.csv": b""})
         (top / "a/one").symlink_to(top / "z")
         (top / "a/two").symlink_to(top / "z")
@@ -228,7 +228,7 @@ class TestSymbolicLinks:
 
 class TestLoopsAndDepth:
     @pytest.mark.parametrize("depth", [1, 2, 3])
-    def test_a_folder_990_levels_deep(
+    def test_a_file_990_folders_deep_is_found(
         self, write_tree: Write, write_deep_folder: Callable[[str], str], depth: int
     ) -> None:
         top = write_tree({"a/b/x.csv": b"", "b/c/d/x.csv": b""})
@@ -236,7 +236,7 @@ class TestLoopsAndDepth:
         deepest = max((file.name for item in read(top, depth=depth).items for file in item.files), key=len)
         assert deepest.count("/") == 992 - depth
 
-    def test_items_990_levels_deep(self, write_tree: Write, write_deep_folder: Callable[[str], str]) -> None:
+    def test_items_may_be_990_folders_deep(self, write_tree: Write, write_deep_folder: Callable[[str], str]) -> None:
         top = write_tree({})
         write_deep_folder("tree")
         name = "/".join("d" * 990)
@@ -246,7 +246,9 @@ class TestLoopsAndDepth:
 
     @pytest.mark.parametrize("target", [".", "..", "loop"])
     @pytest.mark.parametrize("depth", [1, 2])
-    def test_a_link_at_the_top_that_loops(self, write_tree: Write, target: str, depth: int) -> None:
+    def test_a_link_to_the_source_in_the_source_is_replaced_by_a_problem(
+        self, write_tree: Write, target: str, depth: int
+    ) -> None:
         top = write_tree({"a/b/x.csv": b""})
         (top / "loop").symlink_to(target)
         tree = read(top, depth=depth)
@@ -259,14 +261,16 @@ class TestLoopsAndDepth:
     @pytest.mark.parametrize("target", [".", "..", "loop", "/mnt/not/mounted"])
     @pytest.mark.parametrize("depth", [1, 2])
     @pytest.mark.parametrize("pattern", ["loop", "loop/", "/l*"])
-    def test_that_is_excluded(self, write_tree: Write, target: str, depth: int, pattern: str) -> None:
+    def test_an_excluded_problem_is_not_a_problem(
+        self, write_tree: Write, target: str, depth: int, pattern: str
+    ) -> None:
         top = write_tree({"a/b/x.csv": b""})
         (top / "loop").symlink_to(target)
         (top / "a/b/loop").symlink_to(target)
         tree = read(top, depth=depth, exclude=[pattern, "a/b/loop"])
         assert [item.problem for item in tree.items] == [None]
 
-    def test_a_dead_link_that_may_have_led_to_files_that_are_included(self, write_tree: Write) -> None:
+    def test_a_broken_link_that_may_have_been_an_included_folder_is_a_problem(self, write_tree: Write) -> None:
         """A pattern for files says nothing about a folder; the item must not lose what was in it."""
         top = write_tree({"a/x.csv": b"", "b/x.csv": b""})
         (top / "a/more").symlink_to("/mnt/not/mounted")
@@ -275,24 +279,24 @@ class TestLoopsAndDepth:
 
 
 class TestWhatIsNoFile:
-    def test_a_pipe(self, write_tree: Write) -> None:
+    def test_a_pipe_is_a_problem_of_its_item(self, write_tree: Write) -> None:
         top = write_tree({"a/x.csv": b"", "b/x.csv": b""})
         os.mkfifo(top / "a" / "pipe")
         assert str(problem(read(top), "a")) == f"Exclude or remove '{top}/a/pipe': it is a pipe, not a regular file."
 
-    def test_a_socket(self, write_tree: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_socket_is_a_problem_of_its_item(self, write_tree: Write, monkeypatch: pytest.MonkeyPatch) -> None:
         top = write_tree({"a/x.csv": b"", "b/x.csv": b""})
         monkeypatch.chdir(top / "a")  # a socket's path is short
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind("s")
             assert "it is a socket, not a regular file" in str(problem(read(top), "a"))
 
-    def test_a_device(self, write_tree: Write) -> None:
+    def test_a_link_to_a_device_is_a_problem_of_its_item(self, write_tree: Write) -> None:
         top = write_tree({"a/x.csv": b"", "b/x.csv": b""})
         (top / "a/null").symlink_to("/dev/null")
         assert "it is a device, not a regular file" in str(problem(read(top), "a"))
 
-    def test_a_pipe_in_the_place_of_the_sidecar(self, write_tree: Write) -> None:
+    def test_a_pipe_in_the_place_of_the_sidecar_is_a_problem(self, write_tree: Write) -> None:
         top = write_tree({"a/x.csv": b"", "b/x.csv": b""})
         os.mkfifo(top / "a" / "ei-metadata.json")
         assert "ei-metadata.json': it is a pipe, not a regular file" in str(problem(read(top), "a"))
@@ -321,7 +325,9 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 class TestUnreadable:
     @pytest.mark.parametrize("folder", ["a", "a/sub"])
-    def test_a_folder_in_an_item_is_its_problem(self, write_tree: Write, closed: set[str], folder: str) -> None:
+    def test_an_unreadable_folder_in_an_item_is_its_problem(
+        self, write_tree: Write, closed: set[str], folder: str
+    ) -> None:
         top = write_tree({"a/x.csv": b"", "a/sub/y.csv": b"", "b/x.csv": b""})
         closed.add(str(top / folder))
         error = problem(read(top), "a")
@@ -329,14 +335,16 @@ class TestUnreadable:
         assert error.retryable
         assert str(error) == f"'{top}/{folder}' cannot be read: Permission denied."
 
-    def test_the_source_ends_all(self, write_tree: Write, closed: set[str]) -> None:
+    def test_an_unreadable_source_is_refused(self, write_tree: Write, closed: set[str]) -> None:
         top = write_tree({"a/b/x.csv": b"", "c/d/x.csv": b""})
         closed.add(str(top))
         with pytest.raises(EdgeImpulseInputError) as caught:
             read(top, depth=2)
         assert str(caught.value) == f"source: '{top}' cannot be read: Permission denied."
 
-    def test_a_folder_above_the_items_is_a_problem_of_all_below_it(self, write_tree: Write, closed: set[str]) -> None:
+    def test_an_unreadable_folder_above_the_items_is_a_problem_of_all_below_it(
+        self, write_tree: Write, closed: set[str]
+    ) -> None:
         top = write_tree({"a/b/x.csv": b"", "c/d/x.csv": b""})
         closed.add(str(top / "a"))
         tree = read(top, depth=2)
@@ -344,9 +352,7 @@ class TestUnreadable:
         assert found(tree) == {"a": [], "c/d": ["x.csv"]}
         assert tree.replaced == {"a": "a directory that cannot be read"}
 
-    def test_an_excluded_folder_above_the_items_stands_for_all_below_it(
-        self, write_tree: Write, closed: set[str]
-    ) -> None:
+    def test_an_excluded_unreadable_folder_stands_for_all_below_it(self, write_tree: Write, closed: set[str]) -> None:
         top = write_tree({"a/b/x.csv": b"", "c/d/x.csv": b""})
         closed.add(str(top / "a"))
         tree = read(top, depth=2, exclude=["a/"])
@@ -359,7 +365,9 @@ class TestUnreadable:
             ("a/x.csv", "give the folder that has the data items: {} is not a directory."),
         ],
     )
-    def test_a_source_that_is_none(self, write_tree: Write, name: str, words: str) -> None:
+    def test_a_source_that_is_not_a_readable_directory_is_refused(
+        self, write_tree: Write, name: str, words: str
+    ) -> None:
         place = str(write_tree({"a/x.csv": b""}) / name)
         with pytest.raises(EdgeImpulseInputError) as caught:
             read(place)
@@ -402,7 +410,7 @@ class TestStore:
 
     @pytest.mark.parametrize("place", ["data", "data/"])
     @pytest.mark.parametrize("depth", [1, 2, 3, 4])
-    def test_is_as_a_folder_of_the_same_names(
+    def test_a_prefix_has_the_same_items_as_a_folder_of_the_same_names(
         self, put: Callable[..., None], write_tree: Write, depth: int, place: str
     ) -> None:
         put(self.FILES)
@@ -415,17 +423,19 @@ class TestStore:
         [["*.tmp"], ["/drafts/"], ["a/raw/", "!a/raw/y.bin"], ["*", "!*/", "!*.csv"], ["drafts/", "!drafts/x.csv"]],
         ids=str,
     )
-    def test_patterns_leave_the_same_out(self, put: Callable[..., None], write_tree: Write, exclude: list[str]) -> None:
+    def test_patterns_leave_out_the_same_objects(
+        self, put: Callable[..., None], write_tree: Write, exclude: list[str]
+    ) -> None:
         put({f"data/{name}": data for name, data in TestPatterns.FILES.items()})
         stored, local = self.read(exclude=exclude), read(write_tree(TestPatterns.FILES), exclude=exclude)
         assert found(stored) == found(local)
         assert sorted(stored.strays) == sorted(local.strays)
 
-    def test_only_what_is_below_the_prefix(self, put: Callable[..., None]) -> None:
+    def test_only_objects_below_the_prefix_count(self, put: Callable[..., None]) -> None:
         put({**self.FILES, "data2/a/x.csv": b"", "other/a/x.csv": b""})
         assert found(self.read()) == {"a": ["b/c/z.csv", "b/y.csv", "x.csv"]}
 
-    def test_hidden_objects_and_sidecars(self, put: Callable[..., None]) -> None:
+    def test_hidden_objects_and_sidecars_are_not_files(self, put: Callable[..., None]) -> None:
         put({"data/a/.x": b"", "data/.b/x.csv": b"", "data/a/x.csv": b"", "data/a/ei-metadata.json": b"{}"})
         (item,) = self.read().items
         assert (item.name, [file.name for file in item.files]) == ("a", ["x.csv"])
@@ -445,7 +455,7 @@ class TestStore:
             ("d[ef]*", "does not exist"),
         ],
     )
-    def test_a_source_that_is_none(self, put: Callable[..., None], place: str, words: str) -> None:
+    def test_a_prefix_that_does_not_exist_is_refused(self, put: Callable[..., None], place: str, words: str) -> None:
         put(self.FILES)
         with pytest.raises(EdgeImpulseInputError, match=f"^source: .*{words}"):
             self.read(place=place)
@@ -478,7 +488,7 @@ class TestReadingOneItemAgain:
         assert tree.items == []
         return tree, found
 
-    def test_gives_what_was_found(self, write_tree: Any) -> None:
+    def test_reading_an_item_again_gives_what_was_found(self, write_tree: Any) -> None:
         top = write_tree({"a/b/x.csv": b"1", "a/b/s/y.csv": b"22", "a/b/t.tmp": b"", "a/c/.h": b"", "a/d/t.tmp": b""})
         (top / "e").symlink_to(top / "a")
         (top / "a" / "loop").symlink_to(top / "a")
@@ -491,7 +501,7 @@ class TestReadingOneItemAgain:
             assert (again.name, again.files, again.sidecar) == (name, item.files, item.sidecar)
             assert str(again.problem) == str(item.problem)
 
-    def test_sees_what_has_changed_since(self, write_tree: Any) -> None:
+    def test_reading_an_item_again_sees_what_has_changed(self, write_tree: Any) -> None:
         top = write_tree({"a/x.csv": b"1", "b/x.csv": b"1", "c/x.csv": b"1"})
         tree, _ = self.read(top)
         assert tree.read_item is not None

@@ -108,11 +108,6 @@ def get_file(call: Call) -> Answer:
     return download_file(call.store, _data_id(call), call.query.required_text("fileName"))
 
 
-def add_dataset(call: Call) -> Answer:
-    """``addOrganizationDataset``."""
-    return {"id": call.store.add_dataset({**call.fields.dataset(), "dataset": _name(call, "dataset")})}
-
-
 def get_dataset(call: Call) -> Answer:
     """``getOrganizationDataset``."""
     return {"dataset": schemas.dataset_info(call.store.dataset(call.path["dataset"]))}
@@ -183,6 +178,5 @@ OPERATIONS = (
     Operation("deleteOrganizationDataFile", "DELETE", f"{_ITEM}/download", delete_file, "none", True),
     Operation("downloadOrganizationSingleDataItem", "GET", f"{_ITEM}/download", get_item_archive),
     Operation("downloadOrganizationDataFile", "GET", f"{_ITEM}/files/download", get_file),
-    Operation("addOrganizationDataset", "POST", f"{ORGANIZATION}/dataset", add_dataset, "json", True),
     Operation("getOrganizationDataset", "GET", _DATASET, get_dataset),
 )

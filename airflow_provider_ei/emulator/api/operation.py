@@ -59,6 +59,11 @@ class Call:
         """
         return self.workspace.project(int(self.path["projectId"]))
 
+    def discard(self) -> None:
+        """Remove the files of a request that is not carried out."""
+        if self.upload is not None:
+            self.upload.discard()
+
     def check_impulse(self) -> None:
         """Check the impulse of the query.
 
@@ -78,7 +83,12 @@ class Call:
             for job in jobs.active():
                 if (job.kind, job.project_id) == (kind, self.project_id):
                     raise StoreError(f"Job {job.id} is already in progress")
-        return jobs.start(kind, self.project_id, on_success)
+
+        def on_end(successful: bool, now: float) -> None:
+            if successful:
+                on_success(now)
+
+        return jobs.start(kind, self.project_id, on_end)
 
 
 @dataclass(frozen=True, slots=True)

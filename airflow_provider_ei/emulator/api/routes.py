@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
-from airflow_provider_ei.emulator.api import data, deployments, jobs, model_tests, organizations, projects
+from airflow_provider_ei.emulator.api import (
+    buckets,
+    data,
+    deployments,
+    jobs,
+    model_tests,
+    organizations,
+    pipelines,
+    projects,
+    transformations,
+)
 from airflow_provider_ei.emulator.api.operation import Operation
 
 OPERATIONS = (
     *organizations.OPERATIONS,
+    *buckets.OPERATIONS,
     *data.OPERATIONS,
+    *transformations.OPERATIONS,
+    *pipelines.OPERATIONS,
     *projects.OPERATIONS,
     *jobs.OPERATIONS,
     *model_tests.OPERATIONS,

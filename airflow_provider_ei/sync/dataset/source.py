@@ -6,9 +6,8 @@ A source of ten thousand items is compared with the service by looks alone. Only
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
 from airflow_provider_ei.sources.names import check_collisions, check_file_name, check_text
@@ -22,19 +21,11 @@ from airflow_provider_ei.sync.item_state import ItemState, certifies
 from airflow_provider_ei.sync.stored_names import correspond, names_digest
 
 #: Goes into every fingerprint, so that a later way to make it cannot be mistaken for this one.
-SCHEME = 1
+FINGERPRINT_VERSION = 1
 
 
-class SizedFile(Protocol):
-    """A file of either side."""
-
-    @property
-    def name(self) -> str:
-        """The name in its data item."""
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
+#: The metadata that were hashed last, and their hash.
+_last_texts: tuple[Mapping[str, str] | None, str] = (None, "")
 
 
 @dataclass
@@ -62,25 +53,42 @@ class SourceItem:
         return ItemContext(self.name, len(self.files), sum(file.size for file in self.files))
 
     def fingerprint(self) -> str | None:
-        """Return what the item looks like: names, sizes and versions of its files; and of its metadata's sources.
+        """Return a digest of what the item looks like: names, sizes and versions of its files; and of its metadata.
 
         :return: two short hashes joined by ``-``, or None when the source tells no version of a file.
         """
-        beside = () if self.sidecar is None else (self.sidecar,)
-        if any(file.version is None for file in (*self.files, *beside)):
-            return None
-        looks = sorted((file.name, file.size, file.version) for file in self.files)
-        return f"{_short_hash(looks)}-{_short_hash([[(f.size, f.version) for f in beside], self.texts])}"
+        looks = self._looks_of_files()
+        return None if looks is None else f"{_short_hash(looks)}-{self._looks_of_metadata()}"
 
     def looks(self) -> bytes | None:
         """Return what tells whether the item is as listed, in 48 bytes; None when a file has no version.
 
         It is the fingerprint, and a digest of the files' names and sizes, which a listing has, too.
         """
-        fingerprint = self.fingerprint()
-        if fingerprint is None:
+        looks = self._looks_of_files()
+        if looks is None:
             return None
-        return bytes.fromhex(fingerprint.replace("-", "")) + _sizes_digest(self.files)
+        fingerprint = _short_hash(looks) + self._looks_of_metadata()
+        return bytes.fromhex(fingerprint) + _sizes_digest([(name, size) for name, size, _ in looks])
+
+    def _looks_of_files(self) -> list[tuple[str, int, str | None]] | None:
+        looks = [(file.name, file.size, file.version) for file in self.files]
+        beside = None if self.sidecar is None else self.sidecar.version
+        if (self.sidecar is not None and beside is None) or None in [version for _, _, version in looks]:
+            return None
+        looks.sort()
+        return looks
+
+    def _looks_of_metadata(self) -> str:
+        global _last_texts
+        texts, beside = self.texts, self.sidecar
+        if beside is not None:
+            return _short_hash([[(beside.size, beside.version)], texts])
+        known, digest = _last_texts
+        if known is not texts:  # usually all items have the same
+            digest = _short_hash([[], texts])
+            _last_texts = (texts, digest)
+        return digest
 
     def spells_as_listed(self, listed: DataItem) -> bool:
         """Whether the listed files are those of the item under the names that the service has made of theirs."""
@@ -133,7 +141,8 @@ def is_as_listed(looks: bytes, listed: DataItem, state: ItemState, read_again: C
         return False
     files = listed.files or ()
     if state.stored_files is None:
-        return _sizes_digest(files) == looks[32:] and certifies(listed, state)
+        sizes = sorted([(file.name, file.size) for file in files])
+        return _sizes_digest(sizes) == looks[32:] and certifies(listed, state)
     names = {file.name for file in files}
     if len(names) != len(files) or names_digest(names) != state.stored_files or not certifies(listed, state):
         return False
@@ -141,11 +150,10 @@ def is_as_listed(looks: bytes, listed: DataItem, state: ItemState, read_again: C
     return item is not None and item.fingerprint() == fingerprint and item.spells_as_listed(listed)
 
 
-def _sizes_digest(files: Iterable[SizedFile]) -> bytes:
-    """Return a digest of the names and sizes of files, in any order."""
-    sizes = sorted([(file.name, file.size) for file in files])
-    return hashlib.blake2b(repr(sizes).encode(errors="surrogatepass"), digest_size=16).digest()
+def _sizes_digest(sizes: Sequence[tuple[str, int]]) -> bytes:
+    """Return a digest of the sorted names and sizes of files."""
+    return hashlib.blake2b(canonical(sizes), digest_size=16).digest()
 
 
 def _short_hash(value: object) -> str:
-    return hashlib.sha256(canonical([SCHEME, value]).encode(errors="surrogatepass")).hexdigest()[:32]
+    return hashlib.sha256(canonical([FINGERPRINT_VERSION, value])).hexdigest()[:32]

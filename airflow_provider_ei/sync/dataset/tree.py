@@ -95,10 +95,7 @@ def _read(top: Folder, rules: ItemRules, tree: Tree, add: _Add) -> None:
         raise (EdgeImpulseInputError if permanent else type(error))(f"source: {error}") from error.__cause__
     walk = Walk(top, False)  # of each folder: whether the patterns exclude it
     for visit in walk:
-        if visit.prefix.count("/") == rules.depth:
-            _add_item(visit, tree, rules, add)
-        else:
-            _enter_folders(walk, visit, tree, rules, add)
+        _enter_folders(walk, visit, tree, rules, add)
     tree.items.sort(key=lambda item: item.name)
     for names in (tree.empty, tree.excluded, tree.strays):
         names.sort()
@@ -114,7 +111,9 @@ def _enter_folders(walk: Walk[bool], visit: Visit[bool], tree: Tree, rules: Item
         return
     if name and all(entry.is_hidden for entry in entries):
         (tree.excluded if excluded else tree.empty).append(name)
-    folders = {entry.name for entry in entries if entry.is_folder}
+    others = {entry.name for entry in entries if not entry.is_folder}
+    folders = {entry.name for entry in entries if entry.name in others and entry.is_folder}
+    has_items = visit.prefix.count("/") == rules.depth - 1
     for entry in entries:
         own = visit.prefix + (entry.name or "/")
         if not entry.is_folder:
@@ -126,9 +125,14 @@ def _enter_folders(walk: Walk[bool], visit: Visit[bool], tree: Tree, rules: Item
         elif not entry.is_hidden:
             is_excluded = excluded or not rules.takes.enters(own)
             try:
-                walk.enter(visit, entry, is_excluded)
+                below = visit.folder.below(entry)
             except EdgeImpulseError as error:
                 _add_closed(tree, own, _LOOP, error, add, excluded=is_excluded)
+                continue
+            if has_items:  # read at once, so that only one of them is in memory
+                _add_item(ItemFolder(below, own, rules.takes), own, is_excluded, tree, add)
+            else:
+                walk.enter(visit, entry, is_excluded)
 
 
 def _add_stray(entry: Entry, own: str, tree: Tree, rules: ItemRules, add: _Add, *, fails: bool) -> None:
@@ -149,12 +153,10 @@ def _add_closed(tree: Tree, name: str, what: str, error: EdgeImpulseError, add: 
         tree.replaced[name] = what
 
 
-def _add_item(visit: Visit[bool], tree: Tree, rules: ItemRules, add: _Add) -> None:
-    name = visit.prefix.removesuffix("/")
-    if visit.state:
+def _add_item(folder: ItemFolder, name: str, is_excluded: bool, tree: Tree, add: _Add) -> None:
+    if is_excluded:
         tree.excluded.append(name)
         return
-    folder = ItemFolder(visit.folder, name, rules.takes)
     item = _read_item(folder, name)
     if item is not None:
         add(item)

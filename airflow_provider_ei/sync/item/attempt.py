@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from airflow_provider_ei.exceptions import EdgeImpulseRefusedError, EdgeImpulseResponseError
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.kept_files import KeptFiles
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync.item.conflicts import IfExists
 from airflow_provider_ei.sync.item.duplicates import Allowance
@@ -60,6 +61,7 @@ class Attempt:
 
     def __post_init__(self) -> None:
         self.log_progress = ProgressLog(self.wanted)
+        self.kept = KeptFiles()
 
     def settle(self) -> None:
         """Wait until what was sent is listed."""

@@ -17,11 +17,12 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.studio.models import DataItem
-from airflow_provider_ei.studio.responses import may_be_done
+from airflow_provider_ei.studio.retry import may_be_done
 from airflow_provider_ei.sync.digest import item_digest
 from airflow_provider_ei.sync.item.attempt import Attempt
 from airflow_provider_ei.sync.item.conflicts import ambiguous_items, others_item
 from airflow_provider_ei.sync.item.duplicates import is_copy, same
+from airflow_provider_ei.sync.item.plan import SMALL_ITEM_BYTES
 from airflow_provider_ei.sync.item.retry_checks import (
     PlanAgain,
     if_ours,
@@ -77,7 +78,8 @@ def perform(attempt: Attempt, step: Step) -> None:
         case AddFiles(item, files):
             before_retry = if_ours(attempt, item)
             with unless_gone(attempt, item), in_smaller_batches(attempt, files):
-                _note_sent(attempt, api.add_files(item.id, files, attempt.log_progress, before_retry=before_retry))
+                sent = attempt.kept.instead_of(files)
+                _note_sent(attempt, api.add_files(item.id, sent, attempt.log_progress, before_retry=before_retry))
         case RemoveFile(item, name):
             with unless_gone(attempt, item), unless_done(attempt, lambda listed: _lacks(listed.get(item.id), name)):
                 api.delete_file(item.id, name, before_retry=if_ours(attempt, item))
@@ -97,7 +99,9 @@ def check_copies(attempt: Attempt, step: DeleteDuplicates) -> None:
 
 
 def _read_files(attempt: Attempt) -> None:
-    attempt.stats.bytes_hashed += hash_files(attempt.wanted, attempt.api.http.check_cancelled)
+    wanted = attempt.wanted
+    kept = attempt.kept if wanted.total_bytes <= SMALL_ITEM_BYTES else None
+    attempt.stats.bytes_hashed += hash_files(wanted, attempt.api.http.check_cancelled, kept)
 
 
 def _state(attempt: Attempt, *, files_digest: str | None = None) -> ItemState:
@@ -130,7 +134,7 @@ def _create(attempt: Attempt, step: Create) -> None:
                 name=wanted.name,
                 dataset=wanted.dataset,
                 metadata=metadata,
-                files=step.files,
+                files=attempt.kept.instead_of(step.files),
                 bucket_name=wanted.bucket_name,
                 bucket_id=wanted.bucket_id,
                 bucket_path=wanted.bucket_path,

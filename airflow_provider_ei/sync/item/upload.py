@@ -94,6 +94,12 @@ class ItemUpload:
         return plan_item(attempt.wanted, listed, attempt.run, attempt.if_exists, attempt.shared.batches)
 
     def _until_done(self, listed: Sequence[DataItem], *, last_look: bool) -> Done | None:
+        try:
+            return self._go_on(listed, last_look=last_look)
+        finally:
+            self._attempt.kept.release()
+
+    def _go_on(self, listed: Sequence[DataItem], *, last_look: bool) -> Done | None:
         attempt = self._attempt
         for _ in range(MAX_ROUNDS):
             attempt.api.http.check_cancelled()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from airflow_provider_ei.studio.files import UploadFile
+from airflow_provider_ei.studio.kept_files import KeptFiles
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.studio.read_ahead import ReadAhead
 from airflow_provider_ei.sync.digest import files_digest, item_digest, sha256_of
@@ -107,16 +108,23 @@ class WantedItem:
         return None
 
 
-def hash_files(wanted: WantedItem, check: Callable[[], None]) -> int:
+def hash_files(wanted: WantedItem, check: Callable[[], None], kept: KeptFiles | None = None) -> int:
     """Read the files that were not read yet.
 
     :param check: called with each block; raises to stop early.
+    :param kept: keeps what was read of an object store, to be sent soon.
     :return: bytes that were read.
     :raises EdgeImpulseFileError: when one cannot be read or changes meanwhile.
     """
     unread = [file for file in wanted.files if file.name not in wanted.hashes]
     with ReadAhead(unread) as ahead:
         for file in unread:
-            read = partial(ahead.read, file) if ahead.covers(file) else None
-            wanted.hashes[file.name] = sha256_of(file, check, read)
+            if not ahead.covers(file):
+                wanted.hashes[file.name] = sha256_of(file, check)
+                continue
+            check()
+            data = ahead.read(file)
+            wanted.hashes[file.name] = hashlib.sha256(data).hexdigest()
+            if kept is not None:
+                kept.add(file, data)
     return sum(file.size for file in unread)

@@ -1,4 +1,4 @@
-"""A folder into a dataset, in shards."""
+"""Sync a folder in shards."""
 
 import os
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The same, in small steps, so that a worker can be killed between two of them."""
+"""Sync a folder in small steps, so that a worker can be killed between two of them."""
 
 import os
 from datetime import timedelta
@@ -10,7 +10,7 @@ from airflow_provider_ei.task_groups import edge_impulse_sync
 
 SOURCES = os.environ["CELERY_TEST_SOURCES"]
 
-# Items of several requests: created as pending, completed by another request.
+# Items of several requests: one creates the item as pending, another completes it.
 plan.SMALL_ITEM_BYTES = 10
 
 
@@ -20,7 +20,7 @@ def sync_with_a_killed_worker():
         dataset="sync_with_a_killed_worker",
         source=f"{SOURCES}/sync_with_a_killed_worker",
         shards=6,
-        workers=1,  # so that all of a shard waits for one request
+        workers=1,  # so that a whole shard waits for one request
         default_args={"retries": 3, "retry_delay": timedelta(seconds=1)},
     )
 

@@ -116,13 +116,15 @@ class HttpClient:
         *,
         query: Mapping[str, object] | None = None,
         body: Mapping[str, object] | None = None,
+        idempotent: bool = True,
         before_retry: BeforeRetry | None = None,
         max_bytes: int = ANSWER_BYTES,
     ) -> dict[str, Any]:
-        """Send a request that may be repeated, and return its answer.
+        """Send a request, and return its answer.
 
         :param operation: operation id of the API, for errors.
         :param path: below the base URL.
+        :param idempotent: whether it may be tried again although it may have been carried out.
         :param before_retry: called before it is tried again.
         :param max_bytes: of the answer; a longer one is an error.
         :raises EdgeImpulseServiceError: when the service refuses, fails or cannot be reached, after the tries that the
@@ -135,7 +137,7 @@ class HttpClient:
         return self._tries(
             lambda: self._send(operation, method, path, read, max_bytes=max_bytes, params=query, json=body),
             changes=method != "GET",
-            idempotent=True,
+            idempotent=idempotent,
             before_retry=before_retry,
         )
 

@@ -152,7 +152,7 @@ class Dispatcher:
         return _Request(record, method, path, arguments, headers, operation, path_values, key, fault, body)
 
     async def _respond(self, request: _Request) -> Response | None:
-        """Return the response, or None if the connection is to be reset."""
+        """Return the response, or None if the connection must be reset."""
         fault = request.fault
         if fault is None:
             return await self._carry_out(request)

@@ -163,12 +163,12 @@ def member(field: Field, values: Sequence[Value]) -> Part:
     """``IN``: the field equals one of the values, which have its type."""
     for value in values:
         _check(field, value)
-    texts = [value for value in values if isinstance(value, str) and field.kind != "number"]
+    strings = [value for value in values if isinstance(value, str) and field.kind != "number"]
     numbers = [value for value in values if not isinstance(value, str) and field.kind in ("number", "metadata")]
     left = "as_number({})" if field.kind == "metadata" else "{}"
     parts = []
-    if texts:
-        parts.append(field.part(f"{{}} IN ({_marks(texts)})", *texts))
+    if strings:
+        parts.append(field.part(f"{{}} IN ({_marks(strings)})", *strings))
     if numbers:
         parts.append(field.part(f"{left} IN ({_marks(numbers)})", *numbers))
     return join("OR", parts) if parts else Part(_FALSE)

@@ -34,7 +34,7 @@ class JobRecord(msgspec.Struct, frozen=True):
 
 
 class JobControl:
-    """What tests do with jobs. None of it is a request. Safe to use from several threads."""
+    """Control of jobs without requests. Safe to use from several threads."""
 
     def __init__(self, workspace: Callable[[], Workspace]) -> None:
         self._workspace = workspace
@@ -56,7 +56,7 @@ class JobControl:
         return [job_record(job) for job in jobs if project_id in (None, job.project_id)]
 
     def finish(self, job_id: int, outcome: JobOutcome = "success") -> None:
-        """End a job now, whatever its plan says.
+        """End a job now, regardless of its plan.
 
         :raises KeyError: if the job does not exist or has ended.
         """
@@ -68,7 +68,7 @@ class JobControl:
         raise KeyError(job_id)
 
     def forget(self, job_id: int) -> None:
-        """Remove a job: the API then answers that its id is unknown.
+        """Remove a job: its id is then unknown to the API.
 
         :raises KeyError: if the job does not exist.
         """

@@ -143,7 +143,10 @@ class JobEngine:
         self._plans[kind] += [plan] * count
 
     def start(self, kind: JobKind, project_id: int | None, on_end: OnEnd, created: float | None = None) -> Job:
-        """Create a job, now or at a time that has just passed."""
+        """Create a job.
+
+        :param created: the time if not now, for a job that the end of another one has started.
+        """
         plans = self._plans[kind]
         plan = plans.pop(0) if plans else JobPlan()
         queued, running = self._default_seconds()
@@ -184,7 +187,10 @@ class JobEngine:
         job.finished = self._clock.now() if moment is None else moment
         job.started = job.finished if job.started is None else job.started
         job.successful = None if outcome == "unreported" else outcome == "success"
-        job.on_end(outcome == "success", job.finished)
+        try:
+            job.on_end(outcome == "success", job.finished)
+        except StoreError:  # the data have changed meanwhile, so that its result cannot be stored
+            job.successful = False
 
     def cancel(self, job: Job) -> None:
         """Cancel a job.
@@ -220,7 +226,7 @@ class JobEngine:
         return job
 
     def forget(self, job_id: int) -> None:
-        """Remove a job, as if it had never been."""
+        """Remove a job: its id is unknown from now on."""
         del self._jobs[job_id]
         self._active.pop(job_id, None)
 

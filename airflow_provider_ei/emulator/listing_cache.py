@@ -1,4 +1,4 @@
-"""Memory of earlier pages of a listing, so that the next page and its totals cost no scan of all items before it."""
+"""A cache of positions and totals, so that a page of a listing does not scan the items of all pages before it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SortKey = tuple[str | int, ...]
 
 
 class ListingCache:
-    """Positions and totals of listings. They hold for one revision of the data: a change forgets all of them."""
+    """Positions and totals of listings. They are valid for one revision of the data: a change removes all of them."""
 
     def __init__(self) -> None:
         self._revision = -1
@@ -24,7 +24,7 @@ class ListingCache:
         return self._positions.get((condition, order, offset))
 
     def keep_position(self, condition: SqlCondition, order: str, offset: int, key: SortKey) -> None:
-        """Note the sort key of the item before an offset."""
+        """Keep the sort key of the item before an offset."""
         if len(self._positions) >= _MAX_ENTRIES:
             self._positions.clear()
         self._positions[condition, order, offset] = key
@@ -35,7 +35,7 @@ class ListingCache:
         return self._totals.get(condition)
 
     def keep_totals(self, condition: SqlCondition, totals: DataTotals) -> None:
-        """Note the totals of a condition."""
+        """Keep the totals of a condition."""
         if len(self._totals) >= _MAX_ENTRIES:
             self._totals.clear()
         self._totals[condition] = totals

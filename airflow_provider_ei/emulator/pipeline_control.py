@@ -9,7 +9,7 @@ from airflow_provider_ei.emulator.workspace import Workspace
 
 
 class PipelineControl:
-    """What tests do with pipelines. None of it is a request. Safe to use from several threads."""
+    """Control of pipelines without requests. Safe to use from several threads."""
 
     def __init__(self, workspace: Callable[[], Workspace]) -> None:
         self._workspace = workspace
@@ -34,11 +34,11 @@ class PipelineControl:
             return workspace.pipelines.add(name, list(steps), now, dataset=dataset, project_id=project_id).id
 
     def fail_start(self, pipeline_id: int, error: str | None) -> None:
-        """Let the next runs fail to start with this error; None ends that."""
+        """Make the next runs fail to start with this error; None ends that."""
         with self._workspace() as workspace:
             workspace.pipelines.find(pipeline_id).start_error = error
 
     def fail_items(self, *names: str) -> None:
-        """Let the transformation of the data items of these names fail from now on, and of no others."""
+        """Make the transformation of the data items of these names fail, and of no others."""
         with self._workspace() as workspace:
             workspace.transformations.failing = set(names)

@@ -37,7 +37,7 @@ class EmulatorProject(msgspec.Struct, frozen=True):
 
 
 class ProjectControl:
-    """What tests do with projects. None of it is a request. Safe to use from several threads."""
+    """Control of projects without requests. Safe to use from several threads."""
 
     def __init__(self, workspace: Callable[[], Workspace]) -> None:
         self._workspace = workspace

@@ -265,7 +265,7 @@ class EmulatorServer:
 
     @property
     def _store(self) -> ItemStore:
-        """The data, in the state of the present: jobs that end change them."""
+        """The data, after the effects of all jobs that have ended by now."""
         self._live.workspace.update()
         return self._live.store
 

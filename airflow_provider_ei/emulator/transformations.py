@@ -57,7 +57,7 @@ class Transformation:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more happens unless it is tried again."""
+        """Whether it has ended. It can be tried again."""
         return self.status in ("finished", "failed")
 
     @property
@@ -88,7 +88,7 @@ class Transformation:
         return self.transform_status
 
     def counts(self, now: float) -> dict[str, int]:
-        """Return how many inputs have been started, have succeeded and have ended. While it runs, they end evenly."""
+        """Return how many inputs have started, succeeded and ended. They end evenly while the job runs."""
         ended = [each for each in self.inputs if each.succeeded is not None]
         count, running = len(self.tried), self.job.running_seconds
         progress = 0
@@ -237,7 +237,7 @@ def _call(transformation: Transformation, successful: bool, now: float) -> None:
 
 
 def _write_result(store: ItemStore, item: StoredItem, dataset: str) -> None:
-    """Write a copy of a data item into a dataset, as a block that changes nothing does."""
+    """Write a copy of a data item into a dataset."""
     upload = store.new_upload()
     for file, stream in store.open_files(item.id):
         upload.begin_file()

@@ -1,4 +1,4 @@
-"""Projects, jobs, pipelines: all that the emulator keeps in memory until the server stops."""
+"""The projects, jobs and pipelines, which the emulator keeps in memory until the server stops."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_provider_ei.emulator.transformations import TransformationStore
 
 
 class Workspace:
-    """A context manager: inside, no other thread changes it, and jobs are in the state of the present."""
+    """A context manager: inside it, no other thread changes the workspace, and the jobs are up to date."""
 
     def __init__(self, settings: EmulatorSettings, clock: EmulatorClock, log: RequestLog) -> None:
         self.clock = clock
@@ -44,7 +44,7 @@ class Workspace:
         self._lock.release()
 
     def update(self) -> None:
-        """Let jobs start and end that should have by now."""
+        """Bring the jobs up to date."""
         with self:
             pass
 

@@ -19,20 +19,17 @@ from airflow_provider_ei.exceptions import (
 from airflow_provider_ei.redaction import know_secret
 from airflow_provider_ei.studio.cancellation import CancelFlag
 from airflow_provider_ei.studio.clock import Clock
+from airflow_provider_ei.studio.connection_errors import connection_error
 from airflow_provider_ei.studio.counter import RequestCounter
+from airflow_provider_ei.studio.decoding import Repair, convert_answer
 from airflow_provider_ei.studio.files import OnRead, UploadFile
 from airflow_provider_ei.studio.gate import Gate
+from airflow_provider_ei.studio.models import Answer, AnswerT
 from airflow_provider_ei.studio.multipart import MultipartBody
 from airflow_provider_ei.studio.reading import ANSWER_BYTES
-from airflow_provider_ei.studio.responses import (
-    may_be_done,
-    printable,
-    read_answer,
-    read_failure,
-    read_file,
-    wants_new_try,
-)
-from airflow_provider_ei.studio.retry import Retries, RetryBudget
+from airflow_provider_ei.studio.responses import read_answer, read_file
+from airflow_provider_ei.studio.retry import Retries, RetryBudget, may_be_done, wants_new_try
+from airflow_provider_ei.studio.server_text import printable_excerpt
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.studio.transport import open_session
 
@@ -113,47 +110,57 @@ class HttpClient:
         operation: str,
         method: str,
         path: str,
+        kind: type[AnswerT] = Answer,  # type: ignore[assignment]
         *,
         query: Mapping[str, object] | None = None,
         body: Mapping[str, object] | None = None,
         idempotent: bool = True,
         before_retry: BeforeRetry | None = None,
         max_bytes: int = ANSWER_BYTES,
-    ) -> dict[str, Any]:
+        repair: Repair[AnswerT] | None = None,
+    ) -> AnswerT:
         """Send a request, and return its answer.
 
         :param operation: operation id of the API, for errors.
         :param path: below the base URL.
+        :param kind: the form that the API promises for the answer.
         :param idempotent: whether it may be tried again although it may have been carried out.
         :param before_retry: called before it is tried again.
         :param max_bytes: of the answer; a longer one is an error.
+        :param repair: reads an answer that has another form, which otherwise is an error.
+        :raises EdgeImpulseResponseError: when the answer cannot be used.
         :raises EdgeImpulseServiceError: when the service refuses, fails or cannot be reached, after the tries that the
             settings allow.
         """
 
-        def read(response: Response) -> dict[str, Any]:
-            return read_answer(response, operation, max_bytes)
+        def read(response: Response) -> AnswerT | dict[str, Any]:
+            return read_answer(response, operation, max_bytes, kind)
 
-        return self._tries(
+        answer = self._tries(
             lambda: self._send(operation, method, path, read, max_bytes=max_bytes, params=query, json=body),
             changes=method != "GET",
             idempotent=idempotent,
             before_retry=before_retry,
         )
+        if not isinstance(answer, dict):
+            return answer
+        return convert_answer(kind, answer, operation) if repair is None else repair(answer, operation)
 
     def upload(
         self,
         operation: str,
         path: str,
+        kind: type[AnswerT],
         fields: Sequence[tuple[str, str]],
         files: Sequence[UploadFile],
         on_read: OnRead | None,
         *,
         idempotent: bool,
         before_retry: BeforeRetry | None = None,
-    ) -> tuple[dict[str, Any], dict[str, str]]:
+    ) -> tuple[AnswerT, dict[str, str]]:
         """Send fields and files as one multipart form.
 
+        :param kind: the form that the API promises for the answer.
         :param on_read: called with each block of a file when it is about to be sent.
         :param idempotent: whether it may be tried again although it may have been carried out.
         :param before_retry: called before it is tried again.
@@ -162,16 +169,17 @@ class HttpClient:
         :raises EdgeImpulseServiceError: as :meth:`request_json` does.
         """
 
-        def read(response: Response) -> dict[str, Any]:
-            return read_answer(response, operation, ANSWER_BYTES)
+        def read(response: Response) -> AnswerT | dict[str, Any]:
+            return read_answer(response, operation, ANSWER_BYTES, kind)
 
-        def attempt() -> tuple[dict[str, Any], dict[str, str]]:
+        def attempt() -> tuple[AnswerT | dict[str, Any], dict[str, str]]:
             with MultipartBody(fields, files, on_read) as body:  # a new one for each try: a sent body is spent
                 headers = {"Content-Type": body.content_type}
                 answer = self._send(operation, "POST", path, read, data=body, headers=headers)
                 return answer, body.sha256_by_name()
 
-        return self._tries(attempt, changes=True, idempotent=idempotent, before_retry=before_retry)
+        answer, digests = self._tries(attempt, changes=True, idempotent=idempotent, before_retry=before_retry)
+        return convert_answer(kind, answer, operation) if isinstance(answer, dict) else answer, digests
 
     def download(
         self, operation: str, path: str, query: Mapping[str, object], begin: Callable[[], Callable[[bytes], object]]
@@ -296,6 +304,6 @@ class HttpClient:
             failure = error
         self.check_cancelled()
         # Raised here, not there: the text of the libraries' errors, which Python would keep beside ours, is not safe.
-        log.debug("%s: %s", operation, printable(repr(failure)))
+        log.debug("%s: %s", operation, printable_excerpt(repr(failure)))
         host = urlsplit(settings.base_url).netloc
-        raise read_failure(failure, operation, host, has_sent=session.has_sent)
+        raise connection_error(failure, operation, host, has_sent=session.has_sent)

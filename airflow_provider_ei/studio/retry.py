@@ -9,7 +9,13 @@ import threading
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from airflow_provider_ei.exceptions import MAX_RETRY_WAIT
+from airflow_provider_ei.exceptions import (
+    MAX_RETRY_WAIT,
+    EdgeImpulseLargeResponseError,
+    EdgeImpulseResponseError,
+    EdgeImpulseServiceError,
+    EdgeImpulseUnavailableError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +41,22 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
             date = date.replace(tzinfo=UTC)
         seconds = (date - (now or datetime.now(UTC))).total_seconds()
     return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def may_be_done(error: BaseException) -> bool:
+    """Whether the service may have carried the request out, now or in a moment, although there was no usable answer."""
+    if isinstance(error, EdgeImpulseUnavailableError):
+        return error.ambiguous
+    return isinstance(error, EdgeImpulseResponseError)
+
+
+def wants_new_try(error: BaseException, *, idempotent: bool) -> bool:
+    """Whether the same request may be sent again.
+
+    A request that is not idempotent may be only if it certainly was not carried out.
+    """
+    can_help = isinstance(error, EdgeImpulseServiceError) and error.retryable
+    return can_help and not isinstance(error, EdgeImpulseLargeResponseError) and (idempotent or not may_be_done(error))
 
 
 class RetryBudget:

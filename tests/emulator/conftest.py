@@ -191,7 +191,7 @@ def until() -> Until:
     def wait(condition: Callable[[], object]) -> None:
         deadline = time.monotonic() + 60
         while not condition():
-            assert time.monotonic() < deadline, "waited in vain"
+            assert time.monotonic() < deadline, "it has not happened within 60 seconds"
             time.sleep(0.005)
 
     return wait

@@ -118,7 +118,7 @@ def test_faults_are_injected_and_cleared(client: Client) -> None:
         ("POST", "buckets", b'{"name": ""}'),
         ("POST", "buckets", b'{"name": "\\ud800"}'),
         ("POST", "buckets", b'["b"]'),
-        ("PATCH", "settings", b'{"file_names": "latin1", "colour": "red"}'),
+        ("PATCH", "settings", b'{"file_names": "latin1", "color": "red"}'),
         ("PATCH", "settings", b'{"file_names": "latin1", "latency_seconds": "1"}'),
         ("PATCH", "settings", b'{"api_key": "x"}'),
         ("GET", "state?items=many", b""),

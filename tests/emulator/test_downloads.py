@@ -91,4 +91,4 @@ def test_a_filter_selects_what_is_downloaded(client: Client) -> None:
     item_id = client.add_id(files=[("a.png", b"1"), ("b.csv", b"2"), ("C.PNG", b"3")])
     assert unzip(client, item_id, filter="file_name LIKE '%.png'") == {"a.png": b"1", "C.PNG": b"3"}
     assert "99" not in client.get(f"/data/{item_id}/download", filter="name = 'other'")["error"]
-    assert "colour" in client.get(f"/data/{item_id}/download", filter="colour = 'red'")["error"]
+    assert "color" in client.get(f"/data/{item_id}/download", filter="color = 'red'")["error"]

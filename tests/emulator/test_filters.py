@@ -251,9 +251,9 @@ def test_a_condition_on_file_names_selects_only_those_files(
     ids=lambda value: value[:60],
 )  # fmt: skip
 def test_an_invalid_filter_is_refused(text: str) -> None:
-    with pytest.raises(FilterError) as told:
+    with pytest.raises(FilterError) as raised:
         parse_filter(text)
-    assert len(str(told.value)) < 200
+    assert len(str(raised.value)) < 200
 
 
 def test_nothing_leaks_into_the_sql(store: ItemStore) -> None:
@@ -302,7 +302,7 @@ def test_every_text_is_either_a_filter_or_a_parse_error(store: ItemStore, text: 
 Row = dict[str, Any]
 Meaning = Callable[[Row], bool]
 VALUES = ["a", "b", "1", "007", "x.csv", "É.PNG", "", "O'Neil", 1, 3, 7, 2.5, -1.5]
-TEXTS = ["name", "dataset", "file_name", "metadata->n", "metadata->user", "label"]
+STRINGS = ["name", "dataset", "file_name", "metadata->n", "metadata->user", "label"]
 NUMBERS = ["id", "total_file_count"]
 
 
@@ -345,7 +345,7 @@ def literal(value: str | int | float) -> str:
 
 @st.composite
 def comparisons(draw: st.DrawFn) -> tuple[str, Meaning]:
-    field = draw(st.sampled_from(TEXTS + NUMBERS))
+    field = draw(st.sampled_from(STRINGS + NUMBERS))
     key = "metadata->label" if field == "label" else field
     operator = draw(st.sampled_from(["=", "!=", "<>", "<", "<=", ">", ">=", "IN", "NOT IN", "LIKE", "NOT LIKE"]))
     value = draw(st.sampled_from(VALUES))
@@ -417,7 +417,7 @@ def test_filters_work_on_listings_and_single_items(client: Client) -> None:
         3,
     )
     assert "filter" in client.get(f"/data/{item_id}", filter="name = 'b'")["error"]
-    assert "colour" in client.get(f"/data/{item_id}", filter="colour = 'red'")["error"]
+    assert "color" in client.get(f"/data/{item_id}", filter="color = 'red'")["error"]
 
 
 def test_a_filter_nested_too_deeply_is_a_parse_error(client: Client) -> None:

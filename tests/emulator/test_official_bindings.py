@@ -96,3 +96,49 @@ def test_downloads_a_file_as_bytes(client: Client, official: Callable[[str], Any
     data = official("OrganizationDataApi")
     response = data.download_organization_data_file(1, item_id, "a.json", _preload_content=False)
     assert (response.data, response.headers["content-type"]) == (content, "application/octet-stream")
+
+
+def test_runs_a_pipeline(client: Client, official: Callable[[str], Any]) -> None:
+    client.studio.clock.stop()
+    client.add(dataset="raw")
+    step = {"name": "copy", "filter": "dataset = 'raw'", "uploadType": "dataset", "outputDatasetName": "clean"}
+    pipelines = official("OrganizationPipelinesApi")
+    body = {"name": "nightly", "description": "d", "steps": [step], "emailRecipientUids": [], "whenToEmail": "never"}
+    request = edgeimpulse_api.OrganizationUpdatePipelineBody.from_dict(body)
+    pipeline_id = pipelines.create_organization_pipeline(1, request).id
+    run = pipelines.run_organization_pipeline(1, pipeline_id).pipeline_run
+    assert pipelines.get_organization_pipeline(1, pipeline_id).pipeline.current_run.id == run.id
+    client.studio.clock.advance(60)
+    last = pipelines.get_organization_pipeline(1, pipeline_id).pipeline.last_run
+    assert (last.id, last.steps[0].transformation_job.status) == (run.id, "finished")
+    assert [pipeline.name for pipeline in pipelines.list_organization_pipelines(1).pipelines] == ["nightly"]
+
+
+def test_runs_a_transformation_job(client: Client, official: Callable[[str], Any]) -> None:
+    client.studio.clock.stop()
+    client.add(dataset="raw")
+    body = {"name": "t", "filter": "dataset = 'raw'", "uploadType": "dataset", "outputDatasetName": "clean"}
+    jobs = official("OrganizationCreateProjectApi")
+    request = edgeimpulse_api.OrganizationCreateProjectRequest.from_dict(body)
+    number = jobs.organization_create_project(1, request).create_project_id
+    client.studio.clock.advance(60)
+    status = jobs.get_organization_create_project_status(1, number, 10, 0).status
+    assert (status.status, status.transformation_summary.succeeded_count, len(status.files)) == ("finished", 1, 1)
+    assert [job.name for job in jobs.get_organization_create_projects(1).jobs] == ["t"]
+    (job,) = official("OrganizationJobsApi").list_all_organization_jobs(1).jobs
+    assert job.finished_successful
+
+
+def test_imports_a_folder_and_refreshes(client: Client, official: Callable[[str], Any]) -> None:
+    client.studio.clock.stop()
+    client.studio.put_object("lab/r1/a.csv", b"1")
+    data = official("OrganizationDataApi")
+    body = {"dataset": "lab", "bucketId": 1, "bucketPath": "lab"}
+    job_id = data.add_organization_data_folder(1, edgeimpulse_api.OrganizationAddDataFolderRequest.from_dict(body)).id
+    client.studio.clock.advance(60)
+    assert official("OrganizationJobsApi").get_organization_job_status(1, job_id).job.finished_successful
+    client.studio.remove_object("lab/r1/a.csv")
+    data.refresh_organization_data(1, "lab")
+    client.studio.clock.advance(60)
+    assert data.list_organization_data(1, dataset="lab").total_data_item_count == 0
+    assert [project.id for project in official("OrganizationsApi").list_organization_projects(1).projects] == [1]

@@ -114,8 +114,8 @@ def test_reports_an_invalid_filter_with_success(client: Client) -> None:
     client.add()
     listing = client.get("/data", filter="name ==== 'a'")
     assert listing["success"] and listing["filterParseError"] and "data" not in listing
-    files = client.get("/data/files", filter="colour = 'red'")
-    assert "colour" in files["filterParseError"] and files["data"] == []
+    files = client.get("/data/files", filter="color = 'red'")
+    assert "color" in files["filterParseError"] and files["data"] == []
 
 
 def test_metadata_for_the_command_line_includes_the_item(client: Client) -> None:

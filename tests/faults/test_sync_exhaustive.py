@@ -20,7 +20,7 @@ import pytest
 
 from airflow_provider_ei.emulator import RequestRecord
 from airflow_provider_ei.exceptions import EdgeImpulseError
-from airflow_provider_ei.studio.api import data as data_module
+from airflow_provider_ei.studio.api import pages as pages_module
 from airflow_provider_ei.sync.dataset import send as send_module
 from airflow_provider_ei.sync.item import plan as plan_module
 from tests.support.studio import CREATE, DELETE
@@ -52,7 +52,7 @@ class Variant:
     attempts: int = 2
     workers: int = 1
     switches: Mapping[str, Any] = field(default_factory=dict)
-    page_items: int = data_module.PAGE_ITEMS
+    page_items: int = pages_module.PAGE_ITEMS
     looks_at_each: bool = False
     versions: bool = True
 
@@ -133,7 +133,7 @@ Explore = Callable[[FaultLab, Variant], Syncs]
 def explore(counted: Callable[[Syncs], Syncs], monkeypatch: pytest.MonkeyPatch) -> Explore:
     def begin(lab: FaultLab, variant: Variant) -> Syncs:
         monkeypatch.setattr(plan_module, "SMALL_ITEM_BYTES", SMALL_ITEM_BYTES)
-        monkeypatch.setattr(data_module, "PAGE_ITEMS", variant.page_items)
+        monkeypatch.setattr(pages_module, "PAGE_ITEMS", variant.page_items)
         if variant.looks_at_each:
             monkeypatch.setattr(send_module, "PAGE_ITEMS", 1)
         return counted(Syncs(lab, variant))

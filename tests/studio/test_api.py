@@ -14,7 +14,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseRefusedError,
     EdgeImpulseResponseError,
 )
-from airflow_provider_ei.studio.api import data as data_module
+from airflow_provider_ei.studio.api import pages as pages_module
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.api.organizations import OrganizationApi, list_organizations
 from airflow_provider_ei.studio.http import HttpClient
@@ -65,7 +65,7 @@ class TestPaging:
         count: int,
         with_files: bool,
     ) -> None:
-        monkeypatch.setattr(data_module, "PAGE_ITEMS", 2)
+        monkeypatch.setattr(pages_module, "PAGE_ITEMS", 2)
         ids = [add(studio_client, f"run {n}") for n in range(count)]
         add(studio_client, "elsewhere", "other")
         studio_emulator.clear_requests()
@@ -126,7 +126,7 @@ class TestPaging:
         count: int,
         totals: bool,
     ) -> None:
-        monkeypatch.setattr(data_module, "PAGE_ITEMS", 3)
+        monkeypatch.setattr(pages_module, "PAGE_ITEMS", 3)
         studio_emulator.settings.change({"listing_offset": "ignored", "listing_totals": totals})
         for number in range(count):
             studio_emulator.put_item(f"{number}", "d", {}, {})
@@ -149,7 +149,7 @@ class TestPaging:
     def test_page_that_is_full_and_reaches_the_total_is_the_only_one(
         self, studio_emulator: EmulatorServer, studio_client: HttpClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(data_module, "PAGE_ITEMS", 3)
+        monkeypatch.setattr(pages_module, "PAGE_ITEMS", 3)
         for number in range(3):
             studio_emulator.put_item(f"{number}", "d", {}, {})
         assert len(data_api(studio_client).list_data_items("d")) == 3
@@ -167,7 +167,7 @@ class TestPaging:
         order: str,
         totals: bool,
     ) -> None:
-        monkeypatch.setattr(data_module, "PAGE_ITEMS", 3)
+        monkeypatch.setattr(pages_module, "PAGE_ITEMS", 3)
         studio_emulator.settings.change({"listing_order": order, "listing_totals": totals})
         ids = [studio_emulator.put_item(f"b{number}", "d", {}, {}) for number in range(7)]
         edited = ids.pop(1)
@@ -205,7 +205,10 @@ class TestPaging:
     def test_missing_data_is_an_error_not_an_empty_listing(
         self, studio_open: OpenClient, answer: Any, with_files: bool
     ) -> None:
-        with ScriptedServer(Reply(200, answer)) as server, pytest.raises(EdgeImpulseResponseError, match="'data'"):
+        with (
+            ScriptedServer(Reply(200, answer)) as server,
+            pytest.raises(EdgeImpulseResponseError, match="data: it is"),
+        ):
             data_api(studio_open(server.url)).list_data_items("d", with_files=with_files)
 
     def test_total_is_not_told(self, studio_open: OpenClient) -> None:

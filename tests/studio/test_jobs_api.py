@@ -15,7 +15,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.studio.api import jobs as jobs_module
-from airflow_provider_ei.studio.api.jobs import JobsApi, is_unknown_job
+from airflow_provider_ei.studio.api.jobs import JobsApi, StartedAnswer, is_unknown_job
 from airflow_provider_ei.studio.api.projects import ProjectApi, get_key_info, list_projects
 from airflow_provider_ei.studio.http import HttpClient
 
@@ -51,9 +51,9 @@ def test_a_job_of_the_organization_is_read_by_the_other_operations(
     jobs = JobsApi.of_organization(organization, 7)
     studio_emulator.put_item("n", "d", {}, {"1.csv": b"1"})
     studio_emulator.jobs.plan("refresh", running_seconds=FOREVER, queued_seconds=0)
-    started = organization.request_json("refreshOrganizationData", "POST", path, query={"dataset": "d"})
+    query = {"dataset": "d"}
+    job_id = organization.request_json("refreshOrganizationData", "POST", path, StartedAnswer, query=query).id
     studio_emulator.clear_requests()
-    job_id = started["id"]
     assert [job.id for job in jobs.list_jobs()] == [job_id]
     assert jobs.get_job(job_id).finished is None
     jobs.get_job_log(job_id)

@@ -51,7 +51,7 @@ class Service:
         self.ever_there = set(self.names)
 
     def list(self, limit: int) -> Listing:
-        return Listing(lambda offset: self._page(offset, limit), self.waits.append)
+        return Listing([lambda offset: self.get(offset, limit)], self.waits.append)
 
     def listed(self) -> list[int]:
         """All ids, in order."""
@@ -72,7 +72,7 @@ class Service:
                 self.names[number] = name
                 self.renamed.add(number)
 
-    def _page(self, offset: int, limit: int) -> Page:
+    def get(self, offset: int, limit: int) -> Page:
         if self.requests < len(self.changes):
             for change in self.changes[self.requests]:
                 self.change(*change)
@@ -213,7 +213,7 @@ class TestWhileTheDatasetChanges:
     def test_the_waits_between_attempts_grow(self) -> None:
         waits: list[float] = []
         with pytest.raises(ListingMovedError):
-            Listing(lambda offset: Page(offset, (), 1, is_full=False), waits.append).take()
+            Listing([lambda offset: Page(offset, (), 1, is_full=False)], waits.append).take()
         assert waits == [0.5, 1.0, 2.0]
         assert len(waits) == ATTEMPTS - 1
 
@@ -247,7 +247,7 @@ class TestServicesThatDoNotListAsPromised:
             return fetch(offset)
 
         with pytest.raises(ListingMovedError):
-            Listing(counted, lambda seconds: None).take()
+            Listing([counted], lambda seconds: None).take()
         assert len(requests) <= 150
 
     def test_ever_new_items_without_totals_are_not_asked_for_without_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,7 +259,7 @@ class TestServicesThatDoNotListAsPromised:
             return Page(offset, tuple(item(offset + number, "x") for number in range(1, 4)), None, is_full=True)
 
         with pytest.raises(ListingMovedError, match="does not end"):
-            Listing(fetch, lambda seconds: None).take()
+            Listing([fetch], lambda seconds: None).take()
         assert len(requests) == 50 * ATTEMPTS
 
     def test_pages_without_anything_in_common_are_no_listing(self) -> None:
@@ -269,9 +269,9 @@ class TestServicesThatDoNotListAsPromised:
             return Page(offset, tuple(item(next(ids), "x") for _ in range(3)), None, is_full=True)
 
         with pytest.raises(ListingMovedError, match="no data item of the page before"):
-            Listing(fetch, lambda seconds: None).take()
+            Listing([fetch], lambda seconds: None).take()
 
     @pytest.mark.parametrize("count", [1, 2])
     def test_a_short_page_without_new_items_is_the_end_where_no_total_is_told(self, count: int) -> None:
-        listed = Listing(always(*range(1, count + 1)), lambda seconds: None).take()
+        listed = Listing([always(*range(1, count + 1))], lambda seconds: None).take()
         assert len(listed) == count

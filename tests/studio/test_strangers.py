@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_ei.exceptions import EdgeImpulseResponseError
-from airflow_provider_ei.studio.models import UNKNOWN_SIZE, DataItem, parse_listed
+from airflow_provider_ei.studio.models import UNKNOWN_SIZE, DataItem
+from airflow_provider_ei.studio.repair import read_listed_item
 from tests.support.studio import data_api
 
 from .conftest import OpenClient
@@ -27,7 +28,7 @@ FILES = st.lists(ANYTHING | st.fixed_dictionaries({}, optional={"name": ANYTHING
 
 
 def read(change: dict[str, Any]) -> DataItem:
-    return parse_listed(ITEM_WITH_FILES | change, LIST, 0)
+    return read_listed_item(ITEM_WITH_FILES | change, LIST, 0)
 
 
 @given(
@@ -50,7 +51,7 @@ def test_whatever_an_item_has_besides_its_id_name_and_dataset_it_is_listed(chang
 @given(st.sampled_from(["id", "name", "dataset"]), ANYTHING)
 def test_an_item_whose_id_name_or_dataset_cannot_be_used_is_named(field: str, value: Any) -> None:
     try:
-        item = parse_listed(ITEM | {field: value}, LIST, 1234)
+        item = read_listed_item(ITEM | {field: value}, LIST, 1234)
     except EdgeImpulseResponseError as error:
         assert "place 1234" in str(error) and f": {field}: " in str(error)
         assert all(repr(ITEM[other]) in str(error) for other in {"name", "dataset"} - {field})
@@ -62,7 +63,7 @@ def test_an_item_whose_id_name_or_dataset_cannot_be_used_is_named(field: str, va
 @pytest.mark.parametrize("value", [None, True, "x", "", [], 5, {}, [{"id": 1}]], ids=repr)
 def test_what_is_not_an_item_at_all_is_an_error(value: object) -> None:
     with pytest.raises(EdgeImpulseResponseError, match="place 7"):
-        parse_listed(value, LIST, 7)
+        read_listed_item(value, LIST, 7)
 
 
 @pytest.mark.parametrize("field", ["id", "name", "dataset"])
@@ -81,7 +82,7 @@ def test_an_id_is_a_positive_integer(number: Any) -> None:
 @pytest.mark.parametrize("metadata", [None, True, 5, "text", [], ["a"]], ids=repr)
 def test_metadata_that_are_not_a_map_count_as_none(metadata: Any) -> None:
     assert read({"metadata": metadata}).metadata == {}
-    assert parse_listed(without(ITEM, "metadata"), LIST, 0).metadata == {}
+    assert read_listed_item(without(ITEM, "metadata"), LIST, 0).metadata == {}
 
 
 def test_values_that_are_not_strings_are_kept_as_their_json_text() -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from airflow_provider_ei.exceptions import EdgeImpulseFileError
 from airflow_provider_ei.studio.models import DataItem
@@ -31,7 +32,7 @@ def source(name: str, version: str = "1") -> SourceItem:
 
 def there(name: str, data_id: int, *, version: str = "1", sync: str | None = "nightly") -> DataItem:
     state = complete(FILES, {"n": "1"}, name=name, sync=sync, fingerprint=source(name, version).fingerprint())
-    return listed_item(FILES, state, data_id=data_id).model_copy(update={"name": name})
+    return structs.replace(listed_item(FILES, state, data_id=data_id), name=name)
 
 
 def compare(index: SourceIndex, listed: list[DataItem], page: int = 3, options: SyncOptions = OPTIONS) -> DatasetPlan:

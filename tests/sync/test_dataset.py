@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_ei.emulator import Fault
-from airflow_provider_ei.studio.api import data as data_module
+from airflow_provider_ei.studio.api import pages as pages_module
 from airflow_provider_ei.sync.dataset import find_changes as dataset_module
 from airflow_provider_ei.sync.dataset import send as send_module
 from airflow_provider_ei.sync.dataset.options import ItemContext
@@ -100,14 +100,38 @@ class TestNothingHasChanged:
     def test_one_listing_request_for_each_page(
         self, synced: SyncLab, monkeypatch: pytest.MonkeyPatch, page: int, requests: int
     ) -> None:
-        for module in (data_module, send_module):
+        for module in (pages_module, send_module):
             monkeypatch.setattr(module, "PAGE_ITEMS", page)
         assert synced.sync()["unchanged"] == 6
         assert [request.operation for request in synced.server.requests()] == [LIST] * requests
         assert synced.opened == []
 
+    def test_a_listing_that_moves_is_compared_anew(self, lab: SyncLab, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing of the pages before counts: not their number, nor an item that is gone since."""
+        for module in (pages_module, send_module):
+            monkeypatch.setattr(module, "PAGE_ITEMS", 5)
+        names = [f"s{number:02}" for number in range(20)]
+        lab.write({f"{name}/x.csv": name for name in names})
+        lab.sync()
+        gone = [lab.items()[name].id for name in names[:6]]
+        pages: list[str] = []
+
+        def delete(request: Any) -> None:
+            pages.append(request.query)
+            if len(pages) == 4:
+                for data_id in gone:
+                    lab.server.remove_item(data_id)
+
+        lab.server.before_request(delete)
+        try:
+            plan = lab.prepare().plan()
+        finally:
+            lab.server.before_request(None)
+        assert sum("offset=0" in query for query in pages) > 1
+        assert (plan.listed, plan.unchanged, plan.names("create")) == (14, 14, names[:6])
+
     def test_a_page_has_a_thousand(self) -> None:
-        assert data_module.PAGE_ITEMS == 1000
+        assert pages_module.PAGE_ITEMS == 1000
 
     def test_sidecars_are_not_read_again(self, lab: SyncLab) -> None:
         lab.write({"a/x.csv": "1", "a/ei-metadata.json": '{"version": 1, "action": "add", "metadata": {"n": 1}}'})
@@ -202,7 +226,7 @@ class TestOneHasChanged:
         self, lab: SyncLab, monkeypatch: pytest.MonkeyPatch, changed: int
     ) -> None:
         """Look, mark as pending, send, list, mark as complete, list; however many items there are."""
-        for module in (data_module, send_module):
+        for module in (pages_module, send_module):
             monkeypatch.setattr(module, "PAGE_ITEMS", 5)
         names = [f"s{number:02}" for number in range(40)]
         lab.write({f"{name}/x.csv": name for name in names})

@@ -55,7 +55,7 @@ class TestOneItem:
         assert names(error) == [name]
         assert error.summary["failures"][0]["reason"] in str(error)
         assert words in str(error)
-        assert str(error).startswith(f"1 of {len(lab.trees())} data items are not in step:\n  {name!r}: ")
+        assert str(error).startswith(f"1 of {len(lab.trees())} data items failed:\n  {name!r}: ")
         assert error.retryable is not permanent
         assert (error.summary["failed"], error.summary["deleted"]) == (1, 0)
         assert DELETE not in lab.operations()
@@ -269,7 +269,7 @@ class TestListingThatIsWrong:
         synced.assert_in_step(besides={"gone"})
 
     def test_short_of_one_item(self, synced: SyncLab, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("airflow_provider_ei.studio.api.data.PAGE_ITEMS", 3)
+        monkeypatch.setattr("airflow_provider_ei.studio.api.pages.PAGE_ITEMS", 3)
         last = '{"success": true, "totalDataItemCount": 7, "data": []}'
         synced.server.inject(Fault(operation=LIST, kind="status", status=200, body=last, skip=2, count=99))
         with pytest.raises(EdgeImpulseResponseError, match=r"incomplete: \d data items of 7"):

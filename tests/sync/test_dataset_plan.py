@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from airflow_provider_ei.exceptions import (
     EdgeImpulseConflictError,
@@ -56,35 +58,35 @@ def there(
     """The item as a sync has left it."""
     fingerprint = source(name, files, texts, version).fingerprint() if version else None
     metadata = complete(files, texts, name=name, sync=sync, fingerprint=fingerprint)
-    return listed_item(files, metadata, data_id=data_id).model_copy(update={"name": name})
+    return structs.replace(listed_item(files, metadata, data_id=data_id), name=name)
 
 
 def with_files(files: Mapping[str, bytes]) -> DataItem:
     """The same after a person has added or removed files."""
-    return listed_item(files, there().metadata).model_copy(update={"name": "a"})
+    return structs.replace(listed_item(files, there().metadata), name="a")
 
 
 def foreign(name: str = "a", data_id: int = 1) -> DataItem:
-    return listed_item(A, {"by": "hand"}, data_id=data_id).model_copy(update={"name": name})
+    return structs.replace(listed_item(A, {"by": "hand"}, data_id=data_id), name=name)
 
 
 def unfinished(sync: str | None = "nightly", data_id: int = 1) -> DataItem:
     metadata = pending(TEXTS, name="a", sync=sync)
-    return listed_item({"x.csv": b"1"}, metadata, data_id=data_id).model_copy(update={"name": "a"})
+    return structs.replace(listed_item({"x.csv": b"1"}, metadata, data_id=data_id), name="a")
 
 
 def changed(item: DataItem, **metadata: str) -> DataItem:
-    return item.model_copy(update={"metadata": {**item.metadata, **metadata}})
+    return structs.replace(item, metadata={**item.metadata, **metadata})
 
 
 def restated(item: DataItem, **facts: object) -> DataItem:
     """The item with other facts in the state that we keep there."""
-    return item.model_copy(update={"metadata": changed_state(item.metadata, **facts)})
+    return structs.replace(item, metadata=changed_state(item.metadata, **facts))
 
 
 def placed(item: DataItem, **place: str) -> DataItem:
     """The item after a person has renamed or moved it."""
-    return item.model_copy(update=place)
+    return structs.replace(item, **place)
 
 
 def plan(
@@ -246,7 +248,7 @@ class TestConflicts:
         assert (planned.action, planned.duplicates) == ("unchanged", 0)
 
     def test_items_of_other_datasets_are_none_of_ours(self) -> None:
-        elsewhere = there().model_copy(update={"dataset": "D"})
+        elsewhere = structs.replace(there(), dataset="D")
         whole = plan([read(source())], [elsewhere], DELETE)
         assert whole.names("create") == ["a"]
         assert list(plan([read(source("b"))], [elsewhere], DELETE).deletes) == []
@@ -435,7 +437,7 @@ class TestObjections:
 
     def test_what_is_as_it_was_may_be_deleted(self) -> None:
         for item in (there(), unfinished(), restated(placed(there("e\u0301"), name="é"), stored_name="é")):
-            assert objection(item, item.model_copy(deep=True)) is None
+            assert objection(item, copy.deepcopy(item)) is None
 
     @pytest.mark.parametrize(
         ("now", "words"),

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from airflow_provider_ei.emulator import EmulatorSettings
 from airflow_provider_ei.emulator.name_rules import stored_file_name
@@ -426,7 +427,7 @@ class TestItemState:
         )
         listed = listed_item({}, {STATE_KEY: state.text()})
         place = {"name": stored_name or name, "dataset": stored_dataset or dataset}
-        item = listed.model_copy(update=place)
+        item = structs.replace(listed, **place)
         assert ItemState.of(item) == state
         assert ItemState.certain(item) == state
         assert state.stored_as(item, state.stored_files) == state
@@ -457,7 +458,7 @@ class TestOwnership:
 
     def listed(self, name: str = "run 1", dataset: str = "d", **facts: Any) -> DataItem:
         item = listed_item({"1.csv": b"one"}, complete({"1.csv": b"one"}, **facts))
-        return item.model_copy(update={"name": name, "dataset": dataset})
+        return structs.replace(item, name=name, dataset=dataset)
 
     @pytest.mark.parametrize(
         "place", [{"name": "run 1 good"}, {"name": "RUN 1"}, {"dataset": "archive"}, {"dataset": "D"}], ids=str
@@ -481,23 +482,23 @@ class TestOwnership:
 
     def spelled(self, asked: str, there: str, field: str = "name") -> DataItem:
         metadata = complete({"1.csv": b"one"}, **{field: asked})
-        return listed_item({"1.csv": b"one"}, metadata).model_copy(update={field: there})
+        return structs.replace(listed_item({"1.csv": b"one"}, metadata), **{field: there})
 
     def test_the_spelling_that_the_service_is_known_to_use_is_certain(self) -> None:
         item = self.spelled("cafe\u0301", "café")
         state = ItemState.of(item)
         assert state is not None
         metadata = {STATE_KEY: state.stored_as(item, None).text()}
-        known = item.model_copy(update={"metadata": metadata})
+        known = structs.replace(item, metadata=metadata)
         assert ItemState.certain(known) is not None
         # Whoever has given it the name that was asked for has renamed it.
-        renamed = known.model_copy(update={"name": "cafe\u0301"})
+        renamed = structs.replace(known, name="cafe\u0301")
         assert ItemState.of(renamed) is None
         assert ItemState.certain(renamed) is None
 
     @pytest.mark.parametrize("name", ["run 1", "run_1", ""])
     def test_what_this_run_has_made_is_known_by_its_run(self, name: str) -> None:
-        item = self.listed(run="r").model_copy(update={"name": name})
+        item = structs.replace(self.listed(run="r"), name=name)
         assert ItemState.written_by(item, "r") is not None
         assert ItemState.written_by(item, "another run") is None
 

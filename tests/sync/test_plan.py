@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from airflow_provider_ei.exceptions import EdgeImpulseConflictError
 from airflow_provider_ei.results import Outcome
@@ -278,7 +279,7 @@ class TestCompleteItemOfOurs:
     def test_an_item_that_was_renamed_or_moved_is_nobodys(self) -> None:
         """Its state is of another name: whoever has done that wants to keep it, and a new one is made."""
         for elsewhere in ({"name": "run 1 good"}, {"dataset": "archive"}):
-            item = listed_item(FILES, complete(FILES)).model_copy(update=elsewhere)
+            item = structs.replace(listed_item(FILES, complete(FILES)), **elsewhere)
             (step,) = plan(wanted_item(FILES, read=True), item)
             assert isinstance(step, Create)
 
@@ -432,17 +433,17 @@ class TestPendingItemOfOurs:
         """It is this run's own, by the answer to its creation; the next run recognizes it by the same rule."""
         wanted = replace(wanted_item(FILES, read=True), name="cafe\u0301  1")
         metadata = changed_state(complete(FILES, name="cafe\u0301  1"), run=RUN)
-        item = listed_item(FILES, metadata).model_copy(update={"name": "café 1"})
+        item = structs.replace(listed_item(FILES, metadata), name="café 1")
         (step,) = plan(wanted, item, run=this_run("created", data_id=1))
         assert step == WriteDigest(item, DIGEST, renews=True)
 
     def test_a_new_item_whose_name_the_service_replaced_is_refused_with_the_name_to_use(self) -> None:
-        item = listed_item(FILES, changed_state(complete(FILES), run=RUN)).model_copy(update={"name": "run_1"})
+        item = structs.replace(listed_item(FILES, changed_state(complete(FILES), run=RUN)), name="run_1")
         with pytest.raises(EdgeImpulseConflictError, match=r"^Name the data item 'run_1'"):
             plan(wanted_item(FILES, read=True), item, run=this_run("created", data_id=1))
 
     def test_once_seen_under_its_name_another_name_is_a_persons_doing(self) -> None:
-        item = listed_item(FILES, changed_state(complete(FILES), run=RUN)).model_copy(update={"name": "run_1"})
+        item = structs.replace(listed_item(FILES, changed_state(complete(FILES), run=RUN)), name="run_1")
         (step,) = plan(wanted_item(FILES, read=True), item, run=this_run("created", data_id=1, seen=True))
         assert isinstance(step, RecheckListing)
 
@@ -462,7 +463,7 @@ class TestDuplicates:
     def test_the_oldest_is_so_by_its_date_and_then_by_its_id(self) -> None:
         items = [listed_item(FILES, complete(FILES), data_id=n) for n in (5, 6, 7)]
         assert plan(wanted_item(FILES), *items) == [DeleteDuplicates(list(items[1:]), items[0])]
-        older = items[2].model_copy(update={"created": items[2].created - timedelta(seconds=1)})
+        older = structs.replace(items[2], created=items[2].created - timedelta(seconds=1))
         assert plan(wanted_item(FILES), *items[:2], older) == [DeleteDuplicates(list(items[:2]), older)]
 
     @pytest.mark.parametrize("read", [False, True])
@@ -611,7 +612,7 @@ class TestPlanningToTheEnd:
         ],
         "of a sync": [listed_item(FILES, complete(FILES, {"a": "1"}, sync="nightly"), data_id=1)],
         "renamed by a person": [
-            listed_item(FILES, complete(FILES, {"a": "1"}), data_id=1).model_copy(update={"name": "run 1 good"})
+            structs.replace(listed_item(FILES, complete(FILES, {"a": "1"}), data_id=1), name="run 1 good")
         ],
         "someone's": [listed_item(OTHER, {"by": "hand"}, data_id=1)],
     }

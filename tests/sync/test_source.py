@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.studio.models import DataFile, DataItem
@@ -107,26 +108,26 @@ def listing(texts: Mapping[str, str] = TEXTS) -> DataItem:
 
 def changed_files(change: Callable[[list[DataFile]], list[DataFile]]) -> DataItem:
     made = listing()
-    return made.model_copy(update={"files": tuple(change(list(made.files or ())))})
+    return structs.replace(made, files=tuple(change(list(made.files or ()))))
 
 
 def changed_metadata(**changed: str | None) -> DataItem:
     made = listing()
     metadata = {**made.metadata, **changed}
-    return made.model_copy(update={"metadata": {key: value for key, value in metadata.items() if value is not None}})
+    return structs.replace(made, metadata={key: value for key, value in metadata.items() if value is not None})
 
 
 def changed_facts(**changed: Any) -> DataItem:
     """The listing with other facts in the state that we keep there."""
     made = listing()
-    return made.model_copy(update={"metadata": changed_state(made.metadata, **changed)})
+    return structs.replace(made, metadata=changed_state(made.metadata, **changed))
 
 
 def spelled(forms: Mapping[str, str], **changed: Any) -> DataItem:
     """The listing of a service that has given the files names of its own, which the state knows."""
     made = changed_facts(**({"stored_files": names_digest(forms.values())} | changed))
     files = [DataFile(name=forms[file.name], size=file.size) for file in made.files or ()]
-    return made.model_copy(update={"files": tuple(files)})
+    return structs.replace(made, files=tuple(files))
 
 
 def as_listed(source: SourceItem, listed: DataItem) -> bool:
@@ -144,7 +145,7 @@ class TestAsListed:
 
     def test_after_a_sync_that_could_only_blank_a_key(self) -> None:
         before = changed_facts(keys=["gone", "n", "subject"])
-        before = before.model_copy(update={"metadata": {**before.metadata, "gone": "x"}})
+        before = structs.replace(before, metadata={**before.metadata, "gone": "x"})
         state = ItemState.of(before)
         assert state is not None
         blanked = complete_metadata(before, TEXTS, state)
@@ -217,17 +218,17 @@ class TestAsListed:
     def test_a_key_of_ours_that_was_removed_with_its_name(self) -> None:
         made = changed_facts(keys=["n"])
         metadata = {key: value for key, value in made.metadata.items() if key != "subject"}
-        assert not self.is_as_listed(made.model_copy(update={"metadata": metadata}))
+        assert not self.is_as_listed(structs.replace(made, metadata=metadata))
 
     @pytest.mark.parametrize("place", [{"name": "run 1 good"}, {"dataset": "archive"}], ids=str)
     def test_an_item_that_was_renamed_or_moved(self, place: dict[str, str]) -> None:
-        assert not self.is_as_listed(listing().model_copy(update=place))
+        assert not self.is_as_listed(structs.replace(listing(), **place))
 
     def test_an_item_whose_name_the_service_spells_in_another_way_is_read_once_to_remember_it(self) -> None:
         source = replace(item(), name="cafe\u0301")
         for known in (False, True):
             made = changed_facts(name="cafe\u0301", stored_name="café" if known else None)
-            made = made.model_copy(update={"name": "café"})
+            made = structs.replace(made, name="café")
             assert as_listed(source, made) == known
 
     FORMS: Mapping[str, str] = {"x.csv": "x.csv", "sub/y.csv": "y.csv"}

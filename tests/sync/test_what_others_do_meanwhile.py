@@ -121,7 +121,7 @@ def test_files_of_a_store_that_tells_times_in_two_forms_are_sent_from_a_folder(
 def test_a_service_that_ignores_the_offset_is_an_error_for_good(
     lab: SyncLab, monkeypatch: pytest.MonkeyPatch, totals: bool
 ) -> None:
-    monkeypatch.setattr("airflow_provider_ei.studio.api.data.PAGE_ITEMS", 3)
+    monkeypatch.setattr("airflow_provider_ei.studio.api.pages.PAGE_ITEMS", 3)
     lab.server.settings.change({"listing_offset": "ignored", "listing_totals": totals})
     for number in range(7):
         lab.server.put_item(f"theirs {number}", "d", {}, {"x.csv": b"1"})

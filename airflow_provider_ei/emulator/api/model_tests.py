@@ -16,7 +16,7 @@ _SAMPLE_LENGTH_MS = 1000.0
 
 
 def start_classify(call: Call) -> Answer:
-    """``startClassifyJob``: its results are those that the project has when it ends."""
+    """``startClassifyJob``. Its results are those that the project has when the job ends."""
     variants = call.fields.values.get("modelVariants")
     with call.workspace:
         project = call.project

@@ -22,7 +22,7 @@ _SECRETS = ("projectApiKey", "projectHmacKey")
 
 
 def start(call: Call) -> Answer:
-    """``organizationCreateProject``. Its answer has a key, as that of the service."""
+    """``organizationCreateProject``. Like the service, it returns a key."""
     request = call.fields.values
     call.fields.required_text("name")
     with call.workspace as workspace:
@@ -40,7 +40,7 @@ def start(call: Call) -> Answer:
 
 
 def list_all(call: Call) -> Answer:
-    """``getOrganizationCreateProjects``: the newest first; those of pipelines only where asked for."""
+    """``getOrganizationCreateProjects``: newest first, without those of pipelines unless requested."""
     with_pipelines = call.query.text("includePipelineJobs") == "true"
     offset, limit = call.query.count("offset") or 0, call.query.count("limit")
     with call.workspace as workspace:
@@ -70,21 +70,21 @@ def get_status(call: Call) -> Answer:
 
 
 def delete(call: Call) -> Answer:
-    """``deleteOrganizationCreateProject``: stops it, too."""
+    """``deleteOrganizationCreateProject``: stops the job first."""
     with call.workspace as workspace:
         workspace.transformations.delete(_find(call))
         return {}
 
 
 def retry_transform(call: Call) -> Answer:
-    """``retryOrganizationTransform``: what has failed."""
+    """``retryOrganizationTransform``: tries all failed inputs again."""
     with call.workspace as workspace:
         workspace.transformations.retry(_find(call), call.store, workspace.clock.now())
         return {}
 
 
 def retry_input(call: Call) -> Answer:
-    """``retryOrganizationCreateProjectFile``."""
+    """``retryOrganizationCreateProjectFile``: tries one failed input again."""
     with call.workspace as workspace:
         input_id = int(call.path["createProjectFileId"][:19])
         workspace.transformations.retry(_find(call), call.store, workspace.clock.now(), input_id)
@@ -92,7 +92,7 @@ def retry_input(call: Call) -> Answer:
 
 
 def retry_upload(call: Call) -> Answer:
-    """``retryOrganizationUpload``: the import into the project."""
+    """``retryOrganizationUpload``: imports the results into the project again."""
     with call.workspace as workspace:
         workspace.transformations.retry_upload(_find(call), workspace.clock.now())
         return {}

@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from airflow_provider_ei.exceptions import (
-    EdgeImpulseLargeResponseError,
     EdgeImpulseRefusedError,
     EdgeImpulseResponseError,
 )
+from airflow_provider_ei.studio.api.arguments import check_file_names, check_metadata, check_unicode
+from airflow_provider_ei.studio.api.pages import PageFetcher
 from airflow_provider_ei.studio.files import OnRead, UploadFile
 from airflow_provider_ei.studio.http import BeforeRetry, HttpClient
-from airflow_provider_ei.studio.listing import ATTEMPTS, Listing, ListingMovedError, OffsetIgnoredError, Page
-from airflow_provider_ei.studio.models import ApiModel, DataItem, Id, parse, parse_list, parse_listed
+from airflow_provider_ei.studio.listing import (
+    ATTEMPTS,
+    ListedPage,
+    Listing,
+    ListingMovedError,
+    OffsetIgnoredError,
+)
+from airflow_provider_ei.studio.models import Answer, CreatedAnswer, DataItem, DataItemAnswer
 from airflow_provider_ei.studio.reading import LISTING_BYTES
-from airflow_provider_ei.studio.responses import printable
+from airflow_provider_ei.studio.repair import repair_item
 from airflow_provider_ei.studio.spelling import canonical_name, may_be_stored_as, spellings
-
-#: Data items a listing asks for at once.
-PAGE_ITEMS = 1000
 
 #: What may end a text in a filter, or be taken for an operator or a comment by a service that rewrites filters.
 _UNSAFE_IN_FILTER = ("'", "\\", "->", "--", "/*")
-
-
-class Created(ApiModel):
-    """Answer of ``addOrganizationDataItem``."""
-
-    id: Id
 
 
 class OrganizationDataApi:
@@ -56,17 +53,39 @@ class OrganizationDataApi:
     # --- reading ------------------------------------------------------------------------------------------
 
     def list_data_items(
-        self,
-        dataset: str | None = None,
-        *,
-        filter: str | None = None,
-        with_files: bool = False,
+        self, dataset: str | None = None, *, filter: str | None = None, with_files: bool = False
     ) -> list[DataItem]:
-        """List all data items, page by page (``listOrganizationData``, or ``listOrganizationFiles`` with files).
+        """List all data items (``listOrganizationData``, or ``listOrganizationFiles`` with files).
 
-        No item is missing that was there all the time, and none is there twice, also when others change the dataset
-        meanwhile: a listing that has moved is taken again, up to three times, after a short wait. An item that came or
-        went meanwhile may be in it or not.
+        The promises and the parameters are those of :meth:`list_pages`.
+        """
+        items: list[DataItem] = []
+        for page in self.list_pages(dataset, filter=filter, with_files=with_files):
+            if page.is_first:
+                items.clear()
+            items += page.items
+        return items
+
+    def list_pages(
+        self, dataset: str | None = None, *, filter: str | None = None, with_files: bool = False
+    ) -> Iterator[ListedPage]:
+        """Yield all data items page by page, so that they need not be in memory all at once.
+
+        While others change the dataset, a listing may move and has to be taken again, up to three times, each time
+        after a short wait. The consumer learns of it from the pages::
+
+            for page in api.list_pages(dataset):
+                if page.is_first:
+                    ...  # forget what came of earlier pages; this is the beginning of the listing
+                for item in page.items:
+                    ...
+
+        ``is_first`` is true for the first page of all, too, and there is at least one page, so that this sets up the
+        consumer as well. Only when the iterator has ended without an error is the listing whole: then no item is
+        missing that was there all the time, and none has come twice since the last first page. An item that came or
+        went meanwhile may be in it or not. Until then "not listed" does not mean "not there", and nothing may be
+        deleted or created for it. An item is as it was when its page was read; read it again before changing it. The
+        pages hold no connection, but the longer the consumer takes between two of them, the more may have moved.
 
         What remains with a service that does not tell its totals: an item that is renamed meanwhile may be missing if
         the service orders by name; and if it gives one item at a time, or takes no notice of the offset and gives fewer
@@ -78,48 +97,22 @@ class OrganizationDataApi:
         :raises EdgeImpulseResponseError: when the listing is incomplete, so that nobody takes "not listed" for
             "not there", or when an item has no usable id, name or dataset.
         """
-        items: dict[int, DataItem] = {}
-        for spelling in (None,) if dataset is None else spellings(dataset):
-            listed = self._list_data_items(spelling, filter=filter, with_files=with_files)
-            items.update((item.id, item) for item in listed)
-        return list(items.values())
-
-    def _list_data_items(self, dataset: str | None, *, filter: str | None, with_files: bool) -> list[DataItem]:
+        check_unicode(dataset=dataset, filter=filter)
         operation = "listOrganizationFiles" if with_files else "listOrganizationData"
         path = self._path + ("/files" if with_files else "")
-        limit = PAGE_ITEMS
-
-        def fetch(offset: int) -> Page:
-            nonlocal limit
-            query = {"dataset": dataset, "filter": filter, "limit": limit, "offset": offset}
-            try:
-                answer = self.http.request_json(operation, "GET", path, query=query, max_bytes=LISTING_BYTES)
-            except EdgeImpulseLargeResponseError:
-                if limit == 1:
-                    raise
-                limit = math.ceil(limit / 4)  # items with very many files: fewer of them at once
-                return fetch(offset)
-            if answer.get("filterParseError"):
-                words = printable(str(answer["filterParseError"]))
-                raise EdgeImpulseResponseError(
-                    f"{operation}: the service could not read the filter {filter!r}: {words}",
-                    operation=operation,
-                    status=200,
-                    server_text=words,
-                )
-            values = parse_list(answer, "data", operation)
-            items = tuple(parse_listed(value, operation, place) for place, value in enumerate(values, offset))
-            return Page(offset, items, _total(answer, operation), is_full=len(items) >= limit)
-
-        listing = Listing(fetch, self.http.sleep)
+        fetches = [
+            PageFetcher(self.http, operation, path, {"dataset": spelling, "filter": filter})
+            for spelling in ((None,) if dataset is None else spellings(dataset))
+        ]
+        listing = Listing(fetches, self.http.sleep)
         try:
-            return listing.take()
+            yield from listing.pages()
         except ListingMovedError as moved:
             of_total = "" if listing.total is None else f" of {listing.total}"
             error = EdgeImpulseResponseError(
                 "Run the task again when nobody else changes the dataset: its listing is incomplete: "
-                f"{len(listing.items)} data items{of_total}, at the last of {ATTEMPTS} attempts. {moved} If that stays "
-                f"so, the service does not list as its API promises ({operation}).",
+                f"{listing.count} data items{of_total}, at the last of {ATTEMPTS} attempts. {moved} If that stays "
+                f"so, the service does not list as its API promises. ({operation})",
                 operation=operation,
                 status=200,
             )
@@ -137,6 +130,8 @@ class OrganizationDataApi:
         may be stored in another form, is looked for in the whole dataset instead, which is slower and always right.
         """
 
+        check_unicode(name=name, dataset=dataset)
+
         def is_wanted(item: DataItem) -> bool:
             return may_be_stored_as(name, item.name) and may_be_stored_as(dataset, item.dataset)
 
@@ -153,10 +148,15 @@ class OrganizationDataApi:
 
     def get_data_item(self, data_id: int) -> DataItem:
         """Get a data item with its files (``getOrganizationDataItem``)."""
-        operation = "getOrganizationDataItem"
         path = f"{self._path}/{data_id}"
-        answer = self.http.request_json(operation, "GET", path, max_bytes=LISTING_BYTES)
-        return parse(DataItem, answer.get("data"), operation, f"data item {data_id}")
+        return self.http.request_json(
+            "getOrganizationDataItem",
+            "GET",
+            path,
+            DataItemAnswer,
+            max_bytes=LISTING_BYTES,
+            repair=partial(repair_item, data_id=data_id),
+        ).data
 
     def file_sha256(self, data_id: int, file_name: str) -> str:
         """Download a file of a data item and return its SHA-256 in hex (``downloadOrganizationDataFile``).
@@ -165,6 +165,7 @@ class OrganizationDataApi:
 
         :raises EdgeImpulseResponseError: when the answer is not a file, or nobody can tell whether it is whole.
         """
+        check_unicode(file_name=file_name)
         path = f"{self._path}/{data_id}/files/download"
         digest = hashlib.sha256()
 
@@ -199,7 +200,9 @@ class OrganizationDataApi:
         :raises EdgeImpulseUnavailableError: with ``ambiguous`` when the item may have been stored all the same.
         :raises EdgeImpulseFileError: when a file changed while it was sent.
         """
-        operation = "addOrganizationDataItem"
+        check_unicode(name=name, dataset=dataset, bucket_name=bucket_name, bucket_path=bucket_path)
+        check_metadata(metadata)
+        check_file_names(file.name for file in files)
         optional = {
             "bucketId": None if bucket_id is None else str(bucket_id),
             "bucketName": bucket_name,
@@ -208,8 +211,16 @@ class OrganizationDataApi:
             "metadata": json.dumps(dict(metadata), ensure_ascii=False),
         }
         fields = [("name", name), *((key, value) for key, value in optional.items() if value is not None)]
-        answer, digests = self.http.upload(operation, f"{self._path}/add", fields, files, on_read, idempotent=False)
-        return parse(Created, answer, operation).id, digests
+        answer, digests = self.http.upload(
+            "addOrganizationDataItem",
+            f"{self._path}/add",
+            CreatedAnswer,
+            fields,
+            files,
+            on_read,
+            idempotent=False,
+        )
+        return answer.id, digests
 
     # A change to an item may be repeated as it is, since it sets a state and adds nothing to it. But between two tries
     # lie seconds, in which somebody else may have changed the item: a caller that minds looks at it in before_retry.
@@ -228,9 +239,10 @@ class OrganizationDataApi:
         :param before_retry: called before it is tried again.
         :return: the SHA-256 of what was sent by file name.
         """
+        check_file_names(file.name for file in files)
         path = f"{self._path}/{data_id}/add"
         return self.http.upload(
-            "addOrganizationDataFile", path, [], files, on_read, idempotent=True, before_retry=before_retry
+            "addOrganizationDataFile", path, Answer, [], files, on_read, idempotent=True, before_retry=before_retry
         )[1]
 
     def update_data_item(
@@ -248,6 +260,8 @@ class OrganizationDataApi:
 
         :param before_retry: called before it is tried again.
         """
+        check_unicode(name=name, dataset=dataset)
+        check_metadata(metadata or {})
         wanted = {"name": name, "dataset": dataset, "metadata": None if metadata is None else dict(metadata)}
         self.http.request_json(
             "updateOrganizationDataItem",
@@ -259,6 +273,7 @@ class OrganizationDataApi:
 
     def delete_file(self, data_id: int, file_name: str, *, before_retry: BeforeRetry | None = None) -> None:
         """Remove one file from a data item (``deleteOrganizationDataFile``)."""
+        check_unicode(file_name=file_name)
         path = f"{self._path}/{data_id}/download"
         query = {"fileName": file_name}
         self.http.request_json("deleteOrganizationDataFile", "DELETE", path, query=query, before_retry=before_retry)
@@ -267,14 +282,3 @@ class OrganizationDataApi:
         """Delete a data item together with its objects in the bucket (``deleteOrganizationDataItem``)."""
         path = f"{self._path}/{data_id}"
         self.http.request_json("deleteOrganizationDataItem", "DELETE", path, before_retry=before_retry)
-
-
-def _total(answer: Mapping[str, Any], operation: str) -> int | None:
-    total = answer.get("totalDataItemCount")
-    if total is None or (type(total) is int and total >= 0):
-        return total
-    raise EdgeImpulseResponseError(
-        f"{operation}: totalDataItemCount must be an integer of 0 or more, not {str(total)[:100]!r}.",
-        operation=operation,
-        status=200,
-    )

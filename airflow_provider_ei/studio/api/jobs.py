@@ -7,7 +7,7 @@ from datetime import datetime
 
 from airflow_provider_ei.exceptions import EdgeImpulseRefusedError, EdgeImpulseResponseError
 from airflow_provider_ei.studio.http import HttpClient
-from airflow_provider_ei.studio.models import ApiModel, Id, Time, parse, parse_each
+from airflow_provider_ei.studio.models import Answer, ApiModel, Id, Time
 from airflow_provider_ei.studio.reading import LISTING_BYTES
 
 #: Jobs that a listing asks for at once, and log entries that the service returns at most.
@@ -18,7 +18,7 @@ MAX_LOG_ENTRIES = 1_000
 MAX_LOG_BYTES = 64 * 1024 * 1024
 
 
-class Job(ApiModel):
+class Job(ApiModel, frozen=True, kw_only=True):
     """A job (``getJobStatus``). ``category`` and ``key`` tell its kind in words that the API does not document."""
 
     id: Id
@@ -30,21 +30,33 @@ class Job(ApiModel):
     finished_successful: bool | None = None
 
 
-class JobLogEntry(ApiModel):
+class JobLogEntry(ApiModel, frozen=True, kw_only=True):
     """A piece of a job's log: a line, several lines, or a part of one."""
 
     data: str
     log_level: str | None = None
 
 
-class JobLog(ApiModel):
-    """The newest entries of a job's log, newest first, and how many there are in all."""
+class JobAnswer(Answer, frozen=True, kw_only=True):
+    """Answer of ``getJobStatus``."""
+
+    job: Job
+
+
+class JobsAnswer(Answer, frozen=True, kw_only=True):
+    """Answer of ``listAllJobs``: one page."""
+
+    jobs: list[Job]
+
+
+class JobLog(Answer, frozen=True, kw_only=True):
+    """Answer of ``getJobsLogs``: the newest entries of a job's log, newest first, and how many there are in all."""
 
     stdout: tuple[JobLogEntry, ...]
     total_count: int
 
 
-class JobStarted(ApiModel):
+class StartedAnswer(Answer, frozen=True, kw_only=True):
     """Answer of an operation that starts a job."""
 
     id: Id
@@ -77,9 +89,8 @@ class JobsApi:
 
     def get_job(self, job_id: int) -> Job:
         """Get a job (``getJobStatus``, ``getOrganizationJobStatus``)."""
-        operation = f"get{self._owner}JobStatus"
-        answer = self.http.request_json(operation, "GET", f"{self._path}/{job_id}/status")
-        return parse(Job, answer.get("job"), operation, f"job {job_id}")
+        path = f"{self._path}/{job_id}/status"
+        return self.http.request_json(f"get{self._owner}JobStatus", "GET", path, JobAnswer).job
 
     def list_jobs(self, since: datetime | None = None) -> list[Job]:
         """List the jobs, active and finished ones (``listAllJobs``, ``listAllOrganizationJobs``).
@@ -94,8 +105,8 @@ class JobsApi:
         while True:
             query = {"startDate": None if since is None else since.isoformat(), "limit": PAGE_JOBS, "offset": offset}
             path = f"{self._path}/all"
-            answer = self.http.request_json(operation, "GET", path, query=query, max_bytes=LISTING_BYTES)
-            page = parse_each(Job, answer, "jobs", operation)
+            answer = self.http.request_json(operation, "GET", path, JobsAnswer, query=query, max_bytes=LISTING_BYTES)
+            page = answer.jobs
             is_new = any(job.id not in jobs for job in page)
             jobs.update((job.id, job) for job in page)
             if len(page) < PAGE_JOBS:
@@ -115,8 +126,8 @@ class JobsApi:
         """Get the newest entries of a job's log (``getJobsLogs``, ``getOrganizationJobsLogs``)."""
         operation = f"get{self._owner}JobsLogs"
         path = f"{self._path}/{job_id}/stdout"
-        answer = self.http.request_json(operation, "GET", path, query={"limit": limit}, max_bytes=LISTING_BYTES)
-        return parse(JobLog, answer, operation, f"the log of job {job_id}")
+        query = {"limit": limit}
+        return self.http.request_json(operation, "GET", path, JobLog, query=query, max_bytes=LISTING_BYTES)
 
     def download_job_log(self, job_id: int) -> str:
         """Download a job's whole log (``downloadJobsLogs``, ``downloadOrganizationJobsLogs``).

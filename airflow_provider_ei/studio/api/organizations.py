@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from airflow_provider_ei.studio.api.arguments import check_unicode
 from airflow_provider_ei.studio.http import HttpClient
-from airflow_provider_ei.studio.models import Bucket, Dataset, Organization, parse, parse_each
+from airflow_provider_ei.studio.models import (
+    Bucket,
+    BucketsAnswer,
+    Dataset,
+    DatasetAnswer,
+    Organization,
+    OrganizationsAnswer,
+)
 
 
 def list_organizations(http: HttpClient) -> list[Organization]:
@@ -13,9 +21,7 @@ def list_organizations(http: HttpClient) -> list[Organization]:
 
     :raises EdgeImpulseServiceError: as the methods of :class:`OrganizationApi` do.
     """
-    operation = "listOrganizations"
-    answer = http.request_json(operation, "GET", "/api/organizations")
-    return parse_each(Organization, answer, "organizations", operation)
+    return http.request_json("listOrganizations", "GET", "/api/organizations", OrganizationsAnswer).organizations
 
 
 class OrganizationApi:
@@ -31,12 +37,11 @@ class OrganizationApi:
 
     def get_dataset(self, dataset: str) -> Dataset:
         """Get a dataset's type and totals (``getOrganizationDataset``)."""
-        operation = "getOrganizationDataset"
+        check_unicode(dataset=dataset)
         path = f"{self._path}/dataset/{quote(dataset, safe='')}"
-        return parse(Dataset, self._http.request_json(operation, "GET", path).get("dataset"), operation)
+        return self._http.request_json("getOrganizationDataset", "GET", path, DatasetAnswer).dataset
 
     def list_buckets(self) -> list[Bucket]:
         """List the organization's storage buckets (``listOrganizationBuckets``)."""
-        operation = "listOrganizationBuckets"
-        answer = self._http.request_json(operation, "GET", f"{self._path}/buckets")
-        return parse_each(Bucket, answer, "buckets", operation)
+        path = f"{self._path}/buckets"
+        return self._http.request_json("listOrganizationBuckets", "GET", path, BucketsAnswer).buckets

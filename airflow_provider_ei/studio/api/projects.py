@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from airflow_provider_ei.studio.api.jobs import JobStarted
+from airflow_provider_ei.studio.api.jobs import StartedAnswer
 from airflow_provider_ei.studio.http import HttpClient
-from airflow_provider_ei.studio.models import ApiModel, Id, Time, parse, parse_each
+from airflow_provider_ei.studio.models import Answer, ApiModel, Id, Time
 
 
-class Project(ApiModel):
+class Project(ApiModel, frozen=True, kw_only=True):
     """A project (``listProjects``)."""
 
     id: Id
     name: str
 
 
-class ProjectKeyInfo(ApiModel):
-    """What a project's key is (``getCurrentApiKeyInfo``). ``role`` is ``admin``, ``readonly``, ``ingestiononly`` …"""
+class ProjectsAnswer(Answer, frozen=True, kw_only=True):
+    """Answer of ``listProjects``."""
+
+    projects: list[Project]
+
+
+class ProjectKeyInfo(Answer, frozen=True, kw_only=True):
+    """Answer of ``getCurrentApiKeyInfo``: what a project's key is. ``role`` is for instance
+    ``admin`` or ``readonly``.
+    """
 
     project_id: Id
     role: str
@@ -27,8 +35,7 @@ def list_projects(http: HttpClient) -> list[Project]:
 
     :raises EdgeImpulseServiceError: as the methods of :class:`ProjectApi` do.
     """
-    operation = "listProjects"
-    return parse_each(Project, http.request_json(operation, "GET", "/api/projects"), "projects", operation)
+    return http.request_json("listProjects", "GET", "/api/projects", ProjectsAnswer).projects
 
 
 def get_key_info(http: HttpClient) -> ProjectKeyInfo:
@@ -38,8 +45,7 @@ def get_key_info(http: HttpClient) -> ProjectKeyInfo:
 
     :raises EdgeImpulseServiceError: as the methods of :class:`ProjectApi` do.
     """
-    operation = "getCurrentApiKeyInfo"
-    return parse(ProjectKeyInfo, http.request_json(operation, "GET", "/api/projects/api-key-info"), operation)
+    return http.request_json("getCurrentApiKeyInfo", "GET", "/api/projects/api-key-info", ProjectKeyInfo)
 
 
 class ProjectApi:
@@ -63,5 +69,4 @@ class ProjectApi:
         operation = "startRetrainJob"
         path = f"{self._path}/jobs/retrain"
         query = {"impulseId": impulse_id}
-        answer = self._http.request_json(operation, "POST", path, query=query, idempotent=False)
-        return parse(JobStarted, answer, operation).id
+        return self._http.request_json(operation, "POST", path, StartedAnswer, query=query, idempotent=False).id

@@ -17,7 +17,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.studio.models import DataItem
-from airflow_provider_ei.studio.responses import may_be_done
+from airflow_provider_ei.studio.retry import may_be_done
 from airflow_provider_ei.sync.digest import item_digest
 from airflow_provider_ei.sync.item.attempt import Attempt
 from airflow_provider_ei.sync.item.conflicts import ambiguous_items, others_item

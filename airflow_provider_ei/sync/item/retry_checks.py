@@ -9,7 +9,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseRefusedError, EdgeImpulseS
 from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.http import BeforeRetry
 from airflow_provider_ei.studio.models import DataItem
-from airflow_provider_ei.studio.responses import may_be_done
+from airflow_provider_ei.studio.retry import may_be_done
 from airflow_provider_ei.sync.item.attempt import Attempt
 from airflow_provider_ei.sync.item.duplicates import same
 from airflow_provider_ei.sync.item_state import ItemState

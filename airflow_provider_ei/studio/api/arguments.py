@@ -1,0 +1,50 @@
+"""Checks what single API calls are given, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+
+
+def check_unicode(**values: str | None) -> None:
+    """Refuse strings that no request can carry.
+
+    :param values: the strings, by the names of their arguments.
+    :raises EdgeImpulseInputError: when one has a lone surrogate, the half of a character.
+    """
+    for name, value in values.items():
+        if value is not None and not is_unicode(value):
+            raise _lone_surrogate(name, value)
+
+
+def check_metadata(metadata: Mapping[str, str]) -> None:
+    """The same for the keys and values of metadata."""
+    for key, value in metadata.items():
+        for text in (key, value):
+            if not is_unicode(text):
+                raise _lone_surrogate("metadata", text)
+
+
+def check_file_names(names: Iterable[str]) -> None:
+    """The same for the names of files."""
+    for name in names:
+        if not is_unicode(name):
+            raise _lone_surrogate("files", name)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a string can be encoded, which one with a lone surrogate cannot."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _lone_surrogate(name: str, text: str) -> EdgeImpulseInputError:
+    return EdgeImpulseInputError(
+        f"Decode {name} with the right encoding: it has a lone surrogate, which is not valid Unicode: {text!r}."
+    )

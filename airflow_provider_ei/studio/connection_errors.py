@@ -1,0 +1,87 @@
+"""Decides what the lack of an answer means: what requests and urllib3 raise becomes an error that says what to do."""
+
+from __future__ import annotations
+
+import ssl
+
+import requests
+from urllib3.exceptions import (
+    HTTPError,
+    LocationValueError,
+    NameResolutionError,
+    NewConnectionError,
+    ProxySchemeUnknown,
+    ProxySchemeUnsupported,
+    ReadTimeoutError,
+)
+
+from airflow_provider_ei.exceptions import EdgeImpulseConfigError, EdgeImpulseError, EdgeImpulseUnavailableError
+from airflow_provider_ei.redaction import know_proxies
+from airflow_provider_ei.studio.reading import AnswerTooLargeError
+from airflow_provider_ei.studio.responses import CHECK_HOST, large_answer
+from airflow_provider_ei.studio.server_text import printable_excerpt
+
+_CHECK_PROXY = "Check the proxy in the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY)"
+
+#: What requests and urllib3 raise for a proxy that they cannot use, before anything is sent.
+_BAD_PROXIES = (
+    requests.exceptions.InvalidProxyURL,
+    requests.exceptions.InvalidSchema,
+    ProxySchemeUnknown,
+    ProxySchemeUnsupported,
+)
+
+
+def connection_error(error: Exception, operation: str, host: str, *, has_sent: bool) -> EdgeImpulseError:
+    """Return the error that stands for a request without an answer.
+
+    :param has_sent: whether any byte of it left; if none did, it certainly was not carried out.
+    """
+    know_proxies()
+    cause = _root(error)
+    words = printable_excerpt(str(cause)) or type(cause).__name__
+    label = f"({operation})"
+    if isinstance(cause, AnswerTooLargeError):
+        return large_answer(operation, None)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return EdgeImpulseConfigError(
+            f"Check Host of the connection, or set REQUESTS_CA_BUNDLE for the workers to an authority of your own: the "
+            f"certificate of {host} is not trusted: {cause.verify_message}. {label}"
+        )
+    if isinstance(cause, _BAD_PROXIES):
+        return EdgeImpulseConfigError(f"{_CHECK_PROXY}: it cannot be used: {words} {label}")
+    if isinstance(cause, requests.exceptions.InvalidURL | LocationValueError | UnicodeError):
+        return EdgeImpulseConfigError(f"{CHECK_HOST}: {host!r} is not a host name: {words}. {label}")
+    if isinstance(error, TypeError | ValueError) and not isinstance(error, requests.RequestException):
+        return EdgeImpulseConfigError(f"{_CHECK_PROXY}: it cannot be used: {words}. {label}")
+    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+        # requests says so itself when a file that the environment names, such as REQUESTS_CA_BUNDLE, is not there.
+        return EdgeImpulseConfigError(f"Check the environment of the worker: {words}. {label}")
+    if isinstance(error, requests.exceptions.ProxyError):
+        what = f"{_CHECK_PROXY}: the proxy on the way to {host} failed: {words}."
+    elif isinstance(cause, NameResolutionError):
+        what = f"{CHECK_HOST}: the host name {host} is not known."
+    elif isinstance(error, requests.exceptions.ConnectTimeout):
+        what = f"{CHECK_HOST}: no connection to {host} within the connect timeout."
+    elif isinstance(cause, NewConnectionError):
+        what = f"{CHECK_HOST}: no connection to {host}: {words.rpartition(': ')[2]}."
+    elif isinstance(cause, ssl.SSLError) and not has_sent:
+        what = f"Is it http://? If so, write that before Host in the connection: {host} does not speak TLS: {words}."
+    elif not has_sent:
+        what = f"{CHECK_HOST}: no connection to {host}: {words}."
+    elif isinstance(error, requests.exceptions.Timeout | ReadTimeoutError):
+        what = f"Try again later: {host} did not answer within the read timeout."
+    else:
+        what = f"Try again: the connection to {host} was lost before the answer was complete: {words}."
+    return EdgeImpulseUnavailableError(f"{what} {label}", ambiguous=has_sent, operation=operation)
+
+
+def _root(error: BaseException) -> BaseException:
+    """Dig out what happened: requests and urllib3 wrap it in two or three layers, as argument or as reason."""
+    while True:
+        inner = getattr(error, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = next((a for a in reversed(error.args) if isinstance(a, BaseException)), None)
+        if inner is None or (isinstance(error, NewConnectionError) and isinstance(error, HTTPError)):
+            return error
+        error = inner

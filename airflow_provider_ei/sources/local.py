@@ -49,7 +49,7 @@ class Disk:
 
 
 class _Entries(Sequence[Entry]):
-    """The entries of a folder by name. Those of folders are made anew when they are read: there may be a million.
+    """The entries of a folder by name. Those of folders are made again when they are read: there may be a million.
 
     :param found: entries in order, and the names of folders; a slash at the end stands for a link to one.
     """

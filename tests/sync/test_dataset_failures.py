@@ -15,6 +15,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseCancelledError,
     EdgeImpulseInputError,
     EdgeImpulseResponseError,
+    EdgeImpulseSyncError,
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.results import MAX_DESCRIBED_FAILURES
@@ -117,6 +118,18 @@ class TestOneItem:
         synced.on_open = lambda path: (synced.top / "new/x.csv").unlink(missing_ok=True)
         self.assert_only(synced, "new", "cannot be read now: No such file or directory", permanent=False)
         self.assert_next_run(synced, "new", created=1, unchanged=6)
+
+    def test_whose_folder_is_gone_before_it_is_read_again(self, synced: SyncLab) -> None:
+        synced.write({"s03/motion.csv": "other"})
+        run = synced.prepare(delete="extra")
+        files = [name for name in FILES if name.startswith("s03/")]
+        synced.remove(*files)
+        before = synced.items()["s03"]
+        with pytest.raises(EdgeImpulseSyncError, match="is gone now") as caught:
+            run.run()
+        assert (names(caught.value), caught.value.retryable) == (["s03"], True)
+        assert synced.items()["s03"] == before
+        assert DELETE not in synced.operations()
 
     def test_with_a_link_that_leads_nowhere(self, synced: SyncLab) -> None:
         (synced.top / "s03/y.csv").symlink_to("/nowhere")

@@ -19,7 +19,7 @@ MAX_LOG_BYTES = 64 * 1024 * 1024
 
 
 class Job(ApiModel, frozen=True, kw_only=True):
-    """A job (``getJobStatus``). ``category`` and ``key`` tell its kind in words that the API does not document."""
+    """A job (``getJobStatus``). ``category`` and ``key`` tell its kind in values that the API does not document."""
 
     id: Id
     category: str = ""

@@ -1,4 +1,4 @@
-"""Base hook: an Airflow connection, the client that it opens, and the organization that it works in."""
+"""Base hook: reads an Airflow connection, opens a client, and determines the organization."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from airflow_provider_ei.hooks.connection import (
     read_connection,
 )
 
-# requests, pydantic and the rest are imported where they are used: a DAG file that only declares tasks is parsed every
-# few seconds, and they would take four times as long as all the rest of it.
+# requests, pydantic and similar packages are imported where they are used: DAG files are parsed every few seconds, and
+# these imports would take four times as long as all other imports.
 if TYPE_CHECKING:
     from airflow_provider_ei.studio.api.data import OrganizationDataApi
     from airflow_provider_ei.studio.api.organizations import OrganizationApi
@@ -30,12 +30,12 @@ log = logging.getLogger(__name__)
 
 
 class EdgeImpulseBaseHook(BaseHook):
-    """Opens a client with an Airflow connection, and ends it when the task is killed.
+    """Opens a client with an Airflow connection, and cancels it when the task is killed.
 
-    Nothing is read and nothing is sent before the first call.
+    The connection is read at the first call; nothing is sent before.
 
-    :param edge_impulse_conn_id: the connection.
-    :param organization_id: overrides that of the connection.
+    :param edge_impulse_conn_id: the Airflow connection.
+    :param organization_id: overrides the connection's organization.
     """
 
     conn_name_attr = "edge_impulse_conn_id"
@@ -53,7 +53,7 @@ class EdgeImpulseBaseHook(BaseHook):
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return which standard fields the form hides, renames and fills with a placeholder."""
+        """Return the standard fields that the form hides or renames, and their placeholders."""
         return {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}
 
     @classmethod
@@ -83,10 +83,10 @@ class EdgeImpulseBaseHook(BaseHook):
     def reload_connection(self) -> None:
         """Read the connection again. If it has changed, close the client and forget the organization.
 
-        :raises EdgeImpulseConfigError: when it is incomplete now.
+        :raises EdgeImpulseConfigError: when the connection is now incomplete.
         """
         if "_connection" not in self.__dict__:
-            return  # it is read at the first call
+            return  # it will be read at the first call
         connection = self._read_connection()
         if connection != self._connection:
             self._accept(connection)
@@ -97,7 +97,7 @@ class EdgeImpulseBaseHook(BaseHook):
 
     @property
     def settings(self) -> StudioSettings:
-        """Base URL, key and timeouts, as the connection has them.
+        """The connection's base URL, key and timeouts.
 
         :raises EdgeImpulseConfigError: when the connection is incomplete.
         """
@@ -105,23 +105,23 @@ class EdgeImpulseBaseHook(BaseHook):
 
     @cached_property
     def client(self) -> HttpClient:
-        """The client that all calls go through; its connections are kept open between them."""
+        """The client for all calls. It keeps its connections open between calls."""
         from airflow_provider_ei.studio.http import HttpClient
         from airflow_provider_ei.sync.dataset.options import MAX_WORKERS
 
         client = HttpClient(self.settings, connections=MAX_WORKERS)
-        self.__dict__["client"] = client  # before the look, so that whoever cancels in between finds it
+        self.__dict__["client"] = client  # before the check, so that a concurrent cancel() finds it
         if self._cancelled:
             client.cancel()
         return client
 
     def get_conn(self) -> HttpClient:
-        """Return the client, as Airflow's hooks do."""
+        """Return the client; part of the interface of Airflow's hooks."""
         return self.client
 
     @property
     def data_api(self) -> OrganizationDataApi:
-        """The operations on the organization's data items.
+        """Operations on the organization's data items.
 
         :raises EdgeImpulseError: as :attr:`organization_id` does.
         """
@@ -131,7 +131,7 @@ class EdgeImpulseBaseHook(BaseHook):
 
     @property
     def organization_api(self) -> OrganizationApi:
-        """The operations on the organization itself: its datasets and buckets.
+        """Operations on the organization's datasets and buckets.
 
         :raises EdgeImpulseError: as :attr:`organization_id` does.
         """
@@ -141,7 +141,7 @@ class EdgeImpulseBaseHook(BaseHook):
 
     @property
     def requests_sent(self) -> int:
-        """How many requests were sent through the client that is open now."""
+        """Number of requests sent through the current client."""
         client = self.__dict__.get("client")
         return client.requests if client is not None else 0
 
@@ -158,9 +158,9 @@ class EdgeImpulseBaseHook(BaseHook):
             client.close()
 
     def cancel(self) -> None:
-        """End the call under way with ``EdgeImpulseCancelledError``, and all later ones; for ``on_kill``.
+        """Make the current call and all later calls raise ``EdgeImpulseCancelledError``; for ``on_kill``.
 
-        Safe in a signal handler and from another thread.
+        Safe to call in a signal handler and from another thread.
         """
         self._cancelled = True
         client = self.__dict__.get("client")
@@ -168,25 +168,25 @@ class EdgeImpulseBaseHook(BaseHook):
             client.cancel()
 
     def check_cancelled(self) -> None:
-        """Do nothing, unless the hook was cancelled.
+        """Raise an error if the hook was cancelled.
 
-        :raises EdgeImpulseCancelledError: if it was.
+        :raises EdgeImpulseCancelledError: if it was cancelled.
         """
         if self._cancelled:
             raise EdgeImpulseCancelledError("The task was told to stop; the upload is not complete.")
 
     @cached_property
     def given_organization_id(self) -> int | None:
-        """The organization as given, else of the connection; None when only the key can tell. Nothing is sent."""
+        """The argument's or the connection's organization; None if only the key determines it. Sends nothing."""
         from airflow_provider_ei.numeric import whole_number
 
         return whole_number("organization_id", self._given_organization_id) or self._connection[1]
 
     @cached_property
     def organization_id(self) -> int:
-        """The organization: as given, else of the connection, else of the key, which takes one request.
+        """The organization: the argument's, else the connection's, else the key's, which takes one request.
 
-        :raises EdgeImpulseConfigError: when none is given and the key does not belong to exactly one.
+        :raises EdgeImpulseConfigError: when neither is given and the key does not belong to exactly one organization.
         """
         if self.given_organization_id is not None:
             return self.given_organization_id
@@ -203,13 +203,13 @@ class EdgeImpulseBaseHook(BaseHook):
 
     @property
     def data_url(self) -> str:
-        """The page of the organization's data in Studio, on the connection's host."""
+        """URL of the organization's data page in Studio, on the connection's host."""
         return self.settings.data_url(self.organization_id)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Try the connection with one request, ``listOrganizations``, and say what is wrong with it.
+        """Test the connection with one request, ``listOrganizations``.
 
-        :return: whether it works, and a sentence for the person who pressed the button.
+        :return: whether it works, and a message for the user.
         """
         from airflow_provider_ei.hooks.connection_check import try_connection
 

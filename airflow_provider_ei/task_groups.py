@@ -1,8 +1,8 @@
 """``edge_impulse_sync``: one dataset sync, distributed over the workers of Airflow's executor.
 
 ``plan`` compares the source with the dataset and divides new or changed items into shards; ``sync_shard`` is mapped
-over the shards; ``finish`` compares again, uploads what is left, and deletes last. Each task reads the source itself, so all
-workers need it at the same path, and the tasks exchange only a few numbers per shard.
+over the shards; ``finish`` compares again, uploads what is left, and deletes last. Each task reads the source itself,
+so all workers need it at the same path, and the tasks exchange only a few numbers per shard.
 
 If there is nothing to do, the plan has one empty shard. A plan without shards would skip ``sync_shard``, and ``finish``
 could not distinguish that from a skipped upstream task, which must skip the whole group.

@@ -1,4 +1,4 @@
-"""The gate that all requests of a client go through, whichever thread sends them."""
+"""The gate that every request of a client passes, whichever thread sends it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ log = logging.getLogger(__name__)
 
 
 class Gate:
-    """Lets requests go when the service takes them; safe for several threads.
+    """Lets requests pass when the service accepts them; safe for several threads.
 
-    :param most_wait: longest pause after one refusal, in seconds.
+    :param max_wait: longest pause after one refusal, in seconds.
     """
 
-    def __init__(self, *, most_wait: float, clock: Clock, cancelled: CancelFlag) -> None:
-        self._throttle = Throttle(most_wait=most_wait)
+    def __init__(self, *, max_wait: float, clock: Clock, cancelled: CancelFlag) -> None:
+        self._throttle = Throttle(max_wait=max_wait)
         self._clock, self._cancelled = clock, cancelled
         self._changed = threading.Condition()
 
     def enter(self) -> float:
-        """Wait until a request may go, and take note that it does; :meth:`leave` has to follow.
+        """Wait until a request may be sent, and count it; :meth:`leave` must follow.
 
-        :return: when it went.
-        :raises EdgeImpulseCancelledError: when the client is told to stop meanwhile.
+        :return: the time at which it may be sent.
+        :raises EdgeImpulseCancelledError: when the client is cancelled meanwhile.
         """
         while True:
             self._cancelled.check()
@@ -43,18 +43,18 @@ class Gate:
                 self._clock.sleep(delay)
 
     def leave(self) -> None:
-        """Take note that a request has its answer, or will have none."""
+        """Record that a request has ended, with or without an answer."""
         with self._changed:
             self._throttle.end()
             self._changed.notify_all()
 
     def granted(self) -> None:
-        """Take note of an answer that was not a refusal."""
+        """Record an answer that was not a refusal."""
         with self._changed:
             self._throttle.granted(self._clock.now())
 
     def refused(self, begun: float, asked: float | None) -> None:
-        """Take note of a refusal, which stops all requests for a while.
+        """Record a refusal, which stops all requests for a while.
 
         :param begun: what :meth:`enter` returned.
         :param asked: the seconds that the service asked to wait.
@@ -69,6 +69,6 @@ class Gate:
             )
 
     def refused_for(self) -> float:
-        """Return for how long every request was refused, with the pause that has begun, in seconds."""
+        """Return for how many seconds every request has been refused, including the current pause."""
         with self._changed:
             return self._throttle.refused_for(self._clock.now())

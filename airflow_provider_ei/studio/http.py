@@ -1,27 +1,20 @@
-"""Sends requests: one try after the other, until there is an answer, no try is left, or the task is told to stop."""
+"""Sends requests and retries them, until there is an answer, no attempt is left, or the task is cancelled."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from http.client import HTTPException
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
 
-from requests import RequestException, Response
-from urllib3.exceptions import HTTPError
+from requests import Response
 
-from airflow_provider_ei.exceptions import (
-    MAX_RETRY_WAIT,
-    EdgeImpulseError,
-    EdgeImpulseServiceError,
-)
+from airflow_provider_ei.exceptions import MAX_RETRY_WAIT, EdgeImpulseServiceError
 from airflow_provider_ei.redaction import know_secret
 from airflow_provider_ei.studio.cancellation import CancelFlag
 from airflow_provider_ei.studio.clock import Clock
-from airflow_provider_ei.studio.connection_errors import connection_error
 from airflow_provider_ei.studio.counter import RequestCounter
 from airflow_provider_ei.studio.decoding import Repair, convert_answer
+from airflow_provider_ei.studio.exchange import Exchange
 from airflow_provider_ei.studio.files import OnRead, UploadFile
 from airflow_provider_ei.studio.gate import Gate
 from airflow_provider_ei.studio.models import Answer, AnswerT
@@ -29,7 +22,6 @@ from airflow_provider_ei.studio.multipart import MultipartBody
 from airflow_provider_ei.studio.reading import ANSWER_BYTES
 from airflow_provider_ei.studio.responses import read_answer, read_file
 from airflow_provider_ei.studio.retry import Retries, RetryBudget, may_be_done, wants_new_try
-from airflow_provider_ei.studio.server_text import printable_excerpt
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.studio.transport import open_session
 
@@ -37,7 +29,7 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-#: Called with the failure before a request is tried again; what it raises ends the tries.
+#: Called with the failure before a request is retried; what it raises ends the attempts.
 BeforeRetry = Callable[[EdgeImpulseServiceError], None]
 
 
@@ -48,7 +40,7 @@ class HttpClient:
 
     :param settings: base URL, key and timeouts.
     :param connections: connections kept open at once; one is enough for one thread.
-    :param sleep: waits that many seconds between two tries; by default so that :meth:`cancel` ends it.
+    :param sleep: waits for so many seconds between two attempts; by default :meth:`cancel` ends the wait.
     """
 
     def __init__(
@@ -60,20 +52,21 @@ class HttpClient:
         self._clock = Clock(sleep or self._cancelled.sleep)
         self._budget = RetryBudget()
         self._gate = Gate(
-            most_wait=min(MAX_RETRY_WAIT, settings.throttle_patience), clock=self._clock, cancelled=self._cancelled
+            max_wait=min(MAX_RETRY_WAIT, settings.throttle_patience), clock=self._clock, cancelled=self._cancelled
         )
-        self._traffic = RequestCounter()
+        self._counter = RequestCounter()
         self._session = open_session(settings.api_key, write_timeout=settings.write_timeout, connections=connections)
+        self._exchange = Exchange(self._session, settings, self._cancelled)
 
     @property
     def requests(self) -> int:
-        """How many requests were sent so far."""
-        return self._traffic.requests
+        """How many requests have been sent."""
+        return self._counter.requests
 
     @property
     def retries(self) -> int:
-        """How many of them were new tries."""
-        return self._traffic.requests - self._traffic.firsts
+        """How many of the requests were retries."""
+        return self._counter.requests - self._counter.first_attempts
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +79,7 @@ class HttpClient:
         self._session.close()
 
     def cancel(self) -> None:
-        """End the request under way and refuse further ones; safe in a signal handler and from another thread."""
+        """Abort the current request and refuse all later ones; safe in a signal handler and from another thread."""
         self._cancelled.set()
         self._session.abort()
 
@@ -98,7 +91,7 @@ class HttpClient:
         self._cancelled.check()
 
     def sleep(self, seconds: float) -> None:
-        """Wait.
+        """Wait for that many seconds.
 
         :raises EdgeImpulseCancelledError: when the client is cancelled meanwhile.
         """
@@ -123,18 +116,18 @@ class HttpClient:
         :param operation: operation id of the API, for errors.
         :param path: below the base URL.
         :param kind: the form that the API promises for the answer.
-        :param before_retry: called before it is tried again.
+        :param before_retry: called before each retry.
         :param max_bytes: of the answer; a longer one is an error.
         :param repair: reads an answer that has another form, which otherwise is an error.
         :raises EdgeImpulseResponseError: when the answer cannot be used.
-        :raises EdgeImpulseServiceError: when the service refuses, fails or cannot be reached, after the tries that the
-            settings allow.
+        :raises EdgeImpulseServiceError: when the service refuses, fails or cannot be reached, after the attempts that
+            the settings allow.
         """
 
         def read(response: Response) -> AnswerT | dict[str, Any]:
             return read_answer(response, operation, max_bytes, kind)
 
-        answer = self._tries(
+        answer = self._with_retries(
             lambda: self._send(operation, method, path, read, max_bytes=max_bytes, params=query, json=body),
             changes=method != "GET",
             idempotent=True,
@@ -160,8 +153,8 @@ class HttpClient:
 
         :param kind: the form that the API promises for the answer.
         :param on_read: called with each block of a file when it is about to be sent.
-        :param idempotent: whether it may be tried again although it may have been carried out.
-        :param before_retry: called before it is tried again.
+        :param idempotent: whether it may be retried although it may have been carried out.
+        :param before_retry: called before each retry.
         :return: the answer, and the SHA-256 of what was sent by file name.
         :raises EdgeImpulseFileError: when a file changed while it was being sent.
         :raises EdgeImpulseServiceError: as :meth:`request_json` does.
@@ -171,12 +164,12 @@ class HttpClient:
             return read_answer(response, operation, ANSWER_BYTES, kind)
 
         def attempt() -> tuple[AnswerT | dict[str, Any], dict[str, str]]:
-            with MultipartBody(fields, files, on_read) as body:  # a new one for each try: a sent body is spent
+            with MultipartBody(fields, files, on_read) as body:  # a new one for each attempt: a sent body is used up
                 headers = {"Content-Type": body.content_type}
                 answer = self._send(operation, "POST", path, read, data=body, headers=headers)
                 return answer, body.sha256_by_name()
 
-        answer, digests = self._tries(attempt, changes=True, idempotent=idempotent, before_retry=before_retry)
+        answer, digests = self._with_retries(attempt, changes=True, idempotent=idempotent, before_retry=before_retry)
         return convert_answer(kind, answer, operation) if isinstance(answer, dict) else answer, digests
 
     def download(
@@ -184,7 +177,7 @@ class HttpClient:
     ) -> int:
         """Download a file block by block, without keeping it.
 
-        :param begin: called before the first block of each try; returns what is called with each block.
+        :param begin: called before the first block of each attempt; returns the function to call with each block.
         :return: the file's length in bytes.
         :raises EdgeImpulseResponseError: when the answer is not a file, or may not be whole.
         :raises EdgeImpulseServiceError: as :meth:`request_json` does.
@@ -193,15 +186,15 @@ class HttpClient:
         def read(response: Response) -> int:
             return read_file(response, operation, begin(), self.check_cancelled)
 
-        # The file's own bytes, not those of a compression on the way.
+        # The file's own bytes, without compression on the way.
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-        return self._tries(
+        return self._with_retries(
             lambda: self._send(operation, "GET", path, read, max_bytes=None, params=query, headers=headers),
             changes=False,
             idempotent=True,
         )
 
-    def _tries(
+    def _with_retries(
         self,
         attempt: Callable[[], _T],
         *,
@@ -211,7 +204,7 @@ class HttpClient:
     ) -> _T:
         settings = self.settings
         retries = Retries(attempts=settings.retry_attempts, wait=settings.retry_wait, budget=self._budget)
-        self._traffic.add(firsts=1)
+        self._counter.add(first_attempts=1)
         failure: EdgeImpulseServiceError | None = None
         refused_since: float | None = None
         while True:
@@ -226,17 +219,23 @@ class HttpClient:
             if not wants_new_try(failure, idempotent=idempotent):
                 pass
             elif failure.throttled:
-                # The gate makes the next try wait; it is not the request that failed. The patience is this request's,
-                # too: a service may refuse all changes and still grant each look before one.
+                # The gate delays the next attempt; being throttled does not count as a failure. But patience also ends
+                # for this request alone: a service may refuse all changes and still grant each read before one.
                 now = self._clock.now()
                 refused_since = now if refused_since is None else refused_since
                 refused_for = max(self._gate.refused_for(), now - refused_since)
                 wait = None if refused_for > settings.throttle_patience else settling
             elif (drawn := retries.wait_after_failure(self._clock.now())) is not None:
                 wait = max(drawn, failure.requested_wait, settling)
-                log.warning("%s Trying again in %.1f s (%d of %d).", failure, wait, retries.failures, retries.attempts)
+                log.warning(
+                    "%s Retrying in %.1f s (attempt %d of %d failed).",
+                    failure,
+                    wait,
+                    retries.failures,
+                    retries.attempts,
+                )
             if wait is None:
-                # What is still on its way must not overtake whatever is done next, here or by the next run.
+                # A change that is still on its way must not arrive after the next one, of this run or a later one.
                 if settling:
                     self.sleep(max(settling, failure.requested_wait))
                 raise failure
@@ -253,10 +252,11 @@ class HttpClient:
         max_bytes: int | None = ANSWER_BYTES,
         **kwargs: Any,
     ) -> _T:
-        """Send a request when the gate lets it, and return what ``read`` makes of the answer."""
+        """Send a request when the gate allows it, and return what ``read`` makes of the answer."""
         begun = self._gate.enter()
+        self._counter.add(requests=1)
         try:
-            result = self._exchange(operation, method, path, read, max_bytes, **kwargs)
+            result = self._exchange.send(operation, method, path, read, max_bytes=max_bytes, **kwargs)
         except EdgeImpulseServiceError as error:
             if error.throttled:
                 self._gate.refused(begun, error.retry_after)
@@ -268,40 +268,3 @@ class HttpClient:
         self._gate.granted()
         self._budget.succeeded()
         return result
-
-    def _exchange(
-        self,
-        operation: str,
-        method: str,
-        path: str,
-        read: Callable[[Response], _T],
-        max_bytes: int | None,
-        **kwargs: Any,
-    ) -> _T:
-        settings, session = self.settings, self._session
-        session.has_sent = False
-        session.expect(seconds=settings.read_timeout, most_bytes=max_bytes)
-        self._traffic.add(requests=1)
-        try:
-            with session.request(
-                method,
-                settings.base_url + path,
-                timeout=(settings.connect_timeout, settings.read_timeout),
-                allow_redirects=False,
-                stream=True,
-                **kwargs,
-            ) as response:
-                return read(response)
-        except EdgeImpulseError:
-            raise
-        except (RequestException, HTTPError, HTTPException, OSError, UnicodeError) as error:
-            failure: Exception = error
-        except (TypeError, ValueError) as error:  # what requests makes of a proxy's address without a host
-            if session.has_sent:
-                raise
-            failure = error
-        self.check_cancelled()
-        # Raised here, not there: the text of the libraries' errors, which Python would keep beside ours, is not safe.
-        log.debug("%s: %s", operation, printable_excerpt(repr(failure)))
-        host = urlsplit(settings.base_url).netloc
-        raise connection_error(failure, operation, host, has_sent=session.has_sent)

@@ -1,7 +1,7 @@
 """A whole listing, from pages that are counted by an offset while others change the dataset.
 
-What comes or goes at the front of the list between two pages shifts all that follows, and a page that is asked for by
-its offset then misses items or has them twice. So pages overlap by one item: a page counts only if it has an item of
+Items that are added or deleted at the front of the list between two pages shift all that follow, so that a page by
+offset misses items or repeats them. So pages overlap by one item: a page counts only if it has an item of
 the page before it, unchanged. The items after that one are then all those that follow it in the list, wherever the
 list has shifted to. That holds for every order that goes by what does not change (the id, the time of creation, the
 name of an item that was not renamed). If a page has no such item, because items before it were deleted, the page is
@@ -11,7 +11,7 @@ In an order by name, an item that is renamed from what is still to come to what 
 leaves one item less to come, and such a listing begins anew, too. Where deletions keep doing the same, the last attempt
 accepts it if the ids are in order: then the list goes by them, not by names.
 
-Where no total is told, a page that has nothing new, and fewer items than were asked for, is the end.
+Where the service tells no total, a page with nothing new and fewer items than were asked for is the end.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from itertools import pairwise
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.studio.seen_ids import SeenIds
 
-#: How often a listing is begun, at most.
+#: How often a listing is begun at most.
 ATTEMPTS = 4
 #: How long it waits before it begins the second time; each further wait is twice as long.
 FIRST_WAIT_SECONDS = 0.5
-#: Pages of a listing whose total nobody tells, at most.
+#: Maximum number of pages of a listing whose total is unknown.
 MAX_PAGES_WITHOUT_TOTAL = 1_000
 _LEFT = "Data items left the part of the list that was still to come."
 #: Pages that a listing may take beyond twice those that its total calls for.
@@ -39,7 +39,7 @@ _Facts = tuple[int, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer: its items begin at ``offset`` of a list of ``total``, if that is told.
+    """One answer: its items begin at ``offset`` of a list of ``total`` items, if that is known.
 
     :ivar is_full: whether it has as many items as were asked for.
     """
@@ -73,11 +73,11 @@ class ListedPage:
 
 
 class ListingMovedError(Exception):
-    """The list was changed, or the service counts in a way of its own; the text says what was seen."""
+    """The list has changed, or the service counts in a way of its own; the text says what was seen."""
 
 
 class OffsetIgnoredError(ListingMovedError):
-    """The service gives its first page whatever offset is asked for, so that no new try helps."""
+    """The service gives its first page whatever offset is asked for, so that no retry helps."""
 
 
 class Listing:

@@ -1,4 +1,4 @@
-"""Reads an answer within bounds: so many bytes, until so many seconds have passed, whatever the server sends."""
+"""Reads an answer within limits on its bytes and seconds, whatever the server sends."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from weakref import WeakMethod
 import requests
 from urllib3.exceptions import HTTPError
 
-#: Bytes of an answer that has no list in it.
+#: Maximum size of an answer without a list.
 ANSWER_BYTES = 1024 * 1024
 
-#: Bytes of an answer with a list. A page of 1,000 data items with 100 files each takes half of it; of items with more
-#: files, fewer fit into a page, and one item of 10,000 files with long names fits at any rate.
+#: Maximum size of an answer with a list. A page of 1,000 data items with 100 files each takes half of it. Of items with
+#: more files, fewer fit into a page; one item of 10,000 files with long names always fits.
 LISTING_BYTES = 32 * 1024 * 1024
 
-#: Bytes of an answer's head, together with the ``1xx`` answers before it.
+#: Maximum size of an answer's head, together with the ``1xx`` answers before it.
 MAX_HEAD_BYTES = 64 * 1024
 
-#: Bytes that are read from the socket at once.
+#: Bytes to read from the socket at once.
 READ_BYTES = 128 * 1024
 
 
 class AnswerTooLargeError(HTTPException):
-    """The answer goes on beyond what it may have."""
+    """The answer is larger than allowed."""
 
 
-class UnfitAnswerError(HTTPException):
-    """What arrived is not an answer to the request."""
+class MalformedAnswerError(HTTPException):
+    """What arrived is not a valid answer to the request."""
 
 
 class Allowance:
-    """What an answer may take, on the wire.
+    """The limits of one answer.
 
-    :param seconds: until it is complete; :meth:`renew` begins them anew.
-    :param max_bytes: of its body; None when the body may be of any length.
+    :param seconds: in which it must be complete; :meth:`renew` restarts them.
+    :param max_bytes: in its body; None for no limit.
     """
 
     def __init__(self, seconds: float, max_bytes: int | None) -> None:
@@ -52,16 +52,16 @@ class Allowance:
         self._end = time.monotonic() + seconds
 
     def renew(self) -> None:
-        """Begin the seconds anew."""
+        """Restart the seconds."""
         self._end = time.monotonic() + self._seconds
 
     def begin_body(self) -> None:
-        """Count no longer the head's bytes, but the body's."""
+        """Count the bytes of the body from now on, no longer those of the head."""
         self._in_head = False
         self._bytes_left = float("inf") if self._max_bytes is None else MAX_HEAD_BYTES + self._max_bytes
 
     def seconds_left(self) -> float:
-        """Return the time for the next bytes.
+        """Return the seconds left for the next bytes.
 
         :raises TimeoutError: when none is left.
         """
@@ -71,13 +71,13 @@ class Allowance:
         return left
 
     def take(self, count: int) -> None:
-        """Count bytes that have arrived.
+        """Count received bytes.
 
         :raises AnswerTooLargeError: when they are too many.
         """
         self._bytes_left -= count
         if self._bytes_left < 0:
-            raise UnfitAnswerError("its head is too large") if self._in_head else AnswerTooLargeError
+            raise MalformedAnswerError("its head is too large") if self._in_head else AnswerTooLargeError
 
 
 class _Source(io.RawIOBase):
@@ -112,7 +112,7 @@ class _Source(io.RawIOBase):
 
 
 class _Stream(io.BufferedReader):
-    """Ends the connection when more has arrived than belongs to the answer: the next one would be mistaken."""
+    """Closes the connection when more has arrived than the answer: it would be taken for the next answer."""
 
     def __init__(self, source: _Source, end_connection: WeakMethod[Any]) -> None:
         super().__init__(source)
@@ -122,10 +122,10 @@ class _Stream(io.BufferedReader):
     def read(self, size: int | None = -1, /) -> bytes:
         """Read that many bytes.
 
-        :raises UnfitAnswerError: for a negative number, which only a chunk can ask for, by its length.
+        :raises MalformedAnswerError: for a negative number, which only the length of a chunk can be.
         """
         if size is None or size < 0:
-            raise UnfitAnswerError("the length of a chunk is negative")
+            raise MalformedAnswerError("the length of a chunk is negative")
         return super().read(size)
 
     def close(self) -> None:
@@ -137,10 +137,10 @@ class _Stream(io.BufferedReader):
 
 
 class BoundedResponse(HTTPResponse):
-    """An answer that keeps within its allowance, and skips all ``1xx`` answers before it.
+    """An answer that is read within its limits; ``1xx`` answers before it are skipped.
 
-    :param allowance: what it may take.
-    :param end_connection: closes the connection that it arrives through.
+    :param allowance: its limits.
+    :param end_connection: closes the connection that it is read from.
     """
 
     def __init__(
@@ -155,32 +155,32 @@ class BoundedResponse(HTTPResponse):
     def begin(self) -> None:
         """Read the head.
 
-        :raises UnfitAnswerError: when it is not one.
+        :raises MalformedAnswerError: when it is not one.
         """
         super().begin()
         while 100 <= self.status < 200 and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
         if self._source.ended:
-            raise UnfitAnswerError("the connection was closed within the head of the answer")
+            raise MalformedAnswerError("the connection was closed before the head of the answer was complete")
         if self.status < 200 or self.headers.defects or self.headers.get_payload():
-            raise UnfitAnswerError("what arrived is not an answer to the request")
+            raise MalformedAnswerError("what arrived is not an answer to the request")
         self.allowance.begin_body()
 
 
 def allowance_of(response: requests.Response) -> Allowance:
-    """Return the allowance that an answer is read under."""
+    """Return the limits of an answer."""
     return cast(BoundedResponse, response.raw._original_response).allowance
 
 
 def read_body(response: requests.Response, max_bytes: int) -> bytearray:
     """Return the body, decompressed.
 
-    :raises AnswerTooLargeError: when it is larger than that.
-    :raises HTTPError: when it breaks off.
+    :raises AnswerTooLargeError: when it is larger than ``max_bytes``.
+    :raises HTTPError: when it is incomplete.
     """
     body = bytearray()
-    for block in _decoded(response, max_bytes + 1):
+    for block in _decompressed(response, max_bytes + 1):
         body += block
         if len(body) > max_bytes:
             raise AnswerTooLargeError
@@ -188,10 +188,10 @@ def read_body(response: requests.Response, max_bytes: int) -> bytearray:
 
 
 def read_beginning(response: requests.Response, max_bytes: int) -> bytes:
-    """Return the first bytes of the body, or what there is of them when it breaks off."""
+    """Return the first bytes of the body, fewer when it is incomplete."""
     beginning = bytearray()
     with suppress(HTTPError, HTTPException, OSError):
-        for block in _decoded(response, max_bytes):
+        for block in _decompressed(response, max_bytes):
             beginning += block
             if len(beginning) >= max_bytes:
                 break
@@ -199,22 +199,22 @@ def read_beginning(response: requests.Response, max_bytes: int) -> bytes:
 
 
 def raw_blocks(response: requests.Response, size: int = READ_BYTES) -> Iterator[bytes]:
-    """Yield the body as it is on the wire.
+    """Yield the body without decompressing it.
 
-    :raises HTTPError: when it breaks off.
+    :raises HTTPError: when it is incomplete.
     """
     while block := response.raw.read(size, decode_content=False):
         yield block
 
 
-def _decoded(response: requests.Response, max_bytes: int) -> Iterator[bytes]:
-    """Yield the body; each block has at most ``max_bytes``, however well it was compressed."""
+def _decompressed(response: requests.Response, max_bytes: int) -> Iterator[bytes]:
+    """Yield the decompressed body in blocks of at most ``max_bytes``, however well it was compressed."""
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding in ("", "identity"):
         yield from raw_blocks(response)
         return
     if encoding not in ("gzip", "x-gzip"):
-        raise UnfitAnswerError("the answer is compressed in a way that was not asked for")
+        raise MalformedAnswerError("the answer has a compression that was not requested")
     inflater, begun = _gzip(), False
     for block in raw_blocks(response):
         while block:
@@ -222,14 +222,14 @@ def _decoded(response: requests.Response, max_bytes: int) -> Iterator[bytes]:
             try:
                 yield inflater.decompress(block, max_bytes)
             except zlib.error as error:
-                raise UnfitAnswerError(f"the answer cannot be decompressed: {error}") from None
+                raise MalformedAnswerError(f"the answer cannot be decompressed: {error}") from None
             if inflater.eof:
-                block = inflater.unused_data  # another one may follow
+                block = inflater.unused_data  # another gzip member may follow
                 inflater, begun = _gzip(), False
             else:
                 block = inflater.unconsumed_tail
     if begun:
-        raise UnfitAnswerError("the answer breaks off within its compression")
+        raise MalformedAnswerError("the compressed answer is incomplete")
 
 
 def _gzip() -> Any:

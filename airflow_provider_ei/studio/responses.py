@@ -1,8 +1,8 @@
 """Decides what an answer means.
 
-By status first, then by ``success is True``: the service reports its own errors with status 200, and proxies answer
-in its place with HTML. Each error says first what to do, since a log's view cuts long lines; operation and status stand
-at the end.
+The status decides first, then ``success is True``: the service reports its own errors with status 200, and proxies
+answer with HTML in its place. Each error begins with what to do, since log views cut long lines, and ends with the
+operation and the status.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from airflow_provider_ei.studio.reading import (
 from airflow_provider_ei.studio.retry import parse_retry_after
 from airflow_provider_ei.studio.server_text import printable_excerpt, server_text
 
-#: How much of an answer that is an error is read, in bytes.
+#: Bytes to read of an answer that is an error.
 ERROR_BYTES = 64 * 1024
 
-#: Bytes of memory that reading one JSON answer may take, about.
+#: Approximate memory that decoding one JSON answer may take, in bytes.
 MAX_JSON_MEMORY = 96 * 1024 * 1024
 
 CHECK_HOST = "Check Host (Studio base URL) of the connection, such as https://studio.edgeimpulse.com/v1"
@@ -80,9 +80,9 @@ def read_answer(
 def read_file(
     response: requests.Response, operation: str, on_block: Callable[[bytes], object], check: Callable[[], None]
 ) -> int:
-    """Hand on the bytes of a file.
+    """Pass the bytes of a file to ``on_block``.
 
-    The status and the headers tell a file from an error, not the content: a file may itself be JSON.
+    The status and the headers distinguish a file from an error, not the content: a file may itself be JSON.
 
     :param check: called before each block; it may raise.
     :return: the number of bytes.
@@ -102,7 +102,7 @@ def read_file(
     if encoding != "identity" or transfer != "chunked" or not has_end:
         raise EdgeImpulseResponseError(
             "Look for a proxy that changes answers: the file arrives without a length or in a compression that was not "
-            f"asked for, so that nobody can tell whether it is whole. {_label(operation, response.status_code)}",
+            f"requested, so its end cannot be verified. {_label(operation, response.status_code)}",
             operation=operation,
             status=response.status_code,
         )
@@ -112,7 +112,7 @@ def read_file(
         check()
         on_block(block)
         count += len(block)
-        allowance.renew()  # for the next block: a large file may take its time
+        allowance.renew()  # for the next block: a large file may take long in all
     return count
 
 
@@ -129,8 +129,8 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
         # Without its query, which may carry a token.
         target = printable_excerpt(response.headers.get("Location", "").partition("?")[0])
         return EdgeImpulseRedirectError(
-            f"{CHECK_HOST}: it redirects to {target or 'nowhere'}. Redirects are not followed, since the key would "
-            f"travel along. {label}",
+            f"{CHECK_HOST}: it redirects to {target or 'nowhere'}. Redirects are not followed, since they would "
+            f"send the key elsewhere. {label}",
             **facts,
         )
     if status in (401, 403) or _is_about_the_key(words):
@@ -143,7 +143,7 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
     if status == 413:
         return EdgeImpulseTooLargeError(
             "Lower batch_bytes or batch_files of the connection: the request is larger than the service, or a proxy "
-            f"before it, takes{said}. {label}",
+            f"before it, accepts{said}. {label}",
             **facts,
         )
     if status == 429:
@@ -154,7 +154,7 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
             **facts,
         )
     if status in (408, 425) or (status >= 500 and status != 501):
-        # 408 and 5xx may come from a proxy that lost patience while the service went on.
+        # 408 and 5xx may come from a proxy that timed out while the service went on.
         return EdgeImpulseUnavailableError(
             f"Try again later: the service is not available{said}. {label}",
             ambiguous=True,
@@ -167,7 +167,7 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
 def _no_success(
     response: requests.Response, operation: str, answer: dict[str, Any] | None, body: bytes | bytearray
 ) -> EdgeImpulseServiceError:
-    """Return the error for a 2xx that is no success."""
+    """Return the error for a 2xx answer without success."""
     words = server_text(answer, body)
     label = _label(operation, response.status_code)
     facts: dict[str, Any] = {
@@ -191,7 +191,7 @@ def _no_success(
 def _wrong_key(words: str, label: str, facts: dict[str, Any]) -> EdgeImpulseAuthError:
     said = f": {words}" if words else ""
     return EdgeImpulseAuthError(
-        f"{_CHECK_KEY}: it is refused{said}. It has to be a key of the organization (Studio: organization, API keys) "
+        f"{_CHECK_KEY}: it is refused{said}. It must be a key of the organization (Studio: organization, API keys) "
         f"whose role may do this. {label}",
         **facts,
     )
@@ -204,7 +204,7 @@ def _is_about_the_key(words: str) -> bool:
 def large_answer(operation: str, status: int | None) -> EdgeImpulseLargeResponseError:
     """Return the error for an answer that is larger than this client reads."""
     return EdgeImpulseLargeResponseError(
-        f"{CHECK_HOST}: the answer is larger than any that is expected there. {_label(operation, status)}",
+        f"{CHECK_HOST}: the answer is larger than expected. {_label(operation, status)}",
         operation=operation,
         status=status,
     )
@@ -221,6 +221,6 @@ def _label(operation: str, status: int | None) -> str:
 
 
 def _json_memory(body: bytearray) -> int:
-    """Estimate the bytes that a JSON text takes once it is read: twice as text, and about 40 for each value."""
+    """Estimate the memory of a decoded JSON text: twice its characters, and about 40 bytes for each value."""
     width = 1 if body.isascii() else 4
     return 2 * width * len(body) + 40 * sum(map(body.count, (b",", b":", b"[", b"{")))

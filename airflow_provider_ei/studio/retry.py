@@ -1,4 +1,4 @@
-"""When to try a request again, and how long to wait before it."""
+"""Decides whether and when a failed request is retried."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from airflow_provider_ei.exceptions import (
 
 log = logging.getLogger(__name__)
 
-#: Seconds since its first failure after which a request is not tried again.
+#: Seconds since its first failure after which a request is not retried.
 MAX_TROUBLE = 900.0
 
 
 def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
-    """Read a ``Retry-After`` header: seconds, also with a fraction, or a date. Rubbish counts as none.
+    """Read a ``Retry-After`` header: seconds, possibly with a fraction, or a date. Anything else counts as none.
 
     :return: seconds, not negative, or None.
     """
@@ -44,7 +44,7 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
 
 
 def may_be_done(error: BaseException) -> bool:
-    """Whether the service may have carried the request out, now or in a moment, although there was no usable answer."""
+    """Whether the service may carry out the request although there was no usable answer."""
     if isinstance(error, EdgeImpulseUnavailableError):
         return error.ambiguous
     return isinstance(error, EdgeImpulseResponseError)
@@ -60,9 +60,9 @@ def wants_new_try(error: BaseException, *, idempotent: bool) -> bool:
 
 
 class RetryBudget:
-    """Retries that all requests of a task share, so that a service in trouble is not asked four times for everything.
+    """Retries that all requests of a task share, so that they do not multiply the load on a failing service.
 
-    A retry takes one; ten requests that succeed give one back, up to where it began.
+    A retry takes one; ten successful requests give one back, up to the initial number.
     """
 
     def __init__(self, retries: int = 20) -> None:
@@ -78,18 +78,19 @@ class RetryBudget:
             return True
 
     def succeeded(self) -> None:
-        """Take note of a request that needed no retry."""
+        """Record a successful request."""
         with self._lock:
             self._left = min(self._left + 1, self._most)
 
 
 class Retries:
-    """The tries of one request.
+    """The attempts at one request.
 
     They end when the attempts, the budget, or :data:`MAX_TROUBLE` since the first failure are used up.
 
-    :param attempts: tries in all.
-    :param wait: base of the back-off in seconds; the first wait is drawn from 0 to ``wait``, the next from twice that.
+    :param attempts: attempts in all.
+    :param wait: base of the exponential back-off in seconds: the first wait is drawn from 0 to ``wait``, the next from
+        twice that.
     """
 
     def __init__(self, *, attempts: int, wait: float, budget: RetryBudget) -> None:
@@ -100,9 +101,9 @@ class Retries:
         self._trouble_began: float | None = None
 
     def wait_after_failure(self, now: float) -> float | None:
-        """Take note of a failure.
+        """Record a failure.
 
-        :return: the seconds to wait before the next try, or None when there is none.
+        :return: the seconds to wait before the next attempt; None when there is none.
         """
         self.failures += 1
         if self._trouble_began is None:
@@ -110,7 +111,7 @@ class Retries:
         if self.failures >= self.attempts or now - self._trouble_began > MAX_TROUBLE:
             return None
         if not self._budget.take():
-            log.warning("The retries that this task may use are spent.")
+            log.warning("No retries are left for this task.")
             return None
         window = self._wait * 2.0 ** min(self.failures - 1, 60)
         return random.uniform(0, min(window, MAX_RETRY_WAIT))

@@ -114,7 +114,7 @@ def _fill(case: Case) -> None:
         session.flush()
         for dag in range(case.dags):
             dag_id = f"dag-{dag}"
-            session.add(DagModel(dag_id=dag_id, bundle_name="bench", fileloc="x.py", relative_fileloc="x.py"))
+            session.add(DagModel(dag_id=dag_id, bundle_name="bench", fileloc="x.py", relative_fileloc="x.py"))  # type: ignore[no-untyped-call]
             session.flush()
             runs: list[dict[str, Any]] = []
             instances: list[dict[str, Any]] = []

@@ -11,7 +11,6 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
 from bench.clients.catalog import ADD_OBJECTS
@@ -28,7 +27,7 @@ _SECONDS_AN_OBJECT = 503 / 2500 / 5
 
 def run(count: int, meter: Meter, tell: Tell) -> list[Table]:
     """Upload all objects below a prefix once."""
-    from moto.server import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
     title = f"{count:,} objects of {_BYTES // 1000} KB from S3 into one item"
@@ -37,7 +36,7 @@ def run(count: int, meter: Meter, tell: Tell) -> list[Table]:
     seen: Counter[str] = Counter()
     store = DomainDispatcherApplication(create_backend_app)
 
-    def counted(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def counted(environ: dict[str, Any], start_response: Any) -> Any:
         seen[environ["REQUEST_METHOD"]] += 1
         return store(environ, start_response)
 

@@ -58,6 +58,7 @@ def _forward(source: int, target: int, rate: float, delay: float) -> None:
 
 def main() -> None:
     """Forward in both directions."""
+    os.nice(-10)  # a network does not wait for the processors of its ends
     first, second = (_open(name) for name in sys.argv[1:3])
     rate, delay = map(float, sys.argv[3:5])
     for source, target in ((first, second), (second, first)):

@@ -14,6 +14,7 @@ from airflow_provider_ei.emulator.form_parser import MultipartReader
 from airflow_provider_ei.emulator.stored_data import StoreError
 
 _MAX_JSON_BYTES = 16 << 20
+_MAX_INLINE_BYTES = 16 << 10  # parsing as little takes less time than a change of threads
 
 
 class Disconnected(Exception):
@@ -78,8 +79,12 @@ class RequestBody:
             async for piece in self.pieces():
                 if working is not None:
                     await working
-                working = loop.run_in_executor(executor, reader.feed, piece)
+                    working = None
+                if len(piece) <= _MAX_INLINE_BYTES:
+                    reader.feed(piece)
+                else:
+                    working = loop.run_in_executor(executor, reader.feed, piece)
         finally:
             if working is not None:
                 await working
-        await loop.run_in_executor(executor, reader.close)
+        reader.close()

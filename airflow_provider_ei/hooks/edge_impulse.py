@@ -54,13 +54,13 @@ class EdgeImpulseHook(ApiCalls):
         if_exists: str = "update",
         origin: str | None = None,
     ) -> AddDataResult:
-        """Make a data item equal to what is given; the same call twice leaves one item and sends nothing twice.
+        """Make a data item equal to files and metadata. A repeated call leaves one item and sends nothing again.
 
         :param name: name of the data item.
         :param dataset: name of the dataset.
         :param files: a path or URI, a directory, a glob, ``{"path", "name"?, "content_type"?}``, or a list of these.
             URIs (``s3://conn_id@bucket/key``, ``gs://…``) are streamed from the store.
-        :param metadata: flat dict; ``True`` becomes ``true``, numbers what JSON writes.
+        :param metadata: flat dict; ``True`` becomes ``true``, and numbers are written as in JSON.
         :param bucket_name: name of the organization's bucket, for a new item; or
         :param bucket_id: its number.
         :param bucket_path: where in the bucket a new item's files go.
@@ -68,9 +68,9 @@ class EdgeImpulseHook(ApiCalls):
         :param origin: names the task and its map index, joined by ``#``: an item that another map index of the same
             task has written with other content is not replaced.
         :return: id, outcome, counts and digest; see :class:`~airflow_provider_ei.results.AddDataResult`.
-        :raises EdgeImpulseInputError: before anything is sent, when an argument or a file is not fit to be uploaded.
-        :raises EdgeImpulseConflictError: when the item is there and ``if_exists`` does not allow to touch it.
-        :raises EdgeImpulseFileError: when a file changes while it is being sent.
+        :raises EdgeImpulseInputError: before anything is sent, when an argument or a file cannot be used.
+        :raises EdgeImpulseConflictError: when the item exists and ``if_exists`` does not allow changing it.
+        :raises EdgeImpulseFileError: when a file changes while it is sent.
         :raises EdgeImpulseServiceError: when the service refuses, fails, or cannot be reached.
         """
         from airflow_provider_ei.sync.item.prepare import check_if_exists, want_item
@@ -126,36 +126,39 @@ class EdgeImpulseHook(ApiCalls):
         sync_id: str | None = None,
         shard: Shard | None = None,
     ) -> SyncSummary:
-        """Make a dataset hold what a folder, a bucket or a list has; the same call twice sends nothing twice.
+        """Make a dataset equal to a folder, a bucket or a list. A repeated call sends nothing that has not changed.
 
-        Items that others have uploaded, by hand or by another sync, are left alone, whatever they are called.
+        Items that were uploaded by hand or by another sync are never changed or deleted.
 
         :param dataset: name of the dataset.
         :param source: a path or URI; each folder in it is a data item, named by its relative path; or
         :param items: a list of ``{"name", "files", "metadata"?}``, with files as :meth:`add_data` takes them.
-        :param include: patterns as in ``.gitignore``, relative to the source: only these files.
-        :param exclude: patterns as in ``.gitignore``: not these files.
-        :param depth: how many folders deep the data items are.
-        :param metadata: flat dict for all items, or a function from
-            :class:`~airflow_provider_ei.sync.dataset.options.ItemContext` to one. What an item brings itself goes over
-            it: ``ei-metadata.json`` beside its files, or ``metadata`` in ``items``.
-        :param folder_separator: stands for ``/`` in the names of the items' files, for instance ``__``: for a service
+        :param include: patterns of the files to send, as in ``.gitignore``, relative to the source.
+        :param exclude: patterns of the files to leave out, as in ``.gitignore``.
+        :param depth: how many levels below the source the folders of the data items are.
+        :param metadata: flat dict for all items, or a function that makes one for an
+            :class:`~airflow_provider_ei.sync.dataset.options.ItemContext`. An item's own metadata win:
+            ``ei-metadata.json`` beside its files, or ``metadata`` in ``items``.
+        :param folder_separator: replaces ``/`` in the names of the items' files, for instance ``__``: for a service
             that drops folders, where ``left/x.csv`` and ``right/x.csv`` would become one file.
         :param bucket_name: name of the organization's bucket, for new items; or
         :param bucket_id: its number.
-        :param delete: ``never``; ``extra``: items of this sync that the source no longer has, after all others are in
-            step and if none has failed; ``extra-and-excluded``: also those that ``include`` and ``exclude`` leave out.
-        :param max_delete: of them, at most so many and half of the items, or a percentage such as ``80%``.
-        :param dry_run: only tell what would be done, in ``plan`` of the summary.
-        :param comparison: ``digest``, or ``size``: take files of the same name and size for the same, unread.
-        :param workers: data items that are sent at once, 1 to 64.
-        :param sync_id: tells the items of this sync from those of others; needed to delete.
-        :param shard: do only this part of the items.
+        :param delete: which items of this sync to delete once all others are up to date and none has failed: ``never``
+            any; ``extra``: those that the source no longer has; ``extra-and-excluded``: also those of which ``include``
+            and ``exclude`` leave nothing.
+        :param max_delete: limit of the deletions: a number of items, or a percentage such as ``80%``. By default, and
+            beside a number, half of the sync's items.
+        :param dry_run: change nothing, and return what would be done in ``plan`` of the summary.
+        :param comparison: ``digest``; or ``size``, which treats files of the same name and size as the same without
+            reading them.
+        :param workers: how many data items to send at once, 1 to 64.
+        :param sync_id: identifies the items of this sync; required to delete.
+        :param shard: sync only this part of the items.
         :return: counts and names; see :class:`~airflow_provider_ei.results.SyncSummary`.
-        :raises EdgeImpulseInputError: before anything is sent, when an argument is not fit.
-        :raises EdgeImpulseDeleteLimitError: before anything is changed, when too much would be deleted.
-        :raises EdgeImpulseSyncError: when items have failed, after all others are in step; has the summary.
-        :raises EdgeImpulseServiceError: when the service cannot be worked with at all.
+        :raises EdgeImpulseInputError: before anything is sent, when an argument or the source cannot be used.
+        :raises EdgeImpulseDeleteLimitError: before anything is changed, when it would delete too much.
+        :raises EdgeImpulseSyncError: when items have failed, after all others are up to date; has the summary.
+        :raises EdgeImpulseServiceError: when the service refuses or fails every request.
         """
         from airflow_provider_ei.sync.dataset.options import SyncOptions
 
@@ -170,13 +173,13 @@ class EdgeImpulseHook(ApiCalls):
 
     @interruptible
     def plan_shards(self, shards: int | str, **arguments: Any) -> list[Shard]:
-        """Divide a sync among several tasks, each of which calls :meth:`sync_dataset` with one of the shards.
+        """Divide a sync among tasks, each of which calls :meth:`sync_dataset` with one of the shards.
 
-        Files are looked at and not read, and nothing is changed.
+        Files are listed but not read, and nothing is changed.
 
-        :param shards: how many at most.
-        :param arguments: those of :meth:`sync_dataset`, the same as the tasks then give.
-        :return: the shards that have anything to do.
+        :param shards: the maximum number of shards.
+        :param arguments: the arguments of :meth:`sync_dataset` that the tasks will use.
+        :return: the shards that have something to do.
         :raises EdgeImpulseError: as :meth:`sync_dataset` does.
         """
         from airflow_provider_ei.numeric import whole_number
@@ -188,9 +191,9 @@ class EdgeImpulseHook(ApiCalls):
         return self._prepare_sync(SyncOptions(**arguments)).shards(wanted)
 
     def _prepare_sync(self, options: SyncOptions) -> DatasetSync:
-        """Look at the source; nothing is sent."""
+        """Return a sync of the source, which is listed; nothing is sent."""
         from airflow_provider_ei.sync.dataset.read_source import read_source
         from airflow_provider_ei.sync.dataset.sync import DatasetSync
 
-        tree = read_source(options, open_store)
-        return DatasetSync(self.data_api, tree, options)
+        source = read_source(options, open_store)
+        return DatasetSync(self.data_api, source, options)

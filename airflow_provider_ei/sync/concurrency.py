@@ -14,10 +14,10 @@ from typing import TypeVar
 
 _T = TypeVar("_T")
 
-#: Seconds after which the waiting thread looks whether it was told to stop.
+#: Seconds between two checks of the waiting thread.
 CHECK_SECONDS = 0.1
 
-#: Seconds that threads have to end by themselves once they are told to stop.
+#: Seconds that threads have to end once they are told to stop.
 GRACE_SECONDS = 0.5
 
 
@@ -29,14 +29,14 @@ def run_in_threads(
     check: Callable[[], None],
     interrupt: Callable[[], None],
 ) -> None:
-    """Do the work on each piece, in several threads, begun in their order.
+    """Do the work on each piece in threads; pieces are begun in their order.
 
     When the work on a piece raises, no further piece is begun; what is under way is waited for, and the first error is
     raised. When the waiting itself ends, by ``check``, a timeout or a kill, threads that hang are abandoned.
 
-    :param workers: how many threads at most.
-    :param check: called every moment while waiting; raises to end it.
-    :param interrupt: ends what is under way, as far as it can be ended.
+    :param workers: the maximum number of threads.
+    :param check: called while waiting; raises to stop.
+    :param interrupt: stops the running work as far as possible.
     """
     pool = _Pool(pieces, work)
     check()
@@ -55,8 +55,8 @@ def run_in_threads(
 def run_interruptibly(call: Callable[[], _T], *, check: Callable[[], None], interrupt: Callable[[], None]) -> _T:
     """Return what a call returns; it runs in a thread that is abandoned when the waiting ends first.
 
-    :param check: called every moment while waiting; raises to end it.
-    :param interrupt: ends what is under way, as far as it can be ended.
+    :param check: called while waiting; raises to stop.
+    :param interrupt: stops the running work as far as possible.
     """
     results: list[_T] = []
     run_in_threads([call], lambda call: results.append(call()), workers=1, check=check, interrupt=interrupt)

@@ -1,4 +1,4 @@
-"""What an item's content is, in one number that fits into its metadata."""
+"""Digests of an item's content, which fit into its metadata."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sha256_of(file: UploadFile, check: Callable[[], object] = lambda: None) -> s
 
 
 def canonical(value: object) -> bytes:
-    """Write JSON that is the same wherever it is written."""
+    """Return JSON that is the same on every machine."""
     try:
         return _encode(value)
     except (ValueError, TypeError, OverflowError):  # lone surrogates, subclasses of str, integers of more than 64 bits

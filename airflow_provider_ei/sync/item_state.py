@@ -1,4 +1,4 @@
-"""What this package keeps in a data item's own metadata, so that any worker can go on where another one stopped.
+"""The state that this package keeps in a data item's metadata, so that any worker can continue the work of another.
 
 It is one key, ``airflow_ei``, whose value is a JSON object: a person in Studio sees one line, and a service that merges
 metadata cannot mix two generations of it. It counts only on the item for which it was written: it names that item and
@@ -40,22 +40,22 @@ _TEXTS = (
 
 @dataclass(frozen=True)
 class ItemState:
-    """What is known of an item's upload.
+    """The state of an item's upload.
 
-    :ivar name: the data item's name, as it was asked for.
-    :ivar dataset: the dataset's name, as it was asked for.
-    :ivar state: ``pending`` until everything is there and was seen in a listing, then ``complete``.
+    :ivar name: the data item's name, as the user gave it.
+    :ivar dataset: the dataset's name, as the user gave it.
+    :ivar state: ``pending`` until a listing shows everything, then ``complete``.
     :ivar run: the run that wrote this.
-    :ivar keys: the metadata keys that we wrote; all others are somebody else's and stay.
+    :ivar keys: the metadata keys that we wrote; all others belong to somebody else and stay.
     :ivar digest: of files and metadata, when complete.
     :ivar files: digest of the files alone, when complete.
     :ivar sync: the dataset sync that the item belongs to, if any.
-    :ivar fingerprint: what the source's files looked like, without reading them, when they had this content.
-    :ivar origin: the task of which DAG run wrote it, for mapped uploads.
-    :ivar created_with: digest of what the request that created the item brought, as long as it is pending.
-    :ivar stored_name: the name that the service made of ``name``, where it is another one.
-    :ivar stored_dataset: the same of ``dataset``.
-    :ivar stored_files: digest of the names that the service made of the files' names, where they are other ones.
+    :ivar fingerprint: digest of names, sizes and versions of the source's files when they had this content.
+    :ivar origin: the mapped task, and its DAG run, that wrote it.
+    :ivar created_with: digest of the request that created the item, while it is pending.
+    :ivar stored_name: how the service spells ``name``, if differently.
+    :ivar stored_dataset: how it spells ``dataset``, if differently.
+    :ivar stored_files: digest of how it spells the files' names, if differently.
     """
 
     name: str
@@ -139,7 +139,7 @@ def pending_metadata(
     wanted: Mapping[str, str],
     state: ItemState,
 ) -> dict[str, str]:
-    """Return the whole map that says: ours, and being uploaded by this run.
+    """Return the complete metadata of an item that this run is uploading.
 
     A new item (``item`` is None) gets the user's metadata at once; on one that is there, they change last.
 
@@ -154,7 +154,7 @@ def pending_metadata(
 
 
 def complete_metadata(item: DataItem | None, wanted: Mapping[str, str], state: ItemState) -> dict[str, str]:
-    """Return the whole map that says: ours, and complete with this content.
+    """Return the complete metadata of an item that has this content.
 
     Keys of others stay. Keys that we wrote earlier and that are no longer wanted are left out; if the service merges
     metadata, they are there again in the next listing, and then are sent as empty strings, since nothing removes them.
@@ -200,7 +200,7 @@ def certifies(item: DataItem, state: ItemState) -> bool:
 
 
 def creation_digest(files: Iterable[tuple[str, int]], metadata: Mapping[str, str]) -> str:
-    """Return a digest of what a request that creates an item brings.
+    """Return a digest of a request that creates an item.
 
     :param files: pairs of name and size in bytes.
     :param metadata: without our own key and what the service adds.

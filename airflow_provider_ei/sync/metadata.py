@@ -1,4 +1,4 @@
-"""The flat metadata that users give, as the service takes them: strings to strings."""
+"""Converts the metadata that users give to strings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.scalars import python_scalar
 from airflow_provider_ei.sources.names import check_characters, has_many_digits
 
-#: The one key in which this package keeps what it has to remember of an item, see ``item_state``.
+#: The metadata key in which this package keeps the state of an item; see ``item_state``.
 STATE_KEY = "airflow_ei"
 
 #: A key that the service adds for transformation blocks.

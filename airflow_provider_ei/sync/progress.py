@@ -1,4 +1,4 @@
-"""A line in the task's log every few seconds, for uploads that take longer."""
+"""Logs the progress of long uploads every few seconds."""
 
 from __future__ import annotations
 

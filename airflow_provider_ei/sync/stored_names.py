@@ -1,4 +1,4 @@
-"""Recognizes an item's files under the names that the service has made of theirs.
+"""Matches an item's files with the names under which the service stores them.
 
 How a service stores a file name is not documented. Servers in use drop folders, read UTF-8 as Latin-1, keep ``%22`` or
 decode it, normalize to NFC, trim or collapse white space; some drop a file whose name ends with a backslash. As long as
@@ -32,10 +32,10 @@ _FORMS = (
 
 @dataclass(frozen=True)
 class Correspondence:
-    """Which listed file is which wanted one.
+    """Listed files, matched with wanted ones.
 
     :ivar names: wanted names by listed ones.
-    :ivar exact: every wanted file is listed under its very name.
+    :ivar exact: whether every wanted file is listed under its own name.
     :ivar missing: wanted names that are not listed.
     :ivar strangers: listed names that are not of any wanted file.
     :ivar merged: wanted names that became one file, each group by the name that it has now.
@@ -54,7 +54,7 @@ class Correspondence:
 
 
 def correspond(wanted: Mapping[str, int], listed: Sequence[DataFile]) -> Correspondence:
-    """Find out which listed file is which wanted one, by names; where these leave a choice, by sizes.
+    """Match listed files with wanted ones by name; where that leaves a choice, by size.
 
     :param wanted: sizes in bytes by name.
     """
@@ -65,7 +65,7 @@ def correspond(wanted: Mapping[str, int], listed: Sequence[DataFile]) -> Corresp
 
 
 def stored_forms(name: str) -> frozenset[str]:
-    """Return the names that services are known to make of a file's name, its own among them."""
+    """Return the ways in which services are known to spell a file's name, its own included."""
     return frozenset(way(name) for way in _WAYS) - {""} | {name}
 
 

@@ -1,4 +1,4 @@
-"""What an upload sent, read and found out."""
+"""Counts of what an upload sent and read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class TransferStats:
-    """What it took.
+    """Counts of one upload, or of many.
 
     :ivar files_sent: files that the service has acknowledged, ``bytes_sent`` their bytes.
     :ivar bytes_hashed: bytes that were read without being sent.

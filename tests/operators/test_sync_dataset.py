@@ -317,7 +317,7 @@ class TestErrors:
         with pytest.raises(AirflowFailException, match="source: check the path, which does not exist"):
             sync(source="/nowhere", sync_id="x")
         studio.inject(Fault(operation="addOrganizationDataItem", kind="success_false", error="Dataset is archived"))
-        with pytest.raises(AirflowFailException, match=r"1 of 3 data items are not in step:\n  's01'.*archived"):
+        with pytest.raises(AirflowFailException, match=r"1 of 3 data items failed:\n  's01'.*archived"):
             sync(source=str(source), sync_id="x", workers=1)
         studio.inject(Fault(operation="addOrganizationDataItem", kind="status", status=503, count=4))
         with pytest.raises(EdgeImpulseSyncError, match="503") as caught:

@@ -106,6 +106,30 @@ class TestNothingHasChanged:
         assert [request.operation for request in synced.server.requests()] == [LIST] * requests
         assert synced.opened == []
 
+    def test_a_listing_that_moves_is_compared_anew(self, lab: SyncLab, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing of the pages before counts: not their number, nor an item that is gone since."""
+        for module in (pages_module, send_module):
+            monkeypatch.setattr(module, "PAGE_ITEMS", 5)
+        names = [f"s{number:02}" for number in range(20)]
+        lab.write({f"{name}/x.csv": name for name in names})
+        lab.sync()
+        gone = [lab.items()[name].id for name in names[:6]]
+        pages: list[str] = []
+
+        def delete(request: Any) -> None:
+            pages.append(request.query)
+            if len(pages) == 4:
+                for data_id in gone:
+                    lab.server.remove_item(data_id)
+
+        lab.server.before_request(delete)
+        try:
+            plan = lab.prepare().plan()
+        finally:
+            lab.server.before_request(None)
+        assert sum("offset=0" in query for query in pages) > 1
+        assert (plan.listed, plan.unchanged, plan.names("create")) == (14, 14, names[:6])
+
     def test_a_page_has_a_thousand(self) -> None:
         assert pages_module.PAGE_ITEMS == 1000
 

@@ -55,7 +55,7 @@ class TestOneItem:
         assert names(error) == [name]
         assert error.summary["failures"][0]["reason"] in str(error)
         assert words in str(error)
-        assert str(error).startswith(f"1 of {len(lab.trees())} data items are not in step:\n  {name!r}: ")
+        assert str(error).startswith(f"1 of {len(lab.trees())} data items failed:\n  {name!r}: ")
         assert error.retryable is not permanent
         assert (error.summary["failed"], error.summary["deleted"]) == (1, 0)
         assert DELETE not in lab.operations()

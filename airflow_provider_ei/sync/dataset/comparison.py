@@ -17,8 +17,10 @@ from airflow_provider_ei.sync.dataset.plan import DatasetPlan, PlannedItem
 from airflow_provider_ei.sync.dataset.source_index import SourceIndex
 from airflow_provider_ei.sync.item_state import ItemState
 
-_IN_STEP = 1
-_OWN = 2
+#: What is known of each item of the source: one of its name is listed and in step; one is of this sync; any is listed.
+_IN_STEP, _OWN, _LISTED = 1, 2, 4
+
+_MAX_ID = 2**63 - 1
 
 
 class Comparison:
@@ -28,7 +30,7 @@ class Comparison:
         self._source = source
         self._options = options
         self._flags = bytearray(len(source))
-        self._ids = array("q", bytes(8 * len(source)))  # of the first item of each name; 0 when there is none
+        self._ids = array("q", bytes(8 * len(source)))  # of the items that were not kept, since they are in step
         self._listed: dict[str, list[DataItem]] = {}
         self._dropped: dict[str, int] = {}
         self._extra: list[ExtraItem] = []
@@ -79,21 +81,22 @@ class Comparison:
 
     def _match(self, name: str, position: int, item: DataItem, state: ItemState | None) -> None:
         """Note an item that may be one of the source's."""
+        flags = self._flags[position]
         is_own = state is not None and state.sync == self._options.sync_id
-        self._flags[position] |= _OWN * is_own
+        self._flags[position] |= _LISTED | (_OWN if is_own else 0)
         if self._source.problem(name) is not None:
             return
-        first, self._ids[position] = self._ids[position], item.id
-        if self._flags[position] & _IN_STEP:  # there are several of its name, which takes a closer look
+        if flags & _IN_STEP:  # there are several of its name, which takes a closer look
             self._flags[position] &= ~_IN_STEP
-            self._dropped[name] = first
-        elif not first and is_own and self._is_in_step(name, position, item, state):
+            self._dropped[name] = self._ids[position]
+        elif not flags & _LISTED and is_own and self._is_in_step(name, position, item, state):
             self._flags[position] |= _IN_STEP
+            self._ids[position] = item.id
             return
         self._listed.setdefault(name, []).append(item)
 
     def _is_in_step(self, name: str, position: int, item: DataItem, state: ItemState | None) -> bool:
-        if state is None or self._options.sizes_only:
+        if state is None or self._options.sizes_only or item.id > _MAX_ID:
             return False
         return self._source.is_as_listed(name, position, item, state)
 

@@ -26,7 +26,10 @@ def compare(context: SyncContext) -> DatasetPlan:
     :raises EdgeImpulseError: when the dataset cannot be listed whole.
     """
     comparison = Comparison(context.source, context.options)
-    comparison.add(context.api.list_data_items(context.options.dataset, with_files=True))
+    for page in context.api.list_pages(context.options.dataset, with_files=True):
+        if page.is_first:  # of a listing that has moved and begins anew, too
+            comparison = Comparison(context.source, context.options)
+        comparison.add(page.items)
     return comparison.plan()
 
 

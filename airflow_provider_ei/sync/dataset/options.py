@@ -26,7 +26,7 @@ DEFAULT_SYNC_ID = "default"
 
 @dataclass(frozen=True)
 class ItemContext:
-    """What a template of the metadata can say of its data item: ``{{ item.name }}``.
+    """What metadata templates know about their data item: ``{{ item.name }}``.
 
     :ivar name: the data item's name.
     :ivar file_count: number of its files.
@@ -65,10 +65,10 @@ class Shard:
 
 @dataclass(frozen=True)
 class DeleteLimit:
-    """How much one run may delete.
+    """The limits of what one run deletes.
 
-    :ivar items: at most so many items; None for no limit in numbers.
-    :ivar share: at most this part of all items of the sync.
+    :ivar items: the maximum number of items; None for no such limit.
+    :ivar share: the maximum part of all items of the sync.
     """
 
     items: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from airflow_provider_ei.exceptions import EdgeImpulseError
@@ -85,17 +85,14 @@ def _listed(context: SyncContext, unseen: dict[str, _Sending]) -> dict[str, list
     dataset = context.options.dataset
     created = {sending.upload.data_id: name for name, sending in unseen.items()}
     listed: dict[str, list[DataItem]] = {}
-    for item in _pages(context):
-        if not is_in_dataset(item, dataset):
-            continue
-        for name in names_of(item, dataset) | {created.get(item.id, item.name)}:
-            if name in unseen:
-                listed.setdefault(name, []).append(item)
+    for page in context.api.list_pages(dataset, with_files=True):
+        if page.is_first:  # of a listing that has moved and begins anew, too
+            listed = {}
+        for item in page.items:
+            if is_in_dataset(item, dataset):
+                for name in (names_of(item, dataset) | {created.get(item.id, item.name)}) & unseen.keys():
+                    listed.setdefault(name, []).append(item)
     return listed
-
-
-def _pages(context: SyncContext) -> Iterable[DataItem]:
-    return context.api.list_data_items(context.options.dataset, with_files=True)
 
 
 def _advance(context: SyncContext, sending: _Sending, listed: Sequence[DataItem], *, last_look: bool) -> bool:

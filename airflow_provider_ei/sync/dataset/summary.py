@@ -55,4 +55,4 @@ def format_failures(failed: int, items: int, failures: Sequence[Failure]) -> str
     lines = [f"  {failure['name']!r}: {failure['reason']}" for failure in failures]
     if failed > len(failures):
         lines.append(f"  and {failed - len(failures):,} more.")
-    return f"{failed:,} of {items:,} data items are not in step:\n" + "\n".join(lines)
+    return f"{failed:,} of {items:,} data items failed:\n" + "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Counts what the threads of a sync have done, and tells it every few seconds."""
+"""Counts what the threads of a sync have done, and logs it every few seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Tally:
-    """What has become of the data items.
+    """Counts of the data items of a sync.
 
     :param most_in_a_row: after so many items in a row without a usable answer, the service is taken to be down.
     :param clock: seconds, from any moment on.
@@ -62,7 +62,7 @@ class Tally:
         return cast("ItemCounts", {key: others.get(key, self.outcomes[key]) for key in ITEM_COUNTS})
 
     def done(self, name: str, outcome: str) -> None:
-        """Count an item that is in step."""
+        """Count an item that is up to date."""
         with self._lock:
             self.outcomes[outcome] += 1
             self._service_answers()
@@ -95,7 +95,7 @@ class Tally:
             self._service_answers()
 
     def fail(self, name: str, error: EdgeImpulseError) -> None:
-        """Count an item that is not in step."""
+        """Count an item that failed."""
         log.error("%s", f"Data item {name!r}: {error}" if repr(name) not in str(error) else error)
         with self._lock:
             if isinstance(error, EdgeImpulseServiceError) and error.throttled:

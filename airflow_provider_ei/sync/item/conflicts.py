@@ -1,4 +1,4 @@
-"""What an upload must not touch, and how a person resolves it: each refusal of a plan, in words."""
+"""Refuses to change what an upload must not touch, and says how a person resolves it."""
 
 from __future__ import annotations
 

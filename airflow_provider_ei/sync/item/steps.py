@@ -13,9 +13,9 @@ from airflow_provider_ei.studio.models import DataItem
 
 @dataclass
 class BatchLimits:
-    """How much fits into one request: files, and their bytes unless a single file has more.
+    """The number of files, and of bytes, that fit into one request; a larger file travels alone.
 
-    A sync's items share one: what the service, or a proxy before it, has refused once is not tried with the next item.
+    The items of a sync share one, so that a request size that was refused once is not tried again.
     """
 
     files: int
@@ -29,7 +29,7 @@ class BatchLimits:
 
 @dataclass
 class RunState:
-    """What this run has done so far, which the listing cannot show.
+    """What this run has done so far and no listing shows.
 
     :ivar data_id: the item that this run created or has begun to change.
     :ivar seen: whether it was listed under a name for which it was created: another name since is a person's doing.
@@ -123,7 +123,7 @@ class DeleteDuplicates:
 
 @dataclass(frozen=True)
 class MarkPending:
-    """Say in the item's metadata that it is being changed, and that it is ours."""
+    """Mark the item in its metadata as ours and being changed."""
 
     item: DataItem
 

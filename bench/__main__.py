@@ -52,6 +52,9 @@ def main() -> None:
     about = {"command": "make bench", "rounds": rounds, "seconds": round(time.monotonic() - begun)}
     facts = results.as_facts(measured, about)
     print("\n".join([*tables.tables(facts, ["*"]), *tables.aims(facts), "", *tables.run(facts)]))
+    failed = [f"{table.title}: {row.client}" for table in measured for row in table.rows if "FAILED" in row.note]
+    if failed:
+        raise SystemExit(f"Nothing is written, since these failed: {'; '.join(failed)}.")
     if wanted.quick:
         print("The aims are for the full sizes.")
     elif not wanted.only:

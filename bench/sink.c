@@ -53,8 +53,6 @@ static long long requests, changes, uploads, upload_bytes;
 static char *listing; /* the JSON members that every listed item ends with: its files */
 static SSL_CTX *tls;
 
-/* --- bytes ------------------------------------------------------------------------------------------- */
-
 static ssize_t fill(struct peer *peer, size_t most) {
     if (most > BLOCK) most = BLOCK;
     ssize_t got = peer->ssl ? SSL_read(peer->ssl, peer->block, (int)most) : recv(peer->fd, peer->block, most, 0);
@@ -80,25 +78,18 @@ static void keep(struct request *request, const char *data, size_t size) {
     request->kept[request->kept_size] = 0;
 }
 
-static int next_byte(struct peer *peer) {
-    if (peer->from == peer->to && fill(peer, BLOCK) <= 0) return -1;
-    return (unsigned char)peer->block[peer->from++];
-}
-
 /* One line without its line break; longer ones are cut. Returns its length, or -1 at the end of the stream. */
 static int line(struct peer *peer, char *into, size_t most) {
     size_t size = 0;
     for (;;) {
-        int byte = next_byte(peer);
-        if (byte < 0) return -1;
+        if (peer->from == peer->to && fill(peer, BLOCK) <= 0) return -1;
+        char byte = peer->block[peer->from++];
         if (byte == '\n') break;
-        if (byte != '\r' && size < most - 1) into[size++] = (char)byte;
+        if (byte != '\r' && size < most - 1) into[size++] = byte;
     }
     into[size] = 0;
     return (int)size;
 }
-
-/* --- requests ---------------------------------------------------------------------------------------- */
 
 static int read_head(struct peer *peer, struct request *request) {
     char text[8192];
@@ -111,7 +102,6 @@ static int read_head(struct peer *peer, struct request *request) {
         if (size == 0) return 0;
         if (!strncasecmp(text, "content-length:", 15)) request->length = atoll(text + 15);
         if (!strncasecmp(text, "expect:", 7)) request->expects = 1;
-        if (!strncasecmp(text, "connection:", 11) && strcasestr(text, "close")) request->closes = 1;
     }
 }
 
@@ -158,8 +148,6 @@ static int read_exactly(struct peer *peer, struct request *request, long long le
     }
     return 0;
 }
-
-/* --- answers ----------------------------------------------------------------------------------------- */
 
 /* The text between two marks, from a place on; NULL when they are not there. To be freed. */
 static char *between(const char *text, const char *begin, const char *middle, const char *end) {
@@ -305,24 +293,19 @@ static void *serve(void *given) {
     return NULL;
 }
 
-/* --- start ------------------------------------------------------------------------------------------- */
-
 struct door {
     int fd, secure;
 };
 
 static void *take_in(void *given) {
     struct door *door = given;
-    pthread_attr_t detached;
-    pthread_attr_init(&detached);
-    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     for (;;) {
         struct peer *peer = calloc(1, sizeof *peer);
         pthread_t thread;
         peer->fd = accept(door->fd, NULL, NULL);
         if (peer->fd < 0) exit(1);
         if (door->secure) peer->ssl = SSL_new(tls);
-        if (pthread_create(&thread, &detached, serve, peer)) exit(1);
+        if (pthread_create(&thread, NULL, serve, peer) || pthread_detach(thread)) exit(1);
     }
 }
 

@@ -57,7 +57,7 @@ def tables(facts: Facts, keys: Sequence[str]) -> list[str]:
 def run(facts: Facts) -> list[str]:
     """Return what was measured on, in one paragraph."""
     versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
-    seconds = f" The run took {facts['seconds'] / 60:.0f} minutes." if facts.get("seconds") else ""
+    seconds = f" The run took {facts['seconds']:,} s." if facts.get("seconds") else ""
     note = f" {facts['note']}" if facts.get("note") else ""
     return [
         f"`{facts['command']}` on {facts['cpu']}, {facts['cores']} cores, {facts['system']}; medians of "

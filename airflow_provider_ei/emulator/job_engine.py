@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from airflow_provider_ei.emulator.clock import EmulatorClock
+from airflow_provider_ei.emulator.emulator_clock import EmulatorClock
 from airflow_provider_ei.emulator.stored_data import StoreError
 
 JobKind = Literal[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_ei.emulator.clock import iso_time
+from airflow_provider_ei.emulator.emulator_clock import iso_time
 from airflow_provider_ei.emulator.job_control import job_record
 from airflow_provider_ei.emulator.job_engine import Job
 from airflow_provider_ei.emulator.projects import Project

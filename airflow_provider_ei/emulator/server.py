@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from airflow_provider_ei.emulator.api.routes import OPERATION_IDS
-from airflow_provider_ei.emulator.clock import EmulatorClock
 from airflow_provider_ei.emulator.dispatch import BeforeRequest
+from airflow_provider_ei.emulator.emulator_clock import EmulatorClock
 from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
 from airflow_provider_ei.emulator.faults import ChooseFault, Fault, FaultQueue
 from airflow_provider_ei.emulator.filter_sql import EVERYTHING, SqlCondition

@@ -16,10 +16,10 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from airflow_provider_ei.emulator.clock import EmulatorClock
 from airflow_provider_ei.emulator.control import ControlApi
 from airflow_provider_ei.emulator.cross_site_guard import CrossSiteGuard
 from airflow_provider_ei.emulator.dispatch import Dispatcher
+from airflow_provider_ei.emulator.emulator_clock import EmulatorClock
 from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
 from airflow_provider_ei.emulator.error_responses import EXCEPTION_HANDLERS
 from airflow_provider_ei.emulator.faults import FaultQueue

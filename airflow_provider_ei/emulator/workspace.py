@@ -8,7 +8,7 @@ import threading
 from types import TracebackType
 
 from airflow_provider_ei.emulator.bucket_objects import BucketObjects
-from airflow_provider_ei.emulator.clock import EmulatorClock
+from airflow_provider_ei.emulator.emulator_clock import EmulatorClock
 from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
 from airflow_provider_ei.emulator.job_engine import JobEngine
 from airflow_provider_ei.emulator.pipelines import PipelineStore

@@ -107,15 +107,17 @@ class HttpClient:
         *,
         query: Mapping[str, object] | None = None,
         body: Mapping[str, object] | None = None,
+        idempotent: bool = True,
         before_retry: BeforeRetry | None = None,
         max_bytes: int = ANSWER_BYTES,
         repair: Repair[AnswerT] | None = None,
     ) -> AnswerT:
-        """Send a request that may be repeated, and return its answer.
+        """Send a request, and return its answer.
 
         :param operation: operation id of the API, for errors.
         :param path: below the base URL.
         :param kind: the form that the API promises for the answer.
+        :param idempotent: whether it may be retried although it may have been carried out.
         :param before_retry: called before each retry.
         :param max_bytes: of the answer; a longer one is an error.
         :param repair: reads an answer that has another form, which otherwise is an error.
@@ -130,7 +132,7 @@ class HttpClient:
         answer = self._with_retries(
             lambda: self._send(operation, method, path, read, max_bytes=max_bytes, params=query, json=body),
             changes=method != "GET",
-            idempotent=True,
+            idempotent=idempotent,
             before_retry=before_retry,
         )
         if not isinstance(answer, dict):

@@ -248,3 +248,31 @@ def test_the_queue_returns_the_faults_that_are_left() -> None:
 def test_a_fault_must_be_valid(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         Fault(**bad)
+
+
+def test_a_function_chooses_the_faults_that_are_not_injected(client: Client) -> None:
+    seen: list[str | None] = []
+
+    def choose(operation: str | None) -> Fault | None:
+        seen.append(operation)
+        return Fault(kind="success_false", error="chosen") if operation == "listOrganizationBuckets" else None
+
+    client.studio.choose_faults(choose)
+    client.studio.inject(Fault(operation="listOrganizationBuckets", kind="success_false", error="injected"))
+    errors = [client.get(path).get("error") for path in ("/buckets", "/data", "/buckets")]
+    assert errors == ["injected", None, "chosen"]
+    assert seen == ["listOrganizationData", "listOrganizationBuckets"], "an injected fault comes first"
+    client.studio.choose_faults(None)
+    assert client.get("/buckets")["success"]
+
+
+def test_faults_are_removed_and_the_server_is_reset(client: Client) -> None:
+    client.studio.inject(Fault(kind="drop_before", count=9))
+    client.studio.clear_faults()
+    client.add()
+    client.studio.inject(Fault(kind="drop_before", count=9), Fault(operation=ADD, kind="store_late", delay_seconds=600))
+    client.studio.settings.listing_totals = False
+    client.studio.reset()
+    assert (client.studio.items(), client.studio.requests(), client.studio.late) == ([], [], 0)
+    assert client.get("/buckets")["success"]
+    assert client.studio.settings.listing_totals is False, "switches keep their values"

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from airflow_provider_ei.emulator import FOREVER, EmulatorServer, EmulatorSettings, Fault, JobPlan
-from airflow_provider_ei.emulator.clock import EmulatorClock
+from airflow_provider_ei.emulator.emulator_clock import EmulatorClock
 
 from .conftest import Client, Contract, ProjectClient
 

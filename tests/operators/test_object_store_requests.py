@@ -12,7 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_ei.emulator import EmulatorServer
-from airflow_provider_ei.exceptions import EdgeImpulseFileError
+from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseFileError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.stores import open_store
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator
@@ -171,6 +171,28 @@ def test_no_more_is_read_once_the_upload_has_failed(studio: EmulatorServer, stor
     with pytest.raises(EdgeImpulseFileError, match=r"0000\.bin"):
         send(files)
     assert store.requests["GET"] <= MAX_AHEAD_FILES
+
+
+def test_a_store_that_hangs_does_not_keep_a_task_from_being_killed(studio: EmulatorServer, store: Store) -> None:
+    store.put(3, 10)
+    hangs, answers = threading.Event(), threading.Event()
+    store.on_request = lambda method, name: method == "GET" and (hangs.set(), answers.wait(60))
+    hook = EdgeImpulseHook()
+
+    def kill() -> None:
+        hangs.wait(30)
+        hook.cancel()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        with pytest.raises(EdgeImpulseCancelledError):
+            hook.add_data(name="one", dataset="d", files=store.uri)
+        assert not answers.is_set()
+    finally:
+        answers.set()
+        killer.join()
+    assert studio.items() == []
 
 
 def test_a_missing_prefix_is_refused(studio: EmulatorServer, store: Store) -> None:

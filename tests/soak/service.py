@@ -29,6 +29,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "drop_before": {},
     "drop_after": {},
     "cut_body": {"after_bytes": 150},
+    "cut_response": {"after_bytes": 20},
     "store_late": {"delay_seconds": 0.02},
     "status 502": {"kind": "status", "status": 502},
     "status 503": {"kind": "status", "status": 503, "headers": {"Retry-After": "0.1"}},

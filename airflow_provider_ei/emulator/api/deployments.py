@@ -7,9 +7,9 @@ from typing import Any
 
 from airflow_provider_ei.emulator.api.jobs import job_started
 from airflow_provider_ei.emulator.api.operation import PROJECT, Answer, Call, Operation
-from airflow_provider_ei.emulator.clock import iso_time
 from airflow_provider_ei.emulator.deployment_targets import ENGINES, MODEL_TYPES, TARGETS, find_target
 from airflow_provider_ei.emulator.downloads import Download
+from airflow_provider_ei.emulator.emulator_clock import iso_time
 from airflow_provider_ei.emulator.projects import IMPULSE_ID, Deployment, Project
 from airflow_provider_ei.emulator.stored_data import StoreError
 

@@ -7,8 +7,8 @@ from io import BytesIO
 from typing import Any
 
 from airflow_provider_ei.emulator.api.operation import ORGANIZATION, PROJECT, Answer, Call, Operation
-from airflow_provider_ei.emulator.clock import iso_time
 from airflow_provider_ei.emulator.downloads import Download
+from airflow_provider_ei.emulator.emulator_clock import iso_time
 from airflow_provider_ei.emulator.job_engine import Job, LogLine
 from airflow_provider_ei.emulator.stored_data import StoreError
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow_provider_ei.emulator.api.operation import ORGANIZATION, Answer, Call, Operation
 from airflow_provider_ei.emulator.api.transformations import check_output, describe_transformation, select_items
-from airflow_provider_ei.emulator.clock import iso_time
+from airflow_provider_ei.emulator.emulator_clock import iso_time
 from airflow_provider_ei.emulator.pipelines import Pipeline, PipelineRun
 from airflow_provider_ei.emulator.stored_data import StoreError
 from airflow_provider_ei.emulator.transformations import Transformation

@@ -7,7 +7,7 @@ from typing import Any
 from airflow_provider_ei.emulator.api import schemas
 from airflow_provider_ei.emulator.api.jobs import job_started
 from airflow_provider_ei.emulator.api.operation import PROJECT, Answer, Call, Operation
-from airflow_provider_ei.emulator.clock import iso_time
+from airflow_provider_ei.emulator.emulator_clock import iso_time
 from airflow_provider_ei.emulator.stored_data import StoreError
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_ei.emulator.clock import iso_time
+from airflow_provider_ei.emulator.emulator_clock import iso_time
 from airflow_provider_ei.emulator.projects import Project, ProjectVersion
 from airflow_provider_ei.emulator.stored_data import StoredDataset, StoredItem
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_ei.emulator.api.operation import ORGANIZATION, Answer, Call, Operation
-from airflow_provider_ei.emulator.clock import iso_time
+from airflow_provider_ei.emulator.emulator_clock import iso_time
 from airflow_provider_ei.emulator.filter_sql import EVERYTHING, FilterError
 from airflow_provider_ei.emulator.filters import parse_filter
 from airflow_provider_ei.emulator.item_store import ItemStore

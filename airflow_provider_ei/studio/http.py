@@ -230,7 +230,7 @@ class HttpClient:
             elif (drawn := retries.wait_after_failure(self._clock.now())) is not None:
                 wait = max(drawn, failure.requested_wait, settling)
                 log.warning(
-                    "%s Retrying in %.1f s (attempt %d of %d failed).",
+                    "%s Retrying in %.1f s (%d of %d).",
                     failure,
                     wait,
                     retries.failures,

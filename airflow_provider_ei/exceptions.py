@@ -10,6 +10,9 @@
     ├── EdgeImpulseCancelledError          the task was killed
     ├── EdgeImpulseDeleteLimitError        a sync would delete too much
     ├── EdgeImpulseSyncError               data items of a sync failed
+    ├── EdgeImpulseJobError                a job failed, was cancelled, or is gone
+    │   └── EdgeImpulseJobTimeoutError         a job did not end in time
+    ├── EdgeImpulseJobConflictError        which job is the task's own cannot be told
     └── EdgeImpulseServiceError            the service, or the way to it
         ├── EdgeImpulseAuthError               401, 403
         ├── EdgeImpulseRefusedError            success: false, other 4xx
@@ -121,6 +124,29 @@ class EdgeImpulseSyncError(EdgeImpulseError):
         super().__init__(message)
         self.summary = summary
         self.retryable = retryable
+
+
+class EdgeImpulseJobError(EdgeImpulseError):
+    """A job failed, was cancelled, or is gone. The next try starts a new one.
+
+    :ivar job_id: id of the job.
+    :ivar state: its state; see :class:`~airflow_provider_ei.jobs.state.JobStatus`.
+    """
+
+    def __init__(self, message: str, *, job_id: int, state: str) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        self.state = state
+
+
+class EdgeImpulseJobTimeoutError(EdgeImpulseJobError):
+    """A job did not end within the timeout. It was cancelled, unless ``cancel_on_kill`` is false."""
+
+
+class EdgeImpulseJobConflictError(EdgeImpulseError):
+    """After a lost answer, several jobs may be the one that the task has started. Nothing more was started."""
+
+    retryable = False
 
 
 class EdgeImpulseServiceError(EdgeImpulseError):

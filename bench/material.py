@@ -96,8 +96,9 @@ def link_items(folder: Path, items: int) -> None:
     A million folders of ten files would take an hour and 50 GB. Every item is listed and each of its files is looked at
     as if it were one of its own.
     """
+    target = item_name(0)
     for number in range(1, items):
-        os.symlink(item_name(0), folder / item_name(number))
+        os.symlink(target, f"{folder}/{item_name(number)}")
 
 
 def replace_link(folder: Path, number: int) -> None:

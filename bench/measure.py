@@ -24,7 +24,7 @@ USUAL_OPEN_FILES = 1024
 RAISED_OPEN_FILES = 65536
 
 _LAUNCH = Path(__file__).with_name("launch.py")
-_TIMEOUT_SECONDS = 600.0
+_TIMEOUT_SECONDS = 1800.0
 
 Tell = Callable[[str], None]
 

@@ -29,6 +29,8 @@ INTERNAL = ("studio", "sync", "sources", "jobs", "plugins", "emulator", "redacti
 REFERENCE = "docs/api.rst"
 #: Below this, two pieces of code are not the same one renamed.
 ALIKE = 0.6
+#: The same for code that has the same name, or is in the same module.
+LESS_ALIKE = 0.4
 
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -47,6 +49,11 @@ class Name:
         return Counter(re.findall(r"\w+|\S", self.code))
 
     @property
+    def level(self) -> int:
+        """0 for a module, 1 for a class or function, 2 for a method."""
+        return self.qualified.count(".") + 1 if self.qualified else 0
+
+    @property
     def path(self) -> str:
         return f"{self.module}.{self.qualified}" if self.qualified else self.module
 
@@ -57,7 +64,7 @@ def names_of(module: str, source: str) -> Iterator[Name]:
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     yield Name(module, "", "\n".join(sorted(code_of(node) for node in tree.body)))
     for node in tree.body:
-        if isinstance(node, Definition) and not node.name.startswith("_"):
+        if isinstance(node, Definition):
             yield Name(module, node.name, code_of(node), arguments_of(node, classes))
             for member in node.body if isinstance(node, ast.ClassDef) else []:
                 if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef) and not member.name.startswith("_"):
@@ -113,40 +120,67 @@ def of_work_tree() -> dict[str, Name]:
 
 
 def collect(files: Mapping[str, str]) -> dict[str, Name]:
-    found = (name for path, text in files.items() for name in names_of(module_name(path), text))
-    return {name.path: name for name in found}
+    """Return all public names, with the methods that classes inherit from other classes of the package."""
+    found = {name.path: name for path, text in files.items() for name in names_of(module_name(path), text)}
+    bases = {
+        node.name: [base.id for base in node.bases if isinstance(base, ast.Name)]
+        for text in files.values()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ClassDef)
+    }
+    methods: dict[str, list[Name]] = {}
+    for name in found.values():
+        if name.level == 2:
+            methods.setdefault(name.qualified.partition(".")[0], []).append(name)
+    for name in [name for name in found.values() if name.level == 1 and name.qualified in bases]:
+        for base in ancestors(name.qualified, bases):
+            for method in methods.get(base, []):
+                qualified = f"{name.qualified}.{method.qualified.partition('.')[2]}"
+                inherited = Name(name.module, qualified, method.code, method.arguments)
+                found.setdefault(inherited.path, inherited)
+    return {path: name for path, name in found.items() if "._" not in path}
+
+
+def ancestors(name: str, bases: Mapping[str, list[str]]) -> Iterator[str]:
+    """Yield the base classes of a class, by their names, nearest first."""
+    for base in bases.get(name, []):
+        if base != name:
+            yield base
+            yield from ancestors(base, bases)
 
 
 def pairs(old: Mapping[str, Name], new: Mapping[str, Name]) -> dict[str, str | None]:
     """Map each name that is gone to the new name of the same code, or to None."""
     found: dict[str, str | None] = {}
-    taken: set[str] = set()
     gone = [name for path, name in old.items() if path not in new]
     # Modules first, then classes and functions, then methods, which are looked for where their class went.
-    for name in sorted(gone, key=lambda name: (bool(name.qualified), name.qualified.count("."))):
-        best = max(candidates(name, old, new, found, taken), default=(0.0, ""))
-        found[name.path] = best[1] if best[0] >= ALIKE else None
-        taken.add(best[1])
+    for level in (0, 1, 2):
+        names = [name for name in gone if name.level == level]
+        others = [other for path, other in new.items() if path not in old and other.level == level]
+        scores = [(score(name, other, found), name.path, other.path) for name in names for other in others]
+        found |= {name.path: None for name in names}
+        taken = set()
+        for likely, path, other_path in sorted(scores, reverse=True):
+            if likely >= ALIKE and found[path] is None and other_path not in taken:
+                found[path] = other_path
+                taken.add(other_path)
     return found
 
 
-def candidates(
-    name: Name, old: Mapping[str, Name], new: Mapping[str, Name], found: Mapping[str, str | None], taken: set[str]
-) -> Iterator[tuple[float, str]]:
-    """Yield how much new names are like an old one."""
+def score(name: Name, other: Name, found: Mapping[str, str | None]) -> float:
+    """How likely a new name is an old one renamed: the likeness of the code, and more for the same name or module."""
     owner, _, last = name.qualified.rpartition(".")
-    owner_path = f"{name.module}.{owner}" if owner else ""
-    for path, other in new.items():
-        if path in old or path in taken or other.qualified.count(".") != name.qualified.count("."):
-            continue
-        if bool(other.qualified) != bool(name.qualified):
-            continue
-        if owner and path.rpartition(".")[0] != found.get(owner_path, owner_path):
-            continue
-        if last and last == other.qualified.rpartition(".")[2]:
-            yield 2.0 + (other.module == found.get(name.module, name.module)), path
-        else:
-            yield likeness(name.words, other.words), path
+    other_owner, _, other_last = other.qualified.rpartition(".")
+    if owner:
+        path = f"{name.module}.{owner}"
+        if f"{other.module}.{other_owner}" != (found.get(path) or path):
+            return 0.0
+    likely = likeness(name.words, other.words)
+    same_name = bool(last) and last == other_last
+    same_module = bool(last) and other.module == (found.get(name.module) or name.module)
+    if likely < (LESS_ALIKE if same_name or same_module else ALIKE):
+        return 0.0
+    return likely + same_name + same_module / 2
 
 
 def likeness(one: Counter[str], other: Counter[str]) -> float:
@@ -177,7 +211,8 @@ def argument_changes(
 def is_public(name: Name, reference: str) -> bool:
     """Whether a name is in a public package, or the API reference lists it or its class."""
     layer = name.module.split(".")[1] if "." in name.module else ""
-    listed = name.qualified and re.search(rf"\.{name.qualified.split('.')[0]}\b", reference)
+    home = f"{PACKAGE}.emulator" if layer == "emulator" else name.module
+    listed = name.qualified and f"{home}.{name.qualified.split('.')[0]}\n" in reference
     return layer not in INTERNAL or bool(listed)
 
 

@@ -128,3 +128,12 @@ def test_a_table_has_types_defaults_and_inherited_arguments() -> None:
 
 def test_every_example_is_shown() -> None:
     assert {path for path, _ in shown()} >= set(EXAMPLES)
+
+
+@pytest.mark.parametrize("page", [DOCS / "reliability.md", ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_paths_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text()
+    for name in re.findall(r"`([a-z_]+/[\w/]+\.py)(?:::\w+)?`", text):
+        assert any((folder / name).exists() for folder in (ROOT, ROOT / "airflow_provider_ei")), name
+    for name, test in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text):
+        assert re.search(rf"^(class|def) {test}\b", (ROOT / name).read_text(), re.M), f"{name}::{test}"

@@ -22,6 +22,8 @@ ARGUMENTS: dict[str, Any] = {
     "server_text": "come back later",
     "ambiguous": False,
     "retry_after": 7.5,
+    "job_id": 5,
+    "state": "failed",
 }
 
 JOURNEYS: dict[str, Callable[[EdgeImpulseError], EdgeImpulseError]] = {

@@ -24,6 +24,7 @@ IMPORTS: dict[str, set[str]] = {
     "exceptions": {"redaction"},
     "numeric": {"exceptions"},
     "studio": {"exceptions", "redaction"},
+    "jobs": {"exceptions", "redaction", "studio"},
     "sources": {"exceptions", "studio"},
     "sync": {"exceptions", "results", "numeric", "scalars", "studio", "sources"},
     "hooks": {"exceptions", "results", "numeric", "redaction", "studio", "sources", "sync", "assets"},

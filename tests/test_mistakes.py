@@ -286,7 +286,7 @@ def test_there_are_at_least_forty_and_their_remedies_are_visible() -> None:
 
 def first_words() -> list[str]:
     """Return the first words of each error in the page's table."""
-    _, _, rest = FAILURES_PAGE.read_text().partition("## By its first words")
+    _, _, rest = FAILURES_PAGE.read_text().partition("## Find an error by its first words")
     section, _, _ = rest.partition("\n## ")
     return re.findall(r"^\| `([^`]+)` \|", section, re.M)
 

@@ -92,10 +92,11 @@ class ProjectControl:
     def firmware(self, version: int, *, project_id: int = 1) -> bytes:
         """Return the bytes of a build.
 
-        :raises StoreError: if it does not exist.
+        :raises KeyError: if it does not exist.
         """
         with self._workspace() as workspace:
-            return workspace.projects[project_id].deployment(version).firmware(project_id)
+            builds = {build.version: build for build in workspace.projects[project_id].deployments}
+            return builds[version].firmware(project_id)
 
 
 def _described(project: Project) -> EmulatorProject:

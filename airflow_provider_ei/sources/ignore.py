@@ -25,6 +25,11 @@ class Filter:
         # For folders themselves, a pattern for folders only (``raw/``, ``!*/``) is like any other.
         self._excluded_folders = _spec("exclude", [line.rstrip().rstrip("/") or line for line in excluded])
 
+    @property
+    def takes_all(self) -> bool:
+        """Whether there are no patterns, so that every file takes part."""
+        return self._include is None and self._exclude is None
+
     def takes(self, path: str) -> bool:
         """Whether a file takes part, in a folder that is entered."""
         if self._include is not None and not self._include.match_file(path):

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, BinaryIO
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
@@ -21,7 +22,7 @@ class Disk:
         """List a folder."""
         try:
             with os.scandir(folder) as entries:
-                return _Entries(folder, [_entry(entry) for entry in entries])
+                return _Entries(folder, [_entry(entry) for entry in sorted(entries, key=attrgetter("name"))])
         except OSError as error:
             raise unreadable(os.fspath(error.filename or folder), error) from error
 
@@ -48,15 +49,14 @@ class Disk:
 
 
 class _Entries(Sequence[Entry]):
-    """The entries of a folder by name. Those of folders are made anew when they are read: there may be a million.
+    """The entries of a folder by name. Those of folders are made again when they are read: there may be a million.
 
-    :param found: entries, and the names of folders; a slash at the end stands for a link to one.
+    :param found: entries in order, and the names of folders; a slash at the end stands for a link to one.
     """
 
     def __init__(self, folder: str, found: list[Entry | str]) -> None:
         self._folder = folder
         self._found = found
-        found.sort(key=lambda one: one.rstrip("/") if isinstance(one, str) else one.name)
 
     def __len__(self) -> int:
         return len(self._found)
@@ -105,7 +105,7 @@ def _unknown_kind(path: str, reason: OSError) -> tuple[str, EdgeImpulseError]:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a sync pins ten million of them, and that would take three times as long
 class LocalFile:
     """A regular file on this machine, with the size, time and inode that it had when it was found."""
 

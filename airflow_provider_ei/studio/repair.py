@@ -53,7 +53,7 @@ def repair_item(answer: Mapping[str, Any], operation: str, *, data_id: int) -> D
         return DataItemAnswer(success=True, data=_read_item(value, _Fields(value, "")))
     except _UnreadableError as error:
         problem = error
-    # Raised here, not there: the error that Python would keep beside ours may quote the answer.
+    # Raised here, not there: the error that Python would keep as the context of ours may quote the answer.
     raise not_as_promised(f"data item {data_id}", problem.field, problem.problem, operation)
 
 

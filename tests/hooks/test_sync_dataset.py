@@ -40,7 +40,7 @@ class TestArguments:
         assert studio.requests() == []
 
     @pytest.mark.parametrize("given", [{}, {"source": ""}, {"source": "x", "items": []}, {"source": "", "items": None}])
-    def test_source_or_items(self, studio: EmulatorServer, given: dict[str, Any]) -> None:
+    def test_source_and_items_exclude_each_other(self, studio: EmulatorServer, given: dict[str, Any]) -> None:
         self.refused(studio, "Give source (a folder or a URI) or items (a list), and not both.", **given)
 
     @pytest.mark.parametrize(
@@ -84,7 +84,9 @@ class TestArguments:
         ],
         ids=str,
     )
-    def test_of_a_sync(self, studio: EmulatorServer, source: Path, given: dict[str, Any], words: str) -> None:
+    def test_invalid_arguments_are_refused_by_name(
+        self, studio: EmulatorServer, source: Path, given: dict[str, Any], words: str
+    ) -> None:
         self.refused(studio, words, **{"source": str(source), **given})
 
     @pytest.mark.parametrize(
@@ -102,7 +104,7 @@ class TestArguments:
             ),
         ],
     )
-    def test_a_source_that_is_none(self, studio: EmulatorServer, place: str, words: str) -> None:
+    def test_a_source_that_cannot_be_read_is_refused(self, studio: EmulatorServer, place: str, words: str) -> None:
         self.refused(studio, words, source=place)
 
     @pytest.mark.parametrize(
@@ -122,15 +124,15 @@ class TestArguments:
         ],
         ids=str,
     )
-    def test_items_of_another_form(self, studio: EmulatorServer, items: Any, words: str) -> None:
+    def test_invalid_items_are_refused(self, studio: EmulatorServer, items: Any, words: str) -> None:
         self.refused(studio, words, items=items)
 
     @pytest.mark.parametrize("field", ["include", "exclude"])
-    def test_patterns_go_with_a_source(self, studio: EmulatorServer, field: str) -> None:
+    def test_patterns_without_a_source_are_refused(self, studio: EmulatorServer, field: str) -> None:
         self.refused(studio, "Leave include and exclude out: they go with source.", items=ONE, **{field: ["*.csv"]})
 
     @pytest.mark.parametrize("shards", [0, -1, "many", None, "", 1.5, True])
-    def test_how_many_shards(self, studio: EmulatorServer, source: Path, shards: Any) -> None:
+    def test_an_invalid_number_of_shards_is_refused(self, studio: EmulatorServer, source: Path, shards: Any) -> None:
         with pytest.raises(EdgeImpulseInputError, match="shards must be a positive whole number, not "):
             EdgeImpulseHook().plan_shards(shards, dataset="d", source=str(source))
         assert studio.requests() == []
@@ -144,15 +146,17 @@ class TestArguments:
         ],
         ids=str,
     )
-    def test_what_templates_render_to(self, studio: EmulatorServer, source: Path, given: dict[str, Any]) -> None:
+    def test_strings_that_templates_render_are_accepted(
+        self, studio: EmulatorServer, source: Path, given: dict[str, Any]
+    ) -> None:
         assert sync(source=str(source), **given)["created"] == 2
 
-    def test_a_path_object(self, studio: EmulatorServer, source: Path) -> None:
+    def test_a_path_object_is_accepted(self, studio: EmulatorServer, source: Path) -> None:
         assert sync(source=source)["changed"] == ["s01", "s02"]
 
 
 class TestItems:
-    def test_of_every_form_of_files(self, studio: EmulatorServer, source: Path) -> None:
+    def test_items_take_files_in_every_form(self, studio: EmulatorServer, source: Path) -> None:
         items = [
             {"name": "folder", "files": str(source)},
             {"name": "file", "files": source / "s01" / "motion.csv", "metadata": {"n": 1}},
@@ -178,7 +182,7 @@ class TestItems:
             "pattern": ("2", "true"),
         }
 
-    def test_one_that_is_wrong_does_not_stop_the_others(self, studio: EmulatorServer, source: Path) -> None:
+    def test_an_invalid_item_does_not_stop_the_others(self, studio: EmulatorServer, source: Path) -> None:
         good = {"name": "good", "files": str(source)}
         bad = [
             {"name": "missing", "files": "/no/such/file"},
@@ -195,7 +199,7 @@ class TestItems:
         assert "metadata['a'] must be a scalar, not list" in reasons["nested"]
         assert [item.name for item in studio.items("d")] == ["good"]
 
-    def test_none_of_them_deletes_nothing(self, studio: EmulatorServer, source: Path) -> None:
+    def test_an_empty_list_deletes_nothing(self, studio: EmulatorServer, source: Path) -> None:
         """As when upstream has found nothing."""
         sync(items=[{"name": "good", "files": str(source)}], sync_id="x")
         for items in ([], "[]", ()):
@@ -206,7 +210,7 @@ class TestItems:
 
 
 class TestShards:
-    def test_are_those_that_have_anything_to_do(self, studio: EmulatorServer, source: Path) -> None:
+    def test_shards_are_those_that_have_something_to_do(self, studio: EmulatorServer, source: Path) -> None:
         hook = EdgeImpulseHook()
         shards = hook.plan_shards("8", dataset="d", source=str(source))
         assert 1 <= len(shards) <= 2
@@ -215,7 +219,9 @@ class TestShards:
         assert sum(sync(source=source, shard=shard)["created"] for shard in shards) == 2
         assert hook.plan_shards(8, dataset="d", source=str(source)) == []
 
-    def test_that_would_delete_too_much_are_none(self, studio: EmulatorServer, source: Path, tmp_path: Path) -> None:
+    def test_a_plan_that_would_delete_too_much_has_no_shards(
+        self, studio: EmulatorServer, source: Path, tmp_path: Path
+    ) -> None:
         sync(source=source, sync_id="x")
         source.rename(tmp_path / "old")
         (source / "new").mkdir(parents=True)
@@ -231,7 +237,9 @@ class TestShards:
 
 
 class TestWarnings:
-    def test_of_what_is_not_sent(self, studio: EmulatorServer, source: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_what_is_not_sent_is_logged(
+        self, studio: EmulatorServer, source: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         (source / "empty").mkdir()
         for number in range(7):
             (source / f"stray{number}.csv").write_text("1")
@@ -243,7 +251,7 @@ class TestWarnings:
         assert "'empty' has no files. Nothing is sent or deleted for it." in caplog.text
         assert "comparison='size': a file of the same name and size counts as the same" in caplog.text
 
-    def test_of_a_source_without_items(
+    def test_a_source_without_items_is_logged(
         self, studio: EmulatorServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         with caplog.at_level(logging.WARNING):
@@ -251,7 +259,7 @@ class TestWarnings:
         assert "has no data items" in caplog.text
 
 
-def test_the_bucket_of_new_items(studio: EmulatorServer, source: Path) -> None:
+def test_new_items_go_into_the_given_bucket(studio: EmulatorServer, source: Path) -> None:
     sync(source=source, bucket_name="Internal datasets")
     assert {item.bucket_name for item in studio.items("d")} == {"Internal datasets"}
 

@@ -61,12 +61,12 @@ def test_bytes_that_are_read_ahead_are_bounded_for_all_uploads_together() -> Non
     for file in (*one, *other):
         file.data = b"x" * size
     fits = MAX_BACKGROUND_BYTES // size
-    with ReadAhead(one) as ahead, ReadAhead(other) as beside:
+    with ReadAhead(one) as ahead, ReadAhead(other) as next_to_it:
         one[0].future.set_result(one[0].data)
         ahead.read(one[0])
         assert started(one) == fits
         other[0].future.set_result(other[0].data)
-        beside.read(other[0])  # the file that is due does not wait for the other upload
+        next_to_it.read(other[0])  # the file that is due does not wait for the other upload
         assert started(other) <= 2
     assert all(file.future.cancelled() for file in one[1:fits])
 

@@ -37,7 +37,7 @@ def synced(lab: SyncLab) -> SyncLab:
 
 
 class TestFirst:
-    def test_everything_is_sent_and_seen(self, lab: SyncLab) -> None:
+    def test_a_first_sync_sends_every_item_and_checks_it_in_a_listing(self, lab: SyncLab) -> None:
         lab.write(FILES)
         summary = lab.sync()
         lab.assert_in_step()
@@ -77,12 +77,12 @@ class TestFirst:
         lab.assert_in_step()
         lab.assert_at_rest()
 
-    def test_nothing_at_all(self, lab: SyncLab) -> None:
+    def test_an_empty_source_changes_nothing(self, lab: SyncLab) -> None:
         summary = lab.sync()
         assert (summary["created"], summary["unchanged"], summary["failed"]) == (0, 0, 0)
         assert [request.operation for request in lab.server.requests()] == [LIST]
 
-    def test_files_without_bytes_and_items_of_many_forms(self, lab: SyncLab) -> None:
+    def test_empty_files_and_deep_folders_are_synced(self, lab: SyncLab) -> None:
         lab.write({"a b/empty.bin": b"", "it's/x.csv": "1", "日本/é.csv": "2", 'q"/"x".csv': "3", "50%/%.csv": "4"})
         assert lab.sync()["created"] == 5
         lab.assert_in_step()
@@ -90,14 +90,14 @@ class TestFirst:
 
 
 class TestNothingHasChanged:
-    def test_one_listing_and_no_file_opened(self, synced: SyncLab) -> None:
+    def test_an_unchanged_dataset_costs_one_listing_and_opens_no_file(self, synced: SyncLab) -> None:
         summary = synced.sync()
         assert (summary["unchanged"], summary["listed"], summary["requests"], summary["changed"]) == (6, 6, 1, [])
         assert (summary["files_sent"], summary["bytes_sent"], summary["bytes_hashed"]) == (0, 0, 0)
         synced.assert_at_rest()
 
     @pytest.mark.parametrize(("page", "requests"), [(2, 5), (3, 3), (5, 2), (6, 1)])
-    def test_one_listing_request_for_each_page(
+    def test_an_unchanged_dataset_costs_one_request_for_each_page(
         self, synced: SyncLab, monkeypatch: pytest.MonkeyPatch, page: int, requests: int
     ) -> None:
         for module in (pages_module, send_module):
@@ -130,7 +130,7 @@ class TestNothingHasChanged:
         assert sum("offset=0" in query for query in pages) > 1
         assert (plan.listed, plan.unchanged, plan.names("create")) == (14, 14, names[:6])
 
-    def test_a_page_has_a_thousand(self) -> None:
+    def test_a_page_has_a_thousand_items(self) -> None:
         assert pages_module.PAGE_ITEMS == 1000
 
     def test_sidecars_are_not_read_again(self, lab: SyncLab) -> None:
@@ -141,7 +141,7 @@ class TestNothingHasChanged:
 
     @pytest.mark.parametrize("metadata", [None, {}, {"note": ""}, {"a": "", "b": "x"}], ids=str)
     @pytest.mark.parametrize("update", ["replace", "merge"])
-    def test_whatever_the_metadata_are(self, lab: SyncLab, metadata: Any, update: Any) -> None:
+    def test_no_metadata_make_an_unchanged_dataset_look_changed(self, lab: SyncLab, metadata: Any, update: Any) -> None:
         lab.server.settings.metadata_update = update
         lab.write(FILES)
         lab.sync(metadata={"gone": "x"})
@@ -151,7 +151,9 @@ class TestNothingHasChanged:
             assert lab.prepare(metadata=metadata).shards(4) == []
 
     @pytest.mark.parametrize("switch", [{"file_names": "latin1"}, {"metadata_update": "merge"}], ids=str)
-    def test_whatever_the_service_makes_of_names_and_metadata(self, lab: SyncLab, switch: dict[str, Any]) -> None:
+    def test_a_service_that_changes_names_or_merges_metadata_does_not_make_it_look_changed(
+        self, lab: SyncLab, switch: dict[str, Any]
+    ) -> None:
         lab.server.settings.change(switch)
         lab.write({"a/é.csv": "1", "a/日本.csv": "2", 'a/"x".csv': "3", "b/x.csv": "4"})
         assert lab.sync()["created"] == 2
@@ -164,7 +166,7 @@ class TestNothingHasChanged:
 
 
 class TestOnlyTouched:
-    def test_is_hashed_once_and_only_the_fingerprint_is_written(self, synced: SyncLab) -> None:
+    def test_a_touched_item_is_hashed_once_and_only_its_fingerprint_is_written(self, synced: SyncLab) -> None:
         synced.touch("s03/motion.csv")
         before = synced.items()["s03"]
         summary = synced.sync()
@@ -180,7 +182,7 @@ class TestOnlyTouched:
         synced.assert_in_step()
         synced.assert_at_rest()
 
-    def test_all_of_them(self, synced: SyncLab) -> None:
+    def test_all_items_may_be_touched_at_once(self, synced: SyncLab) -> None:
         synced.touch(*FILES)
         assert synced.sync()["bytes_hashed"] == BYTES
         assert synced.operations() == [UPDATE] * 6
@@ -200,7 +202,7 @@ class TestOneHasChanged:
         ],
     )
     @pytest.mark.parametrize("update", ["replace", "merge"])
-    def test_only_it_is_read_and_sent(self, synced: SyncLab, change: Any, update: Any) -> None:
+    def test_only_the_changed_item_is_read_and_sent(self, synced: SyncLab, change: Any, update: Any) -> None:
         synced.server.settings.metadata_update = update
         others = {name: item for name, item in synced.items().items() if name != "s03"}
         change(synced)
@@ -242,7 +244,7 @@ class TestOneHasChanged:
         assert lab.sync()["requests"] == pages + 2 * changed
         lab.assert_in_step()
 
-    def test_a_new_folder_and_one_that_is_gone(self, synced: SyncLab) -> None:
+    def test_a_new_folder_is_sent_and_the_item_of_a_removed_one_stays(self, synced: SyncLab) -> None:
         synced.write({"s99/x.csv": "new"})
         synced.remove("s00/motion.csv", "s00/photos/1.jpg")
         (synced.top / "s00").rmdir()
@@ -251,7 +253,7 @@ class TestOneHasChanged:
         assert synced.operations() == [CREATE]
         synced.assert_in_step(besides={"s00"})
 
-    def test_files_that_were_excluded_since(self, synced: SyncLab) -> None:
+    def test_files_that_are_excluded_later_are_removed_from_their_items(self, synced: SyncLab) -> None:
         synced.sync(exclude=["*.jpg"])
         assert [[file.name for file in item.files] for item in synced.items().values()] == [["motion.csv"]] * 6
         synced.assert_at_rest(exclude=["*.jpg"])
@@ -259,7 +261,7 @@ class TestOneHasChanged:
 
 class TestMetadata:
     @pytest.mark.parametrize("update", ["replace", "merge"])
-    def test_that_have_changed_are_sent_without_a_file_being_opened(self, synced: SyncLab, update: Any) -> None:
+    def test_changed_metadata_are_sent_without_opening_a_file(self, synced: SyncLab, update: Any) -> None:
         synced.server.settings.metadata_update = update
         files = {name: item.files for name, item in synced.items().items()}
         summary = synced.sync(metadata={"study": "nap", "more": 1})
@@ -271,7 +273,7 @@ class TestMetadata:
         synced.assert_at_rest(metadata={"study": "nap", "more": 1})
 
     @pytest.mark.parametrize("update", ["replace", "merge"])
-    def test_that_are_given_no_longer_go(self, synced: SyncLab, update: Any) -> None:
+    def test_metadata_that_are_no_longer_given_are_removed(self, synced: SyncLab, update: Any) -> None:
         synced.server.settings.metadata_update = update
         synced.sync(metadata=None)
         assert synced.opened == []
@@ -286,7 +288,9 @@ class TestMetadata:
             ('{"version": 1, "action": "replace", "metadata": {"n": 1}}', {"n": "1"}),
         ],
     )
-    def test_of_a_sidecar_alone(self, synced: SyncLab, text: str, metadata: dict[str, str]) -> None:
+    def test_a_changed_sidecar_changes_the_metadata_only(
+        self, synced: SyncLab, text: str, metadata: dict[str, str]
+    ) -> None:
         synced.write({"s02/ei-metadata.json": text})
         for _ in range(2):
             summary = synced.sync()
@@ -304,7 +308,7 @@ class TestMetadata:
         assert synced.opened == []
         synced.assert_in_step()
 
-    def test_of_others_stay(self, synced: SyncLab) -> None:
+    def test_keeps_metadata_added_by_others(self, synced: SyncLab) -> None:
         item = synced.items()["s01"]
         theirs = {"label": "good", "ei_check_1": "true"}
         synced.api.update_data_item(item.id, metadata={**item.metadata, **theirs})
@@ -313,7 +317,7 @@ class TestMetadata:
         synced.sync(metadata={"study": "nap"})
         assert users_metadata(synced.items()["s01"].metadata) == {"study": "nap", **theirs}
 
-    def test_made_for_each_item(self, lab: SyncLab) -> None:
+    def test_a_function_makes_the_metadata_of_each_item(self, lab: SyncLab) -> None:
         def made(item: ItemContext) -> dict[str, Any]:
             return {"of": item.name, "files": item.file_count, "bytes": item.total_bytes}
 
@@ -326,7 +330,7 @@ class TestMetadata:
         }
         lab.assert_at_rest(metadata=made)
 
-    def test_that_cannot_be_made_for_one_item(self, lab: SyncLab) -> None:
+    def test_an_item_whose_metadata_cannot_be_made_fails_alone(self, lab: SyncLab) -> None:
         lab.write(FILES)
         error = lab.fails(metadata=lambda item: {"n": None if item.name == "s03" else 1})
         assert not error.retryable
@@ -336,7 +340,7 @@ class TestMetadata:
 
 
 class TestBySize:
-    def test_nothing_is_read_once_it_is_there(self, lab: SyncLab) -> None:
+    def test_files_of_the_same_size_are_not_read(self, lab: SyncLab) -> None:
         lab.write(FILES)
         assert lab.sync(comparison="size")["comparison"] == "size"
         lab.assert_in_step()
@@ -355,7 +359,7 @@ class TestBySize:
         synced.assert_in_step()
         synced.assert_at_rest()
 
-    def test_other_metadata_are_sent(self, synced: SyncLab) -> None:
+    def test_changed_metadata_are_sent_when_comparing_by_size(self, synced: SyncLab) -> None:
         synced.sync(comparison="size", metadata={"study": "nap"})
         assert (synced.opened, synced.operations()) == ([], [UPDATE] * 6)
         synced.assert_in_step({"study": "nap"})
@@ -377,21 +381,23 @@ class TestTheClock:
         mtime = self.NOW - milliseconds * 1_000_000
         os.utime(lab.top / name, ns=(mtime, mtime))
 
-    def test_is_waited_for_when_a_file_was_written_just_now(self, lab: SyncLab, clock: None) -> None:
+    def test_a_sync_waits_for_the_clock_after_a_file_was_just_written(self, lab: SyncLab, clock: None) -> None:
         lab.write({"a/x.csv": "1", "b/x.csv": "1"})
         self.date(lab, "b/x.csv", 1)
         slept: list[float] = []
         lab.sync(api=lab.other_api(sleep=slept.append))
         assert slept == [pytest.approx(0.019)]
 
-    def test_is_waited_for_when_a_sidecar_was(self, lab: SyncLab, clock: None) -> None:
+    def test_a_sync_waits_for_the_clock_after_a_sidecar_was_just_written(self, lab: SyncLab, clock: None) -> None:
         lab.write({"a/x.csv": "1", "a/ei-metadata.json": '{"version": 1, "action": "add", "metadata": {}}'})
         self.date(lab, "a/ei-metadata.json", 1)
         slept: list[float] = []
         lab.sync(api=lab.other_api(sleep=slept.append))
         assert slept == [pytest.approx(0.019)]
 
-    def test_a_file_that_is_dated_ahead_hides_no_other(self, lab: SyncLab, clock: None) -> None:
+    def test_a_file_dated_in_the_future_does_not_hide_one_that_was_just_written(
+        self, lab: SyncLab, clock: None
+    ) -> None:
         lab.write({"a/x.csv": "1", "b/x.csv": "1"})
         self.date(lab, "a/x.csv", -1_000_000)
         self.date(lab, "b/x.csv", 1)
@@ -399,13 +405,15 @@ class TestTheClock:
         lab.sync(api=lab.other_api(sleep=slept.append))
         assert slept == [pytest.approx(0.019)]
 
-    def test_is_not_waited_for_otherwise(self, synced: SyncLab) -> None:
+    def test_a_sync_does_not_wait_for_old_files(self, synced: SyncLab) -> None:
         slept: list[float] = []
         synced.touch("s00/motion.csv")
         synced.sync(api=synced.other_api(sleep=slept.append))
         assert slept == []
 
-    def test_whole_seconds_take_longer(self, lab: SyncLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_sync_waits_longer_on_a_file_system_with_whole_seconds(
+        self, lab: SyncLab, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         lab.write({"a/x.csv": "1"})
         second = 1_600_000_000 * 10**9
         os.utime(lab.top / "a/x.csv", ns=(second, second))
@@ -460,7 +468,7 @@ def test_a_dataset_of_the_same_name_in_other_letters_is_another_one(
         lab.assert_in_step()
 
 
-def test_progress_is_not_lost_when_the_answer_is(lab: SyncLab) -> None:
+def test_an_upload_whose_answer_is_lost_is_not_repeated(lab: SyncLab) -> None:
     lab.write(FILES)
     lab.server.inject(*(Fault(operation=CREATE, kind="drop_after", skip=skip) for skip in (0, 3)))
     summary = lab.sync()

@@ -46,7 +46,7 @@ def remove(lab: SyncLab, *names: str) -> None:
 
 class TestDeleting:
     @pytest.mark.parametrize("workers", [1, 4])
-    def test_comes_last(self, synced: SyncLab, workers: int) -> None:
+    def test_deletes_come_last(self, synced: SyncLab, workers: int) -> None:
         remove(synced, "s01", "s02")
         synced.write({"new/x.csv": "1", "new 2/x.csv": "1", "s05/motion.csv": "longer than before"})
         summary = synced.sync(delete="extra", workers=workers)
@@ -63,26 +63,26 @@ class TestDeleting:
         synced.assert_in_step()
         synced.assert_at_rest(delete="extra")
 
-    def test_in_the_order_of_names(self, synced: SyncLab) -> None:
+    def test_deletes_are_in_the_order_of_names(self, synced: SyncLab) -> None:
         names = {item.id: item.name for item in synced.server.items("d")}
         remove(synced, "s03", "s01", "s02")
         synced.sync(delete="extra", workers=1)
         sent = [request for request in synced.server.requests() if request.operation == DELETE]
         assert record_of(sent, names) == [(DELETE, "s01"), (DELETE, "s02"), (DELETE, "s03")]
 
-    def test_is_not_done_unless_asked_for(self, synced: SyncLab) -> None:
+    def test_nothing_is_deleted_by_default(self, synced: SyncLab) -> None:
         remove(synced, "s01")
         assert synced.sync()["deleted"] == 0
         synced.assert_in_step(besides={"s01"})
 
     @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "status"])
-    def test_whose_answer_is_lost(self, synced: SyncLab, kind: Any) -> None:
+    def test_a_delete_whose_answer_is_lost_is_counted_once(self, synced: SyncLab, kind: Any) -> None:
         remove(synced, "s01")
         synced.server.inject(Fault(operation=DELETE, kind=kind))
         assert synced.sync(delete="extra")["deleted"] == 1
         synced.assert_in_step()
 
-    def test_is_not_counted_of_an_item_that_someone_has_deleted_meanwhile(self, synced: SyncLab) -> None:
+    def test_an_item_that_somebody_has_deleted_meanwhile_is_not_counted(self, synced: SyncLab) -> None:
         gone = synced.items()["s01"].id
         remove(synced, "s01")
         synced.write({"s02/motion.csv": "other"})
@@ -92,7 +92,7 @@ class TestDeleting:
         assert summary["changed"] == ["s02"]
         synced.assert_in_step()
 
-    def test_that_is_refused(self, synced: SyncLab) -> None:
+    def test_a_refused_delete_fails_that_item_only(self, synced: SyncLab) -> None:
         remove(synced, "s01", "s02")
         synced.server.inject(Fault(operation=DELETE, kind="success_false", error="Item is locked"))
         error = synced.fails(delete="extra", workers=1)
@@ -242,7 +242,7 @@ class TestChangedMeanwhile:
         assert synced.items()["s01"].id == before.id
         synced.assert_in_step()
 
-    def test_the_reasons_that_are_told_are_few_and_short(self, lab: SyncLab) -> None:
+    def test_a_summary_has_few_and_short_reasons_for_kept_items(self, lab: SyncLab) -> None:
         names = [f"{number:02}" for number in range(60)]
         lab.write({f"{name}/x.csv": name for name in names})
         lab.sync()
@@ -265,21 +265,21 @@ class TestChangedMeanwhile:
 
 
 class TestWhatIsNotDeleted:
-    def test_an_item_whose_folder_is_empty_now(self, synced: SyncLab) -> None:
+    def test_an_item_whose_folder_is_empty_now_is_kept(self, synced: SyncLab) -> None:
         before = synced.items()["s01"]
         (synced.top / "s01/motion.csv").unlink()
         summary = synced.sync(delete="extra")
         assert (summary["unchanged"], summary["deleted"]) == (7, 0)
         assert synced.items()["s01"] == before
 
-    def test_anything_when_all_folders_are_empty(self, synced: SyncLab) -> None:
+    def test_nothing_is_deleted_when_all_folders_are_empty(self, synced: SyncLab) -> None:
         for name in FILES:
             (synced.top / name).unlink()
         assert synced.sync(delete="extra", max_delete="100%")["deleted"] == 0
         assert len(synced.items()) == 8
 
     @pytest.mark.parametrize("max_delete", [None, 100, "100%"])
-    def test_anything_from_an_empty_source(self, synced: SyncLab, max_delete: Any) -> None:
+    def test_an_empty_source_deletes_nothing(self, synced: SyncLab, max_delete: Any) -> None:
         remove(synced, *NAMES)
         with pytest.raises(EdgeImpulseDeleteLimitError, match="no data item at all"):
             synced.sync(delete="extra", max_delete=max_delete)
@@ -295,7 +295,7 @@ class TestWhatIsNotDeleted:
             (7, "80%", "88% of the 8 that are there; 80% may be deleted"),
         ],
     )
-    def test_more_than_allowed_and_nothing_else_is_done_either(
+    def test_a_plan_that_exceeds_the_limit_changes_nothing_at_all(
         self, synced: SyncLab, gone: int, max_delete: Any, words: str
     ) -> None:
         before = synced.server.state()
@@ -308,19 +308,19 @@ class TestWhatIsNotDeleted:
         assert synced.server.state() == before
 
     @pytest.mark.parametrize(("gone", "max_delete"), [(4, None), (4, 4), (6, "80%"), (7, "100%")])
-    def test_as_much_as_allowed_is(self, synced: SyncLab, gone: int, max_delete: Any) -> None:
+    def test_deletes_up_to_the_limit_are_made(self, synced: SyncLab, gone: int, max_delete: Any) -> None:
         remove(synced, *NAMES[:gone])
         assert synced.sync(delete="extra", max_delete=max_delete)["deleted"] == gone
         synced.assert_in_step()
 
-    def test_all_when_all_folders_were_renamed(self, synced: SyncLab) -> None:
+    def test_renaming_all_folders_exceeds_the_limit(self, synced: SyncLab) -> None:
         for name in NAMES:
             (synced.top / name).rename(synced.top / f"new {name}")
         with pytest.raises(EdgeImpulseDeleteLimitError, match="100% of the 8"):
             synced.sync(delete="extra")
         assert sorted(synced.items()) == NAMES
 
-    def test_all_when_the_items_are_said_to_lie_deeper(self, synced: SyncLab) -> None:
+    def test_a_wrong_depth_exceeds_the_limit(self, synced: SyncLab) -> None:
         synced.write({"s00/sub/x.csv": "1"})
         with pytest.raises(EdgeImpulseDeleteLimitError, match="100% of the 8"):
             synced.sync(delete="extra", depth=2)
@@ -353,7 +353,7 @@ class TestDryRun:
     @pytest.mark.parametrize("comparison", ["digest", "size"])
     @pytest.mark.parametrize("update", ["replace", "merge"])
     @pytest.mark.parametrize("delete", ["never", "extra"])
-    def test_says_what_the_run_does(self, lab: SyncLab, update: Any, delete: str, comparison: str) -> None:
+    def test_a_dry_run_says_what_the_run_does(self, lab: SyncLab, update: Any, delete: str, comparison: str) -> None:
         lab.server.settings.metadata_update = update
         mixture(lab)
         rules = {"delete": delete, "comparison": comparison}
@@ -383,7 +383,7 @@ class TestDryRun:
         assert count_changes(again) == 0
         assert not any(again["plan"].values())
 
-    def test_of_a_first_sync(self, lab: SyncLab) -> None:
+    def test_a_dry_run_of_a_first_sync_changes_nothing(self, lab: SyncLab) -> None:
         lab.write(FILES)
         would = lab.sync(dry_run=True)
         assert would["plan"] == {"create": NAMES, "update": [], "repair": [], "delete": []}
@@ -391,7 +391,7 @@ class TestDryRun:
         assert lab.server.items() == []
 
     @pytest.mark.parametrize("failure", ["source", "conflict"])
-    def test_tells_what_fails_and_that_nothing_is_deleted_then(self, synced: SyncLab, failure: str) -> None:
+    def test_a_dry_run_with_failures_says_that_nothing_is_deleted(self, synced: SyncLab, failure: str) -> None:
         remove(synced, "s01")
         if failure == "source":
             (synced.top / "s02/y.csv").symlink_to("/nowhere")
@@ -405,7 +405,7 @@ class TestDryRun:
         assert error.summary["failures"] == would["failures"]
         assert "s01" in synced.items()
 
-    def test_lists_a_bounded_number_of_names(self, lab: SyncLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_dry_run_lists_a_limited_number_of_names(self, lab: SyncLab, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("airflow_provider_ei.sync.dataset.summary.MAX_CHANGED_NAMES", 3)
         lab.write(FILES)
         would = lab.sync(dry_run=True)
@@ -414,7 +414,7 @@ class TestDryRun:
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "store_late"])
 @pytest.mark.parametrize("operation", [CREATE, UPDATE, DELETE])
-def test_the_mixture_through_lost_answers(lab: SyncLab, operation: str, kind: Any) -> None:
+def test_creates_updates_and_deletes_survive_lost_answers(lab: SyncLab, operation: str, kind: Any) -> None:
     """Whatever is lost, one more run at most leaves exactly what the folder has."""
     mixture(lab)
     lab.api = lab.other_api(sleep=lambda seconds: time.sleep(0.1))  # longer than an answer is late

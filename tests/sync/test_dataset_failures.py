@@ -15,6 +15,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseCancelledError,
     EdgeImpulseInputError,
     EdgeImpulseResponseError,
+    EdgeImpulseSyncError,
     EdgeImpulseUnavailableError,
 )
 from airflow_provider_ei.results import MAX_DESCRIBED_FAILURES
@@ -80,7 +81,7 @@ class TestOneItem:
             pytest.param({"kind": "drop_before", "count": 2}, "", False, id="dropped"),
         ],
     )
-    def test_that_the_service_does_not_take(
+    def test_an_item_that_the_service_refuses_fails_alone(
         self, synced: SyncLab, fault: dict[str, Any], words: str, permanent: bool, workers: int
     ) -> None:
         synced.write({"s04/motion.csv": "longer than before", "new/x.csv": "1"})
@@ -90,7 +91,7 @@ class TestOneItem:
         assert "s04" in synced.trees()
         self.assert_next_run(synced, "new", created=1, unchanged=6)
 
-    def test_that_is_half_done(self, synced: SyncLab) -> None:
+    def test_a_half_done_item_is_repaired_by_the_next_run(self, synced: SyncLab) -> None:
         synced.write({"s04/motion.csv": "longer than before"})
         synced.server.inject(Fault(operation="addOrganizationDataFile", kind="status", status=400))
         self.assert_only(synced, "s04", "400", permanent=True)
@@ -98,7 +99,7 @@ class TestOneItem:
         self.assert_next_run(synced, "s04", repaired=1, unchanged=5)
 
     @pytest.mark.parametrize("at", [1, 2])
-    def test_whose_file_changes_while_it_is_read_or_sent(self, synced: SyncLab, at: int) -> None:
+    def test_an_item_whose_file_changes_meanwhile_fails_alone(self, synced: SyncLab, at: int) -> None:
         synced.write({"new/x.csv": "1"})
         opened: list[str] = []
 
@@ -112,20 +113,32 @@ class TestOneItem:
         synced.on_open = lambda path: None
         self.assert_next_run(synced, "new", created=1, unchanged=6)
 
-    def test_whose_file_is_removed_meanwhile(self, synced: SyncLab) -> None:
+    def test_an_item_whose_file_is_removed_meanwhile_fails_alone(self, synced: SyncLab) -> None:
         synced.write({"new/x.csv": "1", "new/y.csv": "1"})
         synced.on_open = lambda path: (synced.top / "new/x.csv").unlink(missing_ok=True)
         self.assert_only(synced, "new", "cannot be read now: No such file or directory", permanent=False)
         self.assert_next_run(synced, "new", created=1, unchanged=6)
 
-    def test_with_a_link_that_leads_nowhere(self, synced: SyncLab) -> None:
+    def test_an_item_whose_folder_disappears_after_the_walk_fails_and_is_not_deleted(self, synced: SyncLab) -> None:
+        synced.write({"s03/motion.csv": "other"})
+        run = synced.prepare(delete="extra")
+        files = [name for name in FILES if name.startswith("s03/")]
+        synced.remove(*files)
+        before = synced.items()["s03"]
+        with pytest.raises(EdgeImpulseSyncError, match="is gone now") as caught:
+            run.run()
+        assert (names(caught.value), caught.value.retryable) == (["s03"], True)
+        assert synced.items()["s03"] == before
+        assert DELETE not in synced.operations()
+
+    def test_an_item_with_a_broken_link_fails_alone(self, synced: SyncLab) -> None:
         (synced.top / "s03/y.csv").symlink_to("/nowhere")
         self.assert_only(synced, "s03", "which does not exist", permanent=True)
         (synced.top / "s03/y.csv").unlink()
         synced.write({"s03/y.csv": "1"})
         self.assert_next_run(synced, "s03", updated=1, unchanged=5)
 
-    def test_whose_disk_is_not_mounted(self, synced: SyncLab) -> None:
+    def test_an_item_whose_disk_is_not_mounted_fails_and_is_not_deleted(self, synced: SyncLab) -> None:
         elsewhere = synced.top.parent / "disk"
         (synced.top / "s03").rename(elsewhere)
         (synced.top / "s03").symlink_to(elsewhere)
@@ -134,7 +147,7 @@ class TestOneItem:
         assert "s03" in synced.items()
         assert names(error) == ["s03"]
 
-    def test_with_a_sidecar_that_is_wrong(self, synced: SyncLab) -> None:
+    def test_an_item_with_an_invalid_sidecar_fails_alone(self, synced: SyncLab) -> None:
         synced.write({"s03/ei-metadata.json": "{}"})
         self.assert_only(synced, "s03", "'s03': ", permanent=True)
         synced.write({"s03/ei-metadata.json": '{"version": 1, "action": "add", "metadata": {}}', "s03/y.csv": "1"})
@@ -142,17 +155,17 @@ class TestOneItem:
         assert (summary["updated"], summary["deleted"]) == (1, 1)
         synced.assert_in_step()
 
-    def test_with_names_that_collide(self, synced: SyncLab) -> None:
+    def test_an_item_with_colliding_file_names_fails_alone(self, synced: SyncLab) -> None:
         synced.write({"s03/MOTION.csv": "1"})
         self.assert_only(synced, "s03", "have names that collide", permanent=True)
 
-    def test_with_a_name_that_cannot_travel(self, synced: SyncLab) -> None:
+    def test_an_item_with_an_invalid_name_fails_alone(self, synced: SyncLab) -> None:
         (synced.top / "s 04 ").mkdir()
         synced.write({"s 04 /x.csv": "1"})
         self.assert_only(synced, "s 04 ", "it begins or ends with white space", permanent=True)
 
 
-def test_a_name_that_is_no_text_is_told_in_plain_characters(lab: SyncLab) -> None:
+def test_a_name_that_is_not_unicode_is_escaped_in_summaries_and_messages(lab: SyncLab) -> None:
     """What is told goes into XComs and databases, which take nothing but Unicode."""
     folder = os.fsencode(lab.top) + b"/bad\xff"
     os.mkdir(folder)
@@ -167,7 +180,7 @@ def test_a_name_that_is_no_text_is_told_in_plain_characters(lab: SyncLab) -> Non
 
 
 class TestManyItems:
-    def test_the_first_failures_are_told_and_all_are_counted(self, lab: SyncLab) -> None:
+    def test_a_summary_describes_the_first_failures_and_counts_all(self, lab: SyncLab) -> None:
         lab.write({f"s{number:02}/x.csv": "1" for number in range(MAX_DESCRIBED_FAILURES + 5)})
         lab.server.inject(Fault(operation=CREATE, kind="success_false", error="no " * 200, count=100))
         error = lab.fails()
@@ -177,7 +190,7 @@ class TestManyItems:
         assert str(error).endswith("\n  and 5 more.")
         assert lab.items() == {}
 
-    def test_permanent_only_when_all_are(self, lab: SyncLab) -> None:
+    def test_a_sync_is_retryable_when_one_of_its_failures_is(self, lab: SyncLab) -> None:
         lab.write(FILES)
         lab.server.inject(
             Fault(operation=CREATE, kind="success_false"), Fault(operation=CREATE, kind="status", status=503, skip=1)
@@ -189,7 +202,7 @@ class TestManyItems:
 class TestServiceThatIsDown:
     MANY = {f"s{number:02}/x.csv": str(number) for number in range(40)}
 
-    def test_ends_the_run_early(self, lab: SyncLab) -> None:
+    def test_a_service_that_is_down_ends_the_run_early(self, lab: SyncLab) -> None:
         lab.write(self.MANY)
         lab.server.inject(Fault(operation=CREATE, kind="status", status=503, skip=3, count=10_000))
         error = lab.fails(workers=1, api=lab.other_api(retry_attempts=2))
@@ -199,7 +212,7 @@ class TestServiceThatIsDown:
         assert error.summary["failures"][-1]["reason"].startswith("Not tried: the 8 data items before it")
 
     @pytest.mark.parametrize("workers", [2, 8])
-    def test_with_several_workers(self, lab: SyncLab, workers: int) -> None:
+    def test_a_service_that_is_down_ends_the_run_early_with_several_workers(self, lab: SyncLab, workers: int) -> None:
         lab.write(self.MANY)
         lab.server.inject(Fault(operation=CREATE, kind="status", status=503, count=10_000))
         error = lab.fails(workers=workers, api=lab.other_api(retry_attempts=1))
@@ -207,7 +220,7 @@ class TestServiceThatIsDown:
         tried = {request.fields["name"] for request in lab.server.requests() if request.operation == CREATE}
         assert max(8, 2 * workers) <= len(tried) < max(8, 2 * workers) + workers
 
-    def test_one_success_in_between_is_enough_to_go_on(self, lab: SyncLab) -> None:
+    def test_occasional_successes_keep_the_run_going(self, lab: SyncLab) -> None:
         lab.write(self.MANY)
         for number in range(40):
             if number % 6:
@@ -218,7 +231,7 @@ class TestServiceThatIsDown:
         lab.sync()
         lab.assert_in_step()
 
-    def test_from_the_beginning(self, synced: SyncLab) -> None:
+    def test_a_service_that_is_down_from_the_beginning_gets_two_requests(self, synced: SyncLab) -> None:
         before = synced.server.state()
         synced.server.inject(Fault(operation="*", kind="status", status=503, count=100))
         with pytest.raises(EdgeImpulseUnavailableError):
@@ -239,7 +252,7 @@ class TestListingThatIsWrong:
     }
 
     @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-    def test_at_the_beginning_ends_all(self, synced: SyncLab, body: str) -> None:
+    def test_a_wrong_listing_at_the_beginning_ends_the_run(self, synced: SyncLab, body: str) -> None:
         before = synced.server.state()
         synced.write({"new/x.csv": "1"})
         synced.server.inject(Fault(operation=LIST, kind="status", status=200, body=body, count=100))
@@ -249,7 +262,7 @@ class TestListingThatIsWrong:
         assert synced.server.state() == before
 
     @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-    def test_at_the_end_deletes_nothing(self, synced: SyncLab, body: str) -> None:
+    def test_a_wrong_listing_at_the_end_deletes_nothing(self, synced: SyncLab, body: str) -> None:
         synced.write({f"new {number}/x.csv": "1" for number in range(3)})
         synced.server.inject(Fault(operation=LIST, kind="status", status=200, body=body, skip=1, count=100))
         with pytest.raises(Exception, match=LIST):
@@ -260,7 +273,7 @@ class TestListingThatIsWrong:
         assert synced.sync(delete="extra")["changed"] == ["gone"]
         synced.assert_in_step()
 
-    def test_an_item_that_is_listed_late(self, synced: SyncLab) -> None:
+    def test_an_item_that_is_listed_late_is_found(self, synced: SyncLab) -> None:
         """The service answers, and stores the item after the listing at the end."""
         synced.write({f"new {number}/x.csv": "1" for number in range(3)})
         synced.server.inject(Fault(operation=CREATE, kind="store_late", delay_seconds=0.3))
@@ -268,7 +281,7 @@ class TestListingThatIsWrong:
         assert synced.sync(api=api)["created"] == 3
         synced.assert_in_step(besides={"gone"})
 
-    def test_short_of_one_item(self, synced: SyncLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_listing_that_lacks_an_item_ends_the_run(self, synced: SyncLab, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("airflow_provider_ei.studio.api.pages.PAGE_ITEMS", 3)
         last = '{"success": true, "totalDataItemCount": 7, "data": []}'
         synced.server.inject(Fault(operation=LIST, kind="status", status=200, body=last, skip=2, count=99))
@@ -278,14 +291,14 @@ class TestListingThatIsWrong:
 
 
 class TestWrongKey:
-    def test_stops_at_once(self, lab: SyncLab) -> None:
+    def test_a_wrong_key_stops_the_run_at_once(self, lab: SyncLab) -> None:
         lab.write(FILES)
         with pytest.raises(EdgeImpulseAuthError):
             lab.sync(api=lab.other_api(api_key="ei_another_key"))
         assert len(lab.server.requests()) == 1
         assert lab.opened == []
 
-    def test_that_is_withdrawn_in_the_middle(self, lab: SyncLab) -> None:
+    def test_a_key_that_is_revoked_meanwhile_stops_the_run(self, lab: SyncLab) -> None:
         lab.write({f"s{number:02}/x.csv": "1" for number in range(30)})
         lab.server.inject(Fault(operation=CREATE, kind="status", status=401, skip=5, count=1000))
         with pytest.raises(EdgeImpulseAuthError):
@@ -293,7 +306,7 @@ class TestWrongKey:
         assert lab.operations().count(CREATE) <= 5 + 2 + 1
         assert len(lab.items()) <= 6
 
-    def test_that_may_not_delete(self, synced: SyncLab) -> None:
+    def test_a_key_that_may_not_delete_stops_the_run(self, synced: SyncLab) -> None:
         synced.server.inject(Fault(operation=DELETE, kind="status", status=403, count=9))
         with pytest.raises(EdgeImpulseAuthError):
             synced.sync(delete="extra")
@@ -302,7 +315,7 @@ class TestWrongKey:
 
 class TestCancelled:
     @pytest.mark.parametrize("workers", [1, 4])
-    def test_in_the_middle(self, lab: SyncLab, workers: int) -> None:
+    def test_a_cancelled_run_leaves_nothing_pending(self, lab: SyncLab, workers: int) -> None:
         lab.write({**FILES, "gone/x.csv": "1"})
         lab.sync()
         lab.remove("gone/x.csv")
@@ -321,7 +334,7 @@ class TestCancelled:
         assert summary["deleted"] == 1
         lab.assert_in_step()
 
-    def test_before_it_begins(self, lab: SyncLab) -> None:
+    def test_a_run_that_is_cancelled_before_it_begins_sends_nothing(self, lab: SyncLab) -> None:
         lab.write(FILES)
         api = lab.other_api()
         api.http.cancel()
@@ -329,7 +342,7 @@ class TestCancelled:
             lab.sync(api=api)
         assert lab.server.requests() == []
 
-    def test_while_it_reads_to_compare(self, lab: SyncLab) -> None:
+    def test_a_run_that_is_cancelled_while_it_reads_changes_nothing(self, lab: SyncLab) -> None:
         lab.write(FILES)
         lab.sync()
         lab.touch(*FILES)
@@ -340,7 +353,7 @@ class TestCancelled:
         assert (len(lab.opened), lab.operations()) == (1, [])
 
 
-def test_an_error_that_nobody_has_foreseen_ends_the_run(lab: SyncLab) -> None:
+def test_an_unexpected_error_ends_the_run(lab: SyncLab) -> None:
     lab.write(FILES)
 
     def fail(path: str) -> None:

@@ -119,10 +119,10 @@ def only(item: SourceItem, listed: Sequence[DataItem], options: SyncOptions = OP
     return planned
 
 
-class TestByLooks:
+class TestComparison:
     """Nothing was read yet."""
 
-    def test_as_it_was(self) -> None:
+    def test_an_unchanged_item_is_left_alone(self) -> None:
         planned = only(source(), [there()])
         assert (planned.action, planned.changes) == ("unchanged", False)
 
@@ -143,11 +143,11 @@ class TestByLooks:
             pytest.param([there(), foreign(data_id=2)], id="beside someone else's"),
         ],
     )
-    def test_all_else_takes_a_look(self, listed: list[DataItem]) -> None:
+    def test_an_item_that_may_have_changed_is_looked_at(self, listed: list[DataItem]) -> None:
         planned = only(source(), listed)
         assert (planned.action, planned.changes) == ("look", False)
 
-    def test_by_size_everything_takes_a_look(self) -> None:
+    def test_every_item_is_looked_at_when_comparing_by_size(self) -> None:
         assert only(source(), [there()], replace(OPTIONS, comparison="size")).action == "look"
 
     def test_an_item_with_a_problem_fails(self) -> None:
@@ -181,13 +181,13 @@ class TestRead:
             pytest.param([restated(there(), state="pending")], "repair", id="said to be unfinished"),
         ],
     )
-    def test_what_is_done(self, listed: list[DataItem], action: str) -> None:
+    def test_the_action_of_an_item_that_was_read(self, listed: list[DataItem], action: str) -> None:
         planned = only(read(source()), listed)
         assert planned.action == action
         assert planned.changes == (action != "unchanged")
         assert planned.problem is None
 
-    def test_by_size_other_bytes_are_the_same(self) -> None:
+    def test_other_bytes_of_the_same_size_are_the_same_when_comparing_by_size(self) -> None:
         options = replace(OPTIONS, comparison="size")
         item = source()
         item.resolve(options)
@@ -225,7 +225,9 @@ class TestConflicts:
         ],
     )
     @pytest.mark.parametrize("options", [OPTIONS, DELETE], ids=["never", "extra"])
-    def test_fail(self, options: SyncOptions, listed: list[DataItem], words: str) -> None:
+    def test_an_item_that_this_sync_has_not_made_fails(
+        self, options: SyncOptions, listed: list[DataItem], words: str
+    ) -> None:
         whole = plan([read(source())], listed, options)
         (planned,) = whole.items
         assert (planned.action, planned.changes, planned.duplicates) == ("fail", False, 0)
@@ -235,7 +237,7 @@ class TestConflicts:
 
     @pytest.mark.parametrize("ours_first", [True, False])
     @pytest.mark.parametrize("other", [A, {"x.csv": b"other"}], ids=["same bytes", "other bytes"])
-    def test_an_item_of_another_sync_is_no_duplicate(self, ours_first: bool, other: Mapping[str, bytes]) -> None:
+    def test_an_item_of_another_sync_is_not_a_duplicate(self, ours_first: bool, other: Mapping[str, bytes]) -> None:
         """Two syncs have created it at once: neither deletes what is the other's."""
         ids = (1, 2) if ours_first else (2, 1)
         listed = [there(data_id=ids[0]), there(files=other, data_id=ids[1], sync="hourly")]
@@ -243,11 +245,11 @@ class TestConflicts:
         assert (planned.action, planned.duplicates) == ("fail", 0)
         assert f"(id {ids[1]}) belongs to the sync 'hourly'" in str(planned.problem)
 
-    def test_beside_someone_elses_ours_goes_on(self) -> None:
+    def test_an_item_of_somebody_else_does_not_stop_ours(self) -> None:
         planned = only(read(source()), [foreign(), there(data_id=2), foreign(data_id=3)])
         assert (planned.action, planned.duplicates) == ("unchanged", 0)
 
-    def test_items_of_other_datasets_are_none_of_ours(self) -> None:
+    def test_items_of_other_datasets_are_ignored(self) -> None:
         elsewhere = structs.replace(there(), dataset="D")
         whole = plan([read(source())], [elsewhere], DELETE)
         assert whole.names("create") == ["a"]
@@ -291,16 +293,16 @@ class TestDuplicates:
 
 
 class TestDeletes:
-    def test_what_the_source_no_longer_has_in_the_order_of_names(self) -> None:
+    def test_items_that_the_source_no_longer_has_are_deleted_in_the_order_of_names(self) -> None:
         listed = [there("c", data_id=1), there("b", data_id=3), there("b", data_id=2), there("a", data_id=4)]
         whole = plan([source()], listed, DELETE)
         assert [(item.name, item.id) for item in whole.deletes] == [("b", 2), ("b", 3), ("c", 1)]
         assert str(whole) == "3 delete, 1 unchanged"
 
-    def test_never_unless_asked_for(self) -> None:
+    def test_nothing_is_deleted_by_default(self) -> None:
         assert plan([source()], [there(), there("b", data_id=2)]).deletes == ()
 
-    def test_only_what_is_of_this_sync(self) -> None:
+    def test_only_items_of_this_sync_are_deleted(self) -> None:
         others = [
             there("b", sync="hourly"),
             there("c", sync=None),
@@ -313,30 +315,30 @@ class TestDeletes:
         assert whole.foreign == len(others)
 
     @pytest.mark.parametrize("place", [{"name": "b good"}, {"name": "B"}, {"name": "b "}, {"dataset": "D"}], ids=str)
-    def test_not_what_was_renamed_or_moved_or_has_copied_metadata(self, place: dict[str, str]) -> None:
+    def test_items_that_were_renamed_or_moved_are_not_deleted(self, place: dict[str, str]) -> None:
         """Not even to another spelling: whoever has done that may want to keep it."""
         whole = plan([source()], [there(), placed(there("b", data_id=2), **place)], DELETE)
         assert list(whole.deletes) == []
         assert whole.foreign == ("name" in place)  # an item of another dataset is not counted
 
-    def test_what_the_service_spells_in_its_own_way_goes_by_the_name_that_was_asked_for(self) -> None:
+    def test_an_item_that_the_service_spells_differently_goes_by_the_given_name(self) -> None:
         item = placed(restated(there("e\u0301", data_id=2), stored_name="é"), name="é")
         assert list(plan([source(), source("e\u0301")], [there(), item], DELETE).deletes) == []
         assert [extra.id for extra in plan([source()], [there(), item], DELETE).deletes] == [2]
 
-    def test_an_unfinished_one_too(self) -> None:
+    def test_an_unfinished_item_is_deleted(self) -> None:
         assert [item.id for item in plan([source("b")], [unfinished()], DELETE).deletes] == [1]
 
-    def test_not_what_has_no_files_now(self) -> None:
+    def test_an_item_whose_folder_is_empty_is_not_deleted(self) -> None:
         listed = [there(), there("b", data_id=2), there("c", data_id=3)]
         assert [item.name for item in plan([source()], listed, DELETE, empty=["b"]).deletes] == ["c"]
 
-    def test_not_what_fails(self) -> None:
+    def test_an_item_with_a_problem_is_not_deleted(self) -> None:
         item = replace(source(), problem=EdgeImpulseFileError("gone"))
         assert list(plan([item], [there()], DELETE).deletes) == []
 
     @pytest.mark.parametrize("number", range(4))
-    def test_not_what_is_in_another_shard(self, number: int) -> None:
+    def test_items_of_other_shards_are_not_deleted(self, number: int) -> None:
         names = [f"item {n}" for n in range(20)]
         options = replace(DELETE, shard=Shard(number, 4))
         whole = plan(
@@ -366,27 +368,27 @@ class TestLimits:
             assert word in str(caught.value)
 
     @pytest.mark.parametrize(("kept", "deletes"), [(1, 0), (0, 0), (1, 1), (5, 5), (10, 3)])
-    def test_half_may_go(self, kept: int, deletes: int) -> None:
+    def test_half_of_the_items_may_be_deleted(self, kept: int, deletes: int) -> None:
         self.check(kept, deletes)
 
     @pytest.mark.parametrize(("kept", "deletes"), [(1, 2), (5, 6), (1, 100)])
-    def test_more_than_half_may_not(self, kept: int, deletes: int) -> None:
+    def test_more_than_half_of_the_items_may_not_be_deleted(self, kept: int, deletes: int) -> None:
         part = f"{deletes / (kept + deletes):.0%} of the {kept + deletes} that are there; 50% may be deleted"
         self.refused(part, kept=kept, deletes=deletes)
 
-    def test_new_items_do_not_make_up_for_it(self) -> None:
+    def test_new_items_do_not_raise_the_limit(self) -> None:
         """As when all folders were renamed: what is new does not count as there."""
         self.refused("100% of the 5 that are there", kept=0, deletes=5, fresh=5)
         self.refused("67% of the 9 that are there", kept=3, deletes=6, fresh=100)
 
-    def test_items_of_others_do_not_make_up_for_it(self) -> None:
+    def test_items_of_others_do_not_raise_the_limit(self) -> None:
         items = [source("kept"), source("hand"), source("other")]
         listed = [there("kept"), foreign("hand", 2), there("other", data_id=3, sync="hourly")]
         listed += [there(f"gone {n}", data_id=10 + n) for n in range(2)]
         with pytest.raises(EdgeImpulseDeleteLimitError, match="67% of the 3 that are there"):
             check_deletes(plan(items, listed, DELETE), DELETE)
 
-    def test_a_number(self) -> None:
+    def test_max_delete_as_a_number_is_a_limit_beside_half(self) -> None:
         options = replace(DELETE, max_delete=3)
         self.check(10, 3, options)
         self.refused("max_delete allows 3", "raise max_delete", kept=10, deletes=4, options=options)
@@ -394,22 +396,22 @@ class TestLimits:
         self.refused("max_delete allows 0", kept=10, deletes=1, options=replace(DELETE, max_delete=0))
 
     @pytest.mark.parametrize("percent", range(1, 100))
-    def test_exactly_a_percentage(self, percent: int) -> None:
+    def test_max_delete_as_a_percentage_is_exact(self, percent: int) -> None:
         options = replace(DELETE, max_delete=f"{percent}%")
         self.check(100 - percent, percent, options)
         if percent < 99:
             self.refused(f"{percent}% may be deleted", kept=99 - percent, deletes=percent + 1, options=options)
 
-    def test_all_when_it_is_said(self) -> None:
+    def test_max_delete_of_100_percent_allows_all(self) -> None:
         options = replace(DELETE, max_delete="100%")
         self.check(1, 100, options)
         self.check(0, 100, options, fresh=1)
 
     @pytest.mark.parametrize("part", [None, "100%"])
-    def test_never_from_an_empty_source(self, part: str | None) -> None:
+    def test_an_empty_source_never_deletes(self, part: str | None) -> None:
         self.refused("the source has no data item at all", kept=0, deletes=1, options=replace(DELETE, max_delete=part))
 
-    def test_an_empty_shard_refuses_too(self) -> None:
+    def test_an_empty_shard_never_deletes(self) -> None:
         shard = next(shard for shard in Shard.all(8) if not shard.has("kept 0"))
         with pytest.raises(EdgeImpulseDeleteLimitError):
             self.check_shard(replace(DELETE, shard=shard, max_delete="100%"))
@@ -418,7 +420,7 @@ class TestLimits:
         check_deletes(plan([source("kept 0")], [there("kept 0"), there("gone", data_id=2)], options), options)
 
 
-def test_what_is_said_of_a_plan() -> None:
+def test_a_plan_as_text_counts_its_actions() -> None:
     items = [source("same"), read(source("new")), replace(source("bad"), problem=EdgeImpulseFileError("x"))]
     whole = plan(items, [there("same"), there("gone", data_id=2)], DELETE)
     assert str(whole) == "1 create, 1 delete, 1 fail, 1 unchanged"
@@ -435,7 +437,7 @@ def objection(planned: DataItem, now: DataItem) -> str | None:
 class TestObjections:
     """What is seen right before a delete, compared with what the plan saw."""
 
-    def test_what_is_as_it_was_may_be_deleted(self) -> None:
+    def test_an_unchanged_item_may_be_deleted(self) -> None:
         for item in (there(), unfinished(), restated(placed(there("e\u0301"), name="é"), stored_name="é")):
             assert objection(item, copy.deepcopy(item)) is None
 
@@ -460,5 +462,5 @@ class TestObjections:
             pytest.param(with_files(A | {"x.csv": b"123"}), "it was changed since", id="a file has another size"),
         ],
     )
-    def test_what_has_changed_is_kept(self, now: DataItem, words: str) -> None:
+    def test_an_item_that_has_changed_is_kept(self, now: DataItem, words: str) -> None:
         assert words in (objection(there(), now) or "")

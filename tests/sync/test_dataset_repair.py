@@ -382,6 +382,42 @@ class TestDuplicates:
         assert lab.operations().count(DELETE) == MAX_DUPLICATES_PER_RUN
         assert len(lab.server.items("d")) == len(names) + 2
 
+    def test_a_dry_run_goes_on_when_one_of_them_is_gone_meanwhile(self, synced: SyncLab) -> None:
+        item = synced.items()["s03"]
+        duplicate = synced.by_hand("s03", contents(synced.server, item.id), item.metadata)
+
+        def remove(request: Any) -> None:
+            if request.operation == "downloadOrganizationDataFile" and len(synced.server.items("d")) == 7:
+                synced.server.remove_item(duplicate)
+
+        synced.server.before_request(remove)
+        try:
+            would = synced.sync(dry_run=True)
+        finally:
+            synced.server.before_request(None)
+        assert would["failed"] == 0
+        assert [one.id for one in synced.server.items("d") if one.name == "s03"] == [item.id]
+
+    def test_of_what_the_source_no_longer_has_none_is_deleted_when_the_oldest_is_gone_meanwhile(
+        self, synced: SyncLab
+    ) -> None:
+        """Then nothing proves that the other one is a copy."""
+        item = synced.items()["s03"]
+        other = synced.by_hand("s03", contents(synced.server, item.id), item.metadata)
+        synced.remove("s03/photos/1.jpg", "s03/motion.csv")
+
+        def remove(request: Any) -> None:
+            if request.path.endswith(f"/{item.id}") and len(synced.server.items("d")) == 7:
+                synced.server.remove_item(item.id)
+
+        synced.server.before_request(remove)
+        try:
+            summary = synced.sync(delete="extra")
+        finally:
+            synced.server.before_request(None)
+        assert (summary["deleted"], summary["kept"]) == (0, 2)
+        assert [one.id for one in synced.server.items("d") if one.name == "s03"] == [other]
+
     def test_of_what_the_source_no_longer_has_all_are_deleted(self, synced: SyncLab) -> None:
         item = synced.items()["s03"]
         synced.by_hand("s03", contents(synced.server, item.id), item.metadata)

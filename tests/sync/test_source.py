@@ -37,13 +37,13 @@ def with_file(number: int, **changed: Any) -> SourceItem:
 
 
 class TestFingerprint:
-    def test_is_the_same_in_any_order(self) -> None:
+    def test_the_order_of_files_does_not_matter(self) -> None:
         other = item()
         other.files = list(reversed(other.files))
         other.texts = dict(reversed(TEXTS.items()))
         assert other.fingerprint() == item().fingerprint()
 
-    def test_is_short(self) -> None:
+    def test_a_fingerprint_is_short(self) -> None:
         assert len(item().fingerprint() or "") == 65
 
     @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ class TestFingerprint:
             pytest.param({"version": "2"}, id="time"),
         ],
     )
-    def test_changes_with_a_file(self, changed: dict[str, Any]) -> None:
+    def test_a_changed_file_changes_it(self, changed: dict[str, Any]) -> None:
         before, after = (
             (item().fingerprint() or "").split("-"),
             (with_file(1, **changed).fingerprint() or "").split("-"),
@@ -62,7 +62,7 @@ class TestFingerprint:
         assert before[0] != after[0]
         assert before[1] == after[1]
 
-    def test_changes_with_the_number_of_files(self) -> None:
+    def test_the_number_of_files_changes_it(self) -> None:
         fewer, none = item(), item()
         fewer.files, none.files = fewer.files[:1], []
         assert len({each.fingerprint() for each in (item(), fewer, none)}) == 3
@@ -76,27 +76,27 @@ class TestFingerprint:
             pytest.param({"sidecar": LookedAt("ei-metadata.json", b"{}")}, id="sidecar"),
         ],
     )
-    def test_changes_with_the_metadata_alone(self, changed: dict[str, Any]) -> None:
+    def test_changed_metadata_change_its_second_part_only(self, changed: dict[str, Any]) -> None:
         before, after = (item().fingerprint() or "").split("-"), (item(**changed).fingerprint() or "").split("-")
         assert before[0] == after[0]
         assert before[1] != after[1]
 
     @pytest.mark.parametrize("changed", [{"stated_size": 3}, {"version": "2"}])
-    def test_changes_with_the_sidecar(self, changed: dict[str, Any]) -> None:
+    def test_a_changed_sidecar_changes_it(self, changed: dict[str, Any]) -> None:
         sidecar = LookedAt("ei-metadata.json", b"{}")
         assert item(sidecar=sidecar).fingerprint() != item(sidecar=replace(sidecar, **changed)).fingerprint()
 
-    def test_what_moves_from_one_file_to_the_other(self) -> None:
+    def test_swapped_versions_change_it(self) -> None:
         one, other = item(), item()
         one.files = [LookedAt("a", b"1", version="2"), LookedAt("b", b"1", version="3")]
         other.files = [LookedAt("a", b"1", version="3"), LookedAt("b", b"1", version="2")]
         assert one.fingerprint() != other.fingerprint()
 
-    def test_without_a_version_there_is_none(self) -> None:
+    def test_a_file_without_a_version_has_no_fingerprint(self) -> None:
         assert with_file(0, version=None).fingerprint() is None
         assert item(sidecar=LookedAt("ei-metadata.json", b"{}", version=None)).fingerprint() is None
 
-    def test_of_a_name_that_is_no_utf8(self) -> None:
+    def test_a_name_that_is_not_utf8_has_a_fingerprint(self) -> None:
         assert with_file(0, name="\udcff.csv").fingerprint() is not None
 
 
@@ -140,10 +140,10 @@ class TestAsListed:
         return as_listed(item(texts), listed)
 
     @pytest.mark.parametrize("texts", [TEXTS, {}, {"subject": "s17", "note": ""}, {"note": ""}], ids=str)
-    def test_after_a_sync(self, texts: Mapping[str, str]) -> None:
+    def test_an_item_is_as_listed_after_a_sync(self, texts: Mapping[str, str]) -> None:
         assert self.is_as_listed(listing(texts), texts)
 
-    def test_after_a_sync_that_could_only_blank_a_key(self) -> None:
+    def test_a_key_that_could_only_be_blanked_is_as_listed(self) -> None:
         before = changed_facts(keys=["gone", "n", "subject"])
         before = structs.replace(before, metadata={**before.metadata, "gone": "x"})
         state = ItemState.of(before)
@@ -152,10 +152,10 @@ class TestAsListed:
         assert blanked["gone"] == ""
         assert self.is_as_listed(listed_item(FILES, blanked))
 
-    def test_in_any_order(self) -> None:
+    def test_the_order_of_listed_files_does_not_matter(self) -> None:
         assert self.is_as_listed(changed_files(lambda files: files[::-1]))
 
-    def test_metadata_of_others_are_theirs(self) -> None:
+    def test_metadata_of_others_do_not_matter(self) -> None:
         assert self.is_as_listed(changed_metadata(**{"by hand": "y", "more": "z", "dataItemInfo": "{}"}))
 
     @pytest.mark.parametrize(
@@ -170,7 +170,9 @@ class TestAsListed:
             pytest.param(lambda files: [DataFile(name="X.csv", size=1), files[1]], id="another name"),
         ],
     )
-    def test_files_that_were_changed_there(self, change: Callable[[list[DataFile]], list[DataFile]]) -> None:
+    def test_files_that_were_changed_in_studio_are_noticed(
+        self, change: Callable[[list[DataFile]], list[DataFile]]
+    ) -> None:
         assert not self.is_as_listed(changed_files(change))
 
     @pytest.mark.parametrize(
@@ -185,7 +187,7 @@ class TestAsListed:
             pytest.param({STATE_KEY: "no json"}, id="the state cannot be read"),
         ],
     )
-    def test_metadata_that_were_changed_there(self, changed: dict[str, str | None]) -> None:
+    def test_metadata_that_were_changed_in_studio_are_noticed(self, changed: dict[str, str | None]) -> None:
         assert not self.is_as_listed(changed_metadata(**changed))
 
     @pytest.mark.parametrize(
@@ -212,16 +214,16 @@ class TestAsListed:
             pytest.param({"stored_dataset": "D"}, id="the dataset had another name there"),
         ],
     )
-    def test_a_state_that_was_changed_there(self, changed: dict[str, Any]) -> None:
+    def test_a_state_that_was_changed_in_studio_is_noticed(self, changed: dict[str, Any]) -> None:
         assert not self.is_as_listed(changed_facts(**changed))
 
-    def test_a_key_of_ours_that_was_removed_with_its_name(self) -> None:
+    def test_a_key_of_ours_that_was_removed_is_noticed(self) -> None:
         made = changed_facts(keys=["n"])
         metadata = {key: value for key, value in made.metadata.items() if key != "subject"}
         assert not self.is_as_listed(structs.replace(made, metadata=metadata))
 
     @pytest.mark.parametrize("place", [{"name": "run 1 good"}, {"dataset": "archive"}], ids=str)
-    def test_an_item_that_was_renamed_or_moved(self, place: dict[str, str]) -> None:
+    def test_an_item_that_was_renamed_or_moved_is_noticed(self, place: dict[str, str]) -> None:
         assert not self.is_as_listed(structs.replace(listing(), **place))
 
     def test_an_item_whose_name_the_service_spells_in_another_way_is_read_once_to_remember_it(self) -> None:
@@ -233,7 +235,7 @@ class TestAsListed:
 
     FORMS: Mapping[str, str] = {"x.csv": "x.csv", "sub/y.csv": "y.csv"}
 
-    def test_names_that_the_service_has_made_of_theirs(self) -> None:
+    def test_known_spellings_of_file_names_are_as_listed(self) -> None:
         assert self.is_as_listed(spelled(self.FORMS))
 
     @pytest.mark.parametrize(
@@ -245,25 +247,23 @@ class TestAsListed:
             pytest.param({"x.csv": "X.csv", "sub/y.csv": "y.csv"}, {}, id="one is no form of a name"),
         ],
     )
-    def test_names_that_the_service_has_not_made_of_theirs(
-        self, forms: dict[str, str], changed: dict[str, Any]
-    ) -> None:
+    def test_unknown_spellings_of_file_names_are_noticed(self, forms: dict[str, str], changed: dict[str, Any]) -> None:
         assert not self.is_as_listed(spelled(forms, **changed))
 
     @pytest.mark.parametrize(
         "changed", [{"name": "z.csv"}, {"stated_size": 3}, {"version": "2"}, {"version": None}], ids=str
     )
-    def test_files_that_have_changed_here(self, changed: dict[str, Any]) -> None:
+    def test_files_that_have_changed_in_the_source_are_noticed(self, changed: dict[str, Any]) -> None:
         source = with_file(0, **changed)
         assert not as_listed(source, listing())
 
-    def test_metadata_that_have_changed_here(self) -> None:
+    def test_metadata_that_have_changed_in_the_source_are_noticed(self) -> None:
         source = item(texts={"n": "1"})
         assert not as_listed(source, listing())
 
 
 class TestLook:
-    def test_makes_what_is_wanted_once(self) -> None:
+    def test_an_item_is_resolved_once(self) -> None:
         source = item()
         wanted = source.resolve(replace(OPTIONS, bucket_id=3))
         assert (wanted.name, wanted.dataset, wanted.sync_id, wanted.bucket_id) == ("run 1", "d", "nightly", 3)
@@ -272,11 +272,11 @@ class TestLook:
         assert wanted.fingerprint == source.fingerprint()
         assert source.resolve(OPTIONS) is wanted
 
-    def test_what_is_compared_by_size_has_no_fingerprint(self) -> None:
+    def test_an_item_compared_by_size_has_no_fingerprint(self) -> None:
         wanted = item().resolve(replace(OPTIONS, comparison="size"))
         assert (wanted.fingerprint, wanted.sizes_only) == (None, True)
 
-    def test_reads_the_sidecar(self) -> None:
+    def test_the_sidecar_is_read(self) -> None:
         data = b'{"version": 1, "action": "add", "metadata": {"subject": "s18"}}'
         wanted = item(sidecar=LookedAt("ei-metadata.json", data, closed=False)).resolve(OPTIONS)
         assert wanted.metadata == TEXTS | {"subject": "s18"}
@@ -290,12 +290,12 @@ class TestLook:
             ("SUB/Y.csv", "names that collide"),
         ],
     )
-    def test_names_that_cannot_travel(self, name: str, words: str) -> None:
+    def test_invalid_file_names_are_refused(self, name: str, words: str) -> None:
         with pytest.raises(EdgeImpulseInputError, match=f"^Data item 'run 1': .*{words}"):
             with_file(0, name=name).resolve(OPTIONS)
 
     @pytest.mark.parametrize("name", ["", " x", "a\tb", "\udcff"])
-    def test_a_name_of_an_item_that_cannot_travel(self, name: str) -> None:
+    def test_an_invalid_item_name_is_refused(self, name: str) -> None:
         with pytest.raises(EdgeImpulseInputError, match=r"^Data item .*name"):
             replace(item(), name=name).resolve(OPTIONS)
 
@@ -309,5 +309,5 @@ class TestShards:
         assert [sum(shard.has(name) for shard in shards) for name in self.NAMES] == [1] * len(self.NAMES)
         assert all(any(shard.has(name) for name in self.NAMES) for shard in shards)
 
-    def test_are_the_same_on_every_machine(self) -> None:
+    def test_shards_are_the_same_on_every_machine(self) -> None:
         assert [next(s.number for s in Shard.all(8) if s.has(name)) for name in ("a", "b", "c/d", "é")] == [2, 2, 5, 3]

@@ -71,7 +71,7 @@ class OrganizationDataApi:
     ) -> Iterator[ListedPage]:
         """Yield all data items page by page, so that they need not be in memory all at once.
 
-        While others change the dataset, a listing may move and has to be taken again, up to three times, each time
+        While others change the dataset, a listing may move and must be repeated, up to three times, each time
         after a short wait. The consumer learns of it from the pages::
 
             for page in api.list_pages(dataset):
@@ -84,8 +84,8 @@ class OrganizationDataApi:
         consumer as well. Only when the iterator has ended without an error is the listing whole: then no item is
         missing that was there all the time, and none has come twice since the last first page. An item that came or
         went meanwhile may be in it or not. Until then "not listed" does not mean "not there", and nothing may be
-        deleted or created for it. An item is as it was when its page was read; read it again before changing it. The
-        pages hold no connection, but the longer the consumer takes between two of them, the more may have moved.
+        deleted or created for it. An item has the state in which its page was read; read it again before changing it.
+        The pages hold no connection, but the longer the consumer takes between two of them, the more may have moved.
 
         What remains with a service that does not tell its totals: an item that is renamed meanwhile may be missing if
         the service orders by name; and if it gives one item at a time, or takes no notice of the offset and gives fewer

@@ -19,7 +19,7 @@ MAX_LOG_BYTES = 64 * 1024 * 1024
 
 
 class Job(ApiModel, frozen=True, kw_only=True):
-    """A job (``getJobStatus``). ``category`` and ``key`` tell its kind in words that the API does not document."""
+    """A job (``getJobStatus``). ``category`` and ``key`` tell its kind in values that the API does not document."""
 
     id: Id
     category: str = ""
@@ -93,7 +93,7 @@ class JobsApi:
         return self.http.request_json(f"get{self._owner}JobStatus", "GET", path, JobAnswer).job
 
     def list_jobs(self, since: datetime | None = None) -> list[Job]:
-        """List the jobs, active and finished ones (``listAllJobs``, ``listAllOrganizationJobs``).
+        """List the jobs, active and finished ones, but not the parts of other jobs (``listAllJobs`` …).
 
         :param since: leave out those that were created before.
         :raises EdgeImpulseResponseError: when the listing may be incomplete, so that nobody takes "not listed" for
@@ -103,7 +103,8 @@ class JobsApi:
         jobs: dict[int, Job] = {}
         offset = 0
         while True:
-            query = {"startDate": None if since is None else since.isoformat(), "limit": PAGE_JOBS, "offset": offset}
+            start = None if since is None else since.isoformat()
+            query = {"startDate": start, "limit": PAGE_JOBS, "offset": offset, "rootOnly": "true"}
             path = f"{self._path}/all"
             answer = self.http.request_json(operation, "GET", path, JobsAnswer, query=query, max_bytes=LISTING_BYTES)
             page = answer.jobs

@@ -27,7 +27,7 @@ def compare(context: SyncContext) -> DatasetPlan:
     """
     comparison = Comparison(context.source, context.options)
     for page in context.api.list_pages(context.options.dataset, with_files=True):
-        if page.is_first:  # of a listing that has moved and begins anew, too
+        if page.is_first:  # of a listing that has moved and begins again, too
             comparison = Comparison(context.source, context.options)
         comparison.add(page.items)
     return comparison.plan()

@@ -43,10 +43,11 @@ class ItemFolder:
         :param only_first: stop at the first file that takes part.
         :raises EdgeImpulseError: for what cannot be listed, read or uploaded.
         """
+        takes_all = self._takes.takes_all
         for name, entry in find_visible(self._folder, lambda folder: self._takes.enters(f"{self._name}/{folder}")):
             is_sidecar = name == sidecar.NAME and not entry.is_folder
             self.seen = self.seen or not is_sidecar
-            if is_sidecar or self._is_taken(f"{self._name}/{name}", entry):
+            if takes_all or is_sidecar or self._is_taken(f"{self._name}/{name}", entry):
                 file = self._folder.storage.pin(entry, name, content_types.guess(name))
                 if is_sidecar:
                     self.sidecar = file

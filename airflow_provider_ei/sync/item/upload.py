@@ -80,9 +80,16 @@ class ItemUpload:
 
         :raises EdgeImpulseConflictError: when a run would not remove it.
         """
-        (step, *_) = self._plan(listed)
-        if isinstance(step, DeleteDuplicates):
-            check_copies(self._attempt, step)
+        for _ in range(MAX_ROUNDS):
+            (step, *_) = self._plan(listed)
+            if not isinstance(step, DeleteDuplicates):
+                return
+            try:
+                check_copies(self._attempt, step)
+                return
+            except PlanAgain as reason:  # one of them is gone by now
+                log.warning("%s", reason)
+                listed = self._attempt.list_items()
 
     def take_stats(self) -> TransferStats:
         """Return what it has taken since the last call."""

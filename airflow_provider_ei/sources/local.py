@@ -6,7 +6,6 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any, BinaryIO
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
@@ -22,9 +21,11 @@ class Disk:
         """List a folder."""
         try:
             with os.scandir(folder) as entries:
-                return _Entries(folder, [_entry(entry) for entry in sorted(entries, key=attrgetter("name"))])
+                found = [_entry(entry) for entry in entries]
         except OSError as error:
             raise unreadable(os.fspath(error.filename or folder), error) from error
+        found.sort(key=_name)
+        return _Entries(folder, found)
 
     def folder_entry(self, folder: str, name: str) -> Entry | None:
         """Return the entry of a folder in a folder, or of a link to one; None when there is none."""
@@ -75,6 +76,10 @@ class _Entries(Sequence[Entry]):
         name = found.rstrip("/")
         path = os.path.join(self._folder, name)
         return Entry(name, path, DIRECTORY, path, None, is_link)
+
+
+def _name(found: Entry | str) -> str:
+    return found.name if isinstance(found, Entry) else found.rstrip("/")
 
 
 def _entry(entry: os.DirEntry[str]) -> Entry | str:

@@ -75,7 +75,7 @@ class Exchange:
                 raise
             failure = error
         self._cancelled.check()
-        # Raised outside of the handlers, since Python would keep the libraries' errors beside ours, with unsafe texts.
+        # Raised outside of the handlers: Python would attach the library error, whose message may show a secret.
         log.debug("%s: %s", operation, printable_excerpt(repr(failure)))
         host = urlsplit(settings.base_url).netloc
         raise connection_error(failure, operation, host, has_sent=session.has_sent)

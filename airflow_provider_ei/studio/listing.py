@@ -5,11 +5,11 @@ offset misses items or repeats them. So pages overlap by one item: a page counts
 the page before it, unchanged. The items after that one are then all those that follow it in the list, wherever the
 list has shifted to. That holds for every order that goes by what does not change (the id, the time of creation, the
 name of an item that was not renamed). If a page has no such item, because items before it were deleted, the page is
-asked for again from where the one before it began. If that does not help either, the listing begins anew.
+asked for again from where the one before it began. If that does not help either, the listing begins again.
 
 In an order by name, an item that is renamed from what is still to come to what was listed already would be missed. It
-leaves one item less to come, and such a listing begins anew, too. Where deletions keep doing the same, the last attempt
-accepts it if the ids are in order: then the list goes by them, not by names.
+leaves one item less to come, and such a listing begins again, too. Where deletions keep doing the same, the last
+attempt accepts it if the ids are in order: then the list goes by them, not by names.
 
 Where the service tells no total, a page with nothing new and fewer items than were asked for is the end.
 """
@@ -65,7 +65,7 @@ class ListedPage:
 
     :ivar items: the data items that no earlier page of this listing had.
     :ivar is_first: whether the listing begins with this page. It is true once for a dataset that nobody changes, and
-        again whenever the listing has moved and begins anew: whoever has kept anything of earlier pages forgets it.
+        again whenever the listing has moved and begins again: whoever has kept anything of earlier pages forgets it.
     """
 
     items: Sequence[DataItem]
@@ -81,7 +81,7 @@ class OffsetIgnoredError(ListingMovedError):
 
 
 class Listing:
-    """Takes a whole listing, anew when it has moved.
+    """Takes a whole listing, again when it has moved.
 
     :param fetches: each gets the page that begins at an offset, of one list; an item may be in several lists.
     :param sleep: waits for so many seconds.
@@ -192,7 +192,7 @@ class _Walk:
     def _next(self, before: Page) -> tuple[Page, int, int]:
         """Get the page after another one.
 
-        :return: the page, and the place of an item that both have: in the list as it was, and as it is.
+        :return: the page, and the place of an item that both have: in the earlier list and in the present one.
         """
         if len(before.items) < 2:  # two such pages cannot overlap and make progress
             page = self._get(before.end)

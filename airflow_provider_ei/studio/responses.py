@@ -197,8 +197,8 @@ def _wrong_key(words: str, label: str, facts: dict[str, Any]) -> EdgeImpulseAuth
     )
 
 
-def _is_about_the_key(words: str) -> bool:
-    return "invalid api key" in words.lower()
+def _is_about_the_key(said: str) -> bool:
+    return "invalid api key" in said.lower()
 
 
 def large_answer(operation: str, status: int | None) -> EdgeImpulseLargeResponseError:

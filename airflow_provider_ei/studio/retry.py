@@ -89,7 +89,7 @@ class Retries:
     They end when the attempts, the budget, or :data:`MAX_TROUBLE` since the first failure are used up.
 
     :param attempts: attempts in all.
-    :param wait: base of the exponential back-off in seconds: the first wait is drawn from 0 to ``wait``, the next from
+    :param wait: base of the exponential backoff in seconds: the first wait is drawn from 0 to ``wait``, the next from
         twice that.
     """
 

@@ -38,7 +38,7 @@ class StudioSettings:
     :param read_timeout: seconds from the end of sending until the answer is complete; for a download, until each
         128 KiB of it have arrived.
     :param retry_attempts: how often a request is attempted in all.
-    :param retry_wait: base of the exponential back-off between attempts.
+    :param retry_wait: base of the exponential backoff between attempts.
     :param settle_seconds: how long to wait before checking whether an upload without an answer has arrived.
     :param throttle_patience: how long the service may refuse all requests with 429 before that is an error. The default
         outlasts rate limits that are counted per minute or per five minutes.
@@ -119,7 +119,7 @@ def parse_base_url(text: str | None, *, port: int | None = None) -> str:
         raise EdgeImpulseConfigError(f"{advice}: it has a user or password.")
     if looks_like_key(url):
         raise EdgeImpulseConfigError(
-            f"Put the API key into Password (API key) of the connection: it stands in Host (Studio base URL). {advice}."
+            f"Put the API key into Password (API key) of the connection: it is in Host (Studio base URL). {advice}."
         )
     if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in url):
         raise EdgeImpulseConfigError(f"{advice}: {text!r} is not an http(s) URL.")

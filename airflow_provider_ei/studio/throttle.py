@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-#: Seconds without requests after a refusal that does not say how long; the second in a row doubles them, and so on.
+#: Seconds without requests after a refusal that does not say how long; each further one in a row adds as many.
 FIRST_PAUSE = 0.05
 
 #: Seconds after which a granted request counts for 1/e in the measured rate.

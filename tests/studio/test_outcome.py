@@ -430,7 +430,7 @@ class TestLostAnswers:
         assert f"127.0.0.1:{server.port}" in str(caught.value)
 
     def test_answer_cut_in_its_head(self, studio_open: OpenClient) -> None:
-        """The standard library reads it as an empty answer; at least it is no success, and may pass."""
+        """The standard library reads it as an empty answer, which is a transient error and not a success."""
 
         def answer(connection: socket.socket) -> None:
             with connection.makefile("rb") as stream:

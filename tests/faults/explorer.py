@@ -1,17 +1,17 @@
-"""Makes runs with faults, follows every state of the server that they lead to, and notes what was wrong.
+"""Make runs with faults, follow every server state that they lead to, and record what went wrong.
 
-How it is complete and still quick. A run of the product knows nothing but what it is given and what the server has: it
-is a new task each time. So two histories that leave the server with equal data go on alike, and only one of them has to
-be followed. From each state that can be reached, with as many faults as are left, the next run is made once for each
-place and kind of fault, and for each pair within the run. The places are learned, not guessed: those of the first fault
-from a run without one, those of the second from the run with the first.
+Why this is complete and still fast: each run is a new task, so it knows only its arguments and what the server has.
+Two histories that leave the server with equal data therefore continue in the same way, and only one of them needs to be
+followed. From each reachable state, the next run is made once for each place and kind of fault, and for each pair of
+faults within the run, as long as faults are left. The places are observed, not guessed: those of the first fault come
+from a run without faults, those of the second from the run with the first fault.
 
-In pairs, one fault stands for others that the product cannot tell from it: 503 and a body that is cut are requests
-without an answer that were not carried out (``drop_before``), and so is, where a request changes nothing, one that is
-answered never or late. Single faults are tried in all kinds.
+In pairs, one fault represents others that look the same to the product: a 503 and a truncated body are both requests
+that were not carried out and got no answer (``drop_before``). So are requests that change nothing and are answered late
+or never. Single faults are tried in all kinds.
 
-What is late arrives in the settle time, or else when the run has ended, which then has ended too early: the next run
-may follow at once, and what is late would arrive in the middle of it.
+A late store arrives within the settle time, or else after the run has ended. In that case the run ended too early: the
+next run may follow at once, and the late store would arrive in the middle of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An emulated Studio whose late stores the test controls, and what has to be true of it after a run."""
+"""An emulated Studio whose late stores the test controls, and the assertions that must hold after a run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LATER = 3600.0
 
 @dataclass(frozen=True)
 class Content:
-    """What a data item is to be."""
+    """The expected content of a data item."""
 
     files: Mapping[str, bytes]
     metadata: Mapping[str, str]
@@ -118,7 +118,7 @@ class FaultLab:
             self.server.remove_file(item.id, without)
 
     def state(self) -> State:
-        """What the server has; runs are told apart by nothing but their name, so that is left out."""
+        """Return what the server has, without the names of runs, which are all that distinguishes them."""
         state = []
         for item in self.server.items():
             ours = STATE_KEY in item.metadata

@@ -74,5 +74,5 @@ def wait_until(lab: FaultLab, condition: Callable[[Sequence[RequestRecord]], obj
     """Wait until the requests so far are as they should be."""
     deadline = time.monotonic() + 60
     while not condition(lab.server.requests()):
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         time.sleep(0.002)

@@ -67,7 +67,7 @@ class Scene:
         self.write()
 
     def write(self) -> None:
-        """Make all files anew, with a new time."""
+        """Create all files again, with a new modification time."""
         shutil.rmtree(self._top, ignore_errors=True)
         for name in ITEMS:
             (self._top / name).mkdir(parents=True)
@@ -179,7 +179,7 @@ class TestSourceThatHangs:
     @each_operator
     def test_while_it_is_read_to_compare(self, scene: Scene, operator: str) -> None:
         scene.assert_next_run_completes(operator)
-        scene.write()  # of the same sizes, so they have to be read
+        scene.write()  # the sizes are the same, so the files must be read
         self.check(scene, operator, "read", KILL)
 
 

@@ -1,6 +1,6 @@
 """Random histories: uploads, faults, switches, and people who work in Studio meanwhile.
 
-Beside the exhaustive tests: those try everything that is short, this goes far, and into what nobody has listed.
+The exhaustive tests try every short history; these try long ones, including combinations that nobody has listed.
 """
 
 from __future__ import annotations

@@ -157,8 +157,8 @@ class TestOneFault:
         explorer.follow_all(["ABA", "ABB"], 1)
         explorer.check()
 
-    def test_from_doubles(self, lab: FaultLab, explore: Explore) -> None:
-        """Of all items, also of the one that is to be deleted; no fault has brought this about so far."""
+    def test_duplicates_are_cleaned_up(self, lab: FaultLab, explore: Explore) -> None:
+        """Every item has a duplicate, even the one to delete; no fault has caused this so far."""
         explorer = explore(lab, Variant("one try", attempts=1))
         (once,) = explorer.follow(FOREIGN, "A", 0)
         twice = once + once[len(FOREIGN) :]

@@ -553,7 +553,7 @@ class TestFileThatChanges:
     def test_that_cannot_be_read(
         self, either_lab: FaultLab, large: None, is_there: bool, good: int | None, error: Exception
     ) -> None:
-        """Told apart from the network, whose errors are OSErrors too."""
+        """It is not mistaken for a network error, which is also an OSError."""
         file = FailingFile(error, good=good)
         raised = self.fails(either_lab, is_there, file)
         assert str(error) in str(raised)

@@ -1,4 +1,4 @@
-"""Sources for syncs, and what has to be true of the dataset after one."""
+"""Sources for syncs, and the checks that the dataset must pass after one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class VersionedFile(MadeUpFile):
 
 @dataclass(frozen=True)
 class Folder:
-    """What a data item is to be, and what tells its files from those that it had before."""
+    """The expected content of a data item, and the version that distinguishes its files from earlier ones."""
 
     content: Content
     version: str | None = "1"
@@ -107,11 +107,11 @@ def sync_source(api: OrganizationDataApi, items: list[SourceItem], workers: int 
 
 
 def write(folders: Folders, source: Path) -> None:
-    """Make a folder on this machine of them, with times that are versions, and metadata beside the files."""
+    """Write them to a local folder: modification times serve as versions, and sidecars hold the metadata."""
     shutil.rmtree(source, ignore_errors=True)
     for name, folder in folders.items():
-        beside = {"version": 1, "action": "add", "metadata": dict(folder.content.metadata)}
-        files = {**folder.content.files, sidecar.NAME: json.dumps(beside).encode()}
+        sidecar_content = {"version": 1, "action": "add", "metadata": dict(folder.content.metadata)}
+        files = {**folder.content.files, sidecar.NAME: json.dumps(sidecar_content).encode()}
         for file, data in files.items():
             path = source / name / file
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -144,7 +144,7 @@ def damage(lab: FaultLab, folders: Folders, before: State, error: EdgeImpulseErr
         return f"lost: {gone}"
     extra = was - folders.keys()
     if error is not None and extra - there.keys():
-        # Only a deletion may fail beside another one; anything else must have ended the run before.
+        # A deletion may fail while another succeeds; any other failure must have stopped the run before.
         failures = error.summary["failures"] if isinstance(error, EdgeImpulseSyncError) else None
         if failures is None or {failure["name"] for failure in failures} - extra:
             return f"deleted in a run with failures: {extra - there.keys()}"

@@ -134,10 +134,10 @@ def test_an_extra_that_is_not_an_object_is_reported_by_the_test_button_and_by_a_
 ) -> None:
     made = {"conn_type": "edge_impulse", "password": KEY, "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_ACME", json.dumps(made))  # the form would refuse it, a secrets backend does not
-    works, words = EdgeImpulseHook("acme").test_connection()
+    works, message = EdgeImpulseHook("acme").test_connection()
     assert not works
-    assert words.startswith("Make the extra a JSON object")
-    assert "'acme'" in words
+    assert message.startswith("Make the extra a JSON object")
+    assert "'acme'" in message
     with pytest.raises(EdgeImpulseConfigError, match=r"^Make the extra a JSON object"):
         EdgeImpulseHook("acme").list_organizations()
 

@@ -153,58 +153,58 @@ class TestTestConnection:
         return answer
 
     def test_a_working_connection_names_the_organization(self, studio: EmulatorServer) -> None:
-        works, words = self.ask(studio)
+        works, message = self.ask(studio)
         assert works
-        assert studio.url in words
-        assert "organization 7" in words
+        assert studio.url in message
+        assert "organization 7" in message
 
     @pytest.mark.parametrize("status", [401, 403, 200])
     def test_a_wrong_key_is_reported(self, emulator: EmulatorServer, connect: Connect, status: int) -> None:
         emulator.settings.wrong_key_status = status  # type: ignore[assignment]
         connect(emulator.url, password="ei_wrong_key_of_mine")
-        works, words = self.ask(emulator)
+        works, message = self.ask(emulator)
         assert not works
-        assert "Invalid API key" in words
-        assert "Password" in words
-        assert "ei_wrong_key_of_mine" not in words
+        assert "Invalid API key" in message
+        assert "Password" in message
+        assert "ei_wrong_key_of_mine" not in message
 
     def test_a_wrong_organization_is_reported(self, emulator: EmulatorServer, connect: Connect) -> None:
         connect(emulator.url, organization_id=8)
-        works, words = self.ask(emulator)
+        works, message = self.ask(emulator)
         assert not works
-        assert "organization 7" in words
-        assert "not to 8" in words
+        assert "organization 7" in message
+        assert "not to 8" in message
 
     def test_a_host_where_nobody_listens_is_reported(
         self, emulator: EmulatorServer, connect: Connect, free_port: int
     ) -> None:
         connect(f"http://127.0.0.1:{free_port}/v1")
-        works, words = self.ask(emulator)
+        works, message = self.ask(emulator)
         assert not works
-        assert "refused" in words
-        assert "Host" in words
+        assert "refused" in message
+        assert "Host" in message
 
     def test_a_host_that_is_not_studio_is_reported(self, emulator: EmulatorServer, connect: Connect) -> None:
         connect(emulator.url + "/elsewhere")
-        works, words = self.ask(emulator)
+        works, message = self.ask(emulator)
         assert not works
-        assert "404" in words or "501" in words
-        assert "Host" in words
+        assert "404" in message or "501" in message
+        assert "Host" in message
 
     def test_a_web_page_instead_of_json_is_reported(self, studio: EmulatorServer) -> None:
         page = "<html><title>Welcome to Acme</title><p>Please log in</p></html>"
         studio.inject(Fault(operation="listOrganizations", kind="status", status=200, body=page))
-        works, words = self.ask(studio)
+        works, message = self.ask(studio)
         assert not works
-        assert "Please log in" in words
-        assert "Host" in words
+        assert "Please log in" in message
+        assert "Host" in message
 
     def test_a_redirect_is_reported_and_not_followed(self, studio: EmulatorServer) -> None:
         studio.inject(Fault(operation="*", kind="redirect", status=302, location="https://login.acme.com/x"))
-        works, words = self.ask(studio)
+        works, message = self.ask(studio)
         assert not works
-        assert "https://login.acme.com/x" in words
-        assert "Host" in words
+        assert "https://login.acme.com/x" in message
+        assert "Host" in message
 
     def test_the_connection_test_sends_one_request_even_when_it_fails(self, studio: EmulatorServer) -> None:
         studio.inject(Fault(operation="*", kind="status", status=503, count=10))
@@ -212,9 +212,9 @@ class TestTestConnection:
 
     def test_an_incomplete_connection_is_reported(self, emulator: EmulatorServer, connect: Connect) -> None:
         connect(emulator.url, password="")
-        works, words = self.ask(emulator)
+        works, message = self.ask(emulator)
         assert not works
-        assert words.startswith("Put a key of the organization")
+        assert message.startswith("Put a key of the organization")
 
 
 class TestSingleCalls:

@@ -223,11 +223,11 @@ class TestErrors:
 class TestBadInput:
     """One clear error that names the field, the item and the file, before anything is sent."""
 
-    def refused(self, studio: EmulatorServer, *words: str, **arguments: Any) -> None:
+    def refused(self, studio: EmulatorServer, *parts: str, **arguments: Any) -> None:
         with pytest.raises(AirflowFailException) as caught:
             add(**arguments)
-        for word in words:
-            assert word in str(caught.value)
+        for part in parts:
+            assert part in str(caught.value)
         assert studio.requests() == []
 
     def test_a_missing_file_is_named(self, studio: EmulatorServer, recording: Path, tmp_path: Path) -> None:

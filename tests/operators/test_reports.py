@@ -102,13 +102,13 @@ def test_any_name_can_be_a_label(studio: EmulatorServer, run: RunDag, recording:
     names = ["2026_01_15", "1.10", "None", "it's", "['a']", "{{ 1 }}", "x" * 300]
     done = run(f"""
         @dag(schedule=None, render_template_as_native_obj={native})
-        def labelled():
+        def labeled():
             @task
             def names():
                 return {names!r}
             add = EdgeImpulseAddDataOperator.partial(task_id="add", dataset="d", files={str(recording)!r})
             add.expand(name=names())
-        labelled()
+        labeled()
     """)
     good = [name for name in names if name != "None"]  # which stands for an upstream task that returned nothing
     assert sorted(item.name for item in studio.items("d")) == sorted(good)

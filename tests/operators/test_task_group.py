@@ -147,7 +147,7 @@ def test_nothing_is_sent_or_deleted_after_an_upstream_task_that_was_skipped_or_f
     upstream, state = UPSTREAM[what]
     done = run(lines(source, upstream))
     states = [one for name in TASKS for one in done.states[name]]
-    if state is None:  # the plan may run as it was told to; nothing that changes the dataset does
+    if state is None:  # the plan task may run; no task that changes the dataset does
         assert done.states["edge_impulse_sync.finish"] == ["skipped"]
         assert [request for request in studio.requests() if request.changed] == []
     else:

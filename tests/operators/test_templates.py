@@ -137,7 +137,7 @@ def test_values_that_a_task_group_is_mapped_over_arrive_unchanged(studio: Emulat
             assert result == dict.fromkeys(result, value)
 
 
-#: Templates for every argument, as they stand in a DAG file.
+#: Templates for every argument, as a DAG author writes them.
 BY_THE_AUTHOR = """
 for cls in OPERATORS:
     fields = cls.template_fields
@@ -197,8 +197,8 @@ def test_a_template_for_a_whole_list_or_dict_renders_to_it_with_native_objects(
     for task_id, (result,) in done.returned.items():
         collections = {field: got for field, got in result.items() if field in COLLECTIONS}
         assert collections == dict.fromkeys(collections, value), task_id
-        texts = {field: got for field, got in result.items() if field not in (*COLLECTIONS, *CALL_FIELDS)}
-        assert texts == dict.fromkeys(texts, str(value)), task_id
+        strings = {field: got for field, got in result.items() if field not in (*COLLECTIONS, *CALL_FIELDS)}
+        assert strings == dict.fromkeys(strings, str(value)), task_id
 
 
 def test_the_task_waits_for_the_tasks_that_return_its_arguments(airflow_database: None) -> None:

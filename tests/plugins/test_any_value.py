@@ -40,14 +40,14 @@ KEYS = sorted(
 odd_numbers = st.sampled_from(
     [-5, -(10**400), 10**400, 10**18, 2**63, 1e308, float("nan"), float("inf"), -float("inf")]
 )
-texts = st.one_of(
+strings = st.one_of(
     st.text(st.characters(codec=None, categories=None), max_size=20),
     st.sampled_from(["\ud800", "\udfff\ud800", "\0", "x" * 5000, "<b>", "javascript:alert(1)", "https://x/\ud800"]),
 )
-scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), odd_numbers, texts)
+scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), odd_numbers, strings)
 values = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts | st.sampled_from(KEYS), inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(strings | st.sampled_from(KEYS), inner, max_size=4),
 )
 ours = st.dictionaries(st.sampled_from(KEYS), values, max_size=12)
 deep = st.integers(900, 30_000).map(lambda depth: "[" * depth + "]" * depth)
@@ -130,7 +130,7 @@ def test_a_return_value_that_is_too_long_or_not_json_is_mentioned(
 
 
 @settings(deadline=None, max_examples=100)
-@given(dataset=texts, message=texts, names=st.lists(texts, max_size=30))
+@given(dataset=strings, message=strings, names=st.lists(strings, max_size=30))
 def test_a_report_is_small_and_storable_whatever_it_contains(dataset: str, message: str, names: list[str]) -> None:
     class Operator:
         pass

@@ -54,8 +54,8 @@ class TestPoke:
         assert type(dataset_sensor(at_least=numpy.int64(2)).at_least) is int
 
     def test_a_wrong_name_of_a_mapped_argument_is_a_permanent_error_as_in_operators(self) -> None:
-        with pytest.raises(AirflowFailException, match=r"there is no 'datset', 'dataset' is missing"):
-            EdgeImpulseDatasetSensor(task_id="wait", datset="d", _airflow_from_mapped=True)  # type: ignore[call-arg]
+        with pytest.raises(AirflowFailException, match=r"there is no 'data_set', 'dataset' is missing"):
+            EdgeImpulseDatasetSensor(task_id="wait", data_set="d", _airflow_from_mapped=True)  # type: ignore[call-arg]
 
     def test_a_missing_dataset_is_waited_for(self, studio: EmulatorServer) -> None:
         assert not dataset_sensor().poke({})
@@ -69,7 +69,7 @@ class TestPoke:
     def test_an_unusable_argument_ends_the_wait_without_a_request(
         self, emulator: EmulatorServer, connect: Callable[..., None], wrong: dict[str, Any]
     ) -> None:
-        connect(emulator.url)  # the organization would have to be asked for
+        connect(emulator.url)  # otherwise the sensor would ask the server for the organization
         with pytest.raises(AirflowFailException, match=next(iter(wrong))):
             dataset_sensor(**wrong).poke({})
         assert emulator.requests() == []

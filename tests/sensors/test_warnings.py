@@ -13,7 +13,7 @@ from airflow_provider_ei.emulator import EmulatorServer
 def test_importing_and_using_a_sensor_causes_no_deprecation_warning(studio: EmulatorServer) -> None:
     code = dedent("""
         import contextlib, importlib, pkgutil, warnings
-        # By the module that the warning is attributed to: Airflow's own are not ours to mend.
+        # Filter by the module that the warning is attributed to: we cannot fix Airflow's own.
         warnings.filterwarnings("error", category=DeprecationWarning, module=r"airflow_provider_ei\\b")
         import airflow_provider_ei.hooks, airflow_provider_ei.sensors, airflow_provider_ei.triggers
         for package in (airflow_provider_ei.hooks, airflow_provider_ei.sensors, airflow_provider_ei.triggers):

@@ -434,7 +434,7 @@ class TestWithoutPermission:
 
     @pytest.mark.parametrize("pattern", ["**/*.csv", "*/*.csv"])
     def test_a_pattern_that_may_have_matches_in_a_closed_folder_is_refused(self, tree: Path, pattern: str) -> None:
-        """As below a directory: what cannot be seen is no reason to upload the rest without it."""
+        """As below a directory: files that cannot be listed must not be left out silently."""
         (tree / "secret.csv").unlink()
         (tree / "listed only").chmod(0o755)
         said = self.discover_as_nobody(tree, pattern)

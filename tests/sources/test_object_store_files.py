@@ -102,7 +102,7 @@ class TestMemoryStore:
         assert "memory://b/d" in self.refusal("memory://b/d")
 
     def test_a_path_object_of_a_store_is_a_uri(self) -> None:
-        """It is no ``os.PathLike``, since there is nothing to open on this machine."""
+        """It is not an ``os.PathLike``, since there is no local file to open."""
         fs = self.fs
 
         class StorePath:

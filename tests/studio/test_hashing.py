@@ -1,4 +1,4 @@
-"""Hashing beside the sending: the same digest, whatever the handle, and no thread that outlives its request."""
+"""Hashing while sending: the same digest for every kind of handle, and no thread that outlives its request."""
 
 from __future__ import annotations
 

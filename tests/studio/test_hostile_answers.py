@@ -328,17 +328,17 @@ def check(generated: Generated, caplog: pytest.LogCaptureFixture, operation: str
         api_key=KEY, base_url=generated.server.url, read_timeout=5, retry_attempts=1, throttle_patience=0
     )
     caplog.clear()
-    messages: list[str] = []
+    strings: list[str] = []
     with HttpClient(given, sleep=lambda seconds: None) as client:
         try:
             OPERATIONS[operation](client)
         except EdgeImpulseError as error:
             one: BaseException | None = error
             while one is not None:
-                messages += [str(one), repr(one), str(vars(one))]
+                strings += [str(one), repr(one), str(vars(one))]
                 one = one.__cause__ or one.__context__
-    messages += [record.getMessage() for record in caplog.records]
-    for text in messages:
+    strings += [record.getMessage() for record in caplog.records]
+    for text in strings:
         assert KEY not in text
         assert "\x1b" not in text
         assert "\u202e" not in text

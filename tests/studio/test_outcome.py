@@ -429,8 +429,8 @@ class TestLostAnswers:
         assert caught.value.ambiguous
         assert f"127.0.0.1:{server.port}" in str(caught.value)
 
-    def test_answer_cut_in_its_head(self, studio_open: OpenClient) -> None:
-        """The standard library reads it as an empty answer, which is a transient error and not a success."""
+    def test_an_answer_cut_in_its_headers_is_a_transient_error(self, studio_open: OpenClient) -> None:
+        """The standard library reads it as an empty answer; it must count as a transient error, not as a success."""
 
         def answer(connection: socket.socket) -> None:
             with connection.makefile("rb") as stream:

@@ -155,7 +155,9 @@ class TestAddingAnItem:
 
 
 class TestWaits:
-    def test_are_drawn_from_a_growing_window(self, studio_open: OpenClient, studio_sleeps: list[float]) -> None:
+    def test_are_drawn_from_an_exponentially_growing_window(
+        self, studio_open: OpenClient, studio_sleeps: list[float]
+    ) -> None:
         with ScriptedServer(Reply(503)) as server:
             rounds = []
             for _ in range(30):

@@ -19,7 +19,7 @@ class TestBaseUrl:
             pytest.param(" studio.example.com\n", None, "https://studio.example.com/v1", id="host in spaces"),
             pytest.param("studio.example.com:8443", None, "https://studio.example.com:8443/v1", id="host and port"),
             pytest.param("localhost:8700", None, "https://localhost:8700/v1", id="localhost"),
-            pytest.param("studio.example.com", 8443, "https://studio.example.com:8443/v1", id="port of its own"),
+            pytest.param("studio.example.com", 8443, "https://studio.example.com:8443/v1", id="separate port"),
             pytest.param("studio.example.com:1", 2, "https://studio.example.com:1/v1", id="its own port first"),
             pytest.param("http://127.0.0.1:8700/v1", None, "http://127.0.0.1:8700/v1", id="whole"),
             pytest.param("http://127.0.0.1:8700/v1/", None, "http://127.0.0.1:8700/v1", id="slash at the end"),
@@ -27,7 +27,7 @@ class TestBaseUrl:
             pytest.param("https://a.com/studio/v1", 99, "https://a.com:99/studio/v1", id="path of its own"),
             pytest.param("HTTPS://A.com/V1", None, "https://a.com/V1", id="capitals"),
             pytest.param("http://[::1]:8700", None, "http://[::1]:8700/v1", id="IPv6"),
-            pytest.param("http://[::1]/v1", 8700, "http://[::1]:8700/v1", id="IPv6 and port of its own"),
+            pytest.param("http://[::1]/v1", 8700, "http://[::1]:8700/v1", id="IPv6 and separate port"),
         ],
     )
     def test_is_made_of(self, text: str | None, port: int | None, url: str) -> None:

@@ -151,7 +151,7 @@ class TestPauses:
         assert throttle.refused(1.0, 0.0, 7.0) == 7.0
         assert throttle.delay(1.0) == 7.0
         throttle.end()
-        assert throttle.refused(2.0, 0.0, 7.0) is None  # sent before the pause, so not a second reason for one
+        assert throttle.refused(2.0, 0.0, 7.0) is None  # sent before the pause, so it must not cause another
         assert throttle.delay(2.0) == 7.0
 
     def test_lower_how_many_go_at_once(self) -> None:

@@ -141,10 +141,10 @@ class SyncLab:
     def listings(self) -> int:
         return sum(request.operation == LIST for request in self.server.requests())
 
-    # --- what has to be true ----------------------------------------------------------------------------------
+    # --- assertions -------------------------------------------------------------------------------------------
 
     def assert_in_step(self, metadata: Mapping[str, str] = METADATA, besides: set[str] | None = None) -> None:
-        """One item for each folder, complete, with these bytes and metadata; and no others."""
+        """Assert that each folder has one complete item with these bytes and metadata, and that there are no others."""
         trees, items = self.trees(), self.items()
         assert set(items) == set(trees) | (besides or set())
         for name, files in trees.items():

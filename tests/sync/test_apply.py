@@ -658,7 +658,7 @@ class TestDuplicates:
 class TestChangedMeanwhile:
     """What a person does in Studio between the listing and the first change counts."""
 
-    OTHER: Mapping[str, bytes] = A | {"raw.csv": b"T,X\n9,8\n"}  # as many bytes, so that it has to be read first
+    OTHER: Mapping[str, bytes] = A | {"raw.csv": b"T,X\n9,8\n"}  # the same size, so it must be read first
 
     @pytest.mark.parametrize("new", [A, OTHER], ids=["metadata only", "files"])
     def test_metadata_that_a_person_adds_are_kept(
@@ -1092,7 +1092,7 @@ class TestSingleFaults:
         hit = [request for request in server.requests() if request.fault]
         assert len(hit) == 1, "the fault has hit no request: the number of requests has changed"
         if kind == "success_false" and hit[0].operation in (GET, DOWNLOAD):
-            pass  # an item that is not given by its id is looked for in the listing; a file that is not is no copy
+            pass  # an item missing by its id is looked up in the listing; a missing file does not count as a copy
         elif kind in ("success_false", "401"):
             assert failed is not None
             assert not failed.retryable
@@ -1303,7 +1303,7 @@ class TestTwoRunsAtOnce:
 
 
 class TestItemDeletedInMidRun:
-    """By someone in Studio, or by a run that took it for a duplicate: the run begins anew."""
+    """By someone in Studio, or by a run that took it for a duplicate: the run starts again."""
 
     def test_while_its_files_are_sent(
         self, sync_studio: EmulatorServer, sync_upload: Upload, sync_api: OrganizationDataApi, sync_open: OpenClient

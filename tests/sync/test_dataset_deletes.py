@@ -105,7 +105,7 @@ class TestDeleting:
     @pytest.mark.parametrize("folder", ["there", "gone"])
     @pytest.mark.parametrize("name", ["s01 good", "S01", "s01  "])
     def test_an_item_that_was_renamed_in_studio_is_never_deleted(self, synced: SyncLab, name: str, folder: str) -> None:
-        """Whoever has renamed it wants to keep it; the item of the folder is made anew."""
+        """Whoever renamed it wants to keep it; the item of the folder is created again."""
         synced.server.edit_item(synced.items()["s01"].id, name=name)
         before = synced.items()[name]
         if folder == "gone":

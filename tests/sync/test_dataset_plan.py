@@ -29,13 +29,13 @@ from tests.support.items import changed_state, complete, listed_item, pending
 OPTIONS = SyncOptions(dataset="d", sync_id="nightly")
 DELETE = replace(OPTIONS, delete="extra")
 A = {"x.csv": b"1", "y.csv": b"22"}
-TEXTS = {"subject": "s17"}
+METADATA = {"subject": "s17"}
 
 
 def source(
-    name: str = "a", files: Mapping[str, bytes] = A, texts: Mapping[str, str] = TEXTS, version: str = "1"
+    name: str = "a", files: Mapping[str, bytes] = A, metadata: Mapping[str, str] = METADATA, version: str = "1"
 ) -> SourceItem:
-    return SourceItem(name, [LookedAt(file, data, version=version) for file, data in files.items()], dict(texts))
+    return SourceItem(name, [LookedAt(file, data, version=version) for file, data in files.items()], dict(metadata))
 
 
 def read(item: SourceItem, options: SyncOptions = OPTIONS) -> SourceItem:
@@ -49,16 +49,16 @@ def read(item: SourceItem, options: SyncOptions = OPTIONS) -> SourceItem:
 def there(
     name: str = "a",
     files: Mapping[str, bytes] = A,
-    texts: Mapping[str, str] = TEXTS,
+    metadata: Mapping[str, str] = METADATA,
     *,
     data_id: int = 1,
     sync: str | None = "nightly",
     version: str | None = "1",
 ) -> DataItem:
     """The item as a sync has left it."""
-    fingerprint = source(name, files, texts, version).fingerprint() if version else None
-    metadata = complete(files, texts, name=name, sync=sync, fingerprint=fingerprint)
-    return structs.replace(listed_item(files, metadata, data_id=data_id), name=name)
+    fingerprint = source(name, files, metadata, version).fingerprint() if version else None
+    stored = complete(files, metadata, name=name, sync=sync, fingerprint=fingerprint)
+    return structs.replace(listed_item(files, stored, data_id=data_id), name=name)
 
 
 def with_files(files: Mapping[str, bytes]) -> DataItem:
@@ -71,7 +71,7 @@ def foreign(name: str = "a", data_id: int = 1) -> DataItem:
 
 
 def unfinished(sync: str | None = "nightly", data_id: int = 1) -> DataItem:
-    metadata = pending(TEXTS, name="a", sync=sync)
+    metadata = pending(METADATA, name="a", sync=sync)
     return structs.replace(listed_item({"x.csv": b"1"}, metadata, data_id=data_id), name="a")
 
 
@@ -132,7 +132,7 @@ class TestComparison:
             pytest.param([], id="not there"),
             pytest.param([there(version="2")], id="another time"),
             pytest.param([there(version=None)], id="no fingerprint"),
-            pytest.param([there(texts={})], id="other metadata"),
+            pytest.param([there(metadata={})], id="other metadata"),
             pytest.param([there(files={"x.csv": b"1"})], id="fewer files"),
             pytest.param([changed(there(), subject="s18")], id="metadata changed in Studio"),
             pytest.param([there(sync="hourly")], id="another sync"),
@@ -140,7 +140,7 @@ class TestComparison:
             pytest.param([foreign()], id="someone else's"),
             pytest.param([unfinished()], id="unfinished"),
             pytest.param([there(), there(data_id=2)], id="twice"),
-            pytest.param([there(), foreign(data_id=2)], id="beside someone else's"),
+            pytest.param([there(), foreign(data_id=2)], id="next to someone else's"),
         ],
     )
     def test_an_item_that_may_have_changed_is_looked_at(self, listed: list[DataItem]) -> None:
@@ -163,14 +163,14 @@ class TestRead:
         ("listed", "action"),
         [
             pytest.param([], "create", id="not there"),
-            pytest.param([there()], "unchanged", id="as it was"),
+            pytest.param([there()], "unchanged", id="unchanged"),
             pytest.param([there(version="2")], "renew", id="only touched"),
             pytest.param([there(version=None)], "renew", id="no fingerprint yet"),
             pytest.param([there(sync=None)], "renew", id="of a single upload, and equal"),
             pytest.param([placed(there(), name="b")], "create", id="renamed in Studio"),
             pytest.param([placed(there(), dataset="archive")], "create", id="moved to another dataset"),
             pytest.param([there("b")], "create", id="of another name"),
-            pytest.param([there(texts={"subject": "s16"})], "metadata", id="other metadata"),
+            pytest.param([there(metadata={"subject": "s16"})], "metadata", id="other metadata"),
             pytest.param([changed(there(), subject="s18")], "metadata", id="metadata changed in Studio"),
             pytest.param([there(files={"x.csv": b"2", "y.csv": b"22"}, version="2")], "update", id="other bytes"),
             pytest.param([there(files={"x.csv": b"1"}, version="2")], "update", id="one file more"),
@@ -213,7 +213,7 @@ class TestConflicts:
                 id="a single upload's, other files",
             ),
             pytest.param(
-                [there(texts={}, sync=None)], "a single upload has put", id="a single upload's, other metadata"
+                [there(metadata={}, sync=None)], "a single upload has put", id="a single upload's, other metadata"
             ),
             pytest.param([unfinished(None)], "a single upload has put", id="a single upload's, unfinished"),
             pytest.param(

@@ -32,7 +32,7 @@ from tests.support.items import RUN, changed_state, complete, listed_item, pendi
 
 
 class Whole:
-    """A whole number that is no int, as numpy has them."""
+    """A whole number that is not an int, like those of numpy."""
 
     def __init__(self, value: int) -> None:
         self._value = value
@@ -285,8 +285,8 @@ def facts_of(metadata: Mapping[str, str]) -> dict[str, Any]:
     return facts
 
 
-TEXTS = st.text(max_size=30)
-MAYBE = st.none() | TEXTS
+ANY_STRING = st.text(max_size=30)
+MAYBE = st.none() | ANY_STRING
 
 
 class TestItemState:
@@ -370,7 +370,8 @@ class TestItemState:
     @generated
     @given(
         value=st.recursive(
-            st.none() | st.booleans() | st.integers() | TEXTS, lambda v: st.lists(v) | st.dictionaries(TEXTS, v)
+            st.none() | st.booleans() | st.integers() | ANY_STRING,
+            lambda v: st.lists(v) | st.dictionaries(ANY_STRING, v),
         )
     )
     def test_any_json_is_read_without_an_error(self, value: object) -> None:
@@ -379,7 +380,7 @@ class TestItemState:
     @generated
     @given(
         field=st.sampled_from(sorted(facts_of(complete({"x": b"1"}, sync="s")))),
-        value=st.none() | st.integers() | TEXTS | st.lists(TEXTS),
+        value=st.none() | st.integers() | ANY_STRING | st.lists(ANY_STRING),
     )
     def test_any_fact_may_be_edited_without_an_error(self, field: str, value: object) -> None:
         state = parsed(stated(**{field: value}))
@@ -393,12 +394,12 @@ class TestItemState:
 
     @generated
     @given(
-        name=TEXTS,
-        dataset=TEXTS,
+        name=ANY_STRING,
+        dataset=ANY_STRING,
         complete=st.booleans(),
-        keys=st.frozensets(TEXTS, max_size=4),
+        keys=st.frozensets(ANY_STRING, max_size=4),
         facts=st.fixed_dictionaries({name: MAYBE for name in ("run", "sync", "fingerprint", "origin", "stored_files")}),
-        digests=st.tuples(TEXTS, TEXTS),
+        digests=st.tuples(ANY_STRING, ANY_STRING),
         stored=st.tuples(MAYBE, MAYBE),
     )
     def test_any_state_that_is_written_is_read_back(
@@ -433,7 +434,7 @@ class TestItemState:
         assert state.stored_as(item, state.stored_files) == state
 
     @generated
-    @given(name=TEXTS, dataset=TEXTS)
+    @given(name=ANY_STRING, dataset=ANY_STRING)
     def test_a_text_is_the_same_wherever_it_is_written(self, name: str, dataset: str) -> None:
         state = ItemState(name, dataset, "pending", keys=frozenset("abc"))
         again = ItemState(name, dataset, "pending", keys=frozenset("cba"))
@@ -596,8 +597,10 @@ class TestCompleteMetadata:
 
     @generated
     @given(
-        others=st.dictionaries(TEXTS.filter(lambda key: key not in ("airflow_ei", "dataItemInfo")), TEXTS, max_size=3),
-        generations=st.lists(st.dictionaries(st.sampled_from("abc"), TEXTS, max_size=3), min_size=1, max_size=5),
+        others=st.dictionaries(
+            ANY_STRING.filter(lambda key: key not in ("airflow_ei", "dataItemInfo")), ANY_STRING, max_size=3
+        ),
+        generations=st.lists(st.dictionaries(st.sampled_from("abc"), ANY_STRING, max_size=3), min_size=1, max_size=5),
         merges=st.booleans(),
     )
     def test_whatever_was_written_before_the_item_carries_what_is_wanted_and_all_of_others(

@@ -1,4 +1,4 @@
-"""``ei-metadata.json``: metadata of one item, beside its files."""
+"""``ei-metadata.json``: metadata of one item, in the same folder as its files."""
 
 from __future__ import annotations
 

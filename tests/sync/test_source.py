@@ -23,11 +23,11 @@ OPTIONS = SyncOptions(dataset="d", sync_id="nightly")
 
 
 FILES = {"x.csv": b"1", "sub/y.csv": b"22"}
-TEXTS = {"subject": "s17", "n": "1"}
+METADATA = {"subject": "s17", "n": "1"}
 
 
-def item(texts: Mapping[str, str] = TEXTS, sidecar: Any = None) -> SourceItem:
-    return SourceItem("run 1", [LookedAt(name, data) for name, data in FILES.items()], dict(texts), sidecar)
+def item(metadata: Mapping[str, str] = METADATA, sidecar: Any = None) -> SourceItem:
+    return SourceItem("run 1", [LookedAt(name, data) for name, data in FILES.items()], dict(metadata), sidecar)
 
 
 def with_file(number: int, **changed: Any) -> SourceItem:
@@ -40,7 +40,7 @@ class TestFingerprint:
     def test_the_order_of_files_does_not_matter(self) -> None:
         other = item()
         other.files = list(reversed(other.files))
-        other.texts = dict(reversed(TEXTS.items()))
+        other = SourceItem(other.name, other.files, dict(reversed(METADATA.items())))
         assert other.fingerprint() == item().fingerprint()
 
     def test_a_fingerprint_is_short(self) -> None:
@@ -70,13 +70,13 @@ class TestFingerprint:
     @pytest.mark.parametrize(
         "changed",
         [
-            pytest.param({"texts": TEXTS | {"n": "2"}}, id="value"),
-            pytest.param({"texts": TEXTS | {"m": ""}}, id="key"),
-            pytest.param({"texts": {}}, id="no metadata"),
+            pytest.param({"metadata": METADATA | {"n": "2"}}, id="value"),
+            pytest.param({"metadata": METADATA | {"m": ""}}, id="key"),
+            pytest.param({"metadata": {}}, id="no metadata"),
             pytest.param({"sidecar": LookedAt("ei-metadata.json", b"{}")}, id="sidecar"),
         ],
     )
-    def test_changed_metadata_change_its_second_part_only(self, changed: dict[str, Any]) -> None:
+    def test_changed_metadata_changes_its_second_part_only(self, changed: dict[str, Any]) -> None:
         before, after = (item().fingerprint() or "").split("-"), (item(**changed).fingerprint() or "").split("-")
         assert before[0] == after[0]
         assert before[1] != after[1]
@@ -100,9 +100,9 @@ class TestFingerprint:
         assert with_file(0, name="\udcff.csv").fingerprint() is not None
 
 
-def listing(texts: Mapping[str, str] = TEXTS) -> DataItem:
-    """The item as the service lists it after a sync, with the metadata of others beside ours."""
-    made = complete(FILES, texts, sync="nightly", fingerprint=item(texts).fingerprint())
+def listing(metadata: Mapping[str, str] = METADATA) -> DataItem:
+    """The item as the service lists it after a sync, with metadata from others in addition to ours."""
+    made = complete(FILES, metadata, sync="nightly", fingerprint=item(metadata).fingerprint())
     return listed_item(FILES, {**made, "by hand": "x"})
 
 
@@ -136,19 +136,19 @@ def as_listed(source: SourceItem, listed: DataItem) -> bool:
 
 
 class TestAsListed:
-    def is_as_listed(self, listed: DataItem, texts: Mapping[str, str] = TEXTS) -> bool:
-        return as_listed(item(texts), listed)
+    def is_as_listed(self, listed: DataItem, metadata: Mapping[str, str] = METADATA) -> bool:
+        return as_listed(item(metadata), listed)
 
-    @pytest.mark.parametrize("texts", [TEXTS, {}, {"subject": "s17", "note": ""}, {"note": ""}], ids=str)
-    def test_an_item_is_as_listed_after_a_sync(self, texts: Mapping[str, str]) -> None:
-        assert self.is_as_listed(listing(texts), texts)
+    @pytest.mark.parametrize("metadata", [METADATA, {}, {"subject": "s17", "note": ""}, {"note": ""}], ids=str)
+    def test_an_item_is_as_listed_after_a_sync(self, metadata: Mapping[str, str]) -> None:
+        assert self.is_as_listed(listing(metadata), metadata)
 
     def test_a_key_that_could_only_be_blanked_is_as_listed(self) -> None:
         before = changed_facts(keys=["gone", "n", "subject"])
         before = structs.replace(before, metadata={**before.metadata, "gone": "x"})
         state = ItemState.of(before)
         assert state is not None
-        blanked = complete_metadata(before, TEXTS, state)
+        blanked = complete_metadata(before, METADATA, state)
         assert blanked["gone"] == ""
         assert self.is_as_listed(listed_item(FILES, blanked))
 
@@ -244,7 +244,7 @@ class TestAsListed:
             pytest.param(FORMS, {"stored_files": None}, id="not known"),
             pytest.param(FORMS, {"stored_files": names_digest(["x.csv", "z.csv"])}, id="others were known"),
             pytest.param({"x.csv": "y.csv", "sub/y.csv": "x.csv"}, {}, id="swapped, so that sizes differ"),
-            pytest.param({"x.csv": "X.csv", "sub/y.csv": "y.csv"}, {}, id="one is no form of a name"),
+            pytest.param({"x.csv": "X.csv", "sub/y.csv": "y.csv"}, {}, id="one is not a form of a name"),
         ],
     )
     def test_unknown_spellings_of_file_names_are_noticed(self, forms: dict[str, str], changed: dict[str, Any]) -> None:
@@ -257,8 +257,8 @@ class TestAsListed:
         source = with_file(0, **changed)
         assert not as_listed(source, listing())
 
-    def test_metadata_that_have_changed_in_the_source_are_noticed(self) -> None:
-        source = item(texts={"n": "1"})
+    def test_metadata_that_has_changed_in_the_source_is_noticed(self) -> None:
+        source = item(metadata={"n": "1"})
         assert not as_listed(source, listing())
 
 
@@ -268,7 +268,7 @@ class TestLook:
         wanted = source.resolve(replace(OPTIONS, bucket_id=3))
         assert (wanted.name, wanted.dataset, wanted.sync_id, wanted.bucket_id) == ("run 1", "d", "nightly", 3)
         assert [file.name for file in wanted.files] == ["sub/y.csv", "x.csv"]
-        assert wanted.metadata == TEXTS
+        assert wanted.metadata == METADATA
         assert wanted.fingerprint == source.fingerprint()
         assert source.resolve(OPTIONS) is wanted
 
@@ -279,7 +279,7 @@ class TestLook:
     def test_the_sidecar_is_read(self) -> None:
         data = b'{"version": 1, "action": "add", "metadata": {"subject": "s18"}}'
         wanted = item(sidecar=LookedAt("ei-metadata.json", data, closed=False)).resolve(OPTIONS)
-        assert wanted.metadata == TEXTS | {"subject": "s18"}
+        assert wanted.metadata == METADATA | {"subject": "s18"}
 
     @pytest.mark.parametrize(
         ("name", "words"),

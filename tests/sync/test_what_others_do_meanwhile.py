@@ -1,4 +1,4 @@
-"""What others do beside an upload or a sync is not overwritten, deleted or told wrongly."""
+"""Changes that others make during an upload or a sync are not overwritten, deleted or misreported."""
 
 from __future__ import annotations
 

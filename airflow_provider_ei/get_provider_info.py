@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_ei import __version__
-from airflow_provider_ei.hooks.connection import CONN_TYPE, EXTRA_FIELDS, HOOK_NAME, UI_FIELD_BEHAVIOUR
+from airflow_provider_ei.hooks.connection import ORGANIZATION, PROJECT, UI_FIELD_BEHAVIOUR, ConnectionType
 
 ASSET_URIS = {
     "schemes": ["edgeimpulse"],
@@ -30,7 +30,15 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["ai", "machine-learning", "service"],
             }
         ],
-        "hooks": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.hooks.edge_impulse"]}],
+        "hooks": [
+            {
+                "integration-name": "Edge Impulse",
+                "python-modules": [
+                    "airflow_provider_ei.hooks.edge_impulse",
+                    "airflow_provider_ei.hooks.edge_impulse_project",
+                ],
+            }
+        ],
         "operators": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.operators.data"]}],
         "sensors": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.sensors.dataset"]}],
         "triggers": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.triggers.dataset"]}],
@@ -44,19 +52,25 @@ def get_provider_info() -> dict[str, Any]:
         "asset-uris": [ASSET_URIS],
         "dataset-uris": [ASSET_URIS],  # their name in Airflow 2
         "connection-types": [
-            {
-                "connection-type": CONN_TYPE,
-                "hook-class-name": "airflow_provider_ei.hooks.edge_impulse.EdgeImpulseHook",
-                "hook-name": HOOK_NAME,
-                "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
-                "conn-fields": {
-                    name: {
-                        "label": field.label,
-                        "description": field.description,
-                        "schema": {"type": [field.kind, "null"]},
-                    }
-                    for name, field in EXTRA_FIELDS.items()
-                },
-            }
+            _connection_type(ORGANIZATION, "airflow_provider_ei.hooks.edge_impulse.EdgeImpulseHook"),
+            _connection_type(PROJECT, "airflow_provider_ei.hooks.edge_impulse_project.EdgeImpulseProjectHook"),
         ],
+    }
+
+
+def _connection_type(kind: ConnectionType, hook: str) -> dict[str, Any]:
+    """Return the description of a connection type and its form."""
+    return {
+        "connection-type": kind.conn_type,
+        "hook-class-name": hook,
+        "hook-name": kind.hook_name,
+        "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
+        "conn-fields": {
+            name: {
+                "label": field.label,
+                "description": field.description,
+                "schema": {"type": [field.kind, "null"]},
+            }
+            for name, field in kind.fields.items()
+        },
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from pathlib import Path
+from typing import Any
 
 import airflow
 import jsonschema
@@ -13,6 +14,7 @@ import pytest
 from airflow_provider_ei import __version__
 from airflow_provider_ei.get_provider_info import ASSET_URIS, get_provider_info
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
 
 
 def test_the_metadata_obeys_the_schema_of_this_airflow() -> None:
@@ -25,11 +27,15 @@ def test_airflow_finds_the_provider_through_its_entry_point() -> None:
 
     manager = ProvidersManager()
     assert manager.providers["airflow-provider-ei"].version == __version__
-    hook = manager.hooks["edge_impulse"]
-    assert hook is not None
-    assert hook.hook_class_name.endswith("EdgeImpulseHook")
-    assert hook.hook_name == "Edge Impulse"
-    assert hook.connection_testable
+    for kind, name, title in (
+        ("edge_impulse", "EdgeImpulseHook", "Edge Impulse"),
+        ("edge_impulse_project", "EdgeImpulseProjectHook", "Edge Impulse project"),
+    ):
+        hook = manager.hooks[kind]
+        assert hook is not None
+        assert hook.hook_class_name.endswith(f".{name}")
+        assert hook.hook_name == title
+        assert hook.connection_testable
 
 
 def test_everything_that_is_named_is_there() -> None:
@@ -45,39 +51,49 @@ def test_everything_that_is_named_is_there() -> None:
         importlib.import_module(module)
 
 
+FORMS = [
+    pytest.param(hook, declared, id=declared["connection-type"])
+    for hook, declared in zip(
+        (EdgeImpulseHook, EdgeImpulseProjectHook), get_provider_info()["connection-types"], strict=True
+    )
+]
+
+
+@pytest.mark.parametrize(("hook", "declared"), FORMS)
 class TestConnectionForm:
     """Airflow 3 draws the form from the metadata, Airflow 2 from the hook; people see the same."""
 
-    declared = get_provider_info()["connection-types"][0]
+    def test_the_hook_belongs_to_the_connection_type(self, hook: Any, declared: dict[str, Any]) -> None:
+        assert (hook.conn_type, hook.hook_name) == (declared["connection-type"], declared["hook-name"])
+        assert declared["hook-class-name"] == f"{hook.__module__}.{hook.__name__}"
 
-    def test_standard_fields(self) -> None:
-        behavior = EdgeImpulseHook.get_ui_field_behaviour()
-        assert {key.replace("_", "-"): value for key, value in behavior.items()} == self.declared["ui-field-behaviour"]
+    def test_standard_fields(self, hook: Any, declared: dict[str, Any]) -> None:
+        behavior = hook.get_ui_field_behaviour()
+        assert {key.replace("_", "-"): value for key, value in behavior.items()} == declared["ui-field-behaviour"]
 
-    def test_the_port_is_not_hidden(self) -> None:
+    def test_the_port_is_not_hidden(self, hook: Any, declared: dict[str, Any]) -> None:
         # The test button of Airflow 3 sends one and is refused when the form hides it.
-        assert "port" not in self.declared["ui-field-behaviour"]["hidden-fields"]
+        assert "port" not in declared["ui-field-behaviour"]["hidden-fields"]
 
-    def test_own_fields(self) -> None:
+    def test_own_fields(self, hook: Any, declared: dict[str, Any]) -> None:
         pytest.importorskip("flask_appbuilder")
         from wtforms import Form, IntegerField, StringField
 
-        widgets = EdgeImpulseHook.get_connection_form_widgets()
+        widgets = hook.get_connection_form_widgets()
         form = type("F", (Form,), dict(widgets))()
-        kinds = {IntegerField: "integer", StringField: "number"}  # Airflow 2 draws no field for fractions
-        drawn = {
-            field.name: {
-                "label": field.label.text,
-                "description": field.description,
-                "schema": {"type": [kinds[type(field)], "null"]},
-            }
-            for field in form
-        }
-        assert drawn == self.declared["conn-fields"]
+        # Airflow 2 draws no field for fractions
+        kinds = {IntegerField: ("integer",), StringField: ("number", "string")}
+        assert [field.name for field in form] == list(declared["conn-fields"])
+        for field in form:
+            shown = declared["conn-fields"][field.name]
+            assert (field.label.text, field.description) == (shown["label"], shown["description"])
+            assert shown["schema"]["type"][0] in kinds[type(field)]
 
-    def test_airflow_draws_every_field(self) -> None:
+    def test_airflow_draws_every_field(self, hook: Any, declared: dict[str, Any]) -> None:
         from airflow.providers_manager import ProvidersManager
 
+        prefix = f"extra__{hook.conn_type}__"
         widgets = ProvidersManager().connection_form_widgets
-        names = {name.rpartition("__")[2] for name in widgets if "edge_impulse" in name}
-        assert names == set(self.declared["conn-fields"])
+        own = {name.removeprefix(prefix) for name in widgets if name.startswith(prefix)}
+        others = {name for name in own if name.startswith("project__")}  # of a type whose name begins like this one
+        assert own - others == set(declared["conn-fields"])

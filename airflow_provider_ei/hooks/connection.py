@@ -1,4 +1,4 @@
-"""Airflow connections of type ``edge_impulse``: the form, and reading a connection.
+"""Airflow connections of the types ``edge_impulse`` and ``edge_impulse_project``: the forms, and reading a connection.
 
 Airflow 3 builds the form from the provider's metadata, Airflow 2 from methods of the hook. Both use the definitions in
 this module.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Protocol
@@ -24,11 +25,12 @@ _warned: set[tuple[str, tuple[str, ...]]] = set()
 
 CONN_TYPE = "edge_impulse"
 HOOK_NAME = "Edge Impulse"
+DEFAULT_INGESTION_URL = "https://ingestion.edgeimpulse.com"
 
 
 @dataclass(frozen=True)
 class ExtraField:
-    """An optional field of the connection's extra; ``kind`` is its JSON type."""
+    """An optional field of the connection's extra; ``kind`` is its JSON type: a number, an integer or a string."""
 
     label: str
     description: str
@@ -70,6 +72,22 @@ EXTRA_FIELDS = {
     ),
 }
 
+PROJECT_FIELDS = {
+    "project_id": ExtraField(
+        "Project ID", "The number in Studio's URL. Default: the project of the API key.", "integer"
+    ),
+    "ingestion_host": ExtraField(
+        "Ingestion host", f"Base URL of the ingestion service. Default: {DEFAULT_INGESTION_URL}.", "string"
+    ),
+    **{
+        name: EXTRA_FIELDS[name]
+        for name in (
+            *("connect_timeout", "write_timeout", "read_timeout", "retry_attempts", "retry_wait", "settle_seconds"),
+            "throttle_patience",
+        )
+    },
+}
+
 # The port is not hidden: for a connection without a port, the test button of Airflow 3.3 sends 0, and fails unless the
 # saved connection has port 0, too.
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
@@ -82,6 +100,33 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     "placeholders": {"password": "ei_…", "host": DEFAULT_BASE_URL, "port": "0"},
 }
 
+
+@dataclass(frozen=True)
+class ConnectionType:
+    """A type of Airflow connection.
+
+    :param owner: whose key it has, with where Studio shows it.
+    :param id_field: the extra with the owner's id.
+    :param fields: the fields of the extra.
+    """
+
+    conn_type: str
+    hook_name: str
+    owner: str
+    id_field: str
+    fields: Mapping[str, ExtraField]
+
+
+ORGANIZATION = ConnectionType(
+    CONN_TYPE, HOOK_NAME, "organization (Studio: organization, API keys)", "organization_id", EXTRA_FIELDS
+)
+PROJECT = ConnectionType(
+    "edge_impulse_project",
+    "Edge Impulse project",
+    "project (Studio: project, Dashboard, Keys)",
+    "project_id",
+    PROJECT_FIELDS,
+)
 
 _JSON_TYPES = {list: "array", str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
 
@@ -102,19 +147,43 @@ class AirflowConnection(Protocol):
         """The extra as a dict."""
 
 
-def read_connection(connection: AirflowConnection) -> tuple[StudioSettings, int | None]:
-    """Return the settings in a connection, and its organization id if it has one.
+def read_connection(
+    connection: AirflowConnection, kind: ConnectionType = ORGANIZATION
+) -> tuple[StudioSettings, int | None]:
+    """Return the settings in a connection, and the id of its organization or project if it has one.
 
     :raises EdgeImpulseConfigError: naming the connection and the field that is missing or wrong.
     """
     try:
-        extra = _read_extra(connection)
-        return _settings(connection, extra), _number("organization_id", extra, kind="integer")
+        extra = _read_extra(connection, kind)
+        return _settings(connection, extra, kind), _number(kind.id_field, extra, kind="integer")
     except EdgeImpulseConfigError as error:
         raise EdgeImpulseConfigError(f"{error} (Connection {connection.conn_id!r}.)") from None
 
 
-def _read_extra(connection: AirflowConnection) -> dict[str, Any]:
+def read_ingestion_url(connection: AirflowConnection) -> str:
+    """Return the base URL of the ingestion service in a connection to a project.
+
+    :raises EdgeImpulseConfigError: naming the connection, when it is not a base URL.
+    """
+    url = _read_extra(connection, PROJECT).get("ingestion_host") or DEFAULT_INGESTION_URL
+    text = str(url).strip()
+    text = text if "://" in text else f"https://{text}"
+    try:
+        parts = urlsplit(text)
+        is_base_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_base_url = False
+    if not is_base_url or "@" in text or "?" in text or "#" in text or any(one.isspace() for one in text):
+        # Not shown: it may be a secret in the wrong field.
+        raise EdgeImpulseConfigError(
+            f"Set extra 'ingestion_host' to a base URL such as {DEFAULT_INGESTION_URL}, or leave it out; it is "
+            f"something else. (Connection {connection.conn_id!r}.)"
+        )
+    return text.rstrip("/")
+
+
+def _read_extra(connection: AirflowConnection, kind: ConnectionType) -> dict[str, Any]:
     """Return the extra, which Airflow does not always check. An invalid extra is not shown, as it may hold secrets."""
     if not connection.extra:
         return {}
@@ -126,20 +195,15 @@ def _read_extra(connection: AirflowConnection) -> dict[str, Any]:
         if isinstance(value, dict):
             return connection.extra_dejson  # masks secrets
         found = f"it is a JSON {_JSON_TYPES[type(value)]}"
-    raise EdgeImpulseConfigError(
-        'Make the extra a JSON object, such as {"organization_id": 7}, or empty: ' + found + "."
-    )
+    raise EdgeImpulseConfigError(f'Make the extra a JSON object, such as {{"{kind.id_field}": 7}}, or empty: {found}.')
 
 
-def _settings(connection: AirflowConnection, extra: dict[str, Any]) -> StudioSettings:
+def _settings(connection: AirflowConnection, extra: dict[str, Any], kind: ConnectionType) -> StudioSettings:
     key = (connection.password or "").strip()  # secrets from files end with a line break
     if not key:
         hint = " Login is not used; if it contains the key, move the key." if connection.login else ""
-        raise EdgeImpulseConfigError(
-            "Put a key of the organization (Studio: organization, API keys) into Password (API key), which is empty."
-            + hint
-        )
-    if unknown := sorted(set(extra) - set(EXTRA_FIELDS)):
+        raise EdgeImpulseConfigError(f"Put a key of the {kind.owner} into Password (API key), which is empty." + hint)
+    if unknown := sorted(set(extra) - set(kind.fields)):
         _warn_once(connection.conn_id, unknown)
     if connection.schema:
         # From a connection in URI form, whose path becomes the schema.
@@ -148,7 +212,9 @@ def _settings(connection: AirflowConnection, extra: dict[str, Any]) -> StudioSet
             f"{connection.schema!r} and would be ignored."
         )
     given = {
-        name: _number(name, extra, kind=field.kind) for name, field in EXTRA_FIELDS.items() if name != "organization_id"
+        name: _number(name, extra, kind=field.kind)
+        for name, field in kind.fields.items()
+        if name != kind.id_field and field.kind != "string"
     }
     return StudioSettings(
         api_key=key,
@@ -177,14 +243,14 @@ def _number(name: str, extra: dict[str, Any], *, kind: str) -> Any:
     return int(number) if kind == "integer" else float(number)
 
 
-def form_widgets() -> dict[str, Any]:
+def form_widgets(kind: ConnectionType = ORGANIZATION) -> dict[str, Any]:
     """Return the form's own fields for Airflow 2."""
     from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
     from wtforms import IntegerField, StringField
     from wtforms.validators import Optional
 
     # Airflow 2 has no form field for fractions; strings are read as numbers.
-    kinds = {"integer": IntegerField, "number": StringField}
+    kinds = {"integer": IntegerField, "number": StringField, "string": StringField}
     return {
         name: kinds[field.kind](
             field.label,
@@ -192,7 +258,7 @@ def form_widgets() -> dict[str, Any]:
             validators=[Optional()],
             description=field.description,
         )
-        for name, field in EXTRA_FIELDS.items()
+        for name, field in kind.fields.items()
     }
 
 

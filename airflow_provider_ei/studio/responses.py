@@ -134,7 +134,7 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
             **facts,
         )
     if status in (401, 403) or _is_about_the_key(words):
-        return _wrong_key(words, label, facts)
+        return _wrong_key(response, words, label, facts)
     if status == 404:
         return EdgeImpulseNotFoundError(
             f"Check the organization id, and Host (Studio base URL) of the connection: not found{said}. {label}",
@@ -176,7 +176,7 @@ def _no_success(
         "server_text": words or None,
     }
     if _is_about_the_key(words):
-        return _wrong_key(words, label, facts)
+        return _wrong_key(response, words, label, facts)
     if answer is None:
         said = f": {words}" if words else ""
         return EdgeImpulseResponseError(f"{CHECK_HOST}: the answer is not that of the API{said}. {label}", **facts)
@@ -188,11 +188,14 @@ def _no_success(
     return EdgeImpulseRefusedError(f"Edge Impulse refused: {words or 'it gave no reason'}. {label}", **facts)
 
 
-def _wrong_key(words: str, label: str, facts: dict[str, Any]) -> EdgeImpulseAuthError:
+def _wrong_key(response: requests.Response, words: str, label: str, facts: dict[str, Any]) -> EdgeImpulseAuthError:
     said = f": {words}" if words else ""
+    is_project = "/api/organizations" not in response.url
+    owner = (
+        "project (Studio: project, Dashboard, Keys)" if is_project else "organization (Studio: organization, API keys)"
+    )
     return EdgeImpulseAuthError(
-        f"{_CHECK_KEY}: it is refused{said}. It must be a key of the organization (Studio: organization, API keys) "
-        f"whose role may do this. {label}",
+        f"{_CHECK_KEY}: it is refused{said}. It must be a key of the {owner} whose role may do this. {label}",
         **facts,
     )
 

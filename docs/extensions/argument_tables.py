@@ -104,20 +104,23 @@ def put_table_into_docstring(app: Any, what: str, name: str, obj: Any, options: 
 
 
 class ConnectionFields(Directive):
-    """``.. connection-fields::`` shows a table of the connection's fields."""
+    """``.. connection-fields:: TYPE`` shows a table of the fields of a connection type."""
+
+    required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
-        from airflow_provider_ei.hooks.connection import CONN_TYPE, EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
+        from airflow_provider_ei.hooks.connection import ORGANIZATION, PROJECT, UI_FIELD_BEHAVIOUR
 
+        kind = next(kind for kind in (ORGANIZATION, PROJECT) if kind.conn_type == self.arguments[0])
         names = UI_FIELD_BEHAVIOUR["relabeling"]
         lines = [".. list-table::", "   :header-rows: 1", "   :widths: 20 25 10 45", ""]
         lines += row("in the form", "in code", "type", "")
-        lines += row("Connection Type", "``conn_type``", "string", f"``{CONN_TYPE}``")
+        lines += row("Connection Type", "``conn_type``", "string", f"``{kind.conn_type}``")
         example = UI_FIELD_BEHAVIOUR["placeholders"]
         lines += row(names["password"], "``password``", "string", f"required; for instance ``{example['password']}``")
         lines += row(names["host"], "``host``", "string", f"empty: ``{example['host']}``")
-        for name, field in EXTRA_FIELDS.items():
+        for name, field in kind.fields.items():
             lines += row(field.label, f"``extra``, ``{name}``", field.kind, field.description)
         content = StringList(lines, source="airflow_provider_ei/hooks/connection.py")
         node = nodes.container()

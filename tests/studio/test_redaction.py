@@ -42,7 +42,7 @@ PARTS = [KEY, LIKE_A_KEY, PASSWORD, ":pw@", "p@ss"]
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
 def test_errors(known: HttpClient, kind: type[EdgeImpulseError]) -> None:
-    needed = {"summary": {}, "retryable": False}
+    needed = {"summary": {}, "retryable": False, "job_id": 5, "state": "failed"}
     names = inspect.signature(kind.__init__).parameters
     error = kind(f"first \x1b[31m \u202e{SECRETS} last", **{name: needed[name] for name in needed if name in names})
     for text in (str(error), repr(error)):

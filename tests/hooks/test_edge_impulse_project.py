@@ -139,9 +139,9 @@ class TestWrongKind:
         self, emulator: EmulatorServer, connect: Callable[..., None], connect_project: ConnectProject
     ) -> None:
         connect(emulator.url, password=emulator.project_api_key, organization_id=7)
-        with pytest.raises(EdgeImpulseAuthError, match="It has to be a key of the organization"):
+        with pytest.raises(EdgeImpulseAuthError, match="It must be a key of the organization"):
             EdgeImpulseHook().list_data_items("d")
-        with pytest.raises(EdgeImpulseAuthError, match="It has to be a key of the project"):
+        with pytest.raises(EdgeImpulseAuthError, match="It must be a key of the project"):
             connect_project(API_KEY, project_id=1).jobs_api.list_jobs()
 
 

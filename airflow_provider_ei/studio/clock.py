@@ -1,4 +1,4 @@
-"""A clock whose waits can be replaced, for tests."""
+"""The clock of a client, which tests can advance without waiting."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 
 class Clock:
-    """Tells the time and waits.
+    """Returns the time and waits.
 
-    :param sleep: waits for so many seconds. Afterwards the clock has advanced by that much, however long it really
-        took.
+    :param sleep: called to wait. Afterwards the clock has advanced by the requested time, even if the call returned
+        earlier.
     """
 
     def __init__(self, sleep: Callable[[float], None]) -> None:

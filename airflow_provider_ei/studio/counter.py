@@ -9,15 +9,15 @@ class RequestCounter:
     """Counts the requests of several threads.
 
     :ivar requests: all requests.
-    :ivar first_attempts: the requests that were not retries.
+    :ivar first_tries: the requests that were not retries.
     """
 
     def __init__(self) -> None:
-        self.requests = self.first_attempts = 0
+        self.requests = self.first_tries = 0
         self._lock = threading.Lock()
 
-    def add(self, *, requests: int = 0, first_attempts: int = 0) -> None:
+    def add(self, *, requests: int = 0, first_tries: int = 0) -> None:
         """Add to the counts."""
         with self._lock:
             self.requests += requests
-            self.first_attempts += first_attempts
+            self.first_tries += first_tries

@@ -1,4 +1,4 @@
-"""Sends one request and reads its answer; what the HTTP libraries raise becomes an error of this package."""
+"""Sends one request and reads its response; turns the errors of the HTTP libraries into those of this package."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Exchange:
     """Sends single requests through a session.
 
     :param settings: base URL and timeouts.
-    :param cancelled: whether a request that failed was ended by the task.
+    :param cancelled: tells a request that was aborted from one that failed.
     """
 
     def __init__(self, session: StudioSession, settings: StudioSettings, cancelled: CancelFlag) -> None:
@@ -45,13 +45,13 @@ class Exchange:
         max_bytes: int | None,
         **kwargs: Any,
     ) -> _T:
-        """Send a request and return what ``read`` makes of the answer.
+        """Send a request, and return what ``read`` returns for the response.
 
         :param path: below the base URL.
-        :param max_bytes: of the answer; None for no limit.
-        :param kwargs: the query, headers and body, as requests takes them.
-        :raises EdgeImpulseCancelledError: when the client was cancelled meanwhile.
-        :raises EdgeImpulseError: when there is no answer; and what ``read`` raises.
+        :param max_bytes: maximum size of the response; None for no limit.
+        :param kwargs: the query, headers and body, passed to requests.
+        :raises EdgeImpulseCancelledError: when the client was cancelled in the meantime.
+        :raises EdgeImpulseError: when there is no response, or ``read`` raises one.
         """
         settings, session = self._settings, self._session
         session.has_sent = False
@@ -70,12 +70,12 @@ class Exchange:
             raise
         except (RequestException, HTTPError, HTTPException, OSError, UnicodeError) as error:
             failure: Exception = error
-        except (TypeError, ValueError) as error:  # what requests makes of a proxy's address without a host
+        except (TypeError, ValueError) as error:  # requests raises these for a proxy's address without a host
             if session.has_sent:
                 raise
             failure = error
         self._cancelled.check()
-        # Raised outside of the handlers: Python would attach the library error, whose message may show a secret.
+        # Raised outside the except block: Python would attach the library's error, whose message may contain secrets.
         log.debug("%s: %s", operation, printable_excerpt(repr(failure)))
         host = urlsplit(settings.base_url).netloc
         raise connection_error(failure, operation, host, has_sent=session.has_sent)

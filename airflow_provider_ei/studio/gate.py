@@ -1,4 +1,4 @@
-"""The gate that every request of a client passes, whichever thread sends it."""
+"""The gate that all requests of a client go through, whichever thread sends them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class Gate:
-    """Lets requests pass when the service accepts them; safe for several threads.
+    """Delays requests while the service throttles; safe for several threads.
 
     :param max_wait: longest pause after one refusal, in seconds.
     """
@@ -24,10 +24,10 @@ class Gate:
         self._changed = threading.Condition()
 
     def enter(self) -> float:
-        """Wait until a request may be sent, and count it; :meth:`leave` must follow.
+        """Wait until a request may be sent, and count it as in flight; the caller must call :meth:`leave` afterwards.
 
-        :return: the time at which it may be sent.
-        :raises EdgeImpulseCancelledError: when the client is cancelled meanwhile.
+        :return: when the request was admitted.
+        :raises EdgeImpulseCancelledError: when the client is cancelled in the meantime.
         """
         while True:
             self._cancelled.check()
@@ -43,13 +43,13 @@ class Gate:
                 self._clock.sleep(delay)
 
     def leave(self) -> None:
-        """Record that a request has ended, with or without an answer."""
+        """Record that a request has its response, or will not get one."""
         with self._changed:
             self._throttle.end()
             self._changed.notify_all()
 
     def granted(self) -> None:
-        """Record an answer that was not a refusal."""
+        """Record a response that was not a refusal."""
         with self._changed:
             self._throttle.granted(self._clock.now())
 
@@ -57,7 +57,7 @@ class Gate:
         """Record a refusal, which stops all requests for a while.
 
         :param begun: what :meth:`enter` returned.
-        :param asked: the seconds that the service asked to wait.
+        :param asked: the seconds that the service asked the client to wait.
         """
         with self._changed:
             pause = self._throttle.refused(self._clock.now(), begun, asked)
@@ -69,6 +69,6 @@ class Gate:
             )
 
     def refused_for(self) -> float:
-        """Return for how many seconds every request has been refused, including the current pause."""
+        """Return for how many seconds every request was refused, including the current pause."""
         with self._changed:
             return self._throttle.refused_for(self._clock.now())

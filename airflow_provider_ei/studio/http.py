@@ -1,4 +1,4 @@
-"""Sends requests and retries them, until there is an answer, no attempt is left, or the task is cancelled."""
+"""Sends requests, and retries them until there is a response, no try is left, or the task is cancelled."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-#: Called with the failure before a request is retried; what it raises ends the attempts.
+#: Called with the failure before a request is tried again; what it raises ends the tries.
 BeforeRetry = Callable[[EdgeImpulseServiceError], None]
 
 
 class HttpClient:
-    """Client for one host and one key; the classes in ``studio.api`` know its operations.
+    """Client for one host and one key; the classes in ``studio.api`` implement its operations.
 
-    A context manager: leaving it closes the connections.
+    As a context manager, it closes the connections on exit.
 
     :param settings: base URL, key and timeouts.
-    :param connections: connections kept open at once; one is enough for one thread.
-    :param sleep: waits for so many seconds between two attempts; by default :meth:`cancel` ends the wait.
+    :param connections: maximum number of open connections; one is enough for one thread.
+    :param sleep: waits between two tries; the default can be interrupted by :meth:`cancel`.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class HttpClient:
 
     @property
     def requests(self) -> int:
-        """How many requests have been sent."""
+        """The number of requests that were sent so far."""
         return self._counter.requests
 
     @property
     def retries(self) -> int:
-        """How many of the requests were retries."""
-        return self._counter.requests - self._counter.first_attempts
+        """The number of those requests that were retries."""
+        return self._counter.requests - self._counter.first_tries
 
     def __enter__(self) -> Self:
         return self
@@ -79,21 +79,21 @@ class HttpClient:
         self._session.close()
 
     def cancel(self) -> None:
-        """Abort the current request and refuse all later ones; safe in a signal handler and from another thread."""
+        """Abort the current requests and refuse further ones; safe in a signal handler and from another thread."""
         self._cancelled.set()
         self._session.abort()
 
     def check_cancelled(self) -> None:
-        """Do nothing, unless the client was cancelled.
+        """Raise an error if the client was cancelled.
 
-        :raises EdgeImpulseCancelledError: if it was.
+        :raises EdgeImpulseCancelledError: if the client was cancelled.
         """
         self._cancelled.check()
 
     def sleep(self, seconds: float) -> None:
         """Wait for that many seconds.
 
-        :raises EdgeImpulseCancelledError: when the client is cancelled meanwhile.
+        :raises EdgeImpulseCancelledError: when the client is cancelled in the meantime.
         """
         self._clock.sleep(seconds)
         self._cancelled.check()
@@ -112,18 +112,18 @@ class HttpClient:
         max_bytes: int = ANSWER_BYTES,
         repair: Repair[AnswerT] | None = None,
     ) -> AnswerT:
-        """Send a request, and return its answer.
+        """Send a request, and return the decoded response.
 
         :param operation: operation id of the API, for errors.
-        :param path: below the base URL.
-        :param kind: the form that the API promises for the answer.
-        :param idempotent: whether it may be retried although it may have been carried out.
+        :param path: path below the base URL.
+        :param kind: model of the response.
+        :param idempotent: whether to retry the request even if it may have been carried out.
         :param before_retry: called before each retry.
-        :param max_bytes: of the answer; a longer one is an error.
-        :param repair: reads an answer that has another form, which otherwise is an error.
-        :raises EdgeImpulseResponseError: when the answer cannot be used.
-        :raises EdgeImpulseServiceError: when the service refuses, fails or cannot be reached, after the attempts that
-            the settings allow.
+        :param max_bytes: maximum size of the response; a longer one is an error.
+        :param repair: reads a response that does not match the model, which otherwise is an error.
+        :raises EdgeImpulseResponseError: when the response cannot be used.
+        :raises EdgeImpulseServiceError: when the service refuses, fails or cannot be reached, after the tries that the
+            settings allow.
         """
 
         def read(response: Response) -> AnswerT | dict[str, Any]:
@@ -153,11 +153,11 @@ class HttpClient:
     ) -> tuple[AnswerT, dict[str, str]]:
         """Send fields and files as one multipart form.
 
-        :param kind: the form that the API promises for the answer.
-        :param on_read: called with each block of a file when it is about to be sent.
-        :param idempotent: whether it may be retried although it may have been carried out.
+        :param kind: model of the response.
+        :param on_read: called with a file's name and progress before each of its blocks is sent.
+        :param idempotent: whether to retry the request even if it may have been carried out.
         :param before_retry: called before each retry.
-        :return: the answer, and the SHA-256 of what was sent by file name.
+        :return: the response, and the SHA-256 of each file that was sent, by name.
         :raises EdgeImpulseFileError: when a file changed while it was being sent.
         :raises EdgeImpulseServiceError: as :meth:`request_json` does.
         """
@@ -166,7 +166,7 @@ class HttpClient:
             return read_answer(response, operation, ANSWER_BYTES, kind)
 
         def attempt() -> tuple[AnswerT | dict[str, Any], dict[str, str]]:
-            with MultipartBody(fields, files, on_read) as body:  # a new one for each attempt: a sent body is used up
+            with MultipartBody(fields, files, on_read) as body:  # a new one for each try: a body cannot be sent twice
                 headers = {"Content-Type": body.content_type}
                 answer = self._send(operation, "POST", path, read, data=body, headers=headers)
                 return answer, body.sha256_by_name()
@@ -179,16 +179,16 @@ class HttpClient:
     ) -> int:
         """Download a file block by block, without keeping it.
 
-        :param begin: called before the first block of each attempt; returns the function to call with each block.
+        :param begin: called before the first block of each try; returns a function that is called with each block.
         :return: the file's length in bytes.
-        :raises EdgeImpulseResponseError: when the answer is not a file, or may not be whole.
+        :raises EdgeImpulseResponseError: when the response is not a file, or may be incomplete.
         :raises EdgeImpulseServiceError: as :meth:`request_json` does.
         """
 
         def read(response: Response) -> int:
             return read_file(response, operation, begin(), self.check_cancelled)
 
-        # The file's own bytes, without compression on the way.
+        # Request the file's own bytes, not compressed ones.
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         return self._with_retries(
             lambda: self._send(operation, "GET", path, read, max_bytes=None, params=query, headers=headers),
@@ -206,7 +206,7 @@ class HttpClient:
     ) -> _T:
         settings = self.settings
         retries = Retries(attempts=settings.retry_attempts, wait=settings.retry_wait, budget=self._budget)
-        self._counter.add(first_attempts=1)
+        self._counter.add(first_tries=1)
         failure: EdgeImpulseServiceError | None = None
         refused_since: float | None = None
         while True:
@@ -221,23 +221,17 @@ class HttpClient:
             if not wants_new_try(failure, idempotent=idempotent):
                 pass
             elif failure.throttled:
-                # The gate delays the next attempt; being throttled does not count as a failure. But patience also ends
-                # for this request alone: a service may refuse all changes and still grant each read before one.
+                # The gate makes the next try wait; a refusal does not count as a failure. The patience also applies to
+                # this request alone: a service may refuse all changes and still grant the reads before each of them.
                 now = self._clock.now()
                 refused_since = now if refused_since is None else refused_since
                 refused_for = max(self._gate.refused_for(), now - refused_since)
                 wait = None if refused_for > settings.throttle_patience else settling
             elif (drawn := retries.wait_after_failure(self._clock.now())) is not None:
                 wait = max(drawn, failure.requested_wait, settling)
-                log.warning(
-                    "%s Retrying in %.1f s (%d of %d).",
-                    failure,
-                    wait,
-                    retries.failures,
-                    retries.attempts,
-                )
+                log.warning("%s Trying again in %.1f s (%d of %d).", failure, wait, retries.failures, retries.attempts)
             if wait is None:
-                # A change that is still on its way must not arrive after the next one, of this run or a later one.
+                # A request that is still on its way must not overtake what is done next, here or by the next run.
                 if settling:
                     self.sleep(max(settling, failure.requested_wait))
                 raise failure
@@ -254,7 +248,7 @@ class HttpClient:
         max_bytes: int | None = ANSWER_BYTES,
         **kwargs: Any,
     ) -> _T:
-        """Send a request when the gate allows it, and return what ``read`` makes of the answer."""
+        """Send a request when the gate admits it, and return what ``read`` returns for the response."""
         begun = self._gate.enter()
         self._counter.add(requests=1)
         try:

@@ -1,4 +1,4 @@
-"""Reads an answer within limits on its bytes and seconds, whatever the server sends."""
+"""Reads a response within limits of size and time, whatever the server sends."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from weakref import WeakMethod
 import requests
 from urllib3.exceptions import HTTPError
 
-#: Maximum size of an answer without a list.
+#: Maximum size in bytes of a response without a list.
 ANSWER_BYTES = 1024 * 1024
 
-#: Maximum size of an answer with a list. A page of 1,000 data items with 100 files each takes half of it. Of items with
-#: more files, fewer fit into a page; one item of 10,000 files with long names always fits.
+#: Maximum size in bytes of a response with a list. A page of 1,000 data items with 100 files each takes half of it. If
+#: items have more files, fewer fit into a page; a single item of 10,000 files with long names always fits.
 LISTING_BYTES = 32 * 1024 * 1024
 
-#: Maximum size of an answer's head, together with the ``1xx`` answers before it.
+#: Maximum size in bytes of a response's head, including the ``1xx`` responses before it.
 MAX_HEAD_BYTES = 64 * 1024
 
-#: Bytes to read from the socket at once.
+#: Number of bytes that are read from the socket at once.
 READ_BYTES = 128 * 1024
 
 
 class AnswerTooLargeError(HTTPException):
-    """The answer is larger than allowed."""
+    """The response is longer than allowed."""
 
 
 class MalformedAnswerError(HTTPException):
-    """What arrived is not a valid answer to the request."""
+    """The bytes that arrived are not a valid response to the request."""
 
 
 class Allowance:
-    """The limits of one answer.
+    """Limits the time and the bytes of a response on the wire.
 
-    :param seconds: in which it must be complete; :meth:`renew` restarts them.
-    :param max_bytes: in its body; None for no limit.
+    :param seconds: time until the response must be complete; :meth:`renew` restarts it.
+    :param max_bytes: maximum size of its body; None for a body of any length.
     """
 
     def __init__(self, seconds: float, max_bytes: int | None) -> None:
@@ -52,18 +52,18 @@ class Allowance:
         self._end = time.monotonic() + seconds
 
     def renew(self) -> None:
-        """Restart the seconds."""
+        """Restart the time limit."""
         self._end = time.monotonic() + self._seconds
 
     def begin_body(self) -> None:
-        """Count the bytes of the body from now on, no longer those of the head."""
+        """Stop counting the head's bytes, and count those of the body from now on."""
         self._in_head = False
         self._bytes_left = float("inf") if self._max_bytes is None else MAX_HEAD_BYTES + self._max_bytes
 
     def seconds_left(self) -> float:
-        """Return the seconds left for the next bytes.
+        """Return the seconds that are left for the next bytes.
 
-        :raises TimeoutError: when none is left.
+        :raises TimeoutError: when no time is left.
         """
         left = self._end - time.monotonic()
         if left <= 0:
@@ -71,9 +71,9 @@ class Allowance:
         return left
 
     def take(self, count: int) -> None:
-        """Count received bytes.
+        """Count bytes that have arrived.
 
-        :raises AnswerTooLargeError: when they are too many.
+        :raises AnswerTooLargeError: when there are too many.
         """
         self._bytes_left -= count
         if self._bytes_left < 0:
@@ -112,7 +112,7 @@ class _Source(io.RawIOBase):
 
 
 class _Stream(io.BufferedReader):
-    """Closes the connection when more has arrived than the answer: it would be taken for the next answer."""
+    """Ends the connection when extra bytes follow the response, since they would be taken for the next response."""
 
     def __init__(self, source: _Source, end_connection: WeakMethod[Any]) -> None:
         super().__init__(source)
@@ -122,7 +122,7 @@ class _Stream(io.BufferedReader):
     def read(self, size: int | None = -1, /) -> bytes:
         """Read that many bytes.
 
-        :raises MalformedAnswerError: for a negative number, which only the length of a chunk can be.
+        :raises MalformedAnswerError: for a negative number, which only the length of a chunk can cause.
         """
         if size is None or size < 0:
             raise MalformedAnswerError("the length of a chunk is negative")
@@ -137,10 +137,10 @@ class _Stream(io.BufferedReader):
 
 
 class BoundedResponse(HTTPResponse):
-    """An answer that is read within its limits; ``1xx`` answers before it are skipped.
+    """A response that is read within its allowance, and skips all ``1xx`` responses before it.
 
-    :param allowance: its limits.
-    :param end_connection: closes the connection that it is read from.
+    :param allowance: limits of the response.
+    :param end_connection: closes the connection that the response arrives through.
     """
 
     def __init__(
@@ -155,21 +155,21 @@ class BoundedResponse(HTTPResponse):
     def begin(self) -> None:
         """Read the head.
 
-        :raises MalformedAnswerError: when it is not one.
+        :raises MalformedAnswerError: when it is not valid.
         """
         super().begin()
         while 100 <= self.status < 200 and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
         if self._source.ended:
-            raise MalformedAnswerError("the connection was closed before the head of the answer was complete")
+            raise MalformedAnswerError("the connection was closed within the head of the answer")
         if self.status < 200 or self.headers.defects or self.headers.get_payload():
             raise MalformedAnswerError("what arrived is not an answer to the request")
         self.allowance.begin_body()
 
 
 def allowance_of(response: requests.Response) -> Allowance:
-    """Return the limits of an answer."""
+    """Return the allowance of a response."""
     return cast(BoundedResponse, response.raw._original_response).allowance
 
 
@@ -188,7 +188,7 @@ def read_body(response: requests.Response, max_bytes: int) -> bytearray:
 
 
 def read_beginning(response: requests.Response, max_bytes: int) -> bytes:
-    """Return the first bytes of the body, fewer when it is incomplete."""
+    """Return the first bytes of the body, or fewer if it is incomplete."""
     beginning = bytearray()
     with suppress(HTTPError, HTTPException, OSError):
         for block in _decompressed(response, max_bytes):
@@ -199,7 +199,7 @@ def read_beginning(response: requests.Response, max_bytes: int) -> bytes:
 
 
 def raw_blocks(response: requests.Response, size: int = READ_BYTES) -> Iterator[bytes]:
-    """Yield the body without decompressing it.
+    """Yield the body as it arrives, without decompressing it.
 
     :raises HTTPError: when it is incomplete.
     """
@@ -208,13 +208,13 @@ def raw_blocks(response: requests.Response, size: int = READ_BYTES) -> Iterator[
 
 
 def _decompressed(response: requests.Response, max_bytes: int) -> Iterator[bytes]:
-    """Yield the decompressed body in blocks of at most ``max_bytes``, however well it was compressed."""
+    """Yield the decompressed body; each block has at most ``max_bytes``, whatever the compression ratio."""
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding in ("", "identity"):
         yield from raw_blocks(response)
         return
     if encoding not in ("gzip", "x-gzip"):
-        raise MalformedAnswerError("the answer has a compression that was not requested")
+        raise MalformedAnswerError("the answer is compressed in a way that was not asked for")
     inflater, begun = _gzip(), False
     for block in raw_blocks(response):
         while block:
@@ -229,7 +229,7 @@ def _decompressed(response: requests.Response, max_bytes: int) -> Iterator[bytes
             else:
                 block = inflater.unconsumed_tail
     if begun:
-        raise MalformedAnswerError("the compressed answer is incomplete")
+        raise MalformedAnswerError("the answer breaks off within its compression")
 
 
 def _gzip() -> Any:

@@ -1,8 +1,8 @@
-"""Decides what an answer means.
+"""Turns HTTP responses into decoded responses or errors.
 
-The status decides first, then ``success is True``: the service reports its own errors with status 200, and proxies
-answer with HTML in its place. Each error begins with what to do, since log views cut long lines, and ends with the
-operation and the status.
+The status is checked first, then ``success is True``, because the service reports its own errors with status 200, and
+proxies respond with HTML. Each error says first what to do, since log viewers truncate long lines; the operation and
+the status are at the end.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from airflow_provider_ei.studio.reading import (
 from airflow_provider_ei.studio.retry import parse_retry_after
 from airflow_provider_ei.studio.server_text import printable_excerpt, server_text
 
-#: Bytes to read of an answer that is an error.
+#: Maximum number of bytes that are read of an error response.
 ERROR_BYTES = 64 * 1024
 
-#: Approximate memory that decoding one JSON answer may take, in bytes.
+#: Approximate maximum of bytes of memory that reading one JSON response may take.
 MAX_JSON_MEMORY = 96 * 1024 * 1024
 
 CHECK_HOST = "Check Host (Studio base URL) of the connection, such as https://studio.edgeimpulse.com/v1"
@@ -50,12 +50,12 @@ _CHECK_KEY = "Check Password (API key) of the connection"
 def read_answer(
     response: requests.Response, operation: str, max_bytes: int, kind: type[AnswerT]
 ) -> AnswerT | dict[str, Any]:
-    """Return a successful answer.
+    """Return a successful response.
 
-    :param max_bytes: of the body.
-    :param kind: the form that the API promises.
-    :return: the answer in that form; the plain JSON object if it has another.
-    :raises EdgeImpulseServiceError: the precise subclass for anything else.
+    :param max_bytes: maximum size of the body.
+    :param kind: model of the response.
+    :return: the decoded response; the plain JSON object if it does not match the model.
+    :raises EdgeImpulseServiceError: a specific subclass for anything else.
     """
     status = response.status_code
     if not 200 <= status < 300:
@@ -80,13 +80,14 @@ def read_answer(
 def read_file(
     response: requests.Response, operation: str, on_block: Callable[[bytes], object], check: Callable[[], None]
 ) -> int:
-    """Pass the bytes of a file to ``on_block``.
+    """Pass on the bytes of a file.
 
     The status and the headers distinguish a file from an error, not the content: a file may itself be JSON.
 
+    :param on_block: called with each block.
     :param check: called before each block; it may raise.
     :return: the number of bytes.
-    :raises EdgeImpulseServiceError: the precise subclass when the answer is not a whole file.
+    :raises EdgeImpulseServiceError: a specific subclass when the response is not a complete file.
     """
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     disposition = response.headers.get("Content-Disposition", "").partition(";")[0].strip().lower()
@@ -101,8 +102,8 @@ def read_file(
     has_end = response.raw.chunked or response.raw.length_remaining is not None
     if encoding != "identity" or transfer != "chunked" or not has_end:
         raise EdgeImpulseResponseError(
-            "Look for a proxy that changes answers: the file arrives without a length or in a compression that was not "
-            f"requested, so its end cannot be verified. {_label(operation, response.status_code)}",
+            "Check for a proxy that changes responses: the file arrives without a length or in a compression that was "
+            f"not requested, so it may be incomplete. {_label(operation, response.status_code)}",
             operation=operation,
             status=response.status_code,
         )
@@ -112,7 +113,7 @@ def read_file(
         check()
         on_block(block)
         count += len(block)
-        allowance.renew()  # for the next block: a large file may take long in all
+        allowance.renew()  # for the next block: a large file may take its time
     return count
 
 
@@ -126,11 +127,11 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
     facts: dict[str, Any] = {"operation": operation, "status": status, "server_text": words or None}
     retry_after = parse_retry_after(response.headers.get("Retry-After"))
     if 300 <= status < 400:
-        # Without its query, which may carry a token.
+        # The query is left out, since it may contain a token.
         target = printable_excerpt(response.headers.get("Location", "").partition("?")[0])
         return EdgeImpulseRedirectError(
-            f"{CHECK_HOST}: it redirects to {target or 'nowhere'}. Redirects are not followed, since they would "
-            f"send the key elsewhere. {label}",
+            f"{CHECK_HOST}: it redirects to {target or 'nowhere'}. Redirects are not followed, since the key would "
+            f"travel along. {label}",
             **facts,
         )
     if status in (401, 403) or _is_about_the_key(words):
@@ -143,7 +144,7 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
     if status == 413:
         return EdgeImpulseTooLargeError(
             "Lower batch_bytes or batch_files of the connection: the request is larger than the service, or a proxy "
-            f"before it, accepts{said}. {label}",
+            f"before it, takes{said}. {label}",
             **facts,
         )
     if status == 429:
@@ -154,7 +155,7 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
             **facts,
         )
     if status in (408, 425) or (status >= 500 and status != 501):
-        # 408 and 5xx may come from a proxy that timed out while the service went on.
+        # 408 and 5xx may come from a proxy that timed out while the service was still processing the request.
         return EdgeImpulseUnavailableError(
             f"Try again later: the service is not available{said}. {label}",
             ambiguous=True,
@@ -167,7 +168,7 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
 def _no_success(
     response: requests.Response, operation: str, answer: dict[str, Any] | None, body: bytes | bytearray
 ) -> EdgeImpulseServiceError:
-    """Return the error for a 2xx answer without success."""
+    """Return the error for a 2xx response without ``success``."""
     words = server_text(answer, body)
     label = _label(operation, response.status_code)
     facts: dict[str, Any] = {
@@ -200,14 +201,14 @@ def _wrong_key(response: requests.Response, words: str, label: str, facts: dict[
     )
 
 
-def _is_about_the_key(said: str) -> bool:
-    return "invalid api key" in said.lower()
+def _is_about_the_key(words: str) -> bool:
+    return "invalid api key" in words.lower()
 
 
 def large_answer(operation: str, status: int | None) -> EdgeImpulseLargeResponseError:
-    """Return the error for an answer that is larger than this client reads."""
+    """Return the error for a response that is larger than this client reads."""
     return EdgeImpulseLargeResponseError(
-        f"{CHECK_HOST}: the answer is larger than expected. {_label(operation, status)}",
+        f"{CHECK_HOST}: the answer is larger than any that is expected there. {_label(operation, status)}",
         operation=operation,
         status=status,
     )
@@ -224,6 +225,6 @@ def _label(operation: str, status: int | None) -> str:
 
 
 def _json_memory(body: bytearray) -> int:
-    """Estimate the memory of a decoded JSON text: twice its characters, and about 40 bytes for each value."""
+    """Estimate the memory in bytes for decoding a JSON document: twice its text, and about 40 bytes for each value."""
     width = 1 if body.isascii() else 4
     return 2 * width * len(body) + 40 * sum(map(body.count, (b",", b":", b"[", b"{")))

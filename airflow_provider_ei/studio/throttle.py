@@ -1,35 +1,35 @@
-"""Adapts the rate of requests and their concurrency to a service that throttles.
+"""Decides when requests may be sent while the service throttles.
 
 A refusal (429, or 503 with ``Retry-After``) stops all requests for a while. It also lowers the number of concurrent
-requests and the rate to what the service has recently granted. Both rise again while requests are granted. See
-``tests/studio/test_throttle.py`` for how this works out with simulated services.
+requests, and the number per second to what the service has granted recently. Both rise again while requests are
+granted. ``tests/studio/test_throttle.py`` simulates services to show the effect.
 """
 
 from __future__ import annotations
 
 import math
 
-#: Seconds without requests after a refusal that does not say how long; each further one in a row adds as many.
+#: Seconds of pause after a refusal without ``Retry-After``; twice, three times as long after further ones in a row.
 FIRST_PAUSE = 0.05
 
-#: Seconds after which a granted request counts for 1/e in the measured rate.
+#: Seconds after which the weight of a granted request has dropped to 1/e.
 MEMORY_SECONDS = 5.0
 
 #: Seconds without a refusal after which the rate has doubled.
 DOUBLING_SECONDS = 5.0
 
-#: The least fraction of the rate that a refusal leaves.
+#: Minimum factor by which a refusal lowers the rate.
 LOWERED = 0.9
 
-#: The lowest rate that a refusal leaves, in requests per second: little was granted if little was asked for.
+#: Minimum rate in requests per second after a refusal. The rate of a time without requests means nothing.
 LOWEST_RATE = 0.1
 
-#: The fraction of the concurrent requests that a refusal leaves.
+#: Factor by which a refusal lowers the number of concurrent requests.
 NARROWED = 0.5
 
 
 class Throttle:
-    """The state that all requests share. It has no lock and no clock: each method is given the time in seconds.
+    """The state that all requests share. It uses no lock and no clock: each method receives the time in seconds.
 
     :param max_wait: longest pause after one refusal, in seconds.
     """
@@ -39,10 +39,10 @@ class Throttle:
         self._in_flight = 0
         self._width = math.inf  # concurrent requests
         self._rate = math.inf  # requests per second, after the last refusal
-        self._burst = math.inf  # requests that the service has granted in one burst
+        self._burst = math.inf  # requests that the service has granted without a pause
         self._stint = 0  # requests granted since the last pause
-        self._grants = 0.0  # requests granted since the first refusal; older ones weigh less
-        self._seconds = 0.0  # the time in which they were granted, weighted in the same way
+        self._grants = 0.0  # requests granted since the first refusal, with decaying weights
+        self._seconds = 0.0  # the time that the grants cover, with decaying weights
         self._counted_at = 0.0
         self._refused_at = -math.inf
         self._next = -math.inf  # when the next request may be sent
@@ -51,26 +51,26 @@ class Throttle:
         self._refused_since: float | None = None
 
     def delay(self, now: float) -> float | None:
-        """Return the seconds until a request may be sent; None when it must wait for the answer to another one."""
+        """Return the seconds until a request may be sent; None when it must wait for another one's response."""
         wait = max(self._paused_until, self._next) - now
         if wait > 0:
             return wait
         return None if self._in_flight and self._in_flight + 1 > self._width else 0.0
 
     def begin(self, now: float) -> None:
-        """Record a request that is sent."""
+        """Record that a request is sent."""
         self._in_flight += 1
         if self._rate < math.inf:
             rate = self._rate_at(now)
-            # What was held back during a pause may follow at once, up to a burst that the service is known to grant.
+            # Requests that were held back by a pause may follow at once, up to the burst that the service has granted.
             self._next = max(self._next, now - (self._burst - 1) / rate) + 1 / rate
 
     def end(self) -> None:
-        """Record that a request has ended."""
+        """Record that a request has ended, with or without a response."""
         self._in_flight -= 1
 
     def granted(self, now: float) -> None:
-        """Record an answer that was not a refusal."""
+        """Record a response that was not a refusal."""
         self._in_a_row = 0
         self._refused_since = None
         self._stint += 1
@@ -83,19 +83,19 @@ class Throttle:
         """Record a refusal.
 
         :param begun: when the request was sent.
-        :param asked: the seconds that the service asked to wait.
-        :return: the seconds that all requests wait from now on; None when they are waiting already.
+        :param asked: the seconds that the service asked the client to wait.
+        :return: the seconds for which all requests wait now; None when they already wait.
         """
         if self._refused_since is None:
             self._refused_since = now
-        if begun < self._refused_at:  # it was sent before the last refusal, and says nothing new
+        if begun < self._refused_at:  # sent before the last refusal: no new information
             self._paused_until = max(self._paused_until, now + min(asked or 0.0, self._max_wait))
             return None
         if self._refused_at == -math.inf:
             self._counted_at = now
         self._count(now)
         if self._grants:
-            # Not far below the last rate: the service may have refused a burst, not the rate.
+            # Not much lower than before: the refusal may have been due to a burst, not to the rate.
             before = self._rate_at(now) if self._rate < math.inf else 0.0
             self._rate = max(self._grants / self._seconds, LOWERED * before, LOWEST_RATE)
         if self._stint:
@@ -111,7 +111,7 @@ class Throttle:
         return pause
 
     def refused_for(self, now: float) -> float:
-        """Return for how long every request has been refused, including the current pause."""
+        """Return for how long every request was refused, including the current pause."""
         return 0.0 if self._refused_since is None else max(now, self._paused_until) - self._refused_since
 
     def _rate_at(self, now: float) -> float:

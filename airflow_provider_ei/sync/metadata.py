@@ -1,4 +1,4 @@
-"""Converts the metadata that users give to strings."""
+"""Converts a user's metadata to strings."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _CHECK = re.compile(r"ei_check(_.+)?", re.DOTALL)
 
 
 def metadata_texts(metadata: object, *, checks: bool = False) -> dict[str, str]:
-    """Return a user's metadata as the service takes them: strings to strings.
+    """Return a user's metadata as strings, which is what the service accepts.
 
-    ``True`` becomes ``true``, numbers what JSON writes for them, dates their ISO form, a ``Decimal`` plain digits,
-    and the member of an enumeration its value.
+    ``True`` becomes ``true``. Numbers are written as in JSON, dates in ISO format, a ``Decimal`` in plain digits, and
+    the member of an enumeration as its value.
 
-    :param checks: take Edge Impulse's own keys of checklists, ``ei_check`` and ``ei_check_…``, with 0 or 1.
+    :param checks: accept Edge Impulse's checklist keys, ``ei_check`` and ``ei_check_…``, with the value 0 or 1.
     :raises EdgeImpulseInputError: for keys that are not strings, are empty or reserved, and for values that are not
         scalars.
     """
@@ -107,5 +107,5 @@ def _checked(key: str, value: str) -> str:
 def _is_finite(value: Real) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # a fraction beyond what a float holds
+    except OverflowError:  # a fraction too large for a float
         return False

@@ -1,4 +1,4 @@
-"""A hook for the triggerer, which must not wait and retry inside a thread."""
+"""Hook for the triggerer, whose threads must not wait and retry."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ REQUEST_TIMEOUT = 10.0
 
 
 class ShortRequestsHook(EdgeImpulseHook):
-    """Hook whose requests are tried once and end soon. The caller waits and retries.
+    """Hook whose requests have one try and short timeouts. The caller waits and retries.
 
     :ivar allowed_tries: tries of a request that the connection allows.
-    :ivar base_wait: seconds that the connection sets as the base of the back-off.
-    :ivar throttle_patience: seconds of throttling that the connection accepts.
+    :ivar base_wait: base of the backoff in seconds, from the connection.
+    :ivar throttle_patience: seconds of throttling that the connection allows.
     """
 
     allowed_tries = 1

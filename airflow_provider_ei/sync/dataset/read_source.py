@@ -1,4 +1,4 @@
-"""Reads what a dataset is to hold, from a folder, a bucket or a list, before any request."""
+"""Reads the items of a folder, a bucket or a list, before any request."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _ITEM_KEYS = {"name", "files", "metadata"}
 
 
 def read_source(options: SyncOptions, open_store: OpenStore) -> SourceIndex:
-    """Look at everything that the dataset is to hold.
+    """List the items of the source, without reading files.
 
-    :raises EdgeImpulseInputError: naming what is wrong with which argument, or with the source.
+    :raises EdgeImpulseInputError: when an argument or the source is invalid.
     """
     if (options.source is None) == (options.items is None):
         lost = " If it comes from an upstream task, that task returned nothing or was skipped."
@@ -61,9 +61,9 @@ def _index_folders(options: SyncOptions, open_store: OpenStore) -> SourceIndex:
 
 
 def _log_left_out(index: SourceIndex, source: str, depth: int) -> None:
-    """Log what is not sent.
+    """Log which files and folders are not sent.
 
-    :raises EdgeImpulseInputError: when the source has files and none of them is in an item.
+    :raises EdgeImpulseInputError: when the source has files, but none of them is in an item.
     """
     tree = index.tree
     if tree.strays and not (index or tree.empty or tree.excluded):
@@ -120,7 +120,7 @@ def _upstream_item(name: str, item: Mapping[str, object], open_store: OpenStore,
 
 
 def _finish(item: SourceItem, options: SyncOptions) -> SourceItem:
-    """Put the sync's metadata below those that the item has, and replace the slashes in the names of its files."""
+    """Merge the item's metadata over the sync's, and replace the slashes in the names of its files."""
     given = options.metadata
     try:
         shared = metadata_texts(given(item.context)) if callable(given) else cast("Mapping[str, str]", given)

@@ -1,4 +1,4 @@
-"""Makes a wanted item of the arguments of ``add_data``. What can be refused is refused here, before any request."""
+"""Creates a wanted item from the arguments of ``add_data``. Invalid arguments are refused before any request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def want_item(
     open_store: OpenStore,
     origin: str | None = None,
 ) -> WantedItem:
-    """Make the item of the arguments of ``add_data``.
+    """Create the wanted item from the arguments of ``add_data``.
 
     :raises EdgeImpulseInputError: naming the field, the item and the value or file.
     """

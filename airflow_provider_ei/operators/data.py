@@ -286,9 +286,9 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
 
 def _flag(name: str, value: object) -> bool:
     """Read a bool, which a template may have rendered to a string."""
-    texts = {"true": True, "false": False, "": False, "none": False}
+    strings = {"true": True, "false": False, "": False, "none": False}
     if isinstance(value, bool):
         return value
-    if str(value).strip().lower() not in texts:
+    if str(value).strip().lower() not in strings:
         raise EdgeImpulseInputError(f"{name} must be True or False, not {value!r}.")
-    return texts[str(value).strip().lower()]
+    return strings[str(value).strip().lower()]

@@ -201,8 +201,8 @@ def _wrong_key(response: requests.Response, words: str, label: str, facts: dict[
     )
 
 
-def _is_about_the_key(words: str) -> bool:
-    return "invalid api key" in words.lower()
+def _is_about_the_key(server_text: str) -> bool:
+    return "invalid api key" in server_text.lower()
 
 
 def large_answer(operation: str, status: int | None) -> EdgeImpulseLargeResponseError:

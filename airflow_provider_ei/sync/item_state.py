@@ -228,20 +228,20 @@ def _parse(text: str) -> ItemState | None:
         or value.get("state") not in ("pending", "complete")
     ):
         return None
-    texts = {key: value.get(key) for key in _TEXTS}
+    strings = {key: value.get(key) for key in _TEXTS}
     keys = value.get("keys")
     required = (value.get("name"), value.get("dataset"))
     if not all([isinstance(one, str) for one in required]) or not isinstance(keys, list):
         return None
-    if not all([one is None or isinstance(one, str) for one in texts.values()]):
+    if not all([one is None or isinstance(one, str) for one in strings.values()]):
         return None
     complete = value["state"] == "complete"
-    if complete and None in (texts["digest"], texts["files"]):
+    if complete and None in (strings["digest"], strings["files"]):
         return None
     return ItemState(
         name=value["name"],
         dataset=value["dataset"],
         state=value["state"],
         keys=frozenset(key for key in keys if isinstance(key, str)),
-        **texts,
+        **strings,
     )

@@ -25,7 +25,7 @@ _CHECKLIST_PREFIX = "ei_check"
 _CHECK = re.compile(r"ei_check(_.+)?", re.DOTALL)
 
 
-def metadata_texts(metadata: object, *, checks: bool = False) -> dict[str, str]:
+def metadata_strings(metadata: object, *, checks: bool = False) -> dict[str, str]:
     """Return a user's metadata as strings, which is what the service accepts.
 
     ``True`` becomes ``true``. Numbers are written as in JSON, dates in ISO format, a ``Decimal`` in plain digits, and
@@ -41,21 +41,21 @@ def metadata_texts(metadata: object, *, checks: bool = False) -> dict[str, str]:
         raise EdgeImpulseInputError(
             f"metadata must be a dict of scalars, not {type(metadata).__name__}: {str(metadata)[:80]!r}."
         )
-    texts = {}
+    strings = {}
     for key, value in metadata.items():
         if not isinstance(key, str) or not key.strip():
             raise EdgeImpulseInputError(f"metadata: the key {key!r} must be a non-empty string.")
         check_characters("the metadata key", key)
         if checks and _CHECK.fullmatch(key):
-            texts[key] = _check(key, value)
+            strings[key] = _check(key, value)
             continue
         if key == INJECTED_KEY or key.startswith((_CHECKLIST_PREFIX, STATE_KEY)):
             raise EdgeImpulseInputError(
                 f"metadata: use another key than {key!r}, which is reserved ({INJECTED_KEY}, {_CHECKLIST_PREFIX}… by "
                 f"Edge Impulse, {STATE_KEY}… by this package)."
             )
-        texts[str.__str__(key)] = _text(key, value)
-    return texts
+        strings[str.__str__(key)] = _text(key, value)
+    return strings
 
 
 def _check(key: str, value: object) -> str:

@@ -12,7 +12,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.numeric import whole_number
 from airflow_provider_ei.sources.names import check_text
 from airflow_provider_ei.sync.checks import check_bucket, check_choice, is_missing, optional_text
-from airflow_provider_ei.sync.metadata import metadata_texts
+from airflow_provider_ei.sync.metadata import metadata_strings
 
 #: Maximum number of threads of one sync, and so of connections to the service.
 MAX_WORKERS = 64
@@ -87,7 +87,7 @@ def _check_depth(name: str, value: object) -> int:
 
 
 def _check_metadata(name: str, value: GivenMetadata) -> GivenMetadata:
-    return value if callable(value) else metadata_texts(value)
+    return value if callable(value) else metadata_strings(value)
 
 
 def _check_separator(name: str, value: object) -> str | None:

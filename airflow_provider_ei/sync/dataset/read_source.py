@@ -18,7 +18,7 @@ from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.dataset.source_index import SourceIndex
 from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
-from airflow_provider_ei.sync.metadata import metadata_texts
+from airflow_provider_ei.sync.metadata import metadata_strings
 
 log = logging.getLogger(__name__)
 
@@ -111,10 +111,10 @@ def _upstream_tree(items: object, open_store: OpenStore) -> Tree:
 def _upstream_item(name: str, item: Mapping[str, object], open_store: OpenStore, uris: list[str]) -> SourceItem:
     try:
         own = item.get("metadata")
-        texts = metadata_texts(parse_literal(own, "metadata") if isinstance(own, str) else own)
+        metadata = metadata_strings(parse_literal(own, "metadata") if isinstance(own, str) else own)
         specs = parse_file_specs(item["files"])
         uris.extend(spec.path for spec in specs)
-        return SourceItem(name, discover_files(specs, open_store), texts)
+        return SourceItem(name, discover_files(specs, open_store), metadata)
     except EdgeImpulseError as error:
         return SourceItem(name, (), problem=error)
 
@@ -123,8 +123,8 @@ def _finish(item: SourceItem, options: SyncOptions) -> SourceItem:
     """Merge the item's metadata over the sync's, and replace the slashes in the names of its files."""
     given = options.metadata
     try:
-        shared = metadata_texts(given(item.context)) if callable(given) else cast("Mapping[str, str]", given)
-        item.texts = {**shared, **item.texts} if item.texts else shared
+        shared = metadata_strings(given(item.context)) if callable(given) else cast("Mapping[str, str]", given)
+        item.metadata = {**shared, **item.metadata} if item.metadata else shared
     except EdgeImpulseInputError as error:
         item.problem = item.problem or error
     if (separator := options.folder_separator) is not None:

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.studio.files import UploadFile, read_whole
-from airflow_provider_ei.sync.metadata import metadata_texts
+from airflow_provider_ei.sync.metadata import metadata_strings
 
 NAME = "ei-metadata.json"
 
@@ -54,7 +54,7 @@ def read(file: UploadFile, given: Mapping[str, str]) -> dict[str, str]:
             f"{{…}}}}, not {json.dumps(content, ensure_ascii=False)[:80]}."
         )
     try:
-        strings = metadata_texts(own, checks=True)
+        strings = metadata_strings(own, checks=True)
     except EdgeImpulseInputError as error:
         raise EdgeImpulseInputError(f"{file.source}: {error}") from None
     return strings if content["action"] == "replace" else {**given, **strings}

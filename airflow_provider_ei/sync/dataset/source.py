@@ -25,7 +25,7 @@ FINGERPRINT_VERSION = 1
 
 
 #: The metadata hashed last, and their hash.
-_last_texts: tuple[Mapping[str, str] | None, str] = (None, "")
+_last_metadata: tuple[Mapping[str, str] | None, str] = (None, "")
 
 
 @dataclass
@@ -35,14 +35,14 @@ class SourceItem:
     :ivar name: name of the data item.
     :ivar files: its files.
     :ivar sidecar: the file with the item's own metadata.
-    :ivar texts: metadata from the sync or the list of items.
+    :ivar metadata: metadata from the sync or the list of items.
     :ivar problem: why it cannot be uploaded, as far as known without opening a file.
     :ivar wanted: the wanted item, after :meth:`resolve` was called.
     """
 
     name: str
     files: Sequence[SourceFile]
-    texts: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
     sidecar: SourceFile | None = None
     problem: EdgeImpulseError | None = None
     wanted: WantedItem | None = field(default=None, repr=False)
@@ -73,21 +73,21 @@ class SourceItem:
 
     def _looks_of_files(self) -> list[tuple[str, int, str | None]] | None:
         looks = [(file.name, file.size, file.version) for file in self.files]
-        beside = None if self.sidecar is None else self.sidecar.version
-        if (self.sidecar is not None and beside is None) or None in [version for _, _, version in looks]:
+        sidecar_version = None if self.sidecar is None else self.sidecar.version
+        if (self.sidecar is not None and sidecar_version is None) or None in [version for _, _, version in looks]:
             return None
         looks.sort()
         return looks
 
     def _looks_of_metadata(self) -> str:
-        global _last_texts
-        texts, beside = self.texts, self.sidecar
-        if beside is not None:
-            return _short_hash([[(beside.size, beside.version)], texts])
-        known, digest = _last_texts
-        if known is not texts:  # usually all items have the same metadata
-            digest = _short_hash([[], texts])
-            _last_texts = (texts, digest)
+        global _last_metadata
+        metadata, sidecar_file = self.metadata, self.sidecar
+        if sidecar_file is not None:
+            return _short_hash([[(sidecar_file.size, sidecar_file.version)], metadata])
+        known, digest = _last_metadata
+        if known is not metadata:  # usually all items have the same metadata
+            digest = _short_hash([[], metadata])
+            _last_metadata = (metadata, digest)
         return digest
 
     def spells_as_listed(self, listed: DataItem) -> bool:
@@ -119,7 +119,7 @@ class SourceItem:
             name=check_text("name", self.name),
             dataset=options.dataset,
             files=sorted(self.files, key=lambda file: file.name),
-            metadata=self.texts if self.sidecar is None else sidecar.read(self.sidecar, self.texts),
+            metadata=self.metadata if self.sidecar is None else sidecar.read(self.sidecar, self.metadata),
             bucket_name=options.bucket_name,
             bucket_id=options.bucket_id,
             sync_id=options.sync_id,

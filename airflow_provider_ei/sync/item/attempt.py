@@ -121,7 +121,7 @@ class Attempt:
 
         :raises EdgeImpulseResponseError: when that has happened too often.
         """
-        self.run = self.run.anew()
+        self.run = self.run.restarted()
         if self.run.beginnings > MAX_BEGINNINGS:
             raise EdgeImpulseResponseError(
                 f"Find out who else works on data item {self.wanted.name!r}: it was deleted, renamed or moved "

@@ -14,7 +14,7 @@ from airflow_provider_ei.sources.object_store import OpenStore
 from airflow_provider_ei.sync.checks import check_bucket, optional_text
 from airflow_provider_ei.sync.item.conflicts import IfExists
 from airflow_provider_ei.sync.item.wanted import WantedItem
-from airflow_provider_ei.sync.metadata import metadata_texts
+from airflow_provider_ei.sync.metadata import metadata_strings
 
 
 def want_item(
@@ -40,7 +40,7 @@ def want_item(
         return WantedItem(
             name=name,
             dataset=check_text("dataset", dataset),
-            metadata=metadata_texts(parse_literal(metadata, "metadata") if isinstance(metadata, str) else metadata),
+            metadata=metadata_strings(parse_literal(metadata, "metadata") if isinstance(metadata, str) else metadata),
             bucket_name=optional_text("bucket_name", bucket_name),
             bucket_id=whole_number("bucket_id", bucket_id),
             bucket_path=optional_text("bucket_path", bucket_path),

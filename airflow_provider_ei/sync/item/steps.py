@@ -64,7 +64,7 @@ class RunState:
         """Whether an existing item may have been created by this run."""
         return self.data_id is not None or self.unanswered > 0
 
-    def anew(self) -> RunState:
+    def restarted(self) -> RunState:
         """Return the state for starting over after somebody took the item away."""
         return RunState(
             outcome=self.outcome,

@@ -1,16 +1,25 @@
-"""A hook for the triggerer, which must not wait and retry inside a thread."""
+"""Hooks for the triggerer, which must not wait and retry inside a thread."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
 
 if TYPE_CHECKING:
     from airflow_provider_ei.studio.settings import StudioSettings
 
 #: Timeout of each request in seconds, whatever the connection allows.
 REQUEST_TIMEOUT = 10.0
+
+
+class ShortRequestsProjectHook(EdgeImpulseProjectHook):
+    """Hook of a project whose requests are tried once and end soon. The caller waits and retries."""
+
+    def _read_connection(self) -> tuple[StudioSettings, int | None]:
+        settings, project_id = super()._read_connection()
+        return settings.for_one_try(REQUEST_TIMEOUT), project_id
 
 
 class ShortRequestsHook(EdgeImpulseHook):

@@ -1,7 +1,7 @@
 """Keeps secrets and control characters out of every message, log line and error text of this package.
 
-Whoever learns a secret calls :func:`know_secret`; from then on :func:`safe_text` replaces it, in the texts of all
-errors and, through :func:`guard_logs`, in the log lines of this package and of the HTTP library below it.
+Code that receives a secret calls :func:`know_secret`. From then on, :func:`safe_text` replaces the secret in all error
+messages and, through :func:`guard_logs`, in the log lines of this package and of urllib3.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from urllib.request import getproxies
 
 MASK = "***"
 
-#: A shorter text is not taken for a secret of its own: to replace each "pw" would garble every message.
+#: Shorter strings are not treated as secrets: replacing every "pw" would garble messages.
 MIN_SECRET_LENGTH = 6
 
-# Both are linear: what they repeat ends where the next match could begin.
+# Both patterns run in linear time: each repetition ends where the next match could begin.
 _USER_INFO = re.compile(r"://([^\s/]*)@")
 _LOOKS_LIKE_KEY = re.compile(r"ei_[0-9a-fA-F]{32,}")
 
-#: Before the ``@`` of their URIs stands the id of an Airflow connection, which a message has to name.
+#: In URIs with these schemes, the part before the ``@`` is the id of an Airflow connection, which messages must show.
 _STORES = ("abfs", "abfss", "adl", "az", "gcs", "gs", "s3", "s3a", "wasb", "wasbs")
 
-#: Unicode categories that a terminal or a browser acts upon instead of showing: controls, direction overrides,
-#: line separators, and what is no character at all.
+#: Unicode categories that a terminal or a browser interprets instead of displaying: controls, direction overrides,
+#: line separators, and code points without a character.
 _ACTING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 _lock = threading.Lock()
@@ -37,7 +37,7 @@ _pattern: re.Pattern[str] | None = None
 
 
 def know_secret(text: str | None) -> None:
-    """Replace a text by ``***`` from now on, also percent-encoded and within JSON."""
+    """Register a secret: replace it by ``***`` from now on, also if it is percent-encoded or in JSON."""
     global _pattern
     if not text or len(text) < MIN_SECRET_LENGTH or text in _secrets:
         return
@@ -48,7 +48,7 @@ def know_secret(text: str | None) -> None:
 
 
 def know_proxies() -> None:
-    """Take note of the passwords in the proxies that the environment names."""
+    """Register the passwords of the proxies in the environment."""
     for url in getproxies().values():
         user_info = url.rpartition("@")[0].rpartition("//")[2]
         user, _, password = map(unquote, user_info.partition(":"))
@@ -59,17 +59,17 @@ def know_proxies() -> None:
 
 
 def longest_secret() -> int:
-    """Length of the longest text that is replaced; whoever cuts a text has to mind the half of one."""
+    """Return the length of the longest secret; a string that is truncated may end with a part of a secret."""
     return max(map(len, _secrets), default=0)
 
 
 def looks_like_key(text: str) -> bool:
-    """Whether there is something like an API key in a text."""
+    """Return whether a string contains something like an API key."""
     return _LOOKS_LIKE_KEY.search(text) is not None
 
 
 def redact(text: str) -> str:
-    """Replace every secret that is known, what looks like an API key, and the user in any URL but a store's."""
+    """Replace all known secrets, everything that looks like an API key, and the user in URLs other than a store's."""
     if _pattern is not None:
         text = _pattern.sub(MASK, text)
     text = _LOOKS_LIKE_KEY.sub(MASK, text)
@@ -83,7 +83,7 @@ def _without_user(found: re.Match[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """Spell out characters that a terminal or a browser would act upon, except line breaks and tabs."""
+    """Escape characters that a terminal or a browser would interpret, except line breaks and tabs."""
     if text.isprintable():
         return text
     return "".join(
@@ -93,7 +93,7 @@ def printable(text: str) -> str:
 
 
 def safe_text(text: str) -> str:
-    """Return a text as a message may show it: without secrets, and without control characters."""
+    """Return a string that is safe to show: without secrets and control characters."""
     return printable(redact(text))
 
 
@@ -102,13 +102,13 @@ def _spelled(character: str) -> str:
 
 
 class _Guard(logging.Handler):
-    """Changes records on their way up, before the handlers of the loggers above see them."""
+    """Redacts records before the handlers of parent loggers receive them."""
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Change the record if its text is not safe."""
+        """Redact the record if its message or traceback is not safe."""
         try:
             message = record.getMessage()
-        except Exception:  # whoever formats the record reports it
+        except Exception:  # the handler that formats the record reports it
             return True
         if (clean := safe_text(message)) != message:
             record.msg, record.args = clean, None
@@ -123,6 +123,6 @@ _guard = _Guard()
 
 
 def guard_logs() -> None:
-    """Make the log lines of this package and of the HTTP library safe; calling it again changes nothing."""
+    """Redact the log lines of this package and of urllib3; calling this again has no effect."""
     for name in ("airflow_provider_ei", "urllib3"):
         logging.getLogger(name).addHandler(_guard)

@@ -1,11 +1,11 @@
-"""``edge_impulse_sync``: one dataset sync, shared among the workers of Airflow's executor.
+"""``edge_impulse_sync``: one dataset sync, distributed over the workers of Airflow's executor.
 
-``plan`` looks at both sides and divides what looks new or changed into shards; ``sync_shard`` is mapped over them;
-``finish`` looks at everything once more, does what is left, and deletes last. Each reads the source itself, so all
-workers need it at the same place, and what passes between the tasks is a few numbers a shard.
+``plan`` compares the source with the dataset and divides new or changed items into shards; ``sync_shard`` is mapped
+over the shards; ``finish`` compares again, uploads what is left, and deletes last. Each task reads the source itself,
+so all workers need it at the same path, and the tasks exchange only a few numbers per shard.
 
-When there is nothing to do, the plan has one shard that is empty. A plan without shards would skip ``sync_shard``, and
-then ``finish`` could not tell that from an upstream task that was skipped, which has to skip the whole group.
+If there is nothing to do, the plan has one empty shard. A plan without shards would skip ``sync_shard``, and ``finish``
+could not distinguish that from a skipped upstream task, which must skip the whole group.
 """
 
 from __future__ import annotations
@@ -39,28 +39,28 @@ def edge_impulse_sync(
     trigger_rule: str = "all_success",
     **arguments: Any,
 ) -> TaskGroup:
-    """Make a dataset hold what a source has, by several tasks at once.
+    """Make a dataset equal to a source, with several tasks in parallel.
 
     :param dataset: name of the dataset.
-    :param source: path or URI, as for the operator; or
-    :param items: list of items, as for the operator.
+    :param source: a path or URI, as for the operator; or
+    :param items: a list of items, as for the operator.
     :param shards: maximum number of tasks that share the work.
-    :param delete: as for the operator; the last task deletes, when all others have succeeded.
+    :param delete: as for the operator; the last task deletes, after all other tasks have succeeded.
     :param max_delete: as for the operator.
-    :param skip_unchanged: end the last task as skipped when nothing had to be changed.
+    :param skip_unchanged: skip the last task if nothing was changed.
     :param outlets: assets; the last task adds the summary of all tasks to their events.
-    :param group_id: name of the group, and beginning of its tasks' names.
-    :param default_args: of the tasks: retries, queue, pool and so on.
-    :param trigger_rule: of the group's first task, ``plan``. The others run when all tasks before them have succeeded.
-    :param arguments: the others of
-        :class:`~airflow_provider_ei.operators.data.EdgeImpulseSyncDatasetOperator`, but ``dry_run``.
-    :return: the group. Its last task, ``finish``, returns the summary of all.
+    :param group_id: id of the group, and prefix of its tasks' ids.
+    :param default_args: default arguments of the tasks: retries, queue, pool and so on.
+    :param trigger_rule: trigger rule of the first task, ``plan``. The others run if all tasks before them succeeded.
+    :param arguments: other arguments of
+        :class:`~airflow_provider_ei.operators.data.EdgeImpulseSyncDatasetOperator`, except ``dry_run``.
+    :return: the group. Its last task, ``finish``, returns the summary of all tasks.
     """
     shared = {"dataset": dataset, "source": source, "items": items, **arguments}
     deletes = {"delete": delete, "max_delete": max_delete}
     with TaskGroup(group_id, default_args=default_args or {}) as group:  # type: ignore[arg-type]
         plan = PlanShardsOperator(task_id="plan", shards=shards, trigger_rule=trigger_rule, **shared, **deletes)
-        # Said here, since default_args may say otherwise: nothing may be deleted unless all shards are done.
+        # Set explicitly, since default_args may differ: nothing may be deleted unless all shards have succeeded.
         shared["trigger_rule"] = "all_success"
         parts = SyncShardOperator.partial(task_id="sync_shard", **shared).expand(shard=plan.output)
         finish = FinishSyncOperator(
@@ -76,17 +76,17 @@ def edge_impulse_sync(
 
 
 class _GroupedOperator(EdgeImpulseSyncDatasetOperator):
-    """A task of the group; all of them belong to one sync."""
+    """A task of the group. All tasks of the group have the same sync id."""
 
     def _default_sync_id(self) -> str:
         return f"{self.dag_id}.{self.task_id.rpartition('.')[0]}"
 
 
 class PlanShardsOperator(_GroupedOperator):
-    """Divides a sync.
+    """Divide a sync into shards.
 
-    :param shards: how many at most.
-    :return: the shards that have anything to do; if none has, one that is empty.
+    :param shards: the maximum number of shards.
+    :return: the shards that have changes; if there are none, one empty shard.
     """
 
     template_fields: Sequence[str] = (*EdgeImpulseSyncDatasetOperator.template_fields, "shards")
@@ -96,17 +96,17 @@ class PlanShardsOperator(_GroupedOperator):
         self.shards = shards
 
     def execute(self, context: Context) -> list[dict[str, int]]:
-        """Compare source and dataset, and return what the shards are given."""
+        """Compare source and dataset, and return the shards as dicts."""
         with self._working_hook(context) as hook:
             busy = [asdict(shard) for shard in hook.plan_shards(self.shards, **self._arguments(context))]
         return busy or [{}]
 
 
 class SyncShardOperator(_GroupedOperator):
-    """Does one shard.
+    """Sync one shard.
 
-    :param shard: as the plan has it; without contents, there is nothing to do.
-    :return: counts, see :class:`~airflow_provider_ei.results.SyncSummary`.
+    :param shard: the shard as ``plan`` returned it; if it is empty, there is nothing to do.
+    :return: counts; see :class:`~airflow_provider_ei.results.SyncSummary`.
     """
 
     template_fields: Sequence[str] = (*EdgeImpulseSyncDatasetOperator.template_fields, "shard")
@@ -128,9 +128,9 @@ class SyncShardOperator(_GroupedOperator):
 
 
 class FinishSyncOperator(_GroupedOperator):
-    """Does what is left, deletes, and sums up.
+    """Upload what is left, delete extra items, and add up the counts of all shards.
 
-    :param parts: what the shards have returned.
+    :param parts: the counts that the shards returned.
     """
 
     template_fields: Sequence[str] = (*EdgeImpulseSyncDatasetOperator.template_fields, "parts")

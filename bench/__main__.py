@@ -1,7 +1,7 @@
 """``python -m bench``: measure, print the tables, and write them as JSON and as pictures into ``docs``.
 
-Needs gcc and OpenSSL's headers for the server, curl and rclone for their rows, and root for the emulated network. What
-is missing is left out, and the table says so; only the server has to be there.
+Needs gcc and OpenSSL's headers for the server, curl and rclone for their rows, and root for the emulated network. If
+something other than the server is missing, its rows are left out, and the table says so.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PARTS = ("uploads", "first", "idle", "link", "emulator", "stores", "airflow")
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Run the parts that the command line selects."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("--quick", action="store_true", help="a small run of one round; writes nothing")
     parser.add_argument("--only", choices=_PARTS, help="one part of it; writes nothing")

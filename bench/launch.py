@@ -1,9 +1,9 @@
-"""Runs one command and tells its time, processor time and peak memory.
+"""Runs one command and prints its time, CPU time and peak memory.
 
     python -I -S launch.py OPEN_FILES COMMAND...
 
-The kernel counts what a parent held at the fork towards its child's peak, so the parent has to be small: this one has
-8 MB, less than any client that does nothing.
+The kernel counts the memory of the parent at the fork towards the child's peak, so the parent must be small: this one
+uses 8 MB, less than any idle client.
 """
 
 import os
@@ -13,7 +13,7 @@ import time
 
 
 def main() -> None:
-    """Run the command with that many open files allowed; print seconds, CPU seconds, KiB and exit status at the end."""
+    """Run the command with a limit of open files; print seconds, CPU seconds, KiB and exit status at the end."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     soft = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft if most == resource.RLIM_INFINITY else min(soft, most), most))

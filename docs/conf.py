@@ -45,6 +45,12 @@ def drop_return_type(app: Any, domain: str, objtype: str, content: Any) -> None:
                 field.parent.remove(field)
 
 
+def drop_empty_signature(app: Any, what: str, name: str, obj: Any, options: Any, signature: Any, returns: Any) -> Any:
+    """Leave out a signature that says nothing; Airflow's base classes hide that of an operator. A table has it."""
+    return ("", returns) if what == "class" and signature == "(*args, **kwargs)" else None
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx."""
+    app.connect("autodoc-process-signature", drop_empty_signature)
     app.connect("object-description-transform", drop_return_type, priority=900)

@@ -1,9 +1,6 @@
 """Look for misspellings, British spelling and wordings that this project avoids.
 
-usage: python scripts/check_words.py [--update] [FILE ...]
-
-Without files, everything is checked except the files that ``scripts/words/pending.txt`` lists, which are still to be
-rewritten. ``--update`` takes files from that list that need nothing any more; nothing adds to it.
+usage: python scripts/check_words.py [FILE ...]
 """
 
 from __future__ import annotations
@@ -16,7 +13,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = ROOT / "scripts" / "words"
-PENDING = WORDS / "pending.txt"
 FOLDERS = ("airflow_provider_ei", "tests", "docs", "example_dags", "scripts", "bench", "requirements", ".ci")
 SUFFIXES = {".py", ".md", ".rst", ".sh", ".html", ".js", ".css", ".in", ".toml", ""}
 #: Made by tools, or by others.
@@ -70,20 +66,11 @@ def problems(names: list[str]) -> list[str]:
     return [*found, *(problem for name in names for problem in wordings(name, patterns))]
 
 
-def main(arguments: list[str]) -> int:
-    """Print what is wrong; return the exit code."""
-    given = [each for each in arguments if each != "--update"]
-    pending = lines_of(PENDING) if PENDING.exists() else []
-    if "--update" in arguments:
-        head = [line for line in PENDING.read_text().splitlines() if line.startswith("#")]
-        left = [name for name in pending if (ROOT / name).exists() and problems([name])]
-        PENDING.write_text("\n".join([*head, *left]) + "\n")
-        pending = left
-    found = problems(given or [name for name in files() if name not in pending])
+def main(given: list[str]) -> int:
+    """Print what is wrong in these files, or everywhere; return the exit code."""
+    found = problems(given or list(files()))
     for problem in found:
         print(problem)
-    if pending and not given:
-        print(f"{len(pending)} files are still to be rewritten: scripts/words/pending.txt")
     return 1 if found else 0
 
 

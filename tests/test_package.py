@@ -8,6 +8,8 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
@@ -49,6 +51,12 @@ def imports(tree: ast.AST) -> set[str]:
     return found
 
 
+@cache
+def installed() -> Mapping[str, list[str]]:
+    """The distributions that have a top-level module of a name; read once, since that takes a second."""
+    return packages_distributions()
+
+
 def distributions(modules: set[str]) -> set[str]:
     """The distributions that the modules come from, without the standard library and this package."""
     found = set()
@@ -61,7 +69,7 @@ def distributions(modules: set[str]) -> set[str]:
         elif parts[0] == "airflow":
             found.add("apache-airflow")
         else:
-            names = packages_distributions().get(parts[0])
+            names = installed().get(parts[0])
             # Of another Airflow: the import's name is the distribution's.
             found.add(distribution_name(names[0]) if names else parts[0].replace("_", "-"))
     return found

@@ -1,4 +1,4 @@
-"""Single calls of the API, with checked arguments."""
+"""Single API calls with checked arguments."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class ApiCalls(EdgeImpulseBaseHook):
-    """The hook's methods that send one request each, or list page by page."""
+    """Hook methods that each send one request, or list all pages."""
 
     def list_organizations(self) -> Sequence[Organization]:
-        """List the organizations of the key (``listOrganizations``)."""
+        """List the organizations that the API key can access (``listOrganizations``)."""
         from airflow_provider_ei.studio.api.organizations import list_organizations
 
         return list_organizations(self.client)
@@ -34,17 +34,17 @@ class ApiCalls(EdgeImpulseBaseHook):
     def list_data_items(
         self, dataset: str | None = None, *, filter: str | None = None, with_files: bool = False
     ) -> Sequence[DataItem]:
-        """List all data items, with their files if wanted (``listOrganizationData``, ``listOrganizationFiles``).
+        """List all data items, optionally with their files (``listOrganizationData``, ``listOrganizationFiles``).
 
         :param dataset: name of the dataset; None for all.
-        :param filter: SQL condition, such as ``metadata->activity = 'running'``.
-        :param with_files: list the files of each item too.
+        :param filter: an SQL condition, such as ``metadata->activity = 'running'``.
+        :param with_files: also list the files of each item.
         """
         dataset = None if dataset is None else _checked_text("dataset", dataset)
         return self.data_api.list_data_items(dataset, filter=filter, with_files=with_files)
 
     def find_data_items(self, dataset: str, name: str) -> Sequence[DataItem]:
-        """List the data items of exactly that name, with their files (``listOrganizationFiles``)."""
+        """List the data items with exactly this name, with their files (``listOrganizationFiles``)."""
         dataset, name = _checked_text("dataset", dataset), _checked_text("name", name)
         return self.data_api.find_data_items(dataset, name)
 
@@ -68,7 +68,7 @@ class ApiCalls(EdgeImpulseBaseHook):
         self.data_api.update_data_item(data_id, metadata=metadata, name=name, dataset=dataset)
 
     def delete_data_item(self, data_id: int) -> None:
-        """Delete a data item with its objects in the bucket (``deleteOrganizationDataItem``)."""
+        """Delete a data item and its objects in the bucket (``deleteOrganizationDataItem``)."""
         data_id = _data_id(data_id)
         self.data_api.delete_data_item(data_id)
 

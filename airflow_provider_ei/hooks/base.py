@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class EdgeImpulseBaseHook(ConnectedHook):
-    """Opens a client with an Airflow connection, and ends it when the task is killed.
+    """Opens a client with an Airflow connection, and cancels it when the task is killed.
 
-    Nothing is read and nothing is sent before the first call.
+    The connection is read at the first call; nothing is sent before.
 
-    :param edge_impulse_conn_id: the connection.
-    :param organization_id: overrides that of the connection.
+    :param edge_impulse_conn_id: the Airflow connection.
+    :param organization_id: overrides the connection's organization.
     """
 
     conn_name_attr = "edge_impulse_conn_id"
@@ -42,7 +42,7 @@ class EdgeImpulseBaseHook(ConnectedHook):
 
     @property
     def data_api(self) -> OrganizationDataApi:
-        """The operations on the organization's data items.
+        """Operations on the organization's data items.
 
         :raises EdgeImpulseError: as :attr:`organization_id` does.
         """
@@ -52,7 +52,7 @@ class EdgeImpulseBaseHook(ConnectedHook):
 
     @property
     def organization_api(self) -> OrganizationApi:
-        """The operations on the organization itself: its datasets and buckets.
+        """Operations on the organization's datasets and buckets.
 
         :raises EdgeImpulseError: as :attr:`organization_id` does.
         """
@@ -62,16 +62,16 @@ class EdgeImpulseBaseHook(ConnectedHook):
 
     @cached_property
     def given_organization_id(self) -> int | None:
-        """The organization as given, else of the connection; None when only the key can tell. Nothing is sent."""
+        """The argument's or the connection's organization; None if only the key determines it. Sends nothing."""
         from airflow_provider_ei.numeric import whole_number
 
         return whole_number("organization_id", self._given_organization_id) or self._connection[1]
 
     @cached_property
     def organization_id(self) -> int:
-        """The organization: as given, else of the connection, else of the key, which takes one request.
+        """The organization: the argument's, else the connection's, else the key's, which takes one request.
 
-        :raises EdgeImpulseConfigError: when none is given and the key does not belong to exactly one.
+        :raises EdgeImpulseConfigError: when neither is given and the key does not belong to exactly one organization.
         """
         if self.given_organization_id is not None:
             return self.given_organization_id
@@ -92,13 +92,13 @@ class EdgeImpulseBaseHook(ConnectedHook):
 
     @property
     def data_url(self) -> str:
-        """The page of the organization's data in Studio, on the connection's host."""
+        """URL of the organization's data page in Studio, on the connection's host."""
         return self.settings.data_url(self.organization_id)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Try the connection with one request, ``listOrganizations``, and say what is wrong with it.
+        """Test the connection with one request, ``listOrganizations``.
 
-        :return: whether it works, and a sentence for the person who pressed the button.
+        :return: whether it works, and a message for the user.
         """
         from airflow_provider_ei.hooks.connection_check import try_connection
 

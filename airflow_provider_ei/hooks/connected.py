@@ -1,4 +1,4 @@
-"""What all hooks share: an Airflow connection, the client that it opens, and the form of the connection."""
+"""Base class of all hooks: reads an Airflow connection, opens a client, and defines the connection form."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from airflow_provider_ei.hooks.connection import (
     read_connection,
 )
 
-# requests, pydantic and the rest are imported where they are used: a DAG file that only declares tasks is parsed every
-# few seconds, and they would take four times as long as all the rest of it.
+# requests, pydantic and similar packages are imported where they are used: DAG files are parsed every few seconds, and
+# these imports would take four times as long as all other imports.
 if TYPE_CHECKING:
     from airflow_provider_ei.studio.http import HttpClient
     from airflow_provider_ei.studio.settings import StudioSettings
@@ -27,10 +27,10 @@ log = logging.getLogger(__name__)
 
 
 class ConnectedHook(BaseHook):
-    """Opens a client with an Airflow connection, and ends it when the task is killed.
+    """Opens a client with an Airflow connection, and cancels it when the task is killed.
 
-    Nothing is read and nothing is sent before the first call. A subclass stores the connection's id under the name that
-    ``conn_name_attr`` says.
+    The connection is read at the first call; nothing is sent before. A subclass stores the connection's id under the
+    name that ``conn_name_attr`` says.
 
     :cvar connection_type: the type of its connection.
     :cvar _derived: names of cached properties that follow from the connection.
@@ -48,7 +48,7 @@ class ConnectedHook(BaseHook):
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return which standard fields the form hides, renames and fills with a placeholder."""
+        """Return the standard fields that the form hides or renames, and their placeholders."""
         return {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}
 
     @classmethod
@@ -78,10 +78,10 @@ class ConnectedHook(BaseHook):
     def reload_connection(self) -> None:
         """Read the connection again. If it has changed, close the client and forget what followed from it.
 
-        :raises EdgeImpulseConfigError: when it is incomplete now.
+        :raises EdgeImpulseConfigError: when the connection is now incomplete.
         """
         if "_connection" not in self.__dict__:
-            return  # it is read at the first call
+            return  # it will be read at the first call
         connection = self._read_connection()
         if connection != self._connection:
             self._accept(connection)
@@ -92,7 +92,7 @@ class ConnectedHook(BaseHook):
 
     @property
     def settings(self) -> StudioSettings:
-        """Base URL, key and timeouts, as the connection has them.
+        """The connection's base URL, key and timeouts.
 
         :raises EdgeImpulseConfigError: when the connection is incomplete.
         """
@@ -100,11 +100,11 @@ class ConnectedHook(BaseHook):
 
     @cached_property
     def client(self) -> HttpClient:
-        """The client that all calls go through; its connections are kept open between them."""
+        """The client for all calls. It keeps its connections open between calls."""
         from airflow_provider_ei.studio.http import HttpClient
 
         client = HttpClient(self.settings, connections=self._max_connections())
-        self.__dict__["client"] = client  # before the look, so that whoever cancels in between finds it
+        self.__dict__["client"] = client  # before the check, so that a concurrent cancel() finds it
         if self._cancelled:
             client.cancel()
         return client
@@ -114,12 +114,12 @@ class ConnectedHook(BaseHook):
         return 1
 
     def get_conn(self) -> HttpClient:
-        """Return the client, as Airflow's hooks do."""
+        """Return the client; part of the interface of Airflow's hooks."""
         return self.client
 
     @property
     def requests_sent(self) -> int:
-        """How many requests were sent through the client that is open now."""
+        """Number of requests sent through the current client."""
         client = self.__dict__.get("client")
         return client.requests if client is not None else 0
 
@@ -136,9 +136,9 @@ class ConnectedHook(BaseHook):
             client.close()
 
     def cancel(self) -> None:
-        """End the call under way with ``EdgeImpulseCancelledError``, and all later ones; for ``on_kill``.
+        """Make the current call and all later calls raise ``EdgeImpulseCancelledError``; for ``on_kill``.
 
-        Safe in a signal handler and from another thread.
+        Safe to call in a signal handler and from another thread.
         """
         self._cancelled = True
         client = self.__dict__.get("client")
@@ -146,9 +146,9 @@ class ConnectedHook(BaseHook):
             client.cancel()
 
     def check_cancelled(self) -> None:
-        """Do nothing, unless the hook was cancelled.
+        """Raise an error if the hook was cancelled.
 
-        :raises EdgeImpulseCancelledError: if it was.
+        :raises EdgeImpulseCancelledError: if it was cancelled.
         """
         if self._cancelled:
             raise EdgeImpulseCancelledError("The task was told to stop; the upload is not complete.")

@@ -20,7 +20,7 @@ from airflow_provider_ei.studio.settings import DEFAULT_BASE_URL, MAX_SECONDS, S
 
 log = logging.getLogger(__name__)
 
-#: Connections and their unknown extras that were already logged. Sensors read their connection at every poke.
+#: Connections whose unknown extras were already logged. Sensors read their connection at every poke.
 _warned: set[tuple[str, tuple[str, ...]]] = set()
 
 CONN_TYPE = "edge_impulse"
@@ -53,7 +53,7 @@ EXTRA_FIELDS = {
         "Read timeout", "Seconds to receive the complete response after sending. Default: 300.", "number"
     ),
     "retry_attempts": ExtraField("Retry attempts", "Total tries of a request. Default: 4.", "integer"),
-    "retry_wait": ExtraField("Retry wait", "Base of the back-off between tries, in seconds. Default: 1.", "number"),
+    "retry_wait": ExtraField("Retry wait", "Base of the backoff between tries, in seconds. Default: 1.", "number"),
     "settle_seconds": ExtraField(
         "Settle time",
         "Seconds to wait before checking whether an upload without a response has arrived. Default: 5.",
@@ -184,7 +184,7 @@ def read_ingestion_url(connection: AirflowConnection) -> str:
 
 
 def _read_extra(connection: AirflowConnection, kind: ConnectionType) -> dict[str, Any]:
-    """Return the extra, which Airflow does not always check. An invalid extra is not shown, as it may hold secrets."""
+    """Return the extra, which Airflow does not always check. An invalid extra is not shown: it may contain secrets."""
     if not connection.extra:
         return {}
     try:

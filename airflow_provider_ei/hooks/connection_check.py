@@ -1,4 +1,4 @@
-"""The test of a connection, for Airflow's test button."""
+"""Tests a connection, for Airflow's test button."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hook: uploads data items and keeps datasets in step, with the key of an Airflow connection."""
+"""The hook: uploads data items and syncs datasets, with the key of an Airflow connection."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ log = logging.getLogger(__name__)
 
 
 class EdgeImpulseHook(ApiCalls):
-    """Talks to an organization of Edge Impulse Studio with the key of an Airflow connection.
+    """Hook for an Edge Impulse organization.
 
-    Nothing is read and nothing is sent before the first call. Every method raises
-    :class:`~airflow_provider_ei.exceptions.EdgeImpulseError` or a precise subclass; ``error.retryable`` tells whether a
-    new try can help.
+    The connection is read at the first call; nothing is sent before. Every method raises
+    :class:`~airflow_provider_ei.exceptions.EdgeImpulseError` or a specific subclass; ``error.retryable`` says whether a
+    retry can help.
 
-    :param edge_impulse_conn_id: the connection: password is the API key, host the base URL of Studio (empty for Edge
-        Impulse's own), extra may carry ``organization_id``, timeouts and retries.
-    :param organization_id: overrides that of the connection. Without either, the key's own organization is asked for.
-    :ivar source_uris: the paths and URIs that the last upload or sync was given.
+    :param edge_impulse_conn_id: the connection. Its password is the API key, and its host the base URL of Studio (empty
+        for Edge Impulse's own). Its extra can set ``organization_id``, timeouts and retries.
+    :param organization_id: overrides the connection's. Without either, the API key's organization is used.
+    :ivar source_uris: the paths and URIs given to the last upload or sync.
     """
 
     def __init__(
@@ -54,23 +54,23 @@ class EdgeImpulseHook(ApiCalls):
         if_exists: str = "update",
         origin: str | None = None,
     ) -> AddDataResult:
-        """Make a data item equal to files and metadata. A repeated call leaves one item and sends nothing again.
+        """Make a data item equal to files and metadata. A repeated call creates no duplicate and sends nothing again.
 
         :param name: name of the data item.
         :param dataset: name of the dataset.
         :param files: a path or URI, a directory, a glob, ``{"path", "name"?, "content_type"?}``, or a list of these.
             URIs (``s3://conn_id@bucket/key``, ``gs://…``) are streamed from the store.
-        :param metadata: flat dict; ``True`` becomes ``true``, and numbers are written as in JSON.
+        :param metadata: a flat dict; ``True`` becomes ``true``, and numbers are written as in JSON.
         :param bucket_name: name of the organization's bucket, for a new item; or
-        :param bucket_id: its number.
-        :param bucket_path: where in the bucket a new item's files go.
+        :param bucket_id: its id.
+        :param bucket_path: directory in the bucket for a new item's files.
         :param if_exists: ``update``, ``skip``, ``fail``, or ``overwrite`` (also an item that someone else uploaded).
-        :param origin: names the task and its map index, joined by ``#``: an item that another map index of the same
-            task has written with other content is not replaced.
+        :param origin: identifies the task and its map index, joined by ``#``: an item that another map index of the
+            same task has written with different content is not replaced.
         :return: id, outcome, counts and digest; see :class:`~airflow_provider_ei.results.AddDataResult`.
         :raises EdgeImpulseInputError: before anything is sent, when an argument or a file cannot be used.
         :raises EdgeImpulseConflictError: when the item exists and ``if_exists`` does not allow changing it.
-        :raises EdgeImpulseFileError: when a file changes while it is sent.
+        :raises EdgeImpulseFileError: when a file changes while it is being sent.
         :raises EdgeImpulseServiceError: when the service refuses, fails, or cannot be reached.
         """
         from airflow_provider_ei.sync.item.prepare import check_if_exists, want_item
@@ -126,29 +126,29 @@ class EdgeImpulseHook(ApiCalls):
         sync_id: str | None = None,
         shard: Shard | None = None,
     ) -> SyncSummary:
-        """Make a dataset equal to a folder, a bucket or a list. A repeated call sends nothing that has not changed.
+        """Make a dataset equal to a folder, a bucket or a list. A repeated call sends only what has changed.
 
         Items that were uploaded by hand or by another sync are never changed or deleted.
 
         :param dataset: name of the dataset.
-        :param source: a path or URI; each folder in it is a data item, named by its relative path; or
-        :param items: a list of ``{"name", "files", "metadata"?}``, with files as :meth:`add_data` takes them.
+        :param source: a path or URI; each folder in it is a data item, named after its relative path; or
+        :param items: a list of ``{"name", "files", "metadata"?}``, with ``files`` as in :meth:`add_data`.
         :param include: patterns of the files to send, as in ``.gitignore``, relative to the source.
         :param exclude: patterns of the files to leave out, as in ``.gitignore``.
         :param depth: how many levels below the source the folders of the data items are.
-        :param metadata: flat dict for all items, or a function that makes one for an
-            :class:`~airflow_provider_ei.sync.dataset.options.ItemContext`. An item's own metadata win:
-            ``ei-metadata.json`` beside its files, or ``metadata`` in ``items``.
-        :param folder_separator: replaces ``/`` in the names of the items' files, for instance ``__``: for a service
-            that drops folders, where ``left/x.csv`` and ``right/x.csv`` would become one file.
+        :param metadata: a flat dict for all items, or a function that returns one for an
+            :class:`~airflow_provider_ei.sync.dataset.options.ItemContext`. An item's own metadata take precedence:
+            ``ei-metadata.json`` next to its files, or ``metadata`` in ``items``.
+        :param folder_separator: replaces ``/`` in the names of the items' files, for instance by ``__``. Use it if the
+            service drops folders, so that ``left/x.csv`` and ``right/x.csv`` do not become one file.
         :param bucket_name: name of the organization's bucket, for new items; or
-        :param bucket_id: its number.
-        :param delete: which items of this sync to delete once all others are up to date and none has failed: ``never``
-            any; ``extra``: those that the source no longer has; ``extra-and-excluded``: also those of which ``include``
-            and ``exclude`` leave nothing.
+        :param bucket_id: its id.
+        :param delete: which items of this sync to delete once all others are up to date and none has failed: ``never``:
+            none; ``extra``: those that the source no longer has; ``extra-and-excluded``: also those whose files
+            ``include`` and ``exclude`` all leave out.
         :param max_delete: limit of the deletions: a number of items, or a percentage such as ``80%``. By default, and
-            beside a number, half of the sync's items.
-        :param dry_run: change nothing, and return what would be done in ``plan`` of the summary.
+            in addition to a number, half of the sync's items.
+        :param dry_run: change nothing; ``plan`` in the returned summary shows what would be done.
         :param comparison: ``digest``; or ``size``, which treats files of the same name and size as the same without
             reading them.
         :param workers: how many data items to send at once, 1 to 64.
@@ -156,8 +156,8 @@ class EdgeImpulseHook(ApiCalls):
         :param shard: sync only this part of the items.
         :return: counts and names; see :class:`~airflow_provider_ei.results.SyncSummary`.
         :raises EdgeImpulseInputError: before anything is sent, when an argument or the source cannot be used.
-        :raises EdgeImpulseDeleteLimitError: before anything is changed, when it would delete too much.
-        :raises EdgeImpulseSyncError: when items have failed, after all others are up to date; has the summary.
+        :raises EdgeImpulseDeleteLimitError: before anything is changed, when it would delete too many items.
+        :raises EdgeImpulseSyncError: when items have failed, after all others are up to date; contains the summary.
         :raises EdgeImpulseServiceError: when the service refuses or fails every request.
         """
         from airflow_provider_ei.sync.dataset.options import SyncOptions
@@ -173,13 +173,13 @@ class EdgeImpulseHook(ApiCalls):
 
     @interruptible
     def plan_shards(self, shards: int | str, **arguments: Any) -> list[Shard]:
-        """Divide a sync among tasks, each of which calls :meth:`sync_dataset` with one of the shards.
+        """Divide a sync into shards; each task then calls :meth:`sync_dataset` with one shard.
 
         Files are listed but not read, and nothing is changed.
 
         :param shards: the maximum number of shards.
         :param arguments: the arguments of :meth:`sync_dataset` that the tasks will use.
-        :return: the shards that have something to do.
+        :return: the shards that have changes.
         :raises EdgeImpulseError: as :meth:`sync_dataset` does.
         """
         from airflow_provider_ei.numeric import whole_number
@@ -191,7 +191,7 @@ class EdgeImpulseHook(ApiCalls):
         return self._prepare_sync(SyncOptions(**arguments)).shards(wanted)
 
     def _prepare_sync(self, options: SyncOptions) -> DatasetSync:
-        """Return a sync of the source, which is listed; nothing is sent."""
+        """List the source and return its sync; nothing is sent."""
         from airflow_provider_ei.sync.dataset.read_source import read_source
         from airflow_provider_ei.sync.dataset.sync import DatasetSync
 

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 class EdgeImpulseProjectHook(ConnectedHook):
     """Talks to a project of Edge Impulse Studio with the key of an Airflow connection.
 
-    Nothing is read and nothing is sent before the first call. Every method raises
+    The connection is read at the first call; nothing is sent before. Every method raises
     :class:`~airflow_provider_ei.exceptions.EdgeImpulseError` or a precise subclass; ``error.retryable`` tells whether a
     new try can help.
 

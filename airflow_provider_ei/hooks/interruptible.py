@@ -1,4 +1,4 @@
-"""Methods that end as soon as the task is killed, even while they wait for a source that hangs."""
+"""Decorator for methods that end as soon as the task is killed, even if the source hangs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Cancellable(Protocol):
         """Raise an error after :meth:`cancel`."""
 
     def cancel(self) -> None:
-        """Abort what is running."""
+        """Cancel the running call."""
 
 
 def _pulled(value: Any) -> Any:
-    """Return lists instead of the lazy sequences of mapped tasks' results, which are pulled when they are read."""
+    """Return lists instead of the lazy sequences of mapped tasks' results, which Airflow pulls on access."""
     if isinstance(value, list):
         return [_pulled(one) for one in value]
     is_lazy = isinstance(value, Sequence) and type(value).__name__.startswith("Lazy")

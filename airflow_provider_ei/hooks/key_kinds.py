@@ -1,4 +1,4 @@
-"""Tells the key of an organization from the key of a project, when one stands in the place of the other."""
+"""Distinguishes the key of an organization from the key of a project, when a connection has the wrong one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports to Airflow's hook lineage what was read and written, so that a ``@task`` that calls the hook has lineage."""
+"""Reports inputs and outputs to Airflow's hook lineage, so that a ``@task`` that calls the hook has lineage."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from urllib.parse import quote, urlsplit
 from airflow_provider_ei.assets import dataset_uri
 from airflow_provider_ei.hooks.best_effort import best_effort
 
-#: Inputs that are reported one by one; of more, their folders are reported.
+#: Maximum number of reported inputs. If there are more, their folders are reported.
 MAX_INPUTS = 20
 
 
 def report_lineage(hook: Any, sources: Iterable[str], organization_id: int, dataset: str) -> None:
-    """Report to Airflow's collector that files from these sources went into a dataset.
+    """Report to Airflow's collector that files from these sources were uploaded to a dataset.
 
     :param hook: the hook that uploaded them.
     :param sources: paths and URIs.
@@ -31,9 +31,9 @@ def report_lineage(hook: Any, sources: Iterable[str], organization_id: int, data
 
 
 def collapse_to_folders(sources: Iterable[str]) -> list[tuple[str, str]]:
-    """Return the sources as OpenLineage names them (namespace and name), without duplicates.
+    """Return the sources' OpenLineage names (namespace and name), without duplicates.
 
-    More than :data:`MAX_INPUTS` are replaced by their folders, then by the folders above, until they are few.
+    More than :data:`MAX_INPUTS` names are replaced by their folders, then by the parent folders, until few are left.
     """
     named = sorted({_named(source) for source in sources})
     while len(named) > MAX_INPUTS:

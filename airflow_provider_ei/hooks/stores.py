@@ -9,7 +9,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseInputError
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-#: Packages that bring the file systems of the usual schemes.
+#: Packages that provide the file systems of common schemes.
 _PACKAGES = {
     **dict.fromkeys(("s3", "s3a", "s3n"), "apache-airflow-providers-amazon[s3fs]"),
     **dict.fromkeys(("gs", "gcs"), "apache-airflow-providers-google"),
@@ -18,9 +18,9 @@ _PACKAGES = {
 
 
 def open_store(uri: str) -> tuple[AbstractFileSystem, str]:
-    """Return the file system behind a URI, and the place's key in it.
+    """Return the file system for a URI, and the path in it.
 
-    :raises EdgeImpulseInputError: when no installed package reads such URIs.
+    :raises EdgeImpulseInputError: when no installed package supports the URI's scheme.
     """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 

@@ -21,7 +21,7 @@ _LEVELS = {"error": logging.ERROR, "warn": logging.WARNING}
 class JobLogLines:
     """Writes the lines of a job's log that were not written yet to the task's log.
 
-    A log that cannot be read is no reason to give up the job: it is reported and read again at the next look.
+    A log that cannot be read does not end the wait: it is reported, and read again at the next poll.
 
     :ivar jobs: the operations that the log is read with.
     """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
-    """Upload one data item: the files and metadata that upstream tasks produced.
+    """Upload the files and metadata that upstream tasks produced as one data item.
 
     A task that is retried, cleared or triggered again leaves exactly one item, and sends nothing when the item is up to
     date. All arguments are template fields, and accept XComArgs and ``.expand()`` / ``.expand_kwargs()``.
@@ -34,11 +34,11 @@ class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
     :param dataset: name of the dataset.
     :param files: a path or URI, a directory, a glob, ``{"path", "name"?, "content_type"?}``, a list of these, or a
         template that renders to one.
-    :param metadata: flat dict, or a template that renders to one.
+    :param metadata: a flat dict, or a template that renders to one.
     :param bucket_name: name of the organization's bucket (for a new item).
-    :param bucket_id: its number, instead of the name.
+    :param bucket_id: its id, instead of the name.
     :param bucket_path: directory in the bucket for the files of a new item.
-    :param organization_id: overrides that of the connection.
+    :param organization_id: overrides the connection's organization.
     :param if_exists: ``update`` (default), ``skip``, ``fail`` or ``overwrite``.
     :param edge_impulse_conn_id: the Airflow connection.
     :return: what was done; see :class:`~airflow_provider_ei.results.AddDataResult`.
@@ -112,7 +112,7 @@ class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
 
 
 def mapped_origin(context: Context) -> str | None:
-    """Return an id of a mapped task in its DAG run, a ``#`` and the map index; None for a task that is not mapped."""
+    """Return an id of the mapped task and DAG run, ``#``, and the map index; None for a task that is not mapped."""
     ti: Any = context.get("ti")
     if getattr(ti, "map_index", -1) < 0:
         return None
@@ -123,7 +123,7 @@ def mapped_origin(context: Context) -> str | None:
 def check_files_given(name: Any, files: Any) -> None:
     """Check that no upstream task has returned None instead of a file.
 
-    :raises EdgeImpulseInputError: naming the position in ``files``.
+    :raises EdgeImpulseInputError: with the position in ``files``.
     """
     missing = ["files"] if files is None else []
     if isinstance(files, Sequence) and not isinstance(files, str):
@@ -136,7 +136,7 @@ def check_files_given(name: Any, files: Any) -> None:
 
 
 def merge_metadata(shared: Any, own: Any) -> Any:
-    """Return the metadata of one item, merged key by key over the metadata of all items."""
+    """Return the metadata of one item, merged over the metadata shared by all items."""
     from airflow_provider_ei.sources.literals import parse_literal
 
     shared, own = (
@@ -146,15 +146,16 @@ def merge_metadata(shared: Any, own: Any) -> Any:
 
 
 class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
-    """Make a dataset equal to a folder, a bucket or what upstream tasks return.
+    """Make a dataset equal to a folder, a bucket or a list of items from upstream tasks.
 
     An unchanged dataset costs one listing request per 1,000 items; no file is read. Each folder in the source is a data
-    item, named by its relative path. Items that were uploaded by hand or by another sync are never changed or deleted.
+    item, named after its relative path. Items that were uploaded by hand or by another sync are never changed or
+    deleted.
 
     All arguments are template fields. Templates in ``metadata`` that use ``item`` are rendered for each data item:
     ``{{ item.name }}``, ``{{ item.file_count }}``, ``{{ item.total_bytes }}``.
 
-    The events of the task's outlets get the summary as their extra.
+    The summary becomes the extra of the asset events of the task's outlets.
 
     :param dataset: name of the dataset.
     :param source: a path or URI (``s3://conn_id@bucket/prefix``); or
@@ -162,23 +163,23 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
     :param include: patterns of the files to send, as in ``.gitignore``, relative to the source.
     :param exclude: patterns of the files to leave out, as in ``.gitignore``.
     :param depth: how many levels below the source the folders of the data items are.
-    :param metadata: flat dict for all items. An item's own metadata win: ``ei-metadata.json`` beside its files, or
-        ``metadata`` in ``items``.
-    :param folder_separator: replaces ``/`` in the names of the items' files, for a service that drops folders.
+    :param metadata: a flat dict for all items. An item's own metadata take precedence: ``ei-metadata.json`` next to its
+        files, or ``metadata`` in ``items``.
+    :param folder_separator: replaces ``/`` in the names of the items' files, if the service drops folders.
     :param bucket_name: name of the organization's bucket, for new items; or
-    :param bucket_id: its number.
-    :param delete: which items of this sync to delete once all others are up to date and none has failed: ``never`` any;
-        ``extra``: those that the source no longer has; ``extra-and-excluded``: also those of which ``include`` and
-        ``exclude`` leave nothing.
+    :param bucket_id: its id.
+    :param delete: which items of this sync to delete once all others are up to date and none has failed: ``never``:
+        none; ``extra``: those that the source no longer has; ``extra-and-excluded``: also those whose files ``include``
+        and ``exclude`` all leave out.
     :param max_delete: limit of the deletions: a number of items, or a percentage such as ``80%``. By default, and
-        beside a number, half of the sync's items.
+        in addition to a number, half of the sync's items.
     :param dry_run: change nothing, and return what would be done.
     :param comparison: ``digest``; or ``size``, which treats files of the same name and size as the same without reading
         them.
     :param workers: how many data items to send at once, 1 to 64.
     :param sync_id: identifies the items of this sync; by default the ids of the DAG and the task.
-    :param skip_unchanged: end as skipped when nothing was changed.
-    :param organization_id: overrides that of the connection.
+    :param skip_unchanged: skip the task if nothing was changed.
+    :param organization_id: overrides the connection's organization.
     :param edge_impulse_conn_id: the Airflow connection.
     :return: counts and names; see :class:`~airflow_provider_ei.results.SyncSummary`.
     """
@@ -187,7 +188,7 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
     collection_fields = frozenset({"items", "include", "exclude", "metadata"})
     item_fields = frozenset({"metadata"})
 
-    # The attributes that this class uses; every argument of its constructor becomes one.
+    # The attributes that this class uses; every argument of its constructor becomes an attribute.
     source: Any
     items: Any
     metadata: Any
@@ -231,7 +232,7 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
     def execute(self, context: Context) -> Any:
         """Sync the dataset, and return what was done.
 
-        :raises AirflowSkipException: when nothing had to be changed and ``skip_unchanged`` is set.
+        :raises AirflowSkipException: when nothing was changed and ``skip_unchanged`` is set.
         :raises AirflowFailException: for a permanent error.
         :raises EdgeImpulseError: for a transient error; Airflow retries, and the retry does only what is left.
         """
@@ -268,7 +269,7 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
         return f"{self.dag_id}.{self.task_id}"
 
     def _metadata(self, context: Context) -> GivenMetadata:
-        """Return the rendered metadata, or a function that finishes them for each data item."""
+        """Return the rendered metadata, or a function that renders them for each data item."""
         from airflow_provider_ei.sources.literals import parse_literal
 
         if self.metadata is None and self._metadata_given:
@@ -284,10 +285,10 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
 
 
 def _flag(name: str, value: object) -> bool:
-    """Read a bool, which a template may have rendered to a text."""
-    texts = {"true": True, "false": False, "": False, "none": False}
+    """Read a bool, which a template may have rendered to a string."""
+    strings = {"true": True, "false": False, "": False, "none": False}
     if isinstance(value, bool):
         return value
-    if str(value).strip().lower() not in texts:
+    if str(value).strip().lower() not in strings:
         raise EdgeImpulseInputError(f"{name} must be True or False, not {value!r}.")
-    return texts[str(value).strip().lower()]
+    return strings[str(value).strip().lower()]

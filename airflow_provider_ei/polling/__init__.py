@@ -1,1 +1,1 @@
-"""Conditions that sensors and triggers wait for: what has to be seen, and looking for it."""
+"""Conditions that sensors and triggers wait for, and the pollers that check them."""

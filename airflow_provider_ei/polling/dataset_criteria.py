@@ -1,4 +1,4 @@
-"""What has to be seen in a dataset before a sensor or a trigger ends."""
+"""Criteria that a dataset must meet before a sensor or a trigger ends."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DatasetCriteria:
-    """What has to be seen in a dataset.
+    """Criteria that a dataset must meet.
 
     :ivar dataset: name of the dataset.
     :ivar name: name of a data item; None for all data items.
-    :ivar filter: count only the data items that match this filter, the condition of an SQL ``WHERE`` clause.
-    :ivar at_least: number of complete data items.
-    :ivar quiet_seconds: seconds since the newest data item was added.
-    :raises EdgeImpulseInputError: when a value is not usable.
+    :ivar filter: count only data items that match this condition of an SQL ``WHERE`` clause.
+    :ivar at_least: minimum number of complete data items.
+    :ivar quiet_seconds: minimum number of seconds since the newest data item was added.
+    :raises EdgeImpulseInputError: when a value is invalid.
     """
 
     dataset: str
@@ -59,7 +59,7 @@ class DatasetCriteria:
         return self.evaluate(items, datetime.now(UTC))
 
     def evaluate(self, items: Sequence[DataItem], now: datetime) -> Observation:
-        """Compare data items with the criteria. An item that is still being uploaded is not complete."""
+        """Evaluate the criteria for listed data items. An item that is still being uploaded is not complete."""
         from airflow_provider_ei.sync.item_state import ItemState
 
         pending = sum((state := ItemState.of(item)) is not None and not state.complete for item in items)
@@ -77,7 +77,7 @@ class DatasetCriteria:
 
 @dataclass(frozen=True)
 class Observation:
-    """What one listing shows. Two observations are equal when only the time of the listing differs.
+    """The result of one listing. Two observations are equal if only the times of the listings differ.
 
     :ivar complete: number of complete data items.
     :ivar pending: number of data items that are still being uploaded.
@@ -114,7 +114,7 @@ def _not_negative(name: str, value: object) -> int | float:
 
 
 def _in_utc(time: datetime) -> datetime:
-    """Return an aware time. Times of the API without a zone are in UTC."""
+    """Return an aware time. The API's times without a time zone are in UTC."""
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 

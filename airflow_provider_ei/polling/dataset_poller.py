@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 class DatasetPoller:
     """Lists a dataset until its criteria are met, and logs the first observation, every change, and the end.
 
-    Reads the Airflow connection before each listing. The client and the organization are kept while it is unchanged.
+    Reads the Airflow connection before each listing. Keeps the client and the organization while it is unchanged.
     """
 
     def __init__(self, criteria: DatasetCriteria, hook: EdgeImpulseHook) -> None:
@@ -39,10 +39,10 @@ class DatasetPoller:
         return observation
 
     def describe_last(self) -> str | None:
-        """Return the last observation as a phrase, with its age as of now; None before the first one."""
+        """Return the last observation as a string, with ages as of now; None before the first observation."""
         return None if self._last is None else str(replace(self._last, at=datetime.now(UTC)))
 
     def log_last(self) -> None:
-        """Log the last observation, when the waiting ends before the criteria are met."""
+        """Log the last observation if the wait ended before the criteria were met."""
         if self._last is not None and not self._last.met:
             log.info("Criteria not met. Last seen: %s.", self.describe_last())

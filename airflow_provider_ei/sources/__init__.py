@@ -1,1 +1,1 @@
-"""Files given by path, pattern, folder or bucket, as pinned files that can be sent. Knows no Airflow."""
+"""Turns paths, patterns, folders and buckets into pinned files that can be sent. Does not use Airflow."""

@@ -10,7 +10,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseInputError
 
 DEFAULT = "application/octet-stream"
 
-# Not the tables of the machine, which differ, but with the formats of sensor data.
+# The machine's own tables are not used, because they differ. Formats of sensor data are added.
 _types = mimetypes.MimeTypes(filenames=())
 for _ending, _type in {
     ".cbor": "application/cbor",
@@ -27,7 +27,7 @@ _MEDIA_TYPE = re.compile(rf'{_TOKEN}/{_TOKEN}(?:[ ]*;[ ]*{_TOKEN}=(?:{_TOKEN}|"[
 
 
 def guess(name: str) -> str:
-    """Return the media type that a file name suggests, ``application/octet-stream`` for an unknown ending."""
+    """Return the media type for a file name; ``application/octet-stream`` for an unknown extension."""
     _, dot, ending = name.rpartition("/")[2].lstrip(".").partition(".")
     return _guess_by_ending(ending) if dot else DEFAULT
 
@@ -41,7 +41,7 @@ def _guess_by_ending(ending: str) -> str:
 
 
 def check(value: object, source: str) -> str:
-    """Return a media type given by the user.
+    """Validate and return a media type given by the user.
 
     :raises EdgeImpulseInputError: when it is not valid, for instance because it contains a line break.
     """

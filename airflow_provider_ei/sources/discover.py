@@ -1,8 +1,8 @@
-"""Finds and pins the files that a list of :class:`~.file_specs.FileSpec` stands for, on this machine or in a store.
+"""Finds and pins the files of a list of :class:`~.file_specs.FileSpec`, on this machine or in a store.
 
-Files below a directory keep their path relative to it, files of a pattern theirs relative to the part before the first
-wildcard, so that ``s1/x.csv`` and ``s2/x.csv`` stay apart. Hidden files and folders (``.name``) are left out of
-directories and patterns. Symbolic links are followed; one that leads back to a folder above it is an error.
+Files below a directory keep their path relative to it. Files that match a pattern keep their path relative to the part
+before the first wildcard, so that ``s1/x.csv`` and ``s2/x.csv`` remain distinct. Hidden files and folders (``.name``)
+are left out of directories and patterns. Symbolic links are followed; a link to a folder above itself is an error.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from airflow_provider_ei.sources.source_file import SourceFile
 
 
 class _Found(NamedTuple):
-    """A file that was found: its own name, where it is, and what pins it, given its source, name and content type."""
+    """A file that was found: its name, its source, and a function of source, name and content type that pins it."""
 
     name: str
     source: str
@@ -44,7 +44,7 @@ def discover_files(specs: Iterable[FileSpec], open_store: OpenStore) -> list[Sou
 
     :raises EdgeImpulseInputError: when a file is missing, unreadable or not a regular file, when a name is not valid,
         or when two names collide.
-    :raises EdgeImpulseFileError: when a store fails in a way that may pass.
+    :raises EdgeImpulseFileError: when a store fails with a transient error.
     """
     named = [
         (check_file_name(found.name if spec.name is None else spec.name, spec.path), spec, found)
@@ -70,7 +70,7 @@ def _find(spec: FileSpec, open_store: OpenStore) -> list[_Found]:
 
 
 def _find_locally(path: str) -> tuple[list[_Found], bool]:
-    """Return the files, and whether the path is that of one file."""
+    """Return the files, and whether the path names a single file."""
     try:
         if os.path.isdir(path):
             entries = find_visible(Folder(Disk(), path))
@@ -94,7 +94,7 @@ def _find_locally(path: str) -> tuple[list[_Found], bool]:
 
 
 def _find_in_store(uri: str, open_store: OpenStore) -> tuple[list[_Found], bool]:
-    """Return the objects, and whether the URI is that of one object."""
+    """Return the objects, and whether the URI names a single object."""
     with open_object_store("files", uri, open_store) as (store, key):
         if has_wildcard(key) and not exists(store, key):
             base, *steps = split_pattern(key)

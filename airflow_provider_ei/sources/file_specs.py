@@ -1,6 +1,6 @@
-"""Parses the ``files`` argument, in every form in which users give it, into a list of :class:`FileSpec`.
+"""Parses the ``files`` argument in all its forms into a list of :class:`FileSpec`.
 
-Nothing is looked up here: :mod:`.discover` finds the files.
+This module does not access files: :mod:`.discover` finds them.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _SKIPPED_UPSTREAM = "If it comes from an upstream task, that task returned nothi
 class FileSpec:
     """One path or URI that a user gave.
 
-    :ivar path: of a file, a directory or a pattern.
-    :ivar name: what to call the file in the data item; None for its own name.
-    :ivar content_type: media type of its files; None for the one that each file's name suggests.
+    :ivar path: path or URI of a file or directory, or a pattern.
+    :ivar name: name of the file in the data item; None for the file's own name.
+    :ivar content_type: media type of its files; None to derive it from each file's name.
     """
 
     path: str
@@ -37,8 +37,8 @@ def parse_file_specs(files: object) -> list[FileSpec]:
     """Parse the ``files`` argument.
 
     :param files: a path or URI, a directory, a glob, ``{"path", "name"?, "content_type"?}``, a list of these (nested
-        lists are flattened), or a string with such a list or dict in JSON or in Python's notation.
-    :raises EdgeImpulseInputError: when it has another form, names no file, or a name or content type is not valid.
+        lists are flattened), or a string with such a list or dict in JSON or as a Python literal.
+    :raises EdgeImpulseInputError: when it has another form, names no file, or has an invalid name or content type.
     """
     specs = [_parse_spec(one) for one in _flatten(files)]
     if not specs:
@@ -89,12 +89,12 @@ def _parse_spec(given: str | Mapping[str, object]) -> FileSpec:
 
 
 def _to_string(value: object) -> str:
-    """Return the string that a value stands for: the value of a ``class Name(str, Enum)``, not its member's name."""
+    """Convert a value to a string: for a ``class Name(str, Enum)`` its value, not the name of the member."""
     if isinstance(value, str):
         return str.__str__(value)
     return str(int(value)) if isinstance(value, int) else str(value)
 
 
 def _is_path(value: object) -> bool:
-    """Whether ``str()`` of a value is a path or URI: pathlib's paths, and Airflow's path in an object store."""
+    """Return whether ``str()`` of a value is a path or URI: pathlib's paths, and Airflow's object storage paths."""
     return isinstance(value, os.PathLike) or (hasattr(value, "fs") and hasattr(value, "path"))

@@ -27,11 +27,11 @@ class Entry:
 
     :ivar name: its name in the folder; empty for an empty path segment of an object store.
     :ivar path: path on this machine, or the store's key.
-    :ivar kind: what it is, as messages call it: :data:`FILE`, :data:`DIRECTORY`, ``a pipe``, …
+    :ivar kind: its type, as shown in messages: :data:`FILE`, :data:`DIRECTORY`, ``a pipe``, …
     :ivar source: path or URI, for messages.
     :ivar found: what the listing says about it.
     :ivar is_link: whether it is a symbolic link.
-    :ivar error: why its kind is not known, or why it cannot be used.
+    :ivar error: the reason why its type is unknown, or why it cannot be used.
     """
 
     name: str
@@ -44,23 +44,23 @@ class Entry:
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a folder, or a link to one."""
+        """Whether the entry is a folder, or a link to one."""
         return self.kind == DIRECTORY
 
     @property
     def is_hidden(self) -> bool:
-        """Whether its name begins with a dot."""
+        """Whether the name begins with a dot."""
         return self.name.startswith(".")
 
     def refuse(self) -> EdgeImpulseError:
-        """Return why it cannot be uploaded as a file."""
+        """Return the error that says why the entry cannot be uploaded as a file."""
         if self.error is not None:
             return self.error
         return EdgeImpulseInputError(f"Exclude or remove {self.source!r}: it is {self.kind}, not a regular file.")
 
 
 class Storage(Protocol):
-    """Where folders are: this machine, or an object store."""
+    """A place with folders: this machine, or an object store."""
 
     def scan(self, folder: str) -> Sequence[Entry]:
         """List a folder, sorted by name.
@@ -79,7 +79,7 @@ class Storage(Protocol):
 
 
 class Folder:
-    """A folder, and the folders above it on the way from the top of a walk."""
+    """A folder that knows its ancestors up to the top of a walk."""
 
     __slots__ = ("_above", "_entries", "_real_path", "path", "storage")
 
@@ -92,22 +92,22 @@ class Folder:
 
     @property
     def entries(self) -> Sequence[Entry]:
-        """Its entries, sorted by name; listed once. See :meth:`Storage.scan`."""
+        """The entries, sorted by name; listed once. See :meth:`Storage.scan`."""
         if self._entries is None:
             self._entries = self.storage.scan(self.path)
         return self._entries
 
     @property
     def real_path(self) -> str:
-        """Its path without symbolic links."""
+        """The path without symbolic links."""
         if self._real_path is None:
             self._real_path = self.storage.real_path(self.path)
         return self._real_path
 
     def below(self, entry: Entry) -> Folder:
-        """Return the folder that one of the entries is.
+        """Return the folder of one of the entries.
 
-        :raises EdgeImpulseInputError: when the entry is a link back to this folder or to one above it.
+        :raises EdgeImpulseInputError: when the entry is a link to this folder or to one above it.
         """
         folder = Folder(self.storage, entry.path, self)
         if entry.is_link:
@@ -126,7 +126,7 @@ class Visit(Generic[State]):
     """One folder of a walk.
 
     :ivar prefix: its name relative to the top, with a slash at the end; empty for the top.
-    :ivar state: what the caller keeps for this folder.
+    :ivar state: the caller's state for this folder.
     """
 
     folder: Folder
@@ -147,7 +147,7 @@ class Walk(Generic[State]):
     def enter(self, visit: Visit[State], entry: Entry, state: State, *, may_loop: bool = True) -> None:
         """Visit a folder later.
 
-        :param may_loop: whether the walk would go on for ever in a loop of links; else links may lead upwards.
+        :param may_loop: whether the walk would never end in a loop of links; if False, links may lead upwards.
         :raises EdgeImpulseInputError: for a link to a folder above itself.
         """
         folder = visit.folder.below(entry) if may_loop else Folder(visit.folder.storage, entry.path)
@@ -155,11 +155,11 @@ class Walk(Generic[State]):
 
 
 def find_visible(top: Folder, enters: Callable[[str], bool] = lambda name: True) -> Iterator[tuple[str, Entry]]:
-    """Find all that is not hidden below a folder, at any depth.
+    """Find everything below a folder that is not hidden, at any depth.
 
-    :param enters: whether to enter the folder of that name, relative to the top.
-    :return: names relative to the top, and entries: files and the like, and folders that are not entered.
-    :raises EdgeImpulseError: when a folder cannot be listed, or a link leads back.
+    :param enters: returns whether to enter the folder with that name, relative to the top.
+    :return: names relative to the top, and entries: everything except the folders that are entered.
+    :raises EdgeImpulseError: when a folder cannot be listed, or a link leads to a folder above itself.
     """
     walk = Walk(top, None)
     for visit in walk:
@@ -178,11 +178,12 @@ def find_matches(top: Folder, steps: Sequence[str]) -> Iterator[tuple[str, Entry
 
     :param steps: the pattern, split at its slashes; ``**`` stands for any number of folders.
     :return: names relative to the top, and entries that are not folders.
-    :raises EdgeImpulseError: when a folder on the way cannot be listed, or a link below ``**`` leads back.
+    :raises EdgeImpulseError: when a folder on the path cannot be listed, or a link below ``**`` leads to a folder above
+        itself.
     """
     if steps[-1] == "**":
         steps = [*steps, "*"]
-    walk = Walk(top, frozenset([0]))  # of each folder: the steps that its entries can match
+    walk = Walk(top, frozenset([0]))  # the state of a folder: the steps that its entries can match
     for visit in walk:
         open_steps = set(visit.state)
         for number, step in enumerate(steps):

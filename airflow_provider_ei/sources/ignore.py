@@ -1,4 +1,4 @@
-"""Decides which files of a source take part, by patterns as in ``.gitignore``."""
+"""Filters the files of a source by patterns as in ``.gitignore``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from airflow_provider_ei.sources.literals import parse_literal
 class Filter:
     """Include and exclude patterns for paths relative to the source, with ``/`` between folders.
 
-    :param include: a file takes part when one of these patterns matches it; None for all.
-    :param exclude: and none of these does; a pattern with ``!`` takes one back.
+    :param include: a file is included if one of these patterns matches it; None for all files.
+    :param exclude: a file is excluded if one of these patterns matches it; a pattern with ``!`` includes it again.
     :raises EdgeImpulseInputError: when they are not strings, or not valid patterns.
     """
 
@@ -22,22 +22,22 @@ class Filter:
         excluded = _lines("exclude", exclude)
         self._include = _spec("include", _lines("include", include))
         self._exclude = _spec("exclude", excluded)
-        # For folders themselves, a pattern for folders only (``raw/``, ``!*/``) is like any other.
+        # These patterns are matched against folders only, so ``raw/`` and ``!*/`` need no trailing slash.
         self._excluded_folders = _spec("exclude", [line.rstrip().rstrip("/") or line for line in excluded])
 
     @property
     def takes_all(self) -> bool:
-        """Whether there are no patterns, so that every file takes part."""
+        """Whether there are no patterns, so that every file is included."""
         return self._include is None and self._exclude is None
 
     def takes(self, path: str) -> bool:
-        """Whether a file takes part, in a folder that is entered."""
+        """Return whether a file is included, given that its folder is entered."""
         if self._include is not None and not self._include.match_file(path):
             return False
         return self._exclude is None or not self._exclude.match_file(path)
 
     def enters(self, folder: str) -> bool:
-        """Whether anything below a folder can take part; as in git, nothing can below an excluded one."""
+        """Return whether files below a folder can be included; as in git, none can below an excluded folder."""
         return self._excluded_folders is None or not self._excluded_folders.match_file(folder)
 
 

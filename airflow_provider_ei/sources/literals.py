@@ -1,4 +1,4 @@
-"""Reads lists and dicts that a template has rendered to a string."""
+"""Parses lists and dicts that a template has rendered to a string."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import json
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 
-#: Longest strings that are read, in characters. As Python, each of them can take 500 bytes of memory, as JSON 30.
+#: Maximum length of parsed strings in characters. A character can take 500 bytes of memory as Python, 30 as JSON.
 MAX_JSON, MAX_PYTHON = 16 * 1024 * 1024, 1024 * 1024
 
 
 def parse_literal(text: str, field: str = "a list or dict") -> object:
-    """Return the list or dict that a string holds in JSON or in Python's notation; any other string stays as it is.
+    """Return the list or dict that a string contains, as JSON or a Python literal; return any other string unchanged.
 
-    :param field: the parameter that the string is from, for messages.
-    :raises EdgeImpulseInputError: when the string is too long to be read with little memory.
+    :param field: the parameter that the string comes from, for messages.
+    :raises EdgeImpulseInputError: when the string is too long to be parsed with little memory.
     """
     if text.lstrip()[:1] not in ("[", "{"):
         return text

@@ -28,7 +28,7 @@ class Disk:
         return _Entries(folder, found)
 
     def folder_entry(self, folder: str, name: str) -> Entry | None:
-        """Return the entry of a folder in a folder, or of a link to one; None when there is none."""
+        """Return the entry of a subfolder, or of a link to one; None if it does not exist."""
         path = os.path.join(folder, name)
         if not os.path.isdir(path):
             return None
@@ -50,9 +50,9 @@ class Disk:
 
 
 class _Entries(Sequence[Entry]):
-    """The entries of a folder by name. Those of folders are made again when they are read: there may be a million.
+    """The entries of a folder, sorted by name. Those of subfolders are created on access: there may be a million.
 
-    :param found: entries in order, and the names of folders; a slash at the end stands for a link to one.
+    :param found: entries in order; for a folder only its name, for a link to a folder its name and a slash.
     """
 
     def __init__(self, folder: str, found: list[Entry | str]) -> None:
@@ -83,7 +83,7 @@ def _name(found: Entry | str) -> str:
 
 
 def _entry(entry: os.DirEntry[str]) -> Entry | str:
-    """Return an entry, or what stands for that of a folder."""
+    """Return an entry; for a folder, the string that represents it in :class:`_Entries`."""
     error: EdgeImpulseError | None = None
     try:
         if entry.is_file():
@@ -98,11 +98,11 @@ def _entry(entry: os.DirEntry[str]) -> Entry | str:
 
 
 def _unknown_kind(path: str, reason: OSError) -> tuple[str, EdgeImpulseError]:
-    """Return what to call an entry whose kind cannot be read, and the error that says why."""
+    """Return the name of an entry's unknown type for messages, and the error that gives the reason."""
     try:
         target = os.readlink(path)
     except OSError:
-        return "something that cannot be looked at", unreadable(path, reason)
+        return "something that cannot be inspected", unreadable(path, reason)
     if not isinstance(reason, FileNotFoundError):
         return BROKEN_LINK, unreadable(path, reason)
     return BROKEN_LINK, EdgeImpulseInputError(
@@ -110,7 +110,7 @@ def _unknown_kind(path: str, reason: OSError) -> tuple[str, EdgeImpulseError]:
     )
 
 
-@dataclass(slots=True)  # not frozen: a sync pins ten million of them, and that would take three times as long
+@dataclass(slots=True)  # not frozen: that would triple the creation time, and a sync pins up to ten million files
 class LocalFile:
     """A regular file on this machine, with the size, time and inode that it had when it was found."""
 
@@ -123,7 +123,7 @@ class LocalFile:
 
     @property
     def source(self) -> str:
-        """The path."""
+        """The file's path."""
         return self.path
 
     @property
@@ -133,13 +133,13 @@ class LocalFile:
 
     @classmethod
     def pin(cls, path: str, name: str, content_type: str) -> LocalFile:
-        """Pin a file, and check that it may be read.
+        """Pin a file, and check that it is readable.
 
         :raises EdgeImpulseInputError: when it is missing, unreadable, or not a regular file.
         """
         try:
             found = os.stat(path)
-            if stat.S_ISREG(found.st_mode) and not _may_read(path):  # else there is no need to open it
+            if stat.S_ISREG(found.st_mode) and not _may_read(path):  # otherwise it need not be opened
                 with open(path, "rb", buffering=0, opener=_open_without_waiting) as handle:
                     found = os.fstat(handle.fileno())
         except FileNotFoundError:
@@ -154,11 +154,11 @@ class LocalFile:
 
     @classmethod
     def of(cls, found: os.stat_result, path: str, name: str, content_type: str) -> LocalFile:
-        """Pin a file whose stat is known, without opening it."""
+        """Pin a file from its stat result, without opening it."""
         return cls(name, path, content_type, found.st_size, found.st_mtime_ns, found.st_ino)
 
     def open(self) -> BinaryIO:
-        """Open unbuffered, since blocks are large; see ``UploadFile.open``. Does not wait for a pipe in its place."""
+        """Open the file unbuffered, since blocks are large; see ``UploadFile.open``. Never blocks on a pipe."""
         try:
             handle = open(self.path, "rb", buffering=0, opener=_open_without_waiting)  # noqa: SIM115  # the caller closes it
         except OSError as error:
@@ -171,23 +171,23 @@ class LocalFile:
         return handle
 
     def check_unchanged(self, handle: BinaryIO) -> None:
-        """Compare the open file with what was pinned; see ``UploadFile.check_unchanged``."""
+        """Compare the open file with the pinned state; see ``UploadFile.check_unchanged``."""
         self._compare(handle.fileno())
 
     def read_whole(self) -> bytes:
-        """Read with as few system calls as possible; see ``UploadFile.read_whole``."""
+        """Read the file with as few system calls as possible; see ``UploadFile.read_whole``."""
         try:
             descriptor = _open_without_waiting(self.path, os.O_RDONLY)
         except OSError as error:
             raise self._cannot_be_read(error) from error
         try:
-            # Reading at a position fails for a pipe in the file's place, and so takes nothing out of it.
+            # If a pipe has replaced the file, pread fails and consumes nothing from it.
             data = os.pread(descriptor, self.size + 1, 0)
             while len(data) < self.size and (more := os.pread(descriptor, self.size + 1 - len(data), len(data))):
                 data += more
             self._compare(descriptor)
         except OSError:
-            self._compare(descriptor)  # what it is now says more than the error
+            self._compare(descriptor)  # if the file has changed, that error is more helpful
             raise
         finally:
             os.close(descriptor)
@@ -213,10 +213,10 @@ class LocalFile:
 
 
 def _may_read(path: str) -> bool:
-    """Whether this process may read a file. On some systems, False says nothing."""
+    """Return whether this process can read a file. On some systems, False means that it is unknown."""
     return os.access in os.supports_effective_ids and os.access(path, os.R_OK, effective_ids=True)
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    """Open a file; opening a pipe that has taken its place would block until somebody writes to it."""
+    """Open a file without blocking: opening a pipe would otherwise wait until somebody writes to it."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)

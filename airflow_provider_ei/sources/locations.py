@@ -1,4 +1,4 @@
-"""Paths, URIs and patterns as users write them."""
+"""Parses paths, URIs and patterns."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _WILDCARD = re.compile(r"[*?\[]")
 
 
 def local_path(field: str, location: str) -> str | None:
-    """Return the path that a path or a ``file://`` URI stands for; None for the URI of an object store.
+    """Return the path of a path or a ``file://`` URI; None for the URI of an object store.
 
-    :param field: the parameter that it is from, for messages.
+    :param field: the parameter that the location comes from, for messages.
     :raises EdgeImpulseInputError: for a ``file://`` URI of another machine.
     """
     uri = _FILE_URI.fullmatch(location)
@@ -31,19 +31,19 @@ def local_path(field: str, location: str) -> str | None:
     if not written:
         raise EdgeImpulseInputError(f"{field}: write {'file:///…'!r}: {location!r} has no path.")
     if os.path.lexists(written):
-        return written  # a "%" that is part of the name; elsewhere it begins an escape
+        return written  # here a "%" is part of the name; otherwise it begins an escape
     fixed = split_pattern(written)[0] if has_wildcard(written) else ""
     kept = fixed if os.path.lexists(fixed) else ""
     return kept + unquote(written.removeprefix(kept), errors="surrogateescape")
 
 
 def has_wildcard(location: str) -> bool:
-    """Whether a path or key has a character of a pattern; a file may have it in its name, too."""
+    """Return whether a path or key contains a wildcard character; a file's name may contain one, too."""
     return _WILDCARD.search(location) is not None
 
 
 def split_pattern(pattern: str) -> list[str]:
-    """Return the part of a pattern before its first wildcard, and the steps from there on."""
+    """Return the part of a pattern before its first wildcard, followed by the remaining steps."""
     steps = pattern.split("/")
     first = next(number for number, step in enumerate(steps) if has_wildcard(step))
     return ["/".join(steps[:first]) or ("/" if pattern.startswith("/") else "."), *filter(None, steps[first:])]

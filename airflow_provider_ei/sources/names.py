@@ -1,4 +1,4 @@
-"""Validates names, and finds names that would collide."""
+"""Validates names and detects names that would collide."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from airflow_provider_ei.exceptions import EdgeImpulseInputError
 
 
 def check_text(field: str, value: object, *, where: str = "") -> str:
-    """Return the name of a data item, a dataset or a bucket as it will be sent.
+    """Validate the name of a data item, a dataset or a bucket, and return it as it will be sent.
 
     :param field: the parameter's name, for the message.
-    :raises EdgeImpulseInputError: when it is not a string, is empty, has control characters or surrounding spaces.
+    :raises EdgeImpulseInputError: when it is not a string, is empty, or has control characters or surrounding spaces.
     """
     label = f"{where}{field}"
     if isinstance(value, int) and not isinstance(value, bool) and not has_many_digits(value):
@@ -36,7 +36,7 @@ def check_text(field: str, value: object, *, where: str = "") -> str:
 
 
 def has_many_digits(value: object) -> bool:
-    """Whether a number has so many digits that writing it takes long, or that Python refuses to."""
+    """Return whether a number has so many digits that formatting it takes long or is refused by Python."""
     if isinstance(value, Integral):
         return abs(int(value)) >= 10**1000
     if isinstance(value, Rational):
@@ -47,12 +47,12 @@ def has_many_digits(value: object) -> bool:
 
 
 def check_characters(label: str, value: str) -> str:
-    """Refuse what would break a header or cannot be encoded.
+    """Reject characters that would break a header or cannot be encoded.
 
     :raises EdgeImpulseInputError: for control characters (NUL, CR, LF, …) and for bytes that are not UTF-8.
     """
     if value.isprintable():
-        return value  # the usual case, without looking at each character
+        return value  # the usual case; no need to check each character
     bad = next((c for c in value if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")), None)
     if bad is not None:
         surrogate = unicodedata.category(bad) == "Cs"
@@ -62,9 +62,9 @@ def check_characters(label: str, value: str) -> str:
 
 
 def check_file_name(name: str, source: str) -> str:
-    """Return a file's name within its item, folders separated by ``/``.
+    """Validate and return a file's name within its item, with ``/`` between folders.
 
-    :raises EdgeImpulseInputError: for control characters, an empty name, an absolute one, ``.`` or ``..`` as a folder.
+    :raises EdgeImpulseInputError: for control characters, an empty or absolute name, or ``.`` or ``..`` as a folder.
     """
     if "/" not in name and name not in ("", ".", "..") and name.isprintable():
         return name  # the usual case
@@ -79,8 +79,8 @@ def check_file_name(name: str, source: str) -> str:
 def wire_forms(name: str) -> frozenset[str]:
     """Return the forms in which a server may list a name that was sent.
 
-    Names travel as UTF-8 with ``"`` as ``%22``. A server may decode them as Latin-1; it may leave ``%22`` as it is, or
-    decode it, and with it ``%0D`` and ``%0A``, also where they stood in the name.
+    Names are sent as UTF-8, with ``"`` as ``%22``. A server may decode them as Latin-1. It may keep ``%22``, or decode
+    it together with ``%0D`` and ``%0A``, even if the name itself contains these sequences.
     """
     if name.isascii() and not {'"', "%"}.intersection(name):
         return frozenset([name])
@@ -93,12 +93,12 @@ def wire_forms(name: str) -> frozenset[str]:
 def check_collisions(
     files: Iterable[tuple[str, str]], *, remedy: str = 'give one of two files another name with {"path": …, "name": …}'
 ) -> None:
-    """Refuse two files of one item that the service, or someone who downloads them, could not tell apart.
+    """Reject two files of one item that the service, or a person who downloads them, could not distinguish.
 
     :param files: pairs of name and source.
     :param remedy: what to do about it; the message starts with it.
-    :raises EdgeImpulseInputError: when two names are equal exactly, in NFC, in upper and lower case, or once ``"``
-        is written as ``%22``; names both sources.
+    :raises EdgeImpulseInputError: when two names are equal, or differ only in Unicode form, in case, or in ``"`` and
+        ``%22``; the message names both sources.
     """
     seen: dict[str, tuple[str, str]] = {}
     for number, file in enumerate(files, 1):

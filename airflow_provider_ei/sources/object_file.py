@@ -1,7 +1,7 @@
-"""Objects in a store, pinned with the size and version of their listing and read through fsspec.
+"""Objects in a store, pinned with the size and version from their listing and read through fsspec.
 
-Two requests read an object of up to 5 MiB: one for its bytes, and one after the last byte for its version. A
-conditional read would need only one, but fsspec has no way to ask for it that all stores share.
+Reading an object of up to 5 MiB takes two requests: one for its bytes, and one after the last byte for its version. A
+conditional read would need only one, but fsspec has no interface for it that all stores share.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from airflow_provider_ei.studio.files import read_opened
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-#: Bytes that are requested at once. Some stores' own default is 50 MiB, for each file that is open.
+#: Bytes that are requested at once. The default of some stores is 50 MiB for each open file.
 _BLOCK_BYTES = 8 * 1024 * 1024
 
-#: In the order in which they are trusted: S3 and Azure have an etag, GCS a generation, others only a time.
+#: Version fields of a listing, most reliable first: S3 and Azure have an etag, GCS a generation, others only a time.
 _VERSION_FACTS = ("ETag", "etag", "generation", "mtime", "LastModified", "last_modified", "created")
 
-#: Packages whose ways are known: their listings are complete, a range takes one request, and a size may be given.
+#: Packages with known behavior: listings are complete, a range takes one request, and ``open`` accepts a size.
 _KNOWN_PACKAGES = {"s3fs", "gcsfs", "adlfs"}
 
 
 def is_known(fs: AbstractFileSystem, method: str) -> bool:
-    """Whether S3's, Google's or Azure's package implements a method of a store."""
+    """Return whether the package for S3, Google or Azure implements a method of a store."""
     owner = next((base for base in type(fs).__mro__ if method in vars(base)), object)
     return owner.__module__.partition(".")[0] in _KNOWN_PACKAGES
 
@@ -41,7 +41,7 @@ class ObjectStoreFile:
 
     :ivar fs: the file system, for instance s3fs.
     :ivar key: the object's name in that file system.
-    :ivar fact: a fact of the listing that changes with the content, such as ``("ETag", …)``.
+    :ivar fact: a field of the listing that changes with the content, such as ``("ETag", …)``.
     """
 
     name: str
@@ -54,22 +54,22 @@ class ObjectStoreFile:
 
     @property
     def source(self) -> str:
-        """The URI."""
+        """The object's URI."""
         return self.uri
 
     @property
     def version(self) -> str | None:
-        """The store's own checksum or version, else its time."""
+        """The store's checksum or version, otherwise its time."""
         return None if self.fact is None else "{}={}".format(*self.fact)
 
     @staticmethod
     def pin(
         fs: AbstractFileSystem, key: str, info: Mapping[str, Any], *, uri: str, name: str, content_type: str
     ) -> ObjectStoreFile:
-        """Pin what a listing says of an object.
+        """Pin an object with the facts from a listing.
 
         :param info: fsspec's ``info``.
-        :raises EdgeImpulseInputError: when the store does not say how large the object is.
+        :raises EdgeImpulseInputError: when the store does not report the object's size.
         """
         size = info.get("size")
         if not isinstance(size, int):
@@ -83,7 +83,7 @@ class ObjectStoreFile:
 
     def open(self) -> BinaryIO:
         """Open the object; see ``UploadFile.open``."""
-        # Without a size, s3fs asks for it and makes each further block conditional on the same version.
+        # Without a size, s3fs requests it and makes each further block conditional on the same version.
         size = {"size": self.size} if self.size <= _BLOCK_BYTES and is_known(self.fs, "_open") else {}
         handle: BinaryIO = self.fs.open(self.key, "rb", block_size=_BLOCK_BYTES, **size)
         return handle
@@ -93,20 +93,20 @@ class ObjectStoreFile:
         return read_opened(self)
 
     def check_unchanged(self, handle: BinaryIO) -> None:
-        """Ask the store for the object's version again; see ``UploadFile.check_unchanged``.
+        """Request the object's version again; see ``UploadFile.check_unchanged``.
 
-        If the version is the same after the last byte as it was in the listing, it was the same in between.
+        If the version after the last byte equals that of the listing, it was the same in between.
         """
         self._forget_listing()
         self._compare(self.fs.info(self.key))
 
     def _forget_listing(self) -> None:
-        """Let the next ``info`` ask the store, and not the listing that it has kept."""
+        """Make the next ``info`` query the store instead of a cached listing."""
         self.fs.invalidate_cache(self.fs._parent(self.key))
 
     def _compare(self, info: Mapping[str, Any]) -> None:
         fact, value = self.fact or ("size", self.size)
-        # Some stores say more in a listing than about one object; what they leave out means nothing.
+        # Some stores return more fields in a listing than for one object; a missing field is not a change.
         if info.get("size") != self.size or _comparable(info.get(fact, value)) != _comparable(value):
             raise EdgeImpulseFileError(
                 f"{self.uri} was changed after the task had begun with it: {self.size} bytes then, "
@@ -115,10 +115,10 @@ class ObjectStoreFile:
 
 
 class BackgroundObjectFile(ObjectStoreFile):
-    """An object in a store that reads several objects at once, in an event loop of its own."""
+    """An object in a store that reads several objects concurrently in its own event loop."""
 
     def start_reading(self) -> Future[bytes]:
-        """Start to read the whole object, and to check it afterwards; see ``UploadFile.read_whole``."""
+        """Start reading the whole object, which is checked afterwards; see ``UploadFile.read_whole``."""
         return asyncio.run_coroutine_threadsafe(self._read(), self.fs.loop)
 
     def read_whole(self) -> bytes:
@@ -128,7 +128,7 @@ class BackgroundObjectFile(ObjectStoreFile):
     async def _read(self) -> bytes:
         data = b""
         if self.size:  # an empty object has no range
-            # One byte more than there should be shows that the object grew.
+            # One byte more than expected shows that the object grew.
             data = await self.fs._cat_file(self.key, start=0, end=self.size + 1)
         self._forget_listing()
         self._compare(await self.fs._info(self.key))
@@ -136,5 +136,5 @@ class BackgroundObjectFile(ObjectStoreFile):
 
 
 def _comparable(value: Any) -> Any:
-    """Return a fact so that a time is equal to itself: fsspec's memory has seconds in a listing, a date otherwise."""
+    """Return a comparable value: fsspec's memory store gives a time in seconds in a listing, otherwise a datetime."""
     return value.timestamp() if isinstance(value, datetime) else value

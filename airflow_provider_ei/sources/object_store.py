@@ -1,7 +1,7 @@
 """Lists folders in an object store, through fsspec.
 
-The ``find``, ``walk`` and ``glob`` of fsspec leave out what they cannot list, whatever they are told. Only the ``find``
-of stores that list all objects below a prefix at once is used.
+The ``find``, ``walk`` and ``glob`` of fsspec always leave out what they cannot list. So only ``find`` is used, and only
+for stores that list all objects below a prefix at once.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from airflow_provider_ei.sources.source_file import SourceFile
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-#: Opens the store behind a URI, and returns the key by which the store knows the place.
+#: Opens the store of a URI, and returns it with the key of the location in the store.
 OpenStore = Callable[[str], "tuple[AbstractFileSystem, str]"]
 
-#: Hadoop's clients put an empty object of this ending beside a folder.
+#: Hadoop's clients create an empty object with this suffix next to a folder.
 _FOLDER_MARKER = "_$folder$"
 
 
 class ObjectStore:
     """An object store, listed folder by folder; see :class:`~.folders.Storage`.
 
-    :param scheme: what a key needs in front of it to be a URI, such as ``s3://my_conn@``.
+    :param scheme: the prefix that turns a key into a URI, such as ``s3://my_conn@``.
     """
 
     def __init__(self, fs: AbstractFileSystem, scheme: str) -> None:
         self.fs = fs
         self.scheme = scheme
-        self._marked: set[str] = set()  # folders that may consist of nothing but the marker beside them
+        self._marked: set[str] = set()  # folders that may consist only of the marker next to them
 
     def uri(self, key: str) -> str:
         """Return the URI of a key."""
@@ -66,7 +66,7 @@ class ObjectStore:
         return told_apart
 
     def entry(self, name: str, info: Mapping[str, Any]) -> Entry:
-        """Make an entry of what the store says about a key.
+        """Create an entry from the store's information about a key.
 
         :param info: fsspec's ``info``.
         """
@@ -99,7 +99,7 @@ class ObjectStore:
         return os.path.realpath(folder) if is_disk else folder
 
     def pin(self, entry: Entry, name: str, content_type: str) -> SourceFile:
-        """Pin an object with what its listing said."""
+        """Pin an object with the facts from its listing."""
         if entry.kind != FILE:
             raise entry.refuse()
         return ObjectStoreFile.pin(
@@ -108,7 +108,7 @@ class ObjectStore:
 
 
 class FlatListing(ObjectStore):
-    """An object store of which everything below one folder was listed at once.
+    """An object store whose objects below one folder were all listed at once.
 
     :param root: the key of that folder.
     """
@@ -132,14 +132,14 @@ class FlatListing(ObjectStore):
     def _add(self, info: Mapping[str, Any]) -> None:
         name = _relative(info["name"], self._root)
         if name is None:
-            return  # the object that stands for the root
+            return  # the object that represents the root
         above, _, own = name.rpartition("/")
         entries = self._entries(above if "/" in name else None)
         if own or info.get("size"):
             entries.append(self.entry(own, info))
 
     def _entries(self, folder: str | None) -> list[Entry]:
-        """Return the entries of a folder, relative to the root; make the folder, and those above it, if it is new."""
+        """Return the entries of a folder, relative to the root; create the folder and its ancestors if it is new."""
         entries = self._listed.setdefault(self._path(folder), [])
         while folder is not None and folder not in self._made:
             self._made.add(folder)
@@ -154,21 +154,21 @@ class FlatListing(ObjectStore):
 
 
 def lists_flat(fs: AbstractFileSystem) -> bool:
-    """Whether a store lists all that is below a prefix at once, with few requests, and raises every error."""
+    """Return whether a store lists everything below a prefix with few requests, and raises every error."""
     return is_known(fs, "_find")
 
 
 @contextmanager
 def open_object_store(field: str, uri: str, open_store: OpenStore) -> Iterator[tuple[ObjectStore, str]]:
-    """Give the store behind a URI and the place's key in it, and put the URI into what goes wrong.
+    """Open the store of a URI, yield it with the key of the location, and add the URI to all errors.
 
-    :param field: the parameter that the URI is from, for messages.
-    :raises EdgeImpulseInputError: when there is nothing at that URI, or it may not be read.
-    :raises EdgeImpulseFileError: when the store fails in a way that may pass.
+    :param field: the parameter that the URI comes from, for messages.
+    :raises EdgeImpulseInputError: when the URI does not exist, or access is denied.
+    :raises EdgeImpulseFileError: when the store fails with a transient error.
     """
     try:
         fs, key = open_store(uri)
-        fs.invalidate_cache()  # Airflow keeps file systems as long as its process lives, and they keep listings
+        fs.invalidate_cache()  # Airflow caches file systems for the lifetime of the process, and they cache listings
         protocol, _, rest = uri.partition("://")
         conn_id, at, bucket = rest.partition("/")[0].rpartition("@")
         yield ObjectStore(fs, f"{protocol}://{conn_id}{at}{'' if bucket else '/'}"), key
@@ -179,18 +179,18 @@ def open_object_store(field: str, uri: str, open_store: OpenStore) -> Iterator[t
     except FileNotFoundError:
         raise EdgeImpulseInputError(f"{field}: check the URI, which does not exist: {uri!r}.") from None
     except (ImportError, ValueError, PermissionError) as error:
-        # The scheme's provider package is missing, the URI is not valid, or access is denied: a retry changes nothing.
+        # The scheme's provider package is missing, the URI is not valid, or access is denied: a retry would not help.
         raise EdgeImpulseInputError(f"{field}: {uri!r} cannot be read: {error}") from error
-    except Exception as error:  # each store has errors of its own, and most of them pass
+    except Exception as error:  # each store raises its own errors, most of them transient
         raise EdgeImpulseFileError(f"{field}: {unreadable(uri, error)}") from error
 
 
 def open_folder(field: str, uri: str, open_store: OpenStore, *, flat: bool) -> Folder:
     """Open the folder at a URI.
 
-    :param flat: list all that is below it at once, where the store can.
-    :raises EdgeImpulseInputError: when it does not exist, is not a folder, or may not be read.
-    :raises EdgeImpulseFileError: when the store fails in a way that may pass.
+    :param flat: list everything below it at once if the store supports that.
+    :raises EdgeImpulseInputError: when it does not exist, is not a folder, or access is denied.
+    :raises EdgeImpulseFileError: when the store fails with a transient error.
     """
     with open_object_store(field, uri, open_store) as (store, key):
         if is_folder(store, key, uri, expected=True):
@@ -199,13 +199,13 @@ def open_folder(field: str, uri: str, open_store: OpenStore, *, flat: bool) -> F
 
 
 def folder_at(store: ObjectStore, key: str, *, flat: bool) -> Folder:
-    """Return the folder of a key; see :func:`open_folder`."""
+    """Return the folder at a key; see :func:`open_folder`."""
     key = key.rstrip("/")
     return Folder(FlatListing(store, key) if flat and lists_flat(store.fs) else store, key)
 
 
 def exists(store: ObjectStore, key: str) -> bool:
-    """Whether there is something at a key. Unlike with fsspec's own, an error is not a "no"."""
+    """Return whether a key exists. Unlike fsspec's ``exists``, errors are raised."""
     try:
         store.fs.info(key)
     except FileNotFoundError:
@@ -214,9 +214,9 @@ def exists(store: ObjectStore, key: str) -> bool:
 
 
 def is_folder(store: ObjectStore, key: str, uri: str, *, expected: bool = False) -> bool:
-    """Whether a key is that of a folder. An empty object may stand for one, and one of the same name may be there.
+    """Return whether a key names a folder. An empty object may represent it, or an object may have the same name.
 
-    :param expected: whether a folder is meant, even if the URI does not end with a slash.
+    :param expected: whether a folder is expected even if the URI does not end with a slash.
     """
     info = store.fs.info(key)
     if info["type"] == "directory":
@@ -243,7 +243,7 @@ def _other_kind(info: Mapping[str, Any]) -> str:
 
 
 def _tell_apart(entries: Sequence[Entry]) -> list[Entry]:
-    """Take objects that stand for folders as folders, and refuse other objects with a folder's name."""
+    """Treat objects that represent folders as folders, and reject other objects with a folder's name."""
     folders = {entry.name: entry for entry in entries if entry.is_folder}
     files = []
     for entry in entries:

@@ -1,4 +1,4 @@
-"""Says what is wrong with a path or an object, and what to do about it."""
+"""Messages about what is wrong with a path or an object, and what to do about it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _KINDS = (
 
 
 def kind_of(mode: int) -> str:
-    """Name what a mode stands for, unless it is a regular file."""
+    """Return the name of a mode's file type, which must not be a regular file."""
     return next((name for test, name in _KINDS if test(mode)), "something else")
 
 
 def missing(path: str) -> str:
-    """Say what to do about a path that does not exist."""
+    """Return a message that says what to do about a path that does not exist."""
     if os.path.islink(path):
         return f"check the symbolic link {path!r}: its target {os.readlink(path)!r} does not exist."
     if path.startswith("~") or "$" in path:
@@ -33,7 +33,7 @@ def missing(path: str) -> str:
 
 
 def unreadable(source: str, reason: Exception) -> EdgeImpulseFileError:
-    """Return the error for what cannot be read or listed."""
+    """Return the error for a path or object that cannot be read or listed."""
     words = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
     if isinstance(reason, FileNotFoundError):
         words = "it is gone"

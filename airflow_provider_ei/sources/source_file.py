@@ -1,4 +1,4 @@
-"""The files of a data item, as their source has them."""
+"""The protocol for files of a source."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ class SourceFile(UploadFile, Protocol):
 
     @property
     def version(self) -> str | None:
-        """A time, or a store's checksum; None when the store has neither."""
+        """The modification time or the store's checksum; None if the store has neither."""

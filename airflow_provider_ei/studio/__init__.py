@@ -1,1 +1,1 @@
-"""Client for the Edge Impulse Studio API: requests, streaming uploads, retries, typed answers. Knows no Airflow."""
+"""Client for the Edge Impulse Studio API: requests, streaming uploads, retries, typed responses. Knows no Airflow."""

@@ -1,17 +1,17 @@
-"""Bounds the memory for what is read in the background, for all uploads of this process together."""
+"""Limits the memory that all uploads of this process together use for background reads."""
 
 from __future__ import annotations
 
 import threading
 
-#: Bytes that may be read ahead or kept at the same time.
+#: Maximum number of bytes that are read ahead or kept at the same time.
 MAX_BACKGROUND_BYTES = 32 * 1024 * 1024
 
 
 class ByteBudget:
     """Counts bytes that several threads hold.
 
-    :ivar taken: how many they hold now.
+    :ivar taken: the number of bytes that they hold now.
     """
 
     def __init__(self, limit: int) -> None:
@@ -20,9 +20,9 @@ class ByteBudget:
         self._lock = threading.Lock()
 
     def take(self, count: int, *, always: bool = False) -> bool:
-        """Count bytes, unless there are too many then.
+        """Reserve bytes; return False if that would exceed the limit.
 
-        :param always: count them all the same.
+        :param always: reserve them even above the limit.
         """
         with self._lock:
             if self.taken + count > self._limit and not always:
@@ -31,7 +31,7 @@ class ByteBudget:
             return True
 
     def give(self, count: int) -> None:
-        """Count them no longer."""
+        """Release reserved bytes."""
         with self._lock:
             self.taken -= count
 

@@ -1,4 +1,4 @@
-"""Tells the threads of a client that the task was told to stop."""
+"""A flag that stops the threads of a client when the task is cancelled."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ import time
 
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError
 
-#: Seconds after which a wait notices that the client was cancelled.
+#: Interval in seconds at which a wait checks whether the client was cancelled.
 CHECK_SECONDS = 0.2
 
 
 class CancelFlag:
     """Whether a client was cancelled.
 
-    It holds no lock: a signal handler that sets it may interrupt the very thread that holds one.
+    It uses no lock, because a signal handler that sets it may interrupt the thread that holds the lock.
     """
 
     def __init__(self) -> None:
         self._is_set = False
 
     def set(self) -> None:
-        """Cancel, for good."""
+        """Cancel the client permanently."""
         self._is_set = True
 
     def check(self) -> None:
-        """Do nothing, unless the client was cancelled.
+        """Raise an error if the client was cancelled.
 
-        :raises EdgeImpulseCancelledError: if it was.
+        :raises EdgeImpulseCancelledError: if the client was cancelled.
         """
         if self._is_set:
             raise EdgeImpulseCancelledError("The task was told to stop; the upload is not complete.")
 
     def sleep(self, seconds: float) -> None:
-        """Wait that long, or until shortly after the client is cancelled."""
+        """Wait for that many seconds, or until shortly after the client is cancelled."""
         end = time.monotonic() + seconds
         while not self._is_set and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, CHECK_SECONDS))

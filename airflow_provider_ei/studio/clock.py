@@ -1,4 +1,4 @@
-"""The time that a client lives in."""
+"""The clock of a client, which tests can advance without waiting."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 
 class Clock:
-    """Tells the time and waits.
+    """Returns the time and waits.
 
-    :param sleep: waits in the place of the machine; the time that it was told to wait has passed then, however long
-        it took.
+    :param sleep: called to wait. Afterwards the clock has advanced by the requested time, even if the call returned
+        earlier.
     """
 
     def __init__(self, sleep: Callable[[float], None]) -> None:
@@ -18,11 +18,11 @@ class Clock:
         self._skipped = 0.0
 
     def now(self) -> float:
-        """Return seconds, from any moment on."""
+        """Return the time in seconds since an arbitrary moment."""
         return time.monotonic() + self._skipped
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for that many seconds."""
         end = self.now() + seconds
         self._sleep(seconds)
         self._skipped += max(0.0, end - self.now())

@@ -1,4 +1,4 @@
-"""Decides what the lack of an answer means: what requests and urllib3 raise becomes an error that says what to do."""
+"""Turns the exceptions of requests and urllib3 into errors that say what to do."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _BAD_PROXIES = (
 
 
 def connection_error(error: Exception, operation: str, host: str, *, has_sent: bool) -> EdgeImpulseError:
-    """Return the error that stands for a request without an answer.
+    """Return the error for a request without a response.
 
-    :param has_sent: whether any byte of it left; if none did, it certainly was not carried out.
+    :param has_sent: whether any byte of the request was sent; if not, it certainly was not carried out.
     """
     know_proxies()
     cause = _root(error)
@@ -55,7 +55,7 @@ def connection_error(error: Exception, operation: str, host: str, *, has_sent: b
     if isinstance(error, TypeError | ValueError) and not isinstance(error, requests.RequestException):
         return EdgeImpulseConfigError(f"{_CHECK_PROXY}: it cannot be used: {words}. {label}")
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-        # requests says so itself when a file that the environment names, such as REQUESTS_CA_BUNDLE, is not there.
+        # requests raises a plain OSError when a file named in the environment (such as REQUESTS_CA_BUNDLE) is missing.
         return EdgeImpulseConfigError(f"Check the environment of the worker: {words}. {label}")
     if isinstance(error, requests.exceptions.ProxyError):
         what = f"{_CHECK_PROXY}: the proxy on the way to {host} failed: {words}."
@@ -77,7 +77,7 @@ def connection_error(error: Exception, operation: str, host: str, *, has_sent: b
 
 
 def _root(error: BaseException) -> BaseException:
-    """Dig out what happened: requests and urllib3 wrap it in two or three layers, as argument or as reason."""
+    """Return the root cause, which requests and urllib3 wrap two or three times, as an argument or as a reason."""
     while True:
         inner = getattr(error, "reason", None)
         if not isinstance(inner, BaseException):

@@ -1,4 +1,4 @@
-"""Reads typed answers from bytes; what does not have the form that the API promises becomes an error that names it."""
+"""Decodes typed responses; a field that does not have the documented form becomes an error that names it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 from airflow_provider_ei.exceptions import EdgeImpulseResponseError
 from airflow_provider_ei.studio.models import AnswerT
 
-#: Reads an answer that does not have the form of its model; called with the JSON object and the operation id.
+#: Reads a response that does not match its model; called with the JSON object and the operation id.
 Repair = Callable[[Mapping[str, Any], str], AnswerT]
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -22,7 +22,7 @@ _MISSING = re.compile(r"Object missing required field `(?P<field>\w+)`")
 
 
 def decode_answer(kind: type[AnswerT], body: bytes | bytearray) -> AnswerT | None:
-    """Read an answer; return None when it does not have the form of its model."""
+    """Decode a response; return None when it does not match its model."""
     try:
         answer: AnswerT = _decoder(kind).decode(body.removeprefix(_BYTE_ORDER_MARK))
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -31,10 +31,10 @@ def decode_answer(kind: type[AnswerT], body: bytes | bytearray) -> AnswerT | Non
 
 
 def json_object(body: bytes | bytearray) -> dict[str, Any] | None:
-    """Read any JSON object; return None for everything else.
+    """Decode any JSON object; return None for everything else.
 
-    JSON is UTF-8 whatever a header says, with or without a byte order mark. This reads more than :func:`decode_answer`
-    does: NaN, and escapes of lone surrogates.
+    JSON is UTF-8 whatever a header says, with or without a byte order mark. Unlike :func:`decode_answer`, this
+    function accepts NaN and escaped lone surrogates.
     """
     try:
         value = json.loads(body.decode("utf-8-sig"))
@@ -44,9 +44,9 @@ def json_object(body: bytes | bytearray) -> dict[str, Any] | None:
 
 
 def convert_answer(kind: type[AnswerT], answer: Mapping[str, Any], operation: str) -> AnswerT:
-    """Make a typed answer of a JSON object; a number may be given as a string.
+    """Convert a JSON object into a typed response; a number may be given as a string.
 
-    :raises EdgeImpulseResponseError: when a field is missing or of another type; names the field.
+    :raises EdgeImpulseResponseError: when a field is missing or has another type; the message names the field.
     """
     try:
         return msgspec.convert(answer, kind, strict=False)
@@ -58,11 +58,11 @@ def convert_answer(kind: type[AnswerT], answer: Mapping[str, Any], operation: st
 
 
 def not_as_promised(what: str, field: str, problem: str, operation: str) -> EdgeImpulseResponseError:
-    """Return the error for an answer that cannot be used.
+    """Return the error for a response that cannot be used.
 
     :param what: what cannot be read.
     :param field: the name of its field.
-    :param problem: what is wrong with it; must not quote the answer, which may have a secret in it.
+    :param problem: what is wrong with it; must not quote the response, which may contain a secret.
     """
     return EdgeImpulseResponseError(
         "Try again later, and ask Edge Impulse's support if it stays so: "
@@ -73,7 +73,7 @@ def not_as_promised(what: str, field: str, problem: str, operation: str) -> Edge
 
 
 def _explain(text: str) -> tuple[str, str]:
-    """Split msgspec's words, which quote no value, into the field and what is wrong with it."""
+    """Split msgspec's message, which quotes no value, into the field and what is wrong with it."""
     match = _PROBLEM.fullmatch(text)
     problem, place = (match["problem"], match["place"] or "") if match else (text, "")
     if missing := _MISSING.fullmatch(problem):

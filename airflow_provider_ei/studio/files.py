@@ -1,4 +1,4 @@
-"""The files of an upload: what the client needs to know of each, and how it reads them.
+"""The files of an upload: what the client must know about each file, and how it reads them.
 
 A file's size and version are pinned before anything is sent. Small files are read whole, large ones block by block.
 Either way, a file that turns out to be longer, shorter or changed is an error.
@@ -13,8 +13,8 @@ from typing import BinaryIO, Protocol
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError
 from airflow_provider_ei.studio.hashing import HashThread
 
-#: A smaller file is read whole. A file of this size or more is read in blocks, and hashed in a thread of its own, which
-#: would cost more than it gains for a smaller one.
+#: Smaller files are read whole. A file of this size or more is read in blocks and hashed in a separate thread, which
+#: would cost a smaller file more than it gains.
 LARGE_FILE_BYTES = 1024 * 1024
 
 _WAIT_FOR_WRITER = "Let the task that writes it finish first."
@@ -29,7 +29,7 @@ class UploadFile(Protocol):
 
     @property
     def size(self) -> int:
-        """Length in bytes, from stat or from the object store's own listing."""
+        """Length in bytes, from stat or from the object store's listing."""
 
     @property
     def content_type(self) -> str:
@@ -40,35 +40,35 @@ class UploadFile(Protocol):
         """Path or URI, for messages."""
 
     def open(self) -> BinaryIO:
-        """Open for reading from the first byte.
+        """Open the file for reading from the first byte.
 
-        :raises EdgeImpulseFileError: when it is gone, unreadable, or no longer of the pinned size.
+        :raises EdgeImpulseFileError: when it is missing, unreadable, or no longer has the pinned size.
         """
 
     def check_unchanged(self, handle: BinaryIO) -> None:
         """Compare the file with what was pinned, after its last byte was read.
 
-        :raises EdgeImpulseFileError: when it was changed meanwhile.
+        :raises EdgeImpulseFileError: when it was changed in the meantime.
         """
 
     def read_whole(self) -> bytes:
-        """Read a small file at once: all of it, or one byte more than its pinned size; then compare it as above.
+        """Read a small file at once, up to one byte more than its pinned size; then check that it is unchanged.
 
-        Use :func:`read_opened` where there is no cheaper way.
+        Use :func:`read_opened` if there is no cheaper way.
 
-        :raises EdgeImpulseFileError: when it is gone, unreadable or changed.
+        :raises EdgeImpulseFileError: when it is missing, unreadable or changed.
         """
 
 
-#: Called with a file's name and how many of its bytes were read so far.
+#: Called with a file's name and the number of its bytes that were read so far.
 OnRead = Callable[[str, int], None]
 
 
 def read_whole(file: UploadFile, read: Callable[[], bytes] | None = None) -> bytes:
     """Return the bytes of a small file.
 
-    :param read: what reads it; by default its own ``read_whole``.
-    :raises EdgeImpulseFileError: when it cannot be read, changed, or does not have the pinned size.
+    :param read: called to read it; by default its ``read_whole``.
+    :raises EdgeImpulseFileError: when it cannot be read, was changed, or does not have the pinned size.
     """
     try:
         data = file.read_whole() if read is None else read()
@@ -101,7 +101,7 @@ def read_opened(file: UploadFile) -> bytes:
 class PinnedReader:
     """Read a large file's pinned bytes, block by block, and hash them.
 
-    :param file: of at least one byte.
+    :param file: a file of at least one byte.
     :param thread: hashes the blocks while the caller uses them.
     """
 
@@ -111,11 +111,11 @@ class PinnedReader:
         self._hash = hashlib.sha256()
 
     def blocks(self) -> Generator[memoryview]:
-        """Yield the file's bytes. Use each block before asking for the next one: its memory is used again.
+        """Yield the file's bytes. Use each block before requesting the next one: its memory is reused.
 
         The last block comes after the check that the file is unchanged. Closing the iterator closes the file.
 
-        :raises EdgeImpulseFileError: when the file cannot be read, changed, or does not have the pinned size.
+        :raises EdgeImpulseFileError: when the file cannot be read, was changed, or does not have the pinned size.
         """
         file, left = self.file, self.file.size
         try:

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class Gate:
-    """Lets requests go when the service takes them; safe for several threads.
+    """Delays requests while the service throttles; safe for several threads.
 
     :param most_wait: longest pause after one refusal, in seconds.
     """
@@ -24,10 +24,10 @@ class Gate:
         self._changed = threading.Condition()
 
     def enter(self) -> float:
-        """Wait until a request may go, and take note that it does; :meth:`leave` has to follow.
+        """Wait until a request may be sent, and count it as in flight; the caller must call :meth:`leave` afterwards.
 
-        :return: when it went.
-        :raises EdgeImpulseCancelledError: when the client is told to stop meanwhile.
+        :return: when the request was admitted.
+        :raises EdgeImpulseCancelledError: when the client is cancelled in the meantime.
         """
         while True:
             self._cancelled.check()
@@ -43,21 +43,21 @@ class Gate:
                 self._clock.sleep(delay)
 
     def leave(self) -> None:
-        """Take note that a request has its answer, or will have none."""
+        """Record that a request has its response, or will not get one."""
         with self._changed:
             self._throttle.end()
             self._changed.notify_all()
 
     def granted(self) -> None:
-        """Take note of an answer that was not a refusal."""
+        """Record a response that was not a refusal."""
         with self._changed:
             self._throttle.granted(self._clock.now())
 
     def refused(self, begun: float, asked: float | None) -> None:
-        """Take note of a refusal, which stops all requests for a while.
+        """Record a refusal, which stops all requests for a while.
 
         :param begun: what :meth:`enter` returned.
-        :param asked: the seconds that the service asked to wait.
+        :param asked: the seconds that the service asked the client to wait.
         """
         with self._changed:
             pause = self._throttle.refused(self._clock.now(), begun, asked)
@@ -69,6 +69,6 @@ class Gate:
             )
 
     def refused_for(self) -> float:
-        """Return for how long every request was refused, with the pause that has begun, in seconds."""
+        """Return for how many seconds every request was refused, including the current pause."""
         with self._changed:
             return self._throttle.refused_for(self._clock.now())

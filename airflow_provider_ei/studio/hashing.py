@@ -1,8 +1,8 @@
-"""SHA-256 of what is sent, computed beside the sending.
+"""Computes the SHA-256 of what is sent, in a thread.
 
-Hashing takes about as long as encrypting and sending, and both let other Python code run meanwhile. So a thread hashes
-the blocks of a large file while they leave. Their memory is used again and again: fresh memory for each block, freed by
-another thread, costs more than the thread gains.
+Hashing takes about as long as encrypting and sending, and both release the GIL. So a thread hashes the blocks of a
+large file while they are being sent. The memory of the blocks is reused: allocating new memory for each block and
+freeing it in another thread costs more than the thread gains.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import BinaryIO, Protocol
 
 from airflow_provider_ei.studio.transport import BLOCK_BYTES
 
-#: How many blocks the hash may be behind. Fewer and larger blocks cost less in theory; but then they do not stay in the
-#: processors' caches, and nothing is gained.
+#: Maximum number of blocks that wait to be hashed. Fewer and larger blocks cost less in theory, but they do not stay in
+#: the processors' caches, and nothing is gained.
 BLOCKS = 8
 
 
@@ -23,11 +23,11 @@ class Hash(Protocol):
     """The part of hashlib's objects that is used."""
 
     def update(self, data: memoryview, /) -> None:
-        """Take in more bytes."""
+        """Add more bytes to the hash."""
 
 
 class HashThread:
-    """Hashes blocks in the order in which they are read; starts with the first and ends with :meth:`finish`."""
+    """Hashes blocks in the order in which they are read; starts with the first block and ends with :meth:`finish`."""
 
     def __init__(self) -> None:
         self._todo: SimpleQueue[tuple[Hash, memoryview, int] | None] = SimpleQueue()
@@ -45,7 +45,7 @@ class HashThread:
         room = block[: min(size, BLOCK_BYTES)]
         if isinstance(handle, io.RawIOBase):
             count = handle.readinto(room) or 0
-        else:  # an object store's handle makes bytes of its own
+        else:  # an object store's handle allocates its own bytes
             read = handle.read(len(room))
             count = len(read)
             room[:count] = read

@@ -1,4 +1,4 @@
-"""Sends requests: one try after the other, until there is an answer, no try is left, or the task is told to stop."""
+"""Sends requests, and retries them until there is a response, no try is left, or the task is cancelled."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ BeforeRetry = Callable[[EdgeImpulseServiceError], None]
 
 
 class HttpClient:
-    """Client for one host and one key; the classes in ``studio.api`` know its operations.
+    """Client for one host and one key; the classes in ``studio.api`` implement its operations.
 
-    A context manager: leaving it closes the connections.
+    As a context manager, it closes the connections on exit.
 
     :param settings: base URL, key and timeouts.
-    :param connections: connections kept open at once; one is enough for one thread.
-    :param sleep: waits that many seconds between two tries; by default so that :meth:`cancel` ends it.
+    :param connections: maximum number of open connections; one is enough for one thread.
+    :param sleep: waits between two tries; the default can be interrupted by :meth:`cancel`.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class HttpClient:
 
     @property
     def requests(self) -> int:
-        """How many requests were sent so far."""
+        """The number of requests that were sent so far."""
         return self._traffic.requests
 
     @property
     def retries(self) -> int:
-        """How many of them were new tries."""
+        """The number of those requests that were retries."""
         return self._traffic.requests - self._traffic.firsts
 
     def __enter__(self) -> Self:
@@ -86,21 +86,21 @@ class HttpClient:
         self._session.close()
 
     def cancel(self) -> None:
-        """End the request under way and refuse further ones; safe in a signal handler and from another thread."""
+        """Abort the current requests and refuse further ones; safe in a signal handler and from another thread."""
         self._cancelled.set()
         self._session.abort()
 
     def check_cancelled(self) -> None:
-        """Do nothing, unless the client was cancelled.
+        """Raise an error if the client was cancelled.
 
-        :raises EdgeImpulseCancelledError: if it was.
+        :raises EdgeImpulseCancelledError: if the client was cancelled.
         """
         self._cancelled.check()
 
     def sleep(self, seconds: float) -> None:
-        """Wait.
+        """Wait for that many seconds.
 
-        :raises EdgeImpulseCancelledError: when the client is cancelled meanwhile.
+        :raises EdgeImpulseCancelledError: when the client is cancelled in the meantime.
         """
         self._clock.sleep(seconds)
         self._cancelled.check()
@@ -119,16 +119,16 @@ class HttpClient:
         max_bytes: int = ANSWER_BYTES,
         repair: Repair[AnswerT] | None = None,
     ) -> AnswerT:
-        """Send a request, and return its answer.
+        """Send a request, and return the decoded response.
 
         :param operation: operation id of the API, for errors.
-        :param path: below the base URL.
-        :param kind: the form that the API promises for the answer.
-        :param idempotent: whether it may be tried again although it may have been carried out.
-        :param before_retry: called before it is tried again.
-        :param max_bytes: of the answer; a longer one is an error.
-        :param repair: reads an answer that has another form, which otherwise is an error.
-        :raises EdgeImpulseResponseError: when the answer cannot be used.
+        :param path: path below the base URL.
+        :param kind: model of the response.
+        :param idempotent: whether to retry the request even if it may have been carried out.
+        :param before_retry: called before each retry.
+        :param max_bytes: maximum size of the response; a longer one is an error.
+        :param repair: reads a response that does not match the model, which otherwise is an error.
+        :raises EdgeImpulseResponseError: when the response cannot be used.
         :raises EdgeImpulseServiceError: when the service refuses, fails or cannot be reached, after the tries that the
             settings allow.
         """
@@ -160,11 +160,11 @@ class HttpClient:
     ) -> tuple[AnswerT, dict[str, str]]:
         """Send fields and files as one multipart form.
 
-        :param kind: the form that the API promises for the answer.
-        :param on_read: called with each block of a file when it is about to be sent.
-        :param idempotent: whether it may be tried again although it may have been carried out.
-        :param before_retry: called before it is tried again.
-        :return: the answer, and the SHA-256 of what was sent by file name.
+        :param kind: model of the response.
+        :param on_read: called with a file's name and progress before each of its blocks is sent.
+        :param idempotent: whether to retry the request even if it may have been carried out.
+        :param before_retry: called before each retry.
+        :return: the response, and the SHA-256 of each file that was sent, by name.
         :raises EdgeImpulseFileError: when a file changed while it was being sent.
         :raises EdgeImpulseServiceError: as :meth:`request_json` does.
         """
@@ -173,7 +173,7 @@ class HttpClient:
             return read_answer(response, operation, ANSWER_BYTES, kind)
 
         def attempt() -> tuple[AnswerT | dict[str, Any], dict[str, str]]:
-            with MultipartBody(fields, files, on_read) as body:  # a new one for each try: a sent body is spent
+            with MultipartBody(fields, files, on_read) as body:  # a new one for each try: a body cannot be sent twice
                 headers = {"Content-Type": body.content_type}
                 answer = self._send(operation, "POST", path, read, data=body, headers=headers)
                 return answer, body.sha256_by_name()
@@ -186,16 +186,16 @@ class HttpClient:
     ) -> int:
         """Download a file block by block, without keeping it.
 
-        :param begin: called before the first block of each try; returns what is called with each block.
+        :param begin: called before the first block of each try; returns a function that is called with each block.
         :return: the file's length in bytes.
-        :raises EdgeImpulseResponseError: when the answer is not a file, or may not be whole.
+        :raises EdgeImpulseResponseError: when the response is not a file, or may be incomplete.
         :raises EdgeImpulseServiceError: as :meth:`request_json` does.
         """
 
         def read(response: Response) -> int:
             return read_file(response, operation, begin(), self.check_cancelled)
 
-        # The file's own bytes, not those of a compression on the way.
+        # Request the file's own bytes, not compressed ones.
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         return self._tries(
             lambda: self._send(operation, "GET", path, read, max_bytes=None, params=query, headers=headers),
@@ -228,8 +228,8 @@ class HttpClient:
             if not wants_new_try(failure, idempotent=idempotent):
                 pass
             elif failure.throttled:
-                # The gate makes the next try wait; it is not the request that failed. The patience is this request's,
-                # too: a service may refuse all changes and still grant each look before one.
+                # The gate makes the next try wait; a refusal does not count as a failure. The patience also applies to
+                # this request alone: a service may refuse all changes and still grant the reads before each of them.
                 now = self._clock.now()
                 refused_since = now if refused_since is None else refused_since
                 refused_for = max(self._gate.refused_for(), now - refused_since)
@@ -238,7 +238,7 @@ class HttpClient:
                 wait = max(drawn, failure.requested_wait, settling)
                 log.warning("%s Trying again in %.1f s (%d of %d).", failure, wait, retries.failures, retries.attempts)
             if wait is None:
-                # What is still on its way must not overtake whatever is done next, here or by the next run.
+                # A request that is still on its way must not overtake what is done next, here or by the next run.
                 if settling:
                     self.sleep(max(settling, failure.requested_wait))
                 raise failure
@@ -255,7 +255,7 @@ class HttpClient:
         max_bytes: int | None = ANSWER_BYTES,
         **kwargs: Any,
     ) -> _T:
-        """Send a request when the gate lets it, and return what ``read`` makes of the answer."""
+        """Send a request when the gate admits it, and return what ``read`` returns for the response."""
         begun = self._gate.enter()
         try:
             result = self._exchange(operation, method, path, read, max_bytes, **kwargs)
@@ -298,12 +298,12 @@ class HttpClient:
             raise
         except (RequestException, HTTPError, HTTPException, OSError, UnicodeError) as error:
             failure: Exception = error
-        except (TypeError, ValueError) as error:  # what requests makes of a proxy's address without a host
+        except (TypeError, ValueError) as error:  # requests raises these for a proxy's address without a host
             if session.has_sent:
                 raise
             failure = error
         self.check_cancelled()
-        # Raised here, not there: the text of the libraries' errors, which Python would keep beside ours, is not safe.
+        # Raised outside the except block: Python would attach the library's error, whose message may contain secrets.
         log.debug("%s: %s", operation, printable_excerpt(repr(failure)))
         host = urlsplit(settings.base_url).netloc
         raise connection_error(failure, operation, host, has_sent=session.has_sent)

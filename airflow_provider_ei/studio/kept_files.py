@@ -1,6 +1,6 @@
-"""Keeps what was read of an object store between hashing and sending, so that a small new item is read once.
+"""Keeps files of an object store in memory between hashing and sending, so that a small new item is read once.
 
-The bytes were compared with the store's version when they were read, and what is sent is what was hashed.
+The store's version is compared when the bytes are read, so the bytes that are sent are those that were hashed.
 """
 
 from __future__ import annotations
@@ -54,21 +54,21 @@ class KeptFile:
 
 
 class KeptFiles:
-    """Files by name, as far as the memory for them goes. Whoever adds files has to release them."""
+    """Files by name, as many as the memory limit allows. The caller must release the files that it adds."""
 
     def __init__(self) -> None:
         self._files: dict[str, KeptFile] = {}
 
     def add(self, file: UploadFile, data: bytes) -> None:
-        """Keep a file, unless there is no memory for it."""
+        """Keep a file, unless the memory limit is reached."""
         if file.name not in self._files and background_bytes.take(len(data)):
             self._files[file.name] = KeptFile(file, data)
 
     def instead_of(self, files: Sequence[UploadFile]) -> list[UploadFile]:
-        """Return the files, with those that are kept in their place."""
+        """Return the files, each replaced by its kept copy if there is one."""
         return [self._files.get(file.name, file) for file in files]
 
     def release(self) -> None:
-        """Forget all of them."""
+        """Drop all kept files."""
         while self._files:
             background_bytes.give(self._files.popitem()[1].size)

@@ -1,17 +1,17 @@
-"""A whole listing, from pages that are counted by an offset while others change the dataset.
+"""Reads a complete listing from pages with offsets, while others change the dataset.
 
-What comes or goes at the front of the list between two pages shifts all that follows, and a page that is asked for by
-its offset then misses items or has them twice. So pages overlap by one item: a page counts only if it has an item of
-the page before it, unchanged. The items after that one are then all those that follow it in the list, wherever the
-list has shifted to. That holds for every order that goes by what does not change (the id, the time of creation, the
-name of an item that was not renamed). If a page has no such item, because items before it were deleted, the page is
-asked for again from where the one before it began. If that does not help either, the listing begins anew.
+When items are added or removed at the front of the list between two pages, all later items shift, and a page that is
+requested by its offset misses items or repeats them. So pages overlap by one item: a page counts only if it contains an
+item of the previous page, unchanged. The items after that one are then all those that follow it in the list, wherever
+the list has shifted to. That holds for every order by something that does not change (the id, the creation time, the
+name of an item that was not renamed). If a page has no such item, because earlier items were deleted, it is requested
+again from the offset of the previous page. If that does not help either, the listing starts again.
 
-In an order by name, an item that is renamed from what is still to come to what was listed already would be missed. It
-leaves one item less to come, and such a listing begins anew, too. Where deletions keep doing the same, the last attempt
-accepts it if the ids are in order: then the list goes by them, not by names.
+In an order by name, an item would be missed that is renamed from the part that is still to come to the part that is
+already listed. The remaining part then has one item less, and such a listing starts again, too. If deletions keep
+having the same effect, the last attempt accepts it if the ids are in order: then the list is not ordered by name.
 
-Where no total is told, a page that has nothing new, and fewer items than were asked for, is the end.
+If the service gives no total, a page that has no new items, and fewer items than requested, is the end.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from itertools import pairwise
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.studio.seen_ids import SeenIds
 
-#: How often a listing is begun, at most.
+#: Maximum number of attempts for a listing.
 ATTEMPTS = 4
-#: How long it waits before it begins the second time; each further wait is twice as long.
+#: Wait before the second attempt; each further wait is twice as long.
 FIRST_WAIT_SECONDS = 0.5
-#: Pages of a listing whose total nobody tells, at most.
+#: Maximum number of pages of a listing without a total.
 MAX_PAGES_WITHOUT_TOTAL = 1_000
 _LEFT = "Data items left the part of the list that was still to come."
-#: Pages that a listing may take beyond twice those that its total calls for.
+#: Pages that a listing may take in addition to twice the number that its total requires.
 _MORE_PAGES = 10
 
 #: What a list may be ordered by: id, name and dataset.
@@ -39,9 +39,9 @@ _Facts = tuple[int, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer: its items begin at ``offset`` of a list of ``total``, if that is told.
+    """One response: its items begin at ``offset`` in a list of ``total`` items, or None if the total is unknown.
 
-    :ivar is_full: whether it has as many items as were asked for.
+    :ivar is_full: whether it has as many items as were requested.
     """
 
     offset: int
@@ -55,7 +55,7 @@ class Page:
         return self.offset + len(self.items)
 
     def to_come(self, place: int) -> int | None:
-        """How many items there are from a place on."""
+        """Return the number of items from a position to the end."""
         return None if self.total is None else self.total - place
 
 
@@ -65,7 +65,7 @@ class ListedPage:
 
     :ivar items: the data items that no earlier page of this listing had.
     :ivar is_first: whether the listing begins with this page. It is true once for a dataset that nobody changes, and
-        again whenever the listing has moved and begins anew: whoever has kept anything of earlier pages forgets it.
+        again whenever the listing has moved and starts again: the caller must then discard all earlier pages.
     """
 
     items: Sequence[DataItem]
@@ -73,19 +73,19 @@ class ListedPage:
 
 
 class ListingMovedError(Exception):
-    """The list was changed, or the service counts in a way of its own; the text says what was seen."""
+    """The list was changed, or the service counts differently; the message says what was observed."""
 
 
 class OffsetIgnoredError(ListingMovedError):
-    """The service gives its first page whatever offset is asked for, so that no new try helps."""
+    """The service returns its first page for every offset, so retrying does not help."""
 
 
 class Listing:
-    """Takes a whole listing, anew when it has moved.
+    """Reads a complete listing, and starts again when it has moved.
 
-    :param fetches: each gets the page that begins at an offset, of one list; an item may be in several lists.
-    :param sleep: waits for so many seconds.
-    :ivar total: what the service told last of how many items there are.
+    :param fetches: one function per list, which gets the page at an offset; an item may be in several lists.
+    :param sleep: waits for that many seconds.
+    :ivar total: the total that the service reported last.
     """
 
     def __init__(self, fetches: Sequence[Callable[[int], Page]], sleep: Callable[[float], None]) -> None:
@@ -96,7 +96,7 @@ class Listing:
 
     @property
     def count(self) -> int:
-        """How many items the attempt that was made last has seen."""
+        """The number of items that the last attempt has seen."""
         return sum(map(len, self._seen))
 
     def take(self) -> list[DataItem]:
@@ -112,7 +112,7 @@ class Listing:
         return items
 
     def pages(self) -> Iterator[ListedPage]:
-        """Yield the listing page by page, each item once after the last page that is a first one.
+        """Yield the listing page by page; after the last page with ``is_first``, each item occurs once.
 
         :raises ListingMovedError: if it has moved in each attempt.
         """
@@ -141,7 +141,7 @@ class Listing:
 
 
 class _Walk:
-    """One attempt to go through one list.
+    """One attempt to read one list.
 
     :param seen: the ids of the items that it has listed.
     :param is_last: whether no other attempt follows.
@@ -158,7 +158,7 @@ class _Walk:
         self._steps: set[bool] = set()  # whether the id rises from an item of a page to the next one
 
     def new_items(self) -> Iterator[Sequence[DataItem]]:
-        """Yield what each page has that none before it had.
+        """Yield the items of each page that no earlier page had.
 
         :raises ListingMovedError: when an item may have been missed.
         """
@@ -185,14 +185,14 @@ class _Walk:
             if is_disturbed and not (self._is_last and len(self._steps) < 2):
                 raise ListingMovedError(_LEFT)
             yield new
-        # A service that takes no notice of the offset looks as if items were leaving.
+        # A service that ignores the offset looks like one whose items are removed.
         if is_disturbed and self._get(2 * page.end).items:
             raise ListingMovedError(_LEFT)
 
     def _next(self, before: Page) -> tuple[Page, int, int]:
         """Get the page after another one.
 
-        :return: the page, and the place of an item that both have: in the list as it was, and as it is.
+        :return: the page, and the position of an item that both pages have, in the old and in the current list.
         """
         if len(before.items) < 2:  # two such pages cannot overlap and make progress
             page = self._get(before.end)
@@ -217,7 +217,7 @@ class _Walk:
         return page
 
     def _keep(self, page: Page) -> Sequence[DataItem]:
-        """Take note of the items of a page; return those that are new."""
+        """Record the items of a page; return those that are new."""
         ids = [item.id for item in page.items]
         if len(set(ids)) < len(ids):
             raise ListingMovedError("A page has a data item twice.")
@@ -232,7 +232,7 @@ def _is_end(page: Page) -> bool:
 
 
 def _shared(before: Page, page: Page) -> tuple[int, int] | None:
-    """Find the last item of a page that the next one has, too, and return its place in the list, then and now."""
+    """Find the last item of a page that the next one also has; return its position in the old and the new list."""
     if page.items and _facts(before.items[-1]) == _facts(page.items[0]):
         return before.end - 1, page.offset
     places = {_facts(item): place for place, item in enumerate(page.items, page.offset)}
@@ -243,5 +243,5 @@ def _shared(before: Page, page: Page) -> tuple[int, int] | None:
 
 
 def _facts(item: DataItem) -> _Facts:
-    # What a list may be ordered by. An item that was renamed may have moved, and says nothing about the others.
+    # The fields that a list may be ordered by. An item that was renamed may have moved: it proves nothing about others.
     return item.id, item.name, item.dataset

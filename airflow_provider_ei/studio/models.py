@@ -1,4 +1,4 @@
-"""Typed answers of the API, read from bytes by msgspec. Only the fields that are used; unknown ones are ignored."""
+"""Typed responses of the API, decoded by msgspec. They have only the fields that are used; others are ignored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 AnswerT = TypeVar("AnswerT", bound="Answer")
 
-#: The size of a file for which a listing gives none that can be read. No file has it.
+#: The size of a file whose size in a listing is missing or cannot be read.
 UNKNOWN_SIZE = -1
 
 Id = Annotated[int, Meta(gt=0)]
@@ -17,7 +17,7 @@ Size = Annotated[int, Meta(ge=UNKNOWN_SIZE)]
 Time = Annotated[datetime, Meta(tz=True)]
 
 
-# No reference cycle can form, since nothing in a model refers to one: gc=False saves memory and collections.
+# Models contain no reference cycles, so gc=False is safe; it saves memory and garbage collections.
 class ApiModel(Struct, frozen=True, rename="camel", gc=False):
     """Base of all models: camelCase on the wire, snake_case here, immutable, with slots."""
 
@@ -50,7 +50,7 @@ class Dataset(ApiModel, frozen=True, kw_only=True):
 class DataFile(ApiModel, frozen=True, kw_only=True):
     """A file of a data item. The service keeps no checksums.
 
-    ``size`` is ``UNKNOWN_SIZE`` where a listing gives none that can be read.
+    ``size`` is ``UNKNOWN_SIZE`` if the size in a listing is missing or cannot be read.
     """
 
     name: str
@@ -61,10 +61,10 @@ class DataFile(ApiModel, frozen=True, kw_only=True):
 class DataItem(ApiModel, frozen=True, kw_only=True):
     """A data item (``listOrganizationData``, ``listOrganizationFiles``, ``getOrganizationDataItem``).
 
-    ``files`` is None where the operation does not list them; sizes are in bytes. ``metadata`` is empty where the
-    service has no map. A metadata value that is not a string, which only the service itself can have stored, is its
-    JSON text, so that nothing is lost when the whole map is sent back. What else a listing cannot read: a file without
-    a name is left out, a count is 0, and ``created`` is the time of the listing.
+    ``files`` is None if the operation does not list them; sizes are in bytes. ``metadata`` is empty if the service has
+    no map. A metadata value that is not a string, which only the service itself can have stored, is represented as
+    JSON, so that nothing is lost when the whole map is sent back. In a listing, a file without a name is left out, a
+    count that cannot be read is 0, and ``created`` is then the time of the listing.
     """
 
     id: Id
@@ -81,43 +81,43 @@ class DataItem(ApiModel, frozen=True, kw_only=True):
 
 
 class Answer(ApiModel, frozen=True):
-    """An answer that says nothing but whether the request succeeded; base of all others."""
+    """A response that says only whether the request succeeded; base of all others."""
 
     success: bool
 
 
 class OrganizationsAnswer(Answer, frozen=True, kw_only=True):
-    """Answer of ``listOrganizations``."""
+    """Response of ``listOrganizations``."""
 
     organizations: list[Organization]
 
 
 class BucketsAnswer(Answer, frozen=True, kw_only=True):
-    """Answer of ``listOrganizationBuckets``."""
+    """Response of ``listOrganizationBuckets``."""
 
     buckets: list[Bucket]
 
 
 class DatasetAnswer(Answer, frozen=True, kw_only=True):
-    """Answer of ``getOrganizationDataset``."""
+    """Response of ``getOrganizationDataset``."""
 
     dataset: Dataset
 
 
 class CreatedAnswer(Answer, frozen=True, kw_only=True):
-    """Answer of ``addOrganizationDataItem``."""
+    """Response of ``addOrganizationDataItem``."""
 
     id: Id
 
 
 class DataItemAnswer(Answer, frozen=True, kw_only=True):
-    """Answer of ``getOrganizationDataItem``."""
+    """Response of ``getOrganizationDataItem``."""
 
     data: DataItem
 
 
 class DataPageAnswer(Answer, frozen=True, kw_only=True):
-    """Answer of ``listOrganizationData`` and ``listOrganizationFiles``: one page."""
+    """Response of ``listOrganizationData`` and ``listOrganizationFiles``: one page."""
 
     data: list[DataItem]
     total_data_item_count: Annotated[int, Meta(ge=0)] | None = None

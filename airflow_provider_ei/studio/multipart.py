@@ -1,8 +1,8 @@
 """The body of an upload: form fields and files, streamed with constant memory.
 
-Each file is opened when its first byte is due and closed after its last, so one descriptor is enough for any number
-of files. Its size is pinned beforehand: it counts in the request's Content-Length, and a file that turns out longer,
-shorter or changed ends the request before the service can store it.
+Each file is opened when its first byte is needed and closed after its last, so one descriptor is enough for any number
+of files. Its size is pinned beforehand, because it is part of the request's Content-Length. A file that turns out to be
+longer, shorter or changed ends the request before the service can store it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from airflow_provider_ei.studio.transport import BLOCK_BYTES
 
 
 class MultipartBody(MultipartEncoder):  # type: ignore[misc]
-    """A ``multipart/form-data`` body, as a context manager that closes the file that is open.
+    """A ``multipart/form-data`` body, as a context manager that closes the open file.
 
-    The encoder of requests-toolbelt makes the boundary and the parts of the fields. It would copy each byte of a file
-    twice, and keep several objects for each file; so the parts of the files are made here, byte for byte the same.
+    The encoder of requests-toolbelt produces the boundary and the parts of the fields. It would copy each byte of a
+    file twice and keep several objects for each file, so this class produces the parts of the files itself, with
+    identical bytes.
 
-    :param fields: text parts, in order.
+    :param fields: names and values of the form fields, in order.
     :param files: the ``files[]`` parts, in order.
     :param on_read: called for each file, and for each block of a large one.
     """
@@ -67,7 +68,7 @@ class MultipartBody(MultipartEncoder):  # type: ignore[misc]
     def read(self, size: int = -1) -> bytes | memoryview:
         """Return the next bytes, at most ``size``; use them before the next call.
 
-        :raises EdgeImpulseFileError: when a file cannot be read or changed.
+        :raises EdgeImpulseFileError: when a file cannot be read or was changed.
         """
         if size < 0:
             return b"".join(bytes(block) for block in iter(lambda: self.read(BLOCK_BYTES), b""))
@@ -77,7 +78,7 @@ class MultipartBody(MultipartEncoder):  # type: ignore[misc]
         return block
 
     def sha256_by_name(self) -> dict[str, str]:
-        """Return the digest of each file, once the body was sent."""
+        """Return the digest of each file after the body was sent."""
         self._hashing.finish()
         return self._digests | {reader.file.name: reader.sha256() for reader in self._readers}
 
@@ -122,7 +123,7 @@ _CLOSE = b"--\r\n"
 
 
 def _head(file: UploadFile) -> bytes:
-    """Return the head of a file's part, with the end of the boundary's line before it."""
+    """Return the headers of a file's part, preceded by the end of the boundary line."""
     name = format_multipart_header_param("filename", file.name)
     head = f'\r\nContent-Disposition: form-data; name="files[]"; {name}\r\nContent-Type: {file.content_type}\r\n\r\n'
     return head.encode()

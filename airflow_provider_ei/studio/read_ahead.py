@@ -1,7 +1,7 @@
 """Reads the next files of an upload while earlier ones are sent, for files that can be read in the background.
 
-An object store takes as long to answer for a small object as for a large one, so one request after the other would
-leave most of the time unused.
+The latency of an object store is the same for small and large objects, so sequential requests would waste most of the
+time.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from airflow_provider_ei.studio.files import UploadFile, read_whole
 #: Larger files are not read ahead; they are streamed.
 MAX_FILE_BYTES = 5 * 1024 * 1024
 
-#: Files of one upload that are read at once, or wait to be sent.
+#: Maximum number of files of one upload that are being read or wait to be sent.
 MAX_AHEAD_FILES = 32
 
 
 class ReadAhead:
-    """Reads files in their order; as a context manager, it cancels what is still being read at its end.
+    """Reads files in order; as a context manager, it cancels unfinished reads on exit.
 
-    The memory for it is bounded; see :mod:`.byte_budget`. The file that is due is read in any case.
+    Its memory is limited; see :mod:`.byte_budget`. The next file is always read, even above the limit.
 
-    :param files: all files, in the order in which :meth:`read` is called for those that it :meth:`covers`.
+    :param files: all files, in the order in which :meth:`read` is called for those that :meth:`covers` accepts.
     """
 
     def __init__(self, files: Sequence[UploadFile]) -> None:
@@ -47,13 +47,13 @@ class ReadAhead:
 
     @staticmethod
     def covers(file: UploadFile) -> bool:
-        """Whether a file is read in the background: it is small, and has a method ``start_reading`` for that."""
+        """Return whether a file is read in the background: it must be small and have a method ``start_reading``."""
         return hasattr(file, "start_reading") and file.size <= MAX_FILE_BYTES
 
     def read(self, file: UploadFile) -> bytes:
         """Return the bytes of the next file; see :func:`~.files.read_whole`.
 
-        :raises EdgeImpulseFileError: when this very file cannot be read or changed.
+        :raises EdgeImpulseFileError: when this file cannot be read or was changed.
         """
         self._start_next()
         started, future = self._started[0] if self._started else (None, None)
@@ -63,7 +63,7 @@ class ReadAhead:
         try:
             return read_whole(file, future.result)
         finally:
-            future.cancel()  # which changes nothing unless the wait was interrupted
+            future.cancel()  # has no effect unless the wait was interrupted
             background_bytes.give(file.size)
 
     def _start_next(self) -> None:
@@ -78,7 +78,7 @@ class ReadAhead:
 def _start(file: UploadFile) -> Future[bytes]:
     try:
         started: Future[bytes] = file.start_reading()  # type: ignore[attr-defined]
-    except Exception as error:  # it is raised when the file is due
+    except Exception as error:  # raised later, when the file is needed
         started = Future()
         started.set_exception(error)
     return started

@@ -1,4 +1,4 @@
-"""Reads an answer within bounds: so many bytes, until so many seconds have passed, whatever the server sends."""
+"""Reads a response within limits of size and time, whatever the server sends."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from weakref import WeakMethod
 import requests
 from urllib3.exceptions import HTTPError
 
-#: Bytes of an answer that has no list in it.
+#: Maximum size in bytes of a response without a list.
 ANSWER_BYTES = 1024 * 1024
 
-#: Bytes of an answer with a list. A page of 1,000 data items with 100 files each takes half of it; of items with more
-#: files, fewer fit into a page, and one item of 10,000 files with long names fits at any rate.
+#: Maximum size in bytes of a response with a list. A page of 1,000 data items with 100 files each takes half of it. If
+#: items have more files, fewer fit into a page; a single item of 10,000 files with long names always fits.
 LISTING_BYTES = 32 * 1024 * 1024
 
-#: Bytes of an answer's head, together with the ``1xx`` answers before it.
+#: Maximum size in bytes of a response's head, including the ``1xx`` responses before it.
 MAX_HEAD_BYTES = 64 * 1024
 
-#: Bytes that are read from the socket at once.
+#: Number of bytes that are read from the socket at once.
 READ_BYTES = 128 * 1024
 
 
 class AnswerTooLargeError(HTTPException):
-    """The answer goes on beyond what it may have."""
+    """The response is longer than allowed."""
 
 
 class UnfitAnswerError(HTTPException):
-    """What arrived is not an answer to the request."""
+    """The bytes that arrived are not a valid response to the request."""
 
 
 class Allowance:
-    """What an answer may take, on the wire.
+    """Limits the time and the bytes of a response on the wire.
 
-    :param seconds: until it is complete; :meth:`renew` begins them anew.
-    :param max_bytes: of its body; None when the body may be of any length.
+    :param seconds: time until the response must be complete; :meth:`renew` restarts it.
+    :param max_bytes: maximum size of its body; None for a body of any length.
     """
 
     def __init__(self, seconds: float, max_bytes: int | None) -> None:
@@ -52,18 +52,18 @@ class Allowance:
         self._end = time.monotonic() + seconds
 
     def renew(self) -> None:
-        """Begin the seconds anew."""
+        """Restart the time limit."""
         self._end = time.monotonic() + self._seconds
 
     def begin_body(self) -> None:
-        """Count no longer the head's bytes, but the body's."""
+        """Stop counting the head's bytes, and count those of the body from now on."""
         self._in_head = False
         self._bytes_left = float("inf") if self._max_bytes is None else MAX_HEAD_BYTES + self._max_bytes
 
     def seconds_left(self) -> float:
-        """Return the time for the next bytes.
+        """Return the seconds that are left for the next bytes.
 
-        :raises TimeoutError: when none is left.
+        :raises TimeoutError: when no time is left.
         """
         left = self._end - time.monotonic()
         if left <= 0:
@@ -73,7 +73,7 @@ class Allowance:
     def take(self, count: int) -> None:
         """Count bytes that have arrived.
 
-        :raises AnswerTooLargeError: when they are too many.
+        :raises AnswerTooLargeError: when there are too many.
         """
         self._bytes_left -= count
         if self._bytes_left < 0:
@@ -112,7 +112,7 @@ class _Source(io.RawIOBase):
 
 
 class _Stream(io.BufferedReader):
-    """Ends the connection when more has arrived than belongs to the answer: the next one would be mistaken."""
+    """Ends the connection when extra bytes follow the response, since they would be taken for the next response."""
 
     def __init__(self, source: _Source, end_connection: WeakMethod[Any]) -> None:
         super().__init__(source)
@@ -122,7 +122,7 @@ class _Stream(io.BufferedReader):
     def read(self, size: int | None = -1, /) -> bytes:
         """Read that many bytes.
 
-        :raises UnfitAnswerError: for a negative number, which only a chunk can ask for, by its length.
+        :raises UnfitAnswerError: for a negative number, which only the length of a chunk can cause.
         """
         if size is None or size < 0:
             raise UnfitAnswerError("the length of a chunk is negative")
@@ -137,10 +137,10 @@ class _Stream(io.BufferedReader):
 
 
 class BoundedResponse(HTTPResponse):
-    """An answer that keeps within its allowance, and skips all ``1xx`` answers before it.
+    """A response that is read within its allowance, and skips all ``1xx`` responses before it.
 
-    :param allowance: what it may take.
-    :param end_connection: closes the connection that it arrives through.
+    :param allowance: limits of the response.
+    :param end_connection: closes the connection that the response arrives through.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class BoundedResponse(HTTPResponse):
     def begin(self) -> None:
         """Read the head.
 
-        :raises UnfitAnswerError: when it is not one.
+        :raises UnfitAnswerError: when it is not valid.
         """
         super().begin()
         while 100 <= self.status < 200 and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
@@ -169,15 +169,15 @@ class BoundedResponse(HTTPResponse):
 
 
 def allowance_of(response: requests.Response) -> Allowance:
-    """Return the allowance that an answer is read under."""
+    """Return the allowance of a response."""
     return cast(BoundedResponse, response.raw._original_response).allowance
 
 
 def read_body(response: requests.Response, max_bytes: int) -> bytearray:
     """Return the body, decompressed.
 
-    :raises AnswerTooLargeError: when it is larger than that.
-    :raises HTTPError: when it breaks off.
+    :raises AnswerTooLargeError: when it is larger than ``max_bytes``.
+    :raises HTTPError: when it is incomplete.
     """
     body = bytearray()
     for block in _decoded(response, max_bytes + 1):
@@ -188,7 +188,7 @@ def read_body(response: requests.Response, max_bytes: int) -> bytearray:
 
 
 def read_beginning(response: requests.Response, max_bytes: int) -> bytes:
-    """Return the first bytes of the body, or what there is of them when it breaks off."""
+    """Return the first bytes of the body, or fewer if it is incomplete."""
     beginning = bytearray()
     with suppress(HTTPError, HTTPException, OSError):
         for block in _decoded(response, max_bytes):
@@ -199,16 +199,16 @@ def read_beginning(response: requests.Response, max_bytes: int) -> bytes:
 
 
 def raw_blocks(response: requests.Response, size: int = READ_BYTES) -> Iterator[bytes]:
-    """Yield the body as it is on the wire.
+    """Yield the body as it arrives, without decompressing it.
 
-    :raises HTTPError: when it breaks off.
+    :raises HTTPError: when it is incomplete.
     """
     while block := response.raw.read(size, decode_content=False):
         yield block
 
 
 def _decoded(response: requests.Response, max_bytes: int) -> Iterator[bytes]:
-    """Yield the body; each block has at most ``max_bytes``, however well it was compressed."""
+    """Yield the decompressed body; each block has at most ``max_bytes``, whatever the compression ratio."""
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding in ("", "identity"):
         yield from raw_blocks(response)
@@ -224,7 +224,7 @@ def _decoded(response: requests.Response, max_bytes: int) -> Iterator[bytes]:
             except zlib.error as error:
                 raise UnfitAnswerError(f"the answer cannot be decompressed: {error}") from None
             if inflater.eof:
-                block = inflater.unused_data  # another one may follow
+                block = inflater.unused_data  # another gzip member may follow
                 inflater, begun = _gzip(), False
             else:
                 block = inflater.unconsumed_tail

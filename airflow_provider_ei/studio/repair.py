@@ -1,7 +1,7 @@
-"""Reads data items that do not have the form that the API promises.
+"""Reads data items that do not have the documented form.
 
-A dataset may hold items that other programs made. What is odd about them must not end the listing of all others, so a
-listing puts something in the place of what cannot be read. A single item is read as promised, but for its metadata.
+A dataset may contain items that other programs created. An odd item must not prevent the listing of all others, so a
+listing substitutes a default for each field that cannot be read. A single item is read strictly, except its metadata.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from airflow_provider_ei.studio.models import UNKNOWN_SIZE, DataFile, DataItem, 
 
 _T = TypeVar("_T")
 
-#: A time beyond this many seconds is taken for milliseconds: the year 2603.
+#: A larger timestamp is interpreted as milliseconds. As seconds, it would be in the year 2603.
 _MAX_SECONDS = 2e10
 
 
 def repair_page(answer: Mapping[str, Any], operation: str, *, offset: int) -> DataPageAnswer:
     """Read a page of a listing.
 
-    :param offset: the place of its first item in the listing.
-    :raises EdgeImpulseResponseError: when there is no list, when its total is not a number, or when an item's id, name
-        or dataset cannot be used: leaving it out would say that it is not there. Names the item.
+    :param offset: the position of its first item in the listing.
+    :raises EdgeImpulseResponseError: when there is no list, when the total is not a number, or when an item's id, name
+        or dataset cannot be used; leaving the item out would mean that it does not exist. The message names the item.
     """
     values, total = answer.get("data"), answer.get("totalDataItemCount")
     problem = answer.get("filterParseError")
@@ -44,7 +44,7 @@ def repair_page(answer: Mapping[str, Any], operation: str, *, offset: int) -> Da
 
 
 def repair_item(answer: Mapping[str, Any], operation: str, *, data_id: int) -> DataItemAnswer:
-    """Read a single data item, whose metadata may be of any kind.
+    """Read a single data item, whose metadata may have any type.
 
     :raises EdgeImpulseResponseError: when anything else cannot be read.
     """
@@ -53,15 +53,15 @@ def repair_item(answer: Mapping[str, Any], operation: str, *, data_id: int) -> D
         return DataItemAnswer(success=True, data=_read_item(value, _Fields(value, "")))
     except _UnreadableError as error:
         problem = error
-    # Raised here, not there: the error that Python would keep as the context of ours may quote the answer.
+    # Raised outside the except block: Python would attach the other error as context, and it may quote the response.
     raise not_as_promised(f"data item {data_id}", problem.field, problem.problem, operation)
 
 
 def read_listed_item(value: object, operation: str, place: int) -> DataItem:
     """Read one data item of a listing.
 
-    :param place: its place in the listing, counted from 0.
-    :raises EdgeImpulseResponseError: when its id, name or dataset cannot be used. Names the item.
+    :param place: its position in the listing, counted from 0.
+    :raises EdgeImpulseResponseError: when its id, name or dataset cannot be used. The message names the item.
     """
     try:
         return _read_item(value, _LenientFields(value, ""))
@@ -71,11 +71,11 @@ def read_listed_item(value: object, operation: str, place: int) -> DataItem:
 
 
 class _OddValueError(ValueError):
-    """What is wrong with a value, without quoting it."""
+    """A value is not valid; the message does not quote it."""
 
 
 class _UnreadableError(Exception):
-    """A field that is needed cannot be read."""
+    """A required field cannot be read."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(field)
@@ -84,9 +84,9 @@ class _UnreadableError(Exception):
 
 
 class _Fields:
-    """The fields of a JSON object, each read by a function that raises ValueError or the like for what it cannot read.
+    """The fields of a JSON object. A function reads each field, and raises ValueError or a similar error if it cannot.
 
-    :param prefix: stands before a field's name in errors.
+    :param prefix: prefix of a field's name in errors.
     """
 
     def __init__(self, value: object, prefix: str) -> None:
@@ -96,18 +96,18 @@ class _Fields:
         self._prefix = prefix
 
     def need(self, name: str, read: Callable[[Any], _T]) -> _T:
-        """Read a field without which the object is of no use."""
+        """Read a required field."""
         if name not in self._value:
             raise _UnreadableError(self._prefix + name, "it is missing")
         try:
             return read(self._value[name])
         except _OddValueError as error:
             raise _UnreadableError(self._prefix + name, str(error)) from None
-        except (ValueError, OverflowError, OSError, RecursionError):  # whose words may quote the value
+        except (ValueError, OverflowError, OSError, RecursionError):  # their messages may quote the value
             raise _UnreadableError(self._prefix + name, "it cannot be read") from None
 
     def get(self, name: str, read: Callable[[Any], _T], otherwise: Callable[[], _T]) -> _T:
-        """Read a field in whose place a listing puts something else."""
+        """Read a field for which a listing may substitute a default."""
         return self.need(name, read)
 
     def optional(self, name: str, read: Callable[[Any], _T]) -> _T | None:
@@ -123,7 +123,7 @@ class _Fields:
 
 
 class _LenientFields(_Fields):
-    """The same for a listing, which leaves out what it cannot read, or puts something in its place."""
+    """The same for a listing, which leaves out what it cannot read, or substitutes a default."""
 
     def get(self, name: str, read: Callable[[Any], _T], otherwise: Callable[[], _T]) -> _T:
         try:
@@ -231,4 +231,4 @@ def _json(value: object) -> str:
 def _which(value: object, place: int) -> str:
     known = value if isinstance(value, Mapping) else {}
     told = [f"{field} {str(known[field])[:100]!r}" for field in ("id", "name", "dataset") if field in known]
-    return f"the data item at place {place} of the listing ({', '.join(told) or 'it tells nothing of itself'})"
+    return f"the data item at place {place} of the listing ({', '.join(told) or 'without id, name and dataset'})"

@@ -1,8 +1,8 @@
-"""Decides what an answer means.
+"""Turns HTTP responses into decoded responses or errors.
 
-By status first, then by ``success is True``: the service reports its own errors with status 200, and proxies answer
-in its place with HTML. Each error says first what to do, since a log's view cuts long lines; operation and status stand
-at the end.
+The status is checked first, then ``success is True``, because the service reports its own errors with status 200, and
+proxies respond with HTML. Each error says first what to do, since log viewers truncate long lines; the operation and
+the status are at the end.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from airflow_provider_ei.studio.reading import (
 from airflow_provider_ei.studio.retry import parse_retry_after
 from airflow_provider_ei.studio.server_text import printable_excerpt, server_text
 
-#: How much of an answer that is an error is read, in bytes.
+#: Maximum number of bytes that are read of an error response.
 ERROR_BYTES = 64 * 1024
 
-#: Bytes of memory that reading one JSON answer may take, about.
+#: Approximate maximum of bytes of memory that reading one JSON response may take.
 MAX_JSON_MEMORY = 96 * 1024 * 1024
 
 CHECK_HOST = "Check Host (Studio base URL) of the connection, such as https://studio.edgeimpulse.com/v1"
@@ -50,12 +50,12 @@ _CHECK_KEY = "Check Password (API key) of the connection"
 def read_answer(
     response: requests.Response, operation: str, max_bytes: int, kind: type[AnswerT]
 ) -> AnswerT | dict[str, Any]:
-    """Return a successful answer.
+    """Return a successful response.
 
-    :param max_bytes: of the body.
-    :param kind: the form that the API promises.
-    :return: the answer in that form; the plain JSON object if it has another.
-    :raises EdgeImpulseServiceError: the precise subclass for anything else.
+    :param max_bytes: maximum size of the body.
+    :param kind: model of the response.
+    :return: the decoded response; the plain JSON object if it does not match the model.
+    :raises EdgeImpulseServiceError: a specific subclass for anything else.
     """
     status = response.status_code
     if not 200 <= status < 300:
@@ -80,13 +80,14 @@ def read_answer(
 def read_file(
     response: requests.Response, operation: str, on_block: Callable[[bytes], object], check: Callable[[], None]
 ) -> int:
-    """Hand on the bytes of a file.
+    """Pass on the bytes of a file.
 
-    The status and the headers tell a file from an error, not the content: a file may itself be JSON.
+    The status and the headers distinguish a file from an error, not the content: a file may itself be JSON.
 
+    :param on_block: called with each block.
     :param check: called before each block; it may raise.
     :return: the number of bytes.
-    :raises EdgeImpulseServiceError: the precise subclass when the answer is not a whole file.
+    :raises EdgeImpulseServiceError: a specific subclass when the response is not a complete file.
     """
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     disposition = response.headers.get("Content-Disposition", "").partition(";")[0].strip().lower()
@@ -101,8 +102,8 @@ def read_file(
     has_end = response.raw.chunked or response.raw.length_remaining is not None
     if encoding != "identity" or transfer != "chunked" or not has_end:
         raise EdgeImpulseResponseError(
-            "Look for a proxy that changes answers: the file arrives without a length or in a compression that was not "
-            f"asked for, so that nobody can tell whether it is whole. {_label(operation, response.status_code)}",
+            "Check for a proxy that changes responses: the file arrives without a length or in a compression that was "
+            f"not requested, so it may be incomplete. {_label(operation, response.status_code)}",
             operation=operation,
             status=response.status_code,
         )
@@ -126,7 +127,7 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
     facts: dict[str, Any] = {"operation": operation, "status": status, "server_text": words or None}
     retry_after = parse_retry_after(response.headers.get("Retry-After"))
     if 300 <= status < 400:
-        # Without its query, which may carry a token.
+        # The query is left out, since it may contain a token.
         target = printable_excerpt(response.headers.get("Location", "").partition("?")[0])
         return EdgeImpulseRedirectError(
             f"{CHECK_HOST}: it redirects to {target or 'nowhere'}. Redirects are not followed, since the key would "
@@ -154,7 +155,7 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
             **facts,
         )
     if status in (408, 425) or (status >= 500 and status != 501):
-        # 408 and 5xx may come from a proxy that lost patience while the service went on.
+        # 408 and 5xx may come from a proxy that timed out while the service was still processing the request.
         return EdgeImpulseUnavailableError(
             f"Try again later: the service is not available{said}. {label}",
             ambiguous=True,
@@ -167,7 +168,7 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
 def _no_success(
     response: requests.Response, operation: str, answer: dict[str, Any] | None, body: bytes | bytearray
 ) -> EdgeImpulseServiceError:
-    """Return the error for a 2xx that is no success."""
+    """Return the error for a 2xx response without ``success``."""
     words = server_text(answer, body)
     label = _label(operation, response.status_code)
     facts: dict[str, Any] = {
@@ -195,17 +196,17 @@ def _wrong_key(response: requests.Response, words: str, label: str, facts: dict[
         "project (Studio: project, Dashboard, Keys)" if is_project else "organization (Studio: organization, API keys)"
     )
     return EdgeImpulseAuthError(
-        f"{_CHECK_KEY}: it is refused{said}. It has to be a key of the {owner} whose role may do this. {label}",
+        f"{_CHECK_KEY}: it is refused{said}. It must be a key of the {owner} whose role may do this. {label}",
         **facts,
     )
 
 
-def _is_about_the_key(words: str) -> bool:
-    return "invalid api key" in words.lower()
+def _is_about_the_key(server_text: str) -> bool:
+    return "invalid api key" in server_text.lower()
 
 
 def large_answer(operation: str, status: int | None) -> EdgeImpulseLargeResponseError:
-    """Return the error for an answer that is larger than this client reads."""
+    """Return the error for a response that is larger than this client reads."""
     return EdgeImpulseLargeResponseError(
         f"{CHECK_HOST}: the answer is larger than any that is expected there. {_label(operation, status)}",
         operation=operation,
@@ -224,6 +225,6 @@ def _label(operation: str, status: int | None) -> str:
 
 
 def _json_memory(body: bytearray) -> int:
-    """Estimate the bytes that a JSON text takes once it is read: twice as text, and about 40 for each value."""
+    """Estimate the memory in bytes for decoding a JSON document: twice its text, and about 40 bytes for each value."""
     width = 1 if body.isascii() else 4
     return 2 * width * len(body) + 40 * sum(map(body.count, (b",", b":", b"[", b"{")))

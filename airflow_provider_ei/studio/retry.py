@@ -1,4 +1,4 @@
-"""When to try a request again, and how long to wait before it."""
+"""Decides whether to retry a request, and how long to wait before that."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from airflow_provider_ei.exceptions import (
 
 log = logging.getLogger(__name__)
 
-#: Seconds since its first failure after which a request is not tried again.
+#: Seconds after its first failure when a request is no longer retried.
 MAX_TROUBLE = 900.0
 
 
 def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
-    """Read a ``Retry-After`` header: seconds, also with a fraction, or a date. Rubbish counts as none.
+    """Parse a ``Retry-After`` header: seconds, with or without a fraction, or a date.
 
-    :return: seconds, not negative, or None.
+    :return: seconds, not negative; None if the header is missing or invalid.
     """
     if value is None:
         return None
@@ -44,25 +44,25 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
 
 
 def may_be_done(error: BaseException) -> bool:
-    """Whether the service may have carried the request out, now or in a moment, although there was no usable answer."""
+    """Return whether the service may have carried out the request, or still will, although no response was usable."""
     if isinstance(error, EdgeImpulseUnavailableError):
         return error.ambiguous
     return isinstance(error, EdgeImpulseResponseError)
 
 
 def wants_new_try(error: BaseException, *, idempotent: bool) -> bool:
-    """Whether the same request may be sent again.
+    """Return whether the same request may be sent again.
 
-    A request that is not idempotent may be only if it certainly was not carried out.
+    A request that is not idempotent is repeated only if it certainly was not carried out.
     """
     can_help = isinstance(error, EdgeImpulseServiceError) and error.retryable
     return can_help and not isinstance(error, EdgeImpulseLargeResponseError) and (idempotent or not may_be_done(error))
 
 
 class RetryBudget:
-    """Retries that all requests of a task share, so that a service in trouble is not asked four times for everything.
+    """Retries that all requests of a task share, so that a failing service does not get every request several times.
 
-    A retry takes one; ten requests that succeed give one back, up to where it began.
+    Each retry takes one; ten successful requests give one back, up to the initial number.
     """
 
     def __init__(self, retries: int = 20) -> None:
@@ -70,7 +70,7 @@ class RetryBudget:
         self._lock = threading.Lock()
 
     def take(self) -> bool:
-        """Take one retry; False when none is left."""
+        """Take one retry; return False when none is left."""
         with self._lock:
             if self._left < 10:
                 return False
@@ -78,7 +78,7 @@ class RetryBudget:
             return True
 
     def succeeded(self) -> None:
-        """Take note of a request that needed no retry."""
+        """Record a successful request."""
         with self._lock:
             self._left = min(self._left + 1, self._most)
 
@@ -86,10 +86,10 @@ class RetryBudget:
 class Retries:
     """The tries of one request.
 
-    They end when the attempts, the budget, or :data:`MAX_TROUBLE` since the first failure are used up.
+    They end when the attempts or the budget are used up, or :data:`MAX_TROUBLE` seconds after the first failure.
 
-    :param attempts: tries in all.
-    :param wait: base of the back-off in seconds; the first wait is drawn from 0 to ``wait``, the next from twice that.
+    :param attempts: maximum number of tries.
+    :param wait: base of the backoff in seconds; the first wait is random from 0 to ``wait``, the next up to twice that.
     """
 
     def __init__(self, *, attempts: int, wait: float, budget: RetryBudget) -> None:
@@ -100,9 +100,9 @@ class Retries:
         self._trouble_began: float | None = None
 
     def wait_after_failure(self, now: float) -> float | None:
-        """Take note of a failure.
+        """Record a failure.
 
-        :return: the seconds to wait before the next try, or None when there is none.
+        :return: the seconds to wait before the next try, or None when there is no further try.
         """
         self.failures += 1
         if self._trouble_began is None:
@@ -110,7 +110,7 @@ class Retries:
         if self.failures >= self.attempts or now - self._trouble_began > MAX_TROUBLE:
             return None
         if not self._budget.take():
-            log.warning("The retries that this task may use are spent.")
+            log.warning("This task has used up its retries.")
             return None
         window = self._wait * 2.0 ** min(self.failures - 1, 60)
         return random.uniform(0, min(window, MAX_RETRY_WAIT))

@@ -1,4 +1,4 @@
-"""The ids that a listing has had, in little memory."""
+"""A compact set of the ids that a listing has seen."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 
 class SeenIds:
-    """Ids of data items, in 8 bytes each as long as they come in order."""
+    """Ids of data items; each takes 8 bytes if they are added in order."""
 
     def __init__(self) -> None:
         self._rising = array("q")
-        self._falling = array("q")  # negated, so that it rises
+        self._falling = array("q")  # negated, so that the array is ascending
         self._others: set[int] = set()
 
     def __len__(self) -> int:
@@ -22,7 +22,7 @@ class SeenIds:
         return number in self._others or _has(self._rising, number) or _has(self._falling, -number)
 
     def add(self, numbers: Sequence[int]) -> None:
-        """Add ids that are not in it."""
+        """Add ids that are not yet in the set."""
         for number in numbers:
             if number >= 2**63:
                 self._others.add(number)

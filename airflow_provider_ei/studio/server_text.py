@@ -1,4 +1,4 @@
-"""The service's own words, as an error may show them."""
+"""Extracts the service's error messages, safe to show."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Any
 
 from airflow_provider_ei.redaction import longest_secret, safe_text
 
-#: How much of the service's own words an error carries, in characters.
+#: Maximum number of characters of the service's message in an error.
 SERVER_TEXT_LIMIT = 400
 
-#: How much of an answer is searched for words, in characters.
+#: Maximum number of characters of a response that are searched for a message.
 SEARCHED_CHARACTERS = 4096
 
 _TAG = re.compile(r"(<[^<>]*>)")
 
 
 def printable_excerpt(text: str) -> str:
-    """Return a server's words on one line, shortened, without secrets and control characters."""
+    """Return a server's message on one line, shortened, without secrets and control characters."""
     words = " ".join(safe_text(text[:SEARCHED_CHARACTERS]).split())
     if len(text) > SEARCHED_CHARACTERS:
-        words = words[: -max(1, longest_secret())]  # the half of a secret at the cut
+        words = words[: -max(1, longest_secret())]  # the cut may leave a part of a secret
     return words if len(words) <= SERVER_TEXT_LIMIT else words[:SERVER_TEXT_LIMIT] + "…"
 
 
 def server_text(answer: dict[str, Any] | None, body: bytes | bytearray) -> str:
-    """Return what an answer says of an error: a field of its JSON object, or the text of a page."""
+    """Return the error message of a response: a field of its JSON object, or the text of a page."""
     if answer is not None:
         return printable_excerpt(str(answer.get("error") or answer.get("message") or ""))
     beginning = body[: 4 * SEARCHED_CHARACTERS].decode("utf-8-sig", errors="replace")

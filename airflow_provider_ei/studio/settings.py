@@ -1,4 +1,4 @@
-"""How to reach Studio: base URL, key, timeouts, retries."""
+"""Settings of the client: base URL, key, timeouts, retries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow_provider_ei.redaction import know_secret, looks_like_key
 
 DEFAULT_BASE_URL = "https://studio.edgeimpulse.com/v1"
 
-#: Longest time that a setting may be, in seconds: a day. The operating system's own limits are not far above.
+#: Maximum of each duration in seconds: one day. The operating system's own limits are only slightly higher.
 MAX_SECONDS = 86_400.0
 
 #: Smallest and largest value of each number.
@@ -29,21 +29,21 @@ _LIMITS: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class StudioSettings:
-    """Everything a client needs to know; times are in seconds.
+    """The settings of a client; times are in seconds.
 
     :param api_key: key of an organization (``ei_…``), sent as ``x-api-key``; never part of the repr.
-    :param base_url: Studio's base URL, for white-label customers their own; see :func:`parse_base_url`.
+    :param base_url: Studio's base URL; white-label customers have their own. See :func:`parse_base_url`.
     :param connect_timeout: for the TCP and TLS handshakes.
-    :param write_timeout: how long one block of 128 KiB may take to leave; not the whole upload.
-    :param read_timeout: seconds from the end of sending until the answer is complete; for a download, until each
-        128 KiB of it have arrived.
-    :param retry_attempts: how often a request is tried in all.
-    :param retry_wait: base of the exponential back-off between tries.
-    :param settle_seconds: how long to wait before looking whether an upload without an answer has arrived.
-    :param throttle_patience: how long the service may refuse everything for being asked too often, before that is an
-        error. A limit that is counted by the minute is over by then, and so is one of five minutes.
-    :param batch_files: most files in one request; the API takes 10,000.
-    :param batch_bytes: bytes of files after which a request is full; a larger file travels alone.
+    :param write_timeout: how long sending one block of 128 KiB may take; not the whole upload.
+    :param read_timeout: seconds from the end of sending until the response is complete; for a download, until the next
+        128 KiB have arrived.
+    :param retry_attempts: maximum number of tries of a request.
+    :param retry_wait: base of the exponential backoff between tries.
+    :param settle_seconds: how long to wait before checking whether an upload without a response has arrived.
+    :param throttle_patience: how long the service may refuse every request because of throttling before that is an
+        error. The default outlasts limits per minute and per five minutes.
+    :param batch_files: maximum number of files in one request; the API accepts 10,000.
+    :param batch_bytes: maximum number of bytes of files in one request; a larger file is sent alone.
     """
 
     api_key: str = field(repr=False)
@@ -59,7 +59,7 @@ class StudioSettings:
     batch_bytes: int = 256 * 1024 * 1024
 
     def __post_init__(self) -> None:
-        # http.client would put an odd character into its error text, and the key with it.
+        # For an invalid character, http.client would raise an error that quotes the key.
         if not self.api_key or not all("!" <= character <= "~" for character in self.api_key):
             raise EdgeImpulseConfigError(
                 "Copy the API key again from Studio (organization, API keys): it is empty or has characters that no "
@@ -73,13 +73,13 @@ class StudioSettings:
 
     @property
     def web_url(self) -> str:
-        """Address of Studio's pages, which is the base URL without the API's version (``/v1``)."""
+        """Address of Studio's pages: the base URL without the API's version (``/v1``)."""
         return self.base_url.removesuffix("/v1")
 
     def for_one_try(self, max_timeout: float) -> StudioSettings:
-        """Return the same settings for requests that are tried once and end soon.
+        """Return the same settings with one try per request and short timeouts.
 
-        :param max_timeout: limit of each timeout in seconds.
+        :param max_timeout: maximum of each timeout in seconds.
         """
         return replace(
             self,
@@ -96,12 +96,12 @@ class StudioSettings:
 
 
 def parse_base_url(text: str | None, *, port: int | None = None) -> str:
-    """Make Studio's base URL of what stands in a connection's host.
+    """Return Studio's base URL for the host of a connection.
 
-    Empty means Edge Impulse itself, a missing scheme ``https``, a missing path ``/v1``. ``port`` is used where
-    the text names none.
+    An empty host means Edge Impulse itself. The default scheme is ``https``, the default path ``/v1``. ``port`` is used
+    if the host contains no port.
 
-    :raises EdgeImpulseConfigError: when it is not an http(s) URL, or carries a user, a query or a fragment.
+    :raises EdgeImpulseConfigError: when it is not an http(s) URL, or has a user, a query or a fragment.
     """
     text = (text or "").strip()
     if not text:
@@ -115,11 +115,11 @@ def parse_base_url(text: str | None, *, port: int | None = None) -> str:
         shown = "it" if "@" in text else repr(text)
         raise EdgeImpulseConfigError(f"{advice}: {shown} is not a URL: {error}.") from None
     if "@" in parts.netloc:
-        # Not shown: what stands before the @ is probably a secret.
+        # Not shown: the part before the @ is probably a secret.
         raise EdgeImpulseConfigError(f"{advice}: it carries a user or password.")
     if looks_like_key(url):
         raise EdgeImpulseConfigError(
-            f"Put the API key into Password (API key) of the connection: it stands in Host (Studio base URL). {advice}."
+            f"Put the API key into Password (API key) of the connection: it is in Host (Studio base URL). {advice}."
         )
     if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in url):
         raise EdgeImpulseConfigError(f"{advice}: {text!r} is not an http(s) URL.")

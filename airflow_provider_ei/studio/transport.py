@@ -31,19 +31,19 @@ from airflow_provider_ei import __version__
 from airflow_provider_ei.redaction import guard_logs, know_proxies
 from airflow_provider_ei.studio.reading import Allowance, BoundedResponse
 
-#: Bytes that a connection takes from a body and hands to the socket at once. http.client's own 16 KiB cost two thirds
-#: of the speed of a large upload.
+#: Bytes that a connection reads from a body and passes to the socket at once. With http.client's 16 KiB, a large upload
+#: loses two thirds of its speed.
 BLOCK_BYTES = 128 * 1024
 
-#: Linux only. While it is set, the kernel sends full packets, however small the pieces are that it is given.
+#: Linux only. While it is set, the kernel sends full packets, however small the writes are.
 _TCP_CORK: int | None = getattr(socket, "TCP_CORK", None)
 
 
 class ApiKeyAuth(AuthBase):
-    """Put the key into ``x-api-key``.
+    """Puts the key into the header ``x-api-key``.
 
     As the session's auth rather than as a header, it also keeps requests from reading ``~/.netrc``, while proxies and
-    CA bundles from the environment stay in force.
+    CA bundles from the environment remain in effect.
     """
 
     def __init__(self, api_key: str) -> None:
@@ -56,7 +56,7 @@ class ApiKeyAuth(AuthBase):
 
 
 class StudioSession(requests.Session):
-    """A session that keeps no redirects and no cookies, and knows whether a request may have left this machine."""
+    """A session that follows no redirects, keeps no cookies, and knows whether a request may have been sent."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,14 +76,14 @@ class StudioSession(requests.Session):
         self._this_thread.has_sent = value
 
     def expect(self, *, seconds: float, most_bytes: int | None) -> None:
-        """Limit the answer to this thread's next request, from the moment when the request is sent.
+        """Limit the response to this thread's next request, from the moment when the request is sent.
 
-        :param most_bytes: of its body; None for a body of any length.
+        :param most_bytes: maximum size of its body; None for a body of any length.
         """
         self._this_thread.expected = (seconds, most_bytes)
 
     def new_allowance(self) -> Allowance:
-        """Return the limits of the answer to the request that this thread has just sent."""
+        """Return the limits of the response to the request that this thread has just sent."""
         seconds, most_bytes = self._this_thread.expected
         return Allowance(seconds, most_bytes)
 
@@ -104,37 +104,37 @@ class StudioSession(requests.Session):
         self.check_not_aborted()
 
     def check_not_aborted(self) -> None:
-        """Do nothing, unless the session was aborted.
+        """Raise an error if the session was aborted.
 
-        :raises ConnectionAbortedError: if it was.
+        :raises ConnectionAbortedError: if the session was aborted.
         """
         if self._aborted:
             raise ConnectionAbortedError("aborted")
 
     def abort(self) -> None:
-        """End all requests for good; safe in a signal handler and from another thread."""
+        """Abort all requests permanently; safe in a signal handler and from another thread."""
         self._aborted = True
         for connection in list(self._connections):
             if (plain := _plain_socket(connection)) is not None:
                 with suppress(OSError):
-                    # The method of a plain socket: that of TLS would say goodbye first, and wait for an answer.
+                    # The plain socket's method: TLS would first send close_notify and wait for the peer.
                     socket.socket.shutdown(plain, socket.SHUT_RDWR)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Return None, always. requests would prepare the next request even when it may not follow it."""
+        """Return None. Otherwise requests would prepare the next request even if it must not follow the redirect."""
         return None
 
 
 class UploadAdapter(HTTPAdapter):
-    """Give connections large blocks, a timeout of their own for sending, and one TLS context for all of them.
+    """Gives connections large blocks, a separate timeout for sending, and one shared TLS context.
 
-    Without it, urllib3 sends under the *connect* timeout: a short one kills a slow upload, a long one makes a dead
-    host look busy. And each connection would load all CAs anew, which takes longer than a handshake.
+    Without it, urllib3 sends under the *connect* timeout: a short one ends slow uploads, a long one delays the
+    detection of dead hosts. Besides, each connection would load all CAs again, which takes longer than a handshake.
     """
 
     def __init__(self, session: StudioSession, *, write_timeout: float, connections: int) -> None:
-        # Weak, here and in the connections: urllib3 keeps every pool's connections until the pool itself is dropped, so
-        # a connection that kept the session, which keeps the pool, would keep its socket for good.
+        # A weak reference, here and in the connections: urllib3 keeps a pool's connections until the pool is dropped. A
+        # connection that referred to the session, which refers to the pool, would keep its socket open forever.
         self._session = weakref.proxy(session)
         self._write_timeout = write_timeout
         self._contexts: dict[object, ssl.SSLContext] = {}
@@ -142,12 +142,12 @@ class UploadAdapter(HTTPAdapter):
         super().__init__(max_retries=0, pool_connections=4, pool_maxsize=connections, pool_block=True)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the pool (called by requests, also when the adapter is copied to another process)."""
+        """Create the pool (called by requests, also when the adapter is copied to another process)."""
         super().init_poolmanager(*args, blocksize=BLOCK_BYTES, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pool_classes()
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Make the pool behind a proxy, with the same properties."""
+        """Create the pool for a proxy, with the same properties."""
         manager = super().proxy_manager_for(proxy, blocksize=BLOCK_BYTES, **kwargs)
         manager.pool_classes_by_scheme = self._pool_classes()
         return manager
@@ -155,25 +155,25 @@ class UploadAdapter(HTTPAdapter):
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
     ) -> tuple[Any, Any]:
-        """Choose a pool by host and TLS settings: with a context of ours where requests would name files of CAs."""
+        """Choose a pool by host and TLS settings, with our own context where requests would pass CA files."""
         host: dict[str, Any]
         settings: dict[str, Any]
         host, settings = super().build_connection_pool_key_attributes(request, verify, cert)  # type: ignore[assignment]
         authorities = _authorities(verify) if host["scheme"] == "https" else None
-        if authorities is not None and os.path.exists(authorities):  # cert_verify tells when it does not exist
+        if authorities is not None and os.path.exists(authorities):  # cert_verify reports a missing file
             settings.pop("ca_certs", None)
             settings.pop("ca_cert_dir", None)
             settings["ssl_context"] = self._context((authorities, cert), authorities)
         return host, settings
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Check that the files exist, and have no connection load the CAs that the context has."""
+        """Check that the files exist, and keep connections from loading the CAs that the context already has."""
         super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
-        if conn.proxy is None or conn.proxy.scheme != "https":  # a proxy's own TLS has no context of ours
+        if conn.proxy is None or conn.proxy.scheme != "https":  # the TLS of a proxy does not use our context
             conn.ca_certs = conn.ca_cert_dir = None
 
     def close(self) -> None:
-        """Close all connections that wait in a pool. urllib3 would leave that to the garbage collector."""
+        """Close all pooled connections, which urllib3 would leave to the garbage collector."""
         for manager in (self.poolmanager, *self.proxy_manager.values()):
             for key in manager.pools.keys():  # noqa: SIM118 - a container that refuses to be iterated itself
                 if pool := manager.pools.get(key):
@@ -219,7 +219,7 @@ class UploadAdapter(HTTPAdapter):
 
         class SecureConnection(Connection, HTTPSConnection):
             def connect(self) -> None:
-                _bound(self, Allowance(self.timeout or 0.0, 0))  # for the answer of a proxy
+                _bound(self, Allowance(self.timeout or 0.0, 0))  # for the response of a proxy
                 super().connect()
 
         class Pool(HTTPConnectionPool):
@@ -237,7 +237,7 @@ def _authorities(verify: bool | str | None) -> str | None:
 
 
 def _plain_socket(connection: HTTPConnection) -> socket.socket | None:
-    """Return the socket at the bottom, below the TLS of a proxy and the TLS within it."""
+    """Return the plain socket below all TLS layers, including that of a proxy."""
     found = connection.sock
     while isinstance(found, SSLTransport):
         found = found.socket
@@ -246,9 +246,9 @@ def _plain_socket(connection: HTTPConnection) -> socket.socket | None:
 
 @contextmanager
 def _corked(connection: HTTPConnection, body: object) -> Iterator[None]:
-    """Send the head and the blocks of a body in full packets, and what is left at the end at once.
+    """Send the head and the blocks of a body in full packets, and the rest without delay at the end.
 
-    OpenSSL writes each record of 16 KiB on its own, which costs a large upload a third of its speed.
+    OpenSSL writes each record of 16 KiB separately, which costs a large upload a third of its speed.
     """
     plain = _plain_socket(connection)
     if body is None or plain is None or _TCP_CORK is None:
@@ -258,12 +258,12 @@ def _corked(connection: HTTPConnection, body: object) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # of a connection that was closed meanwhile
+        with suppress(OSError):  # the connection was closed in the meantime
             plain.setsockopt(socket.IPPROTO_TCP, _TCP_CORK, 0)
 
 
 def _bound(connection: HTTPConnection, allowance: Allowance) -> None:
-    """Limit the next answer through a connection."""
+    """Limit the next response through a connection."""
     connection.response_class = partial(  # type: ignore[assignment]
         BoundedResponse, allowance=allowance, end_connection=weakref.WeakMethod(connection.close)
     )
@@ -272,7 +272,7 @@ def _bound(connection: HTTPConnection, allowance: Allowance) -> None:
 def open_session(api_key: str, *, write_timeout: float, connections: int) -> StudioSession:
     """Return a session that signs every request and keeps at most ``connections`` open to the host.
 
-    :param write_timeout: seconds for one block to leave.
+    :param write_timeout: seconds in which one block must be sent.
     """
     know_proxies()
     guard_logs()

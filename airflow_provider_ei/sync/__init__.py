@@ -1,1 +1,1 @@
-"""What a data item should be, what is there, and the steps from one to the other. Knows no Airflow."""
+"""Sync of single data items and whole datasets. Does not import Airflow."""

@@ -1,4 +1,4 @@
-"""Checks of single arguments, which a template may have rendered to strings."""
+"""Checks of single arguments. A template may have rendered them to strings."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from airflow_provider_ei.sources.names import check_text
 
 
 def optional_text(field: str, value: object) -> str | None:
-    """Return a name; None for None and an empty string.
+    """Return the checked string; None if it is None or empty.
 
-    :raises EdgeImpulseInputError: when it cannot be sent, see :func:`check_text`.
+    :raises EdgeImpulseInputError: when the service cannot store it; see :func:`check_text`.
     """
     return None if is_missing(value) else check_text(field, value)
 
 
 def check_choice(field: str, value: Any, choices: Sequence[str]) -> Any:
-    """Return one of the choices.
+    """Return the value if it is one of the choices.
 
-    :raises EdgeImpulseInputError: for anything else.
+    :raises EdgeImpulseInputError: for any other value.
     """
     if value not in choices:
         raise EdgeImpulseInputError(f"{field} must be {' or '.join(map(repr, choices))}, not {value!r}.")
@@ -28,7 +28,7 @@ def check_choice(field: str, value: Any, choices: Sequence[str]) -> Any:
 
 
 def check_bucket(name: object, bucket_id: object) -> None:
-    """Refuse a bucket that is given twice.
+    """Check that a bucket is given by name or by id, not both.
 
     :raises EdgeImpulseInputError: when both are given.
     """
@@ -37,5 +37,5 @@ def check_bucket(name: object, bucket_id: object) -> None:
 
 
 def is_missing(value: object) -> bool:
-    """Whether an argument was left out, or a template rendered to nothing."""
+    """Return whether an argument was left out, or its template rendered to an empty string."""
     return value is None or value == ""

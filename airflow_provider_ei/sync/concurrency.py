@@ -1,8 +1,9 @@
-"""Threads for work that a hanging source must not keep from being stopped.
+"""Worker threads that can be stopped even if the source hangs.
 
-No call of Python ends a thread that hangs in a system call or in an object store. So whoever waits looks every moment
-whether to go on, and abandons threads that do not end. They are daemon threads: those of ``concurrent.futures`` are
-joined at the interpreter's exit, and would keep the process alive for as long as they hang.
+Python cannot end a thread that hangs in a system call or in an object store. So the waiting thread checks every
+:data:`CHECK_SECONDS` whether to continue, and abandons threads that do not end. They are daemon threads: the threads of
+``concurrent.futures`` are joined when the interpreter exits, and would keep the process alive for as long as they
+hang.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _T = TypeVar("_T")
 #: Seconds between two checks of the waiting thread.
 CHECK_SECONDS = 0.1
 
-#: Seconds that threads have to end once they are told to stop.
+#: Seconds that threads get to end after they were stopped.
 GRACE_SECONDS = 0.5
 
 
@@ -29,10 +30,11 @@ def run_in_threads(
     check: Callable[[], None],
     interrupt: Callable[[], None],
 ) -> None:
-    """Do the work on each piece in threads; pieces are begun in their order.
+    """Do the work on each piece in threads, starting the pieces in order.
 
-    When the work on a piece raises, no further piece is begun; what is under way is waited for, and the first error is
-    raised. When the waiting itself ends, by ``check``, a timeout or a kill, threads that hang are abandoned.
+    When the work on a piece raises an error, no further piece is started. The pieces in progress are finished, and the
+    first error is raised. When the wait itself is ended by ``check``, a timeout or a kill, threads that hang are
+    abandoned.
 
     :param workers: the maximum number of threads.
     :param check: called while waiting; raises to stop.
@@ -53,7 +55,7 @@ def run_in_threads(
 
 
 def run_interruptibly(call: Callable[[], _T], *, check: Callable[[], None], interrupt: Callable[[], None]) -> _T:
-    """Return what a call returns; it runs in a thread that is abandoned when the waiting ends first.
+    """Run a call in a thread and return its result. The thread is abandoned if the wait ends first.
 
     :param check: called while waiting; raises to stop.
     :param interrupt: stops the running work as far as possible.
@@ -64,10 +66,10 @@ def run_interruptibly(call: Callable[[], _T], *, check: Callable[[], None], inte
 
 
 class _Pool:
-    """Threads that take one piece after the other.
+    """Threads that take one piece after another.
 
-    :ivar stopped: set to let no further piece begin.
-    :ivar ended: set once no thread is at work any more.
+    :ivar stopped: set it to start no further piece.
+    :ivar ended: set when no thread is working anymore.
     """
 
     def __init__(self, pieces: Iterable[_T], work: Callable[[_T], object]) -> None:
@@ -82,7 +84,7 @@ class _Pool:
         self._at_work = 0
 
     def start(self, workers: int) -> None:
-        """Start the threads, no more than there are pieces."""
+        """Start the threads: at most one per piece."""
         count = self._at_work = min(workers, len(self._pieces))
         if not count:
             self.ended.set()
@@ -96,7 +98,7 @@ class _Pool:
             thread.start()
 
     def join(self) -> None:
-        """Wait for the threads, which have all done their work, and raise the first error."""
+        """Wait for the threads to exit after they have finished their work, and raise the first error."""
         for thread in self._threads:
             thread.join()
         if self._errors:

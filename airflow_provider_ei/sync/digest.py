@@ -1,4 +1,4 @@
-"""Digests of an item's content, which fit into its metadata."""
+"""Digests of an item's content, short enough for its metadata."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from airflow_provider_ei.studio.files import LARGE_FILE_BYTES, PinnedReader, UploadFile, read_whole
 from airflow_provider_ei.studio.hashing import HashThread
 
-#: Goes into every digest, so that a later way to compute it cannot be mistaken for this one.
+#: Part of every digest, so that digests computed in a different way in the future do not match.
 DIGEST_VERSION = 1
 
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -23,7 +23,7 @@ def sha256_of(file: UploadFile, check: Callable[[], object] = lambda: None) -> s
     """Read a file to its end and return its SHA-256 in hex.
 
     :param check: called with each block; raises to stop early.
-    :raises EdgeImpulseFileError: when the file cannot be read or changes meanwhile.
+    :raises EdgeImpulseFileError: when the file cannot be read, or changes while it is read.
     """
     check()
     if file.size < LARGE_FILE_BYTES:
@@ -56,7 +56,7 @@ def files_digest(files: Mapping[str, tuple[int, str]]) -> str:
 
 
 def item_digest(files: str, metadata: Mapping[str, str]) -> str:
-    """Return the digest of a whole item: its files' digest and the user's metadata."""
+    """Return the digest of a whole item, from its files' digest and the user's metadata."""
     return _digest({"scheme": DIGEST_VERSION, "files": files, "metadata": dict(metadata)})
 
 

@@ -1,4 +1,4 @@
-"""Converts the metadata that users give to strings."""
+"""Converts a user's metadata to strings."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _CHECKLIST_PREFIX = "ei_check"
 _CHECK = re.compile(r"ei_check(_.+)?", re.DOTALL)
 
 
-def metadata_texts(metadata: object, *, checks: bool = False) -> dict[str, str]:
-    """Return a user's metadata as the service takes them: strings to strings.
+def metadata_strings(metadata: object, *, checks: bool = False) -> dict[str, str]:
+    """Return a user's metadata as strings, which is what the service accepts.
 
-    ``True`` becomes ``true``, numbers what JSON writes for them, dates their ISO form, a ``Decimal`` plain digits,
-    and the member of an enumeration its value.
+    ``True`` becomes ``true``. Numbers are written as in JSON, dates in ISO format, a ``Decimal`` in plain digits, and
+    the member of an enumeration as its value.
 
-    :param checks: take Edge Impulse's own keys of checklists, ``ei_check`` and ``ei_check_…``, with 0 or 1.
+    :param checks: accept Edge Impulse's checklist keys, ``ei_check`` and ``ei_check_…``, with the value 0 or 1.
     :raises EdgeImpulseInputError: for keys that are not strings, are empty or reserved, and for values that are not
         scalars.
     """
@@ -41,21 +41,21 @@ def metadata_texts(metadata: object, *, checks: bool = False) -> dict[str, str]:
         raise EdgeImpulseInputError(
             f"metadata must be a dict of scalars, not {type(metadata).__name__}: {str(metadata)[:80]!r}."
         )
-    texts = {}
+    strings = {}
     for key, value in metadata.items():
         if not isinstance(key, str) or not key.strip():
             raise EdgeImpulseInputError(f"metadata: the key {key!r} must be a non-empty string.")
         check_characters("the metadata key", key)
         if checks and _CHECK.fullmatch(key):
-            texts[key] = _check(key, value)
+            strings[key] = _check(key, value)
             continue
         if key == INJECTED_KEY or key.startswith((_CHECKLIST_PREFIX, STATE_KEY)):
             raise EdgeImpulseInputError(
                 f"metadata: use another key than {key!r}, which is reserved ({INJECTED_KEY}, {_CHECKLIST_PREFIX}… by "
                 f"Edge Impulse, {STATE_KEY}… by this package)."
             )
-        texts[str.__str__(key)] = _text(key, value)
-    return texts
+        strings[str.__str__(key)] = _text(key, value)
+    return strings
 
 
 def _check(key: str, value: object) -> str:
@@ -107,5 +107,5 @@ def _checked(key: str, value: str) -> str:
 def _is_finite(value: Real) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # a fraction beyond what a float holds
+    except OverflowError:  # a fraction too large for a float
         return False

@@ -10,14 +10,14 @@ from airflow_provider_ei.sync.item.wanted import WantedItem
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two lines, and before the first.
+#: Seconds between two log lines, and before the first one.
 LOG_INTERVAL_SECONDS = 10.0
 
 
 class ProgressLog:
-    """Counts the bytes of an item's files as they leave.
+    """Counts the bytes of an item's files as they are sent.
 
-    :param clock: seconds, from any moment on.
+    :param clock: a clock in seconds.
     """
 
     def __init__(self, item: WantedItem, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -31,7 +31,7 @@ class ProgressLog:
         self._begun = self._told = clock()
 
     def __call__(self, name: str, position: int) -> None:
-        """Take note that a file was read up to a position; one that is sent again begins anew."""
+        """Record that a file was read up to a position. A file that is sent again starts over at 0."""
         before, size = self._read.get(name, 0), self._sizes[name]
         self._read[name] = position
         self._bytes += position - before
@@ -52,7 +52,7 @@ class ProgressLog:
 
 
 def format_bytes(count: float) -> str:
-    """Write a number of bytes for people, in decimal units."""
+    """Format a number of bytes for people, in decimal units."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"
@@ -60,7 +60,7 @@ def format_bytes(count: float) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """Write a number of seconds for people."""
+    """Format a number of seconds for people."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,8 +1,8 @@
 """Matches an item's files with the names under which the service stores them.
 
-How a service stores a file name is not documented. Servers in use drop folders, read UTF-8 as Latin-1, keep ``%22`` or
-decode it, normalize to NFC, trim or collapse white space; some drop a file whose name ends with a backslash. As long as
-files and names still correspond one to one, nothing is lost by that; where two files became one, something is.
+How the service stores a file name is not documented. Servers in use drop folders, read UTF-8 as Latin-1, keep ``%22``
+or decode it, normalize to NFC, and trim or collapse white space. Some drop a file whose name ends with a backslash. As
+long as files and names correspond one to one, no data is lost. When two files became one, data is lost.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _FORMS = (
 
 @dataclass(frozen=True)
 class Correspondence:
-    """Listed files, matched with wanted ones.
+    """Listed files, matched with wanted files.
 
-    :ivar names: wanted names by listed ones.
+    :ivar names: wanted names by listed name.
     :ivar exact: whether every wanted file is listed under its own name.
     :ivar missing: wanted names that are not listed.
-    :ivar strangers: listed names that are not of any wanted file.
-    :ivar merged: wanted names that became one file, each group by the name that it has now.
+    :ivar strangers: listed names that do not belong to any wanted file.
+    :ivar merged: groups of wanted names that became one file, by the listed name of that file.
     """
 
     names: Mapping[str, str]
@@ -49,12 +49,12 @@ class Correspondence:
 
     @property
     def one_to_one(self) -> bool:
-        """Whether each wanted file is listed, and nothing else."""
+        """Whether each wanted file is listed, and no other file."""
         return not (self.missing or self.strangers or self.merged)
 
 
 def correspond(wanted: Mapping[str, int], listed: Sequence[DataFile]) -> Correspondence:
-    """Match listed files with wanted ones by name; where that leaves a choice, by size.
+    """Match listed files with wanted files by name. If several names match, compare sizes.
 
     :param wanted: sizes in bytes by name.
     """
@@ -65,7 +65,7 @@ def correspond(wanted: Mapping[str, int], listed: Sequence[DataFile]) -> Corresp
 
 
 def stored_forms(name: str) -> frozenset[str]:
-    """Return the ways in which services are known to spell a file's name, its own included."""
+    """Return all known forms in which services store a file's name, including the name itself."""
     return frozenset(way(name) for way in _WAYS) - {""} | {name}
 
 
@@ -84,12 +84,12 @@ def _way(*steps: Callable[[str], str]) -> Callable[[str], str]:
     return stored
 
 
-#: What a service makes of all names alike.
+#: Known ways in which a service changes all names.
 _WAYS = [_way(*steps) for steps in product(_QUOTES, _DECODING, _FOLDERS, _FORMS)]
 
 
 def _as_one_way(wanted: Mapping[str, int], sizes: Mapping[str, int]) -> Correspondence | None:
-    """Explain all listed names by one way of storing names; None when no way does."""
+    """Match all listed names by one known way of storing names; None if no way matches all of them."""
     for way in _WAYS:
         if any(way(name) not in sizes for name in wanted):
             continue
@@ -109,7 +109,7 @@ def _as_one_way(wanted: Mapping[str, int], sizes: Mapping[str, int]) -> Correspo
 
 
 def _name_by_name(wanted: Mapping[str, int], sizes: Mapping[str, int]) -> Correspondence:
-    """Explain each listed name on its own: files of several times may lie there, and strangers."""
+    """Match each listed name on its own: the files may come from several uploads, or from somebody else."""
     names = {name: name for name in sizes if name in wanted}
     exact = len(names) == len(wanted)
     forms = {name: stored_forms(name) for name in wanted if name not in names}
@@ -119,7 +119,7 @@ def _name_by_name(wanted: Mapping[str, int], sizes: Mapping[str, int]) -> Corres
             candidates[form].append(name)
 
     def claim(*, by_size: bool) -> bool:
-        """Take what is certain, which leaves fewer choices for the rest."""
+        """Match the names that are certain, which leaves fewer choices for the others."""
         before = len(names)
         for form, possible in candidates.items():
             left = [name for name in possible if name in forms and (not by_size or wanted[name] == sizes[form])]

@@ -1,4 +1,4 @@
-"""Counts of what an upload sent and read."""
+"""Counts of what an upload has sent and read."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass
 class TransferStats:
-    """Counts of one upload, or of many.
+    """Counts of one or more uploads.
 
-    :ivar files_sent: files that the service has acknowledged, ``bytes_sent`` their bytes.
+    :ivar files_sent: files that the service has acknowledged; ``bytes_sent`` is their total size.
     :ivar bytes_hashed: bytes that were read without being sent.
-    :ivar unanswered: changing requests without an answer, after which the item was looked at.
-    :ivar duplicates: items of the same name that were removed.
+    :ivar unanswered: changing requests without a response, after which the item was checked.
+    :ivar duplicates: duplicate items that were removed.
     """
 
     files_sent: int = 0

@@ -1,4 +1,4 @@
-"""Hooks for the triggerer, which must not wait and retry inside a thread."""
+"""Hooks for the triggerer, whose threads must not wait and retry."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REQUEST_TIMEOUT = 10.0
 
 
 class ShortRequestsProjectHook(EdgeImpulseProjectHook):
-    """Hook of a project whose requests are tried once and end soon. The caller waits and retries."""
+    """Hook of a project whose requests have one try and short timeouts. The caller waits and retries."""
 
     def _read_connection(self) -> tuple[StudioSettings, int | None]:
         settings, project_id = super()._read_connection()
@@ -23,11 +23,11 @@ class ShortRequestsProjectHook(EdgeImpulseProjectHook):
 
 
 class ShortRequestsHook(EdgeImpulseHook):
-    """Hook whose requests are tried once and end soon. The caller waits and retries.
+    """Hook whose requests have one try and short timeouts. The caller waits and retries.
 
     :ivar allowed_tries: tries of a request that the connection allows.
-    :ivar base_wait: seconds that the connection sets as the base of the back-off.
-    :ivar throttle_patience: seconds of throttling that the connection accepts.
+    :ivar base_wait: base of the backoff in seconds, from the connection.
+    :ivar throttle_patience: seconds of throttling that the connection allows.
     """
 
     allowed_tries = 1

@@ -111,16 +111,16 @@ class TestProjectId:
 class TestWrongKind:
     def test_the_key_of_an_organization_is_recognized(self, connect_project: ConnectProject) -> None:
         hook = connect_project(API_KEY)
-        words = r"^Use a key of the project .*type edge_impulse: this is the key of organization 7 \("
-        with pytest.raises(EdgeImpulseAuthError, match=words) as caught:
+        message = r"^Use a key of the project .*type edge_impulse: this is the key of organization 7 \("
+        with pytest.raises(EdgeImpulseAuthError, match=message) as caught:
             _ = hook.project_id
         assert not caught.value.retryable
         assert hook.test_connection() == (False, str(caught.value))
 
     def test_the_key_of_a_project_is_recognized(self, emulator: EmulatorServer, connect: Callable[..., None]) -> None:
         connect(emulator.url, password=emulator.project_api_key)
-        words = r"^Use a key of the organization .*type edge_impulse_project: this is the key of project 1 \("
-        with pytest.raises(EdgeImpulseAuthError, match=words) as caught:
+        message = r"^Use a key of the organization .*type edge_impulse_project: this is the key of project 1 \("
+        with pytest.raises(EdgeImpulseAuthError, match=message) as caught:
             _ = EdgeImpulseHook().organization_id
         assert EdgeImpulseHook().test_connection() == (False, str(caught.value))
 
@@ -130,18 +130,18 @@ class TestWrongKind:
     ) -> None:
         connect(emulator.url, password="ei_neither")
         hook = connect_project("ei_neither") if kind == "project" else EdgeImpulseHook()
-        works, words = hook.test_connection()
+        works, message = hook.test_connection()
         assert not works
-        assert words.startswith("Check Password (API key) of the connection: it is refused")
-        assert f"key of the {kind}" in words
+        assert message.startswith("Check Password (API key) of the connection: it is refused")
+        assert f"key of the {kind}" in message
 
     def test_a_refused_call_says_which_kind_of_key_it_needs(
         self, emulator: EmulatorServer, connect: Callable[..., None], connect_project: ConnectProject
     ) -> None:
         connect(emulator.url, password=emulator.project_api_key, organization_id=7)
-        with pytest.raises(EdgeImpulseAuthError, match="It has to be a key of the organization"):
+        with pytest.raises(EdgeImpulseAuthError, match="It must be a key of the organization"):
             EdgeImpulseHook().list_data_items("d")
-        with pytest.raises(EdgeImpulseAuthError, match="It has to be a key of the project"):
+        with pytest.raises(EdgeImpulseAuthError, match="It must be a key of the project"):
             connect_project(API_KEY, project_id=1).jobs_api.list_jobs()
 
 
@@ -149,9 +149,11 @@ class TestButton:
     def test_a_working_connection_shows_role_and_expiry(
         self, emulator: EmulatorServer, connect_project: ConnectProject
     ) -> None:
-        works, words = connect_project().test_connection()
+        works, message = connect_project().test_connection()
         assert works
-        assert words == (f"Connected to {emulator.url}: project 1; the key has the role admin and has no expiry date.")
+        assert message == (
+            f"Connected to {emulator.url}: project 1; the key has the role admin and has no expiry date."
+        )
         assert operations(emulator) == ["getCurrentApiKeyInfo"]
 
     def test_a_key_that_expires_soon_is_a_warning(
@@ -159,19 +161,19 @@ class TestButton:
     ) -> None:
         expires = datetime.now(UTC) + timedelta(days=3, hours=1)
         added = emulator.projects.add("gearbox", role="readonly", key_expires=expires.timestamp())
-        works, words = connect_project(added.api_key).test_connection()
+        works, message = connect_project(added.api_key).test_connection()
         assert works
-        assert f"the key has the role readonly and expires on {expires:%Y-%m-%d}. Warning: Replace" in words
+        assert f"the key has the role readonly and expires on {expires:%Y-%m-%d}. Warning: Replace" in message
 
     def test_another_project_is_reported(self, connect_project: ConnectProject) -> None:
-        words = "Correct Project ID, or use another key: the key belongs to project 1, not to 2."
-        assert connect_project(project_id=2).test_connection() == (False, words)
+        message = "Correct Project ID, or use another key: the key belongs to project 1, not to 2."
+        assert connect_project(project_id=2).test_connection() == (False, message)
 
     def test_an_older_service_tells_no_role(self, emulator: EmulatorServer, connect_project: ConnectProject) -> None:
         emulator.inject(Fault(operation="getCurrentApiKeyInfo", kind="status", status=404))
-        works, words = connect_project().test_connection()
+        works, message = connect_project().test_connection()
         assert works
-        assert words.endswith("project 1; the service does not tell the role of the key.")
+        assert message.endswith("project 1; the service does not tell the role of the key.")
 
     def test_mistakes_in_the_connection_are_reported_without_a_request(
         self, emulator: EmulatorServer, connect_project: ConnectProject
@@ -182,7 +184,7 @@ class TestButton:
 
 
 @pytest.mark.parametrize(
-    ("left", "words"),
+    ("left", "message"),
     [
         (None, None),
         (timedelta(days=15), None),
@@ -194,9 +196,9 @@ class TestButton:
         (timedelta(days=-3), "it expired on 2025-12-29"),
     ],
 )
-def test_a_key_is_worth_a_warning_for_14_days(left: timedelta | None, words: str | None) -> None:
+def test_a_key_is_worth_a_warning_for_14_days(left: timedelta | None, message: str | None) -> None:
     warning = expiry_warning(ProjectKey(1, "admin", None if left is None else NOW + left), NOW)
-    assert warning is None if words is None else words in str(warning)
+    assert warning is None if message is None else message in str(warning)
 
 
 def test_a_jobs_page_is_on_the_connections_host(connect_project: ConnectProject) -> None:

@@ -436,5 +436,5 @@ def test_the_hook_retrains_and_tells_the_state_of_the_job(project: EmulatorServe
         assert hook.retrain(poll_interval=0.05)["state"] == "succeeded"
 
 
-def test_a_cleared_task_trains_anew(project: EmulatorServer, store: FileStore) -> None:
+def test_a_cleared_task_trains_again(project: EmulatorServer, store: FileStore) -> None:
     assert [in_worker(retrain(), store)["job_id"] for _ in range(2)] == [1, 2]

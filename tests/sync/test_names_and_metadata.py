@@ -25,7 +25,7 @@ from airflow_provider_ei.studio.models import DataFile, DataItem
 from airflow_provider_ei.sync.digest import files_digest, item_digest, sha256_of
 from airflow_provider_ei.sync.item.prepare import check_if_exists, want_item
 from airflow_provider_ei.sync.item_state import ItemState, carries, complete_metadata, pending_metadata
-from airflow_provider_ei.sync.metadata import STATE_KEY, metadata_texts
+from airflow_provider_ei.sync.metadata import STATE_KEY, metadata_strings
 from airflow_provider_ei.sync.stored_names import correspond, names_digest
 from tests.support.files import MadeUpFile, no_store, sha256
 from tests.support.items import RUN, changed_state, complete, listed_item, pending, wanted_item
@@ -170,11 +170,11 @@ class TestMetadataTexts:
         ids=repr,
     )
     def test_value(self, value: object, text: str) -> None:
-        assert metadata_texts({"key": value}) == {"key": text}
+        assert metadata_strings({"key": value}) == {"key": text}
 
     def test_number_is_what_json_writes(self) -> None:
         for number in (0, 1, -1, 0.1, 1e300, 5e-324, 123456789.123):
-            assert metadata_texts({"k": number})["k"] == json.dumps(number)
+            assert metadata_strings({"k": number})["k"] == json.dumps(number)
 
     @pytest.mark.parametrize(
         "value",
@@ -203,7 +203,7 @@ class TestMetadataTexts:
     )
     def test_value_that_is_refused_names_its_key(self, value: object) -> None:
         with pytest.raises(EdgeImpulseInputError, match="the_key"):
-            metadata_texts({"good": 1, "the_key": value})
+            metadata_strings({"good": 1, "the_key": value})
 
     @pytest.mark.parametrize(
         "value",
@@ -212,12 +212,12 @@ class TestMetadataTexts:
     )
     def test_number_that_is_none_is_refused_with_the_way_out(self, value: object) -> None:
         with pytest.raises(EdgeImpulseInputError, match="NaN and infinity are not allowed: leave the key out"):
-            metadata_texts({"k": value})
+            metadata_strings({"k": value})
 
     @generated
     @given(st.decimals(allow_nan=False, allow_infinity=False))
     def test_decimal_is_written_in_plain_digits_and_without_loss(self, value: Decimal) -> None:
-        text = metadata_texts({"k": value})["k"]
+        text = metadata_strings({"k": value})["k"]
         assert "E" not in text.upper()
         assert Decimal(text) == value
 
@@ -244,19 +244,19 @@ class TestMetadataTexts:
     )
     def test_key_that_is_refused(self, key: Any) -> None:
         with pytest.raises(EdgeImpulseInputError, match="key"):
-            metadata_texts({key: "x"})
+            metadata_strings({key: "x"})
 
     @pytest.mark.parametrize("key", ["é", "a b", "a.b", "dataItemInfo2", "EI_check", "airflow_e", "airflow", "ei_x"])
     def test_key_that_is_not(self, key: str) -> None:
-        assert metadata_texts({key: "x"}) == {key: "x"}
+        assert metadata_strings({key: "x"}) == {key: "x"}
 
     @pytest.mark.parametrize("metadata", [[], ["a"], "text", 5, [("a", "b")]], ids=repr)
     def test_no_dict(self, metadata: object) -> None:
         with pytest.raises(EdgeImpulseInputError, match="dict"):
-            metadata_texts(metadata)
+            metadata_strings(metadata)
 
     def test_none_is_none(self) -> None:
-        assert metadata_texts(None) == {}
+        assert metadata_strings(None) == {}
 
 
 def parsed(text: str) -> ItemState | None:
@@ -978,7 +978,7 @@ def test_names_are_plain_texts(given: Any, text: str, tmp_path: Path) -> None:
 )
 def test_numbers_of_a_thousand_digits_are_refused(value: Any) -> None:
     with pytest.raises(EdgeImpulseInputError, match=r"metadata\['key'\].*1,000 digits"):
-        metadata_texts({"key": value})
+        metadata_strings({"key": value})
     with pytest.raises(EdgeImpulseInputError):
         check_text("name", value)
 
@@ -997,7 +997,7 @@ class NumpyScalar:
 
 @pytest.mark.parametrize(("value", "text"), [(True, "true"), (3, "3"), (0.5, "0.5"), ("a", "a")])
 def test_scalars_of_numpy(value: object, text: str) -> None:
-    assert metadata_texts({"key": NumpyScalar(value)}) == {"key": text}
+    assert metadata_strings({"key": NumpyScalar(value)}) == {"key": text}
 
 
 class NumpyTime(NumpyScalar):
@@ -1014,10 +1014,10 @@ class NumpyTime(NumpyScalar):
 
 def test_points_in_time_of_numpy_are_their_iso_form() -> None:
     moment = NumpyTime("2026-01-02T03:04:05.123456789", "M")
-    assert metadata_texts({"key": moment}) == {"key": "2026-01-02T03:04:05.123456789"}
+    assert metadata_strings({"key": moment}) == {"key": "2026-01-02T03:04:05.123456789"}
 
 
 @pytest.mark.parametrize("value", [NumpyTime("NaT", "M"), NumpyTime("5 seconds", "m")], ids=str)
 def test_no_time_and_spans_of_time_of_numpy_are_refused(value: object) -> None:
     with pytest.raises(EdgeImpulseInputError, match=r"metadata\['key'\]"):
-        metadata_texts({"key": value})
+        metadata_strings({"key": value})

@@ -64,10 +64,10 @@ class TestProgressLog:
 @pytest.mark.parametrize(
     ("count", "words"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (2_345_678_901, "2.3 GB")]
 )
-def test_bytes_in_words(count: int, words: str) -> None:
+def test_bytes_are_formatted_with_units(count: int, words: str) -> None:
     assert format_bytes(count) == words
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (61, "1 min 1 s"), (7260, "2 h 1 min")])
-def test_seconds_in_words(seconds: float, words: str) -> None:
+def test_seconds_are_formatted_with_units(seconds: float, words: str) -> None:
     assert format_seconds(seconds) == words

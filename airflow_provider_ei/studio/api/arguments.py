@@ -1,4 +1,4 @@
-"""Checks what single API calls are given, before anything is sent."""
+"""Validates the arguments of API calls before anything is sent."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from airflow_provider_ei.exceptions import EdgeImpulseInputError
 
 
 def check_unicode(**values: str | None) -> None:
-    """Refuse strings that no request can carry.
+    """Reject strings that cannot be encoded.
 
-    :param values: the strings, by the names of their arguments.
-    :raises EdgeImpulseInputError: when one has a lone surrogate, the half of a character.
+    :param values: the strings by argument name.
+    :raises EdgeImpulseInputError: when one has a lone surrogate, which is half of a character.
     """
     for name, value in values.items():
         if value is not None and not is_unicode(value):
@@ -19,7 +19,7 @@ def check_unicode(**values: str | None) -> None:
 
 
 def check_metadata(metadata: Mapping[str, str]) -> None:
-    """The same for the keys and values of metadata."""
+    """Reject metadata whose keys or values cannot be encoded."""
     for key, value in metadata.items():
         for text in (key, value):
             if not is_unicode(text):
@@ -27,14 +27,14 @@ def check_metadata(metadata: Mapping[str, str]) -> None:
 
 
 def check_file_names(names: Iterable[str]) -> None:
-    """The same for the names of files."""
+    """Reject file names that cannot be encoded."""
     for name in names:
         if not is_unicode(name):
             raise _lone_surrogate("files", name)
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a string can be encoded, which one with a lone surrogate cannot."""
+    """Return whether a string can be encoded; one with a lone surrogate cannot."""
     if text.isascii():
         return True
     try:

@@ -27,14 +27,14 @@ from airflow_provider_ei.studio.reading import LISTING_BYTES
 from airflow_provider_ei.studio.repair import repair_item
 from airflow_provider_ei.studio.spelling import canonical_name, may_be_stored_as, spellings
 
-#: What may end a text in a filter, or be taken for an operator or a comment by a service that rewrites filters.
+#: Strings that may end a literal in a filter, or that a service may take for operators or comments in a filter.
 _UNSAFE_IN_FILTER = ("'", "\\", "->", "--", "/*")
 
 
 class OrganizationDataApi:
     """The operations on an organization's data items.
 
-    Every method raises :class:`~airflow_provider_ei.exceptions.EdgeImpulseServiceError` or a precise subclass when
+    Every method raises :class:`~airflow_provider_ei.exceptions.EdgeImpulseServiceError` or a specific subclass when
     the service refuses, fails or cannot be reached, after the tries that the settings allow.
 
     :ivar http: the client that the requests are sent through.
@@ -72,30 +72,31 @@ class OrganizationDataApi:
         """Yield all data items page by page, so that they need not be in memory all at once.
 
         While others change the dataset, a listing may move and must be repeated, up to three times, each time
-        after a short wait. The consumer learns of it from the pages::
+        after a short wait. The pages tell the consumer about it::
 
             for page in api.list_pages(dataset):
                 if page.is_first:
-                    ...  # forget what came of earlier pages; this is the beginning of the listing
+                    ...  # discard all earlier pages; this is the beginning of the listing
                 for item in page.items:
                     ...
 
-        ``is_first`` is true for the first page of all, too, and there is at least one page, so that this sets up the
-        consumer as well. Only when the iterator has ended without an error is the listing whole: then no item is
-        missing that was there all the time, and none has come twice since the last first page. An item that came or
-        went meanwhile may be in it or not. Until then "not listed" does not mean "not there", and nothing may be
-        deleted or created for it. An item has the state in which its page was read; read it again before changing it.
-        The pages hold no connection, but the longer the consumer takes between two of them, the more may have moved.
+        ``is_first`` is also true for the very first page, and there is at least one page, so this branch initializes
+        the consumer, too. The listing is complete only when the iterator has ended without an error. Then it contains
+        every item that existed all the time, and each item only once since the last page with ``is_first``. An item
+        that was added or deleted in the meantime may be in it or not. Until the end, "not listed" does not mean "does
+        not exist", and nothing may be deleted or created because of it. An item has the state that it had when its
+        page was read; read it again before changing it. The pages hold no connection, but the longer the consumer takes
+        between two pages, the more may have moved.
 
-        What remains with a service that does not tell its totals: an item that is renamed meanwhile may be missing if
-        the service orders by name; and if it gives one item at a time, or takes no notice of the offset and gives fewer
-        items than asked for, no page can be compared with the one before it.
+        Limitations of a service that reports no totals: if it orders by name, an item that is renamed in the meantime
+        may be missing. If it returns one item at a time, or ignores the offset and returns fewer items than requested,
+        no page can be compared with the previous one.
 
-        :param dataset: name of the dataset; a service that has stored it composed otherwise or with other white space
-            is asked for each of these spellings.
-        :param filter: SQL-WHERE text, for instance ``metadata->activity = 'running'``.
-        :raises EdgeImpulseResponseError: when the listing is incomplete, so that nobody takes "not listed" for
-            "not there", or when an item has no usable id, name or dataset.
+        :param dataset: name of the dataset; the service is queried for each spelling under which it may have stored
+            the name (another Unicode form, different white space).
+        :param filter: SQL-WHERE expression, for instance ``metadata->activity = 'running'``.
+        :raises EdgeImpulseResponseError: when the listing is incomplete, or when an item has no usable id, name or
+            dataset.
         """
         check_unicode(dataset=dataset, filter=filter)
         operation = "listOrganizationFiles" if with_files else "listOrganizationData"
@@ -120,14 +121,14 @@ class OrganizationDataApi:
             raise error from None
 
     def find_data_items(self, dataset: str, name: str) -> list[DataItem]:
-        """List the data items of that name, with their files.
+        """List the data items with that name, including their files.
 
-        A name counts exactly as it is written, unless it differs from its canonical form (see ``canonical_name``). Then
-        the service may have stored it in another one, and the items are returned whose names have the same canonical
-        form. The same goes for the dataset.
+        A name must match exactly, unless it differs from its canonical form (see ``canonical_name``). Then the service
+        may have stored it in another form, and all items are returned whose names have the same canonical form. The
+        same applies to the dataset.
 
-        How the service's filter escapes a quote or a backslash is not documented. A name with one of them, or one that
-        may be stored in another form, is looked for in the whole dataset instead, which is slower and always right.
+        How the service's filter escapes a quote or a backslash is not documented. A name that contains one of them, or
+        that may be stored in another form, is searched in the whole dataset instead, which is slower but always right.
         """
 
         check_unicode(name=name, dataset=dataset)
@@ -142,7 +143,7 @@ class OrganizationDataApi:
         try:
             found = [self.get_data_item(item.id) for item in named]
         except EdgeImpulseRefusedError:
-            # One of them may be gone by now. A listing with files is more to read, but of one moment.
+            # One of them may have been deleted. A listing with files is larger, but consistent.
             found = self.list_data_items(dataset, with_files=True)
         return list(filter(is_wanted, found))
 
@@ -161,9 +162,9 @@ class OrganizationDataApi:
     def file_sha256(self, data_id: int, file_name: str) -> str:
         """Download a file of a data item and return its SHA-256 in hex (``downloadOrganizationDataFile``).
 
-        The file is streamed and never kept. Each 128 KiB of it have to arrive within the read timeout.
+        The file is streamed and never kept. Each 128 KiB of it must arrive within the read timeout.
 
-        :raises EdgeImpulseResponseError: when the answer is not a file, or nobody can tell whether it is whole.
+        :raises EdgeImpulseResponseError: when the response is not a file, or may be incomplete.
         """
         check_unicode(file_name=file_name)
         path = f"{self._path}/{data_id}/files/download"
@@ -193,11 +194,11 @@ class OrganizationDataApi:
     ) -> tuple[int, dict[str, str]]:
         """Add a data item with up to 10,000 files (``addOrganizationDataItem``).
 
-        Not idempotent: it is tried again only when it certainly was not carried out.
+        Not idempotent: it is retried only when it certainly was not carried out.
 
-        :param on_read: told of each block of a file, when it is about to leave.
-        :return: the new item's id, and the SHA-256 of what was sent by file name.
-        :raises EdgeImpulseUnavailableError: with ``ambiguous`` when the item may have been stored all the same.
+        :param on_read: called with a file's name and progress before each of its blocks is sent.
+        :return: the new item's id, and the SHA-256 of each file that was sent, by name.
+        :raises EdgeImpulseUnavailableError: with ``ambiguous`` when the item may have been stored nevertheless.
         :raises EdgeImpulseFileError: when a file changed while it was sent.
         """
         check_unicode(name=name, dataset=dataset, bucket_name=bucket_name, bucket_path=bucket_path)
@@ -222,8 +223,8 @@ class OrganizationDataApi:
         )
         return answer.id, digests
 
-    # A change to an item may be repeated as it is, since it sets a state and adds nothing to it. But between two tries
-    # lie seconds, in which somebody else may have changed the item: a caller that minds looks at it in before_retry.
+    # A change to an item can be repeated, since it sets a state and adds nothing to it. But somebody else may change
+    # the item in the seconds between two tries: a caller for which that matters reads the item again in before_retry.
 
     def add_files(
         self,
@@ -235,9 +236,9 @@ class OrganizationDataApi:
     ) -> dict[str, str]:
         """Add up to 10,000 files to a data item; one of the same name is replaced (``addOrganizationDataFile``).
 
-        :param on_read: told of each block of a file, when it is about to leave; again when it is tried again.
-        :param before_retry: called before it is tried again.
-        :return: the SHA-256 of what was sent by file name.
+        :param on_read: called with a file's name and progress before each of its blocks is sent, in each try.
+        :param before_retry: called before each retry.
+        :return: the SHA-256 of each file that was sent, by name.
         """
         check_file_names(file.name for file in files)
         path = f"{self._path}/{data_id}/add"
@@ -256,9 +257,9 @@ class OrganizationDataApi:
     ) -> None:
         """Change a data item's metadata, name or dataset (``updateOrganizationDataItem``).
 
-        Whether ``metadata`` is merged or replaces what is there is not documented: send the whole map.
+        Whether ``metadata`` is merged with the existing metadata or replaces it is not documented: send the whole map.
 
-        :param before_retry: called before it is tried again.
+        :param before_retry: called before each retry.
         """
         check_unicode(name=name, dataset=dataset)
         check_metadata(metadata or {})

@@ -10,16 +10,16 @@ from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.models import Answer, ApiModel, Id, Time
 from airflow_provider_ei.studio.reading import LISTING_BYTES
 
-#: Jobs that a listing asks for at once, and log entries that the service returns at most.
+#: Jobs that a listing requests at once, and the maximum number of log entries that the service returns.
 PAGE_JOBS = 500
 MAX_LOG_ENTRIES = 1_000
 
-#: Bytes of a whole log that are downloaded at most.
+#: Maximum number of bytes of a downloaded log.
 MAX_LOG_BYTES = 64 * 1024 * 1024
 
 
 class Job(ApiModel, frozen=True, kw_only=True):
-    """A job (``getJobStatus``). ``category`` and ``key`` tell its kind in values that the API does not document."""
+    """A job (``getJobStatus``). ``category`` and ``key`` are its type; the API does not document their values."""
 
     id: Id
     category: str = ""
@@ -38,26 +38,26 @@ class JobLogEntry(ApiModel, frozen=True, kw_only=True):
 
 
 class JobAnswer(Answer, frozen=True, kw_only=True):
-    """Answer of ``getJobStatus``."""
+    """Response of ``getJobStatus``."""
 
     job: Job
 
 
 class JobsAnswer(Answer, frozen=True, kw_only=True):
-    """Answer of ``listAllJobs``: one page."""
+    """Response of ``listAllJobs``: one page."""
 
     jobs: list[Job]
 
 
 class JobLog(Answer, frozen=True, kw_only=True):
-    """Answer of ``getJobsLogs``: the newest entries of a job's log, newest first, and how many there are in all."""
+    """Response of ``getJobsLogs``: the newest entries of a job's log, newest first, and the total number."""
 
     stdout: tuple[JobLogEntry, ...]
     total_count: int
 
 
 class StartedAnswer(Answer, frozen=True, kw_only=True):
-    """Answer of an operation that starts a job."""
+    """Response of an operation that starts a job."""
 
     id: Id
 
@@ -65,7 +65,7 @@ class StartedAnswer(Answer, frozen=True, kw_only=True):
 class JobsApi:
     """The operations on the jobs of a project or of an organization.
 
-    Every method raises :class:`~airflow_provider_ei.exceptions.EdgeImpulseServiceError` or a precise subclass when
+    Every method raises :class:`~airflow_provider_ei.exceptions.EdgeImpulseServiceError` or a specific subclass when
     the service refuses, fails or cannot be reached, after the tries that the settings allow.
 
     :ivar http: the client that the requests are sent through.
@@ -93,11 +93,10 @@ class JobsApi:
         return self.http.request_json(f"get{self._owner}JobStatus", "GET", path, JobAnswer).job
 
     def list_jobs(self, since: datetime | None = None) -> list[Job]:
-        """List the jobs, active and finished ones, but not the parts of other jobs (``listAllJobs`` …).
+        """List active and finished jobs, without parts of other jobs (``listAllJobs``, ``listAllOrganizationJobs``).
 
-        :param since: leave out those that were created before.
-        :raises EdgeImpulseResponseError: when the listing may be incomplete, so that nobody takes "not listed" for
-            "not there".
+        :param since: leave out jobs that were created before.
+        :raises EdgeImpulseResponseError: when the listing may be incomplete.
         """
         operation = f"listAll{self._owner}Jobs"
         jobs: dict[int, Job] = {}
@@ -119,7 +118,7 @@ class JobsApi:
                     operation=operation,
                     status=200,
                 )
-            # Pages overlap, so that a job that is started meanwhile pushes none out of sight.
+            # Pages overlap, so that no job is missed when another one is started in the meantime.
             offset += PAGE_JOBS // 2
         return [job for job in jobs.values() if since is None or job.created >= since]
 
@@ -157,15 +156,15 @@ class JobsApi:
         return data.decode(errors="replace")
 
     def cancel_job(self, job_id: int) -> None:
-        """Cancel a job, without waiting for the cluster that runs it (``cancelJob``, ``cancelOrganizationJob``).
+        """Cancel a job without waiting for the cluster that runs it (``cancelJob``, ``cancelOrganizationJob``).
 
-        :raises EdgeImpulseRefusedError: when it has ended, is unknown, or cannot be cancelled.
+        :raises EdgeImpulseRefusedError: when the job has ended, is unknown, or cannot be cancelled.
         """
         path = f"{self._path}/{job_id}/cancel"
         self.http.request_json(f"cancel{self._owner}Job", "POST", path, query={"forceCancel": "true"})
 
 
 def is_unknown_job(error: Exception) -> bool:
-    """Return whether an error says that the service does not know the job's id (any more)."""
+    """Return whether an error says that the service does not know the job's id, or no longer does."""
     text = error.server_text if isinstance(error, EdgeImpulseRefusedError) else None
     return "unknown job id" in (text or "").lower()

@@ -17,7 +17,7 @@ from airflow_provider_ei.studio.models import (
 
 
 def list_organizations(http: HttpClient) -> list[Organization]:
-    """List the organizations of the client's key, which is its own one only (``listOrganizations``).
+    """List the organizations of the client's key, which is only its own one (``listOrganizations``).
 
     :raises EdgeImpulseServiceError: as the methods of :class:`OrganizationApi` do.
     """
@@ -25,9 +25,9 @@ def list_organizations(http: HttpClient) -> list[Organization]:
 
 
 class OrganizationApi:
-    """What an organization has besides data items.
+    """The operations on an organization's datasets and buckets.
 
-    Every method raises :class:`~airflow_provider_ei.exceptions.EdgeImpulseServiceError` or a precise subclass when
+    Every method raises :class:`~airflow_provider_ei.exceptions.EdgeImpulseServiceError` or a specific subclass when
     the service refuses, fails or cannot be reached, after the tries that the settings allow.
     """
 

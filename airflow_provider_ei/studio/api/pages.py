@@ -14,12 +14,12 @@ from airflow_provider_ei.studio.reading import LISTING_BYTES
 from airflow_provider_ei.studio.repair import repair_page
 from airflow_provider_ei.studio.server_text import printable_excerpt
 
-#: Data items a listing asks for at once.
+#: Number of data items that a listing requests at once.
 PAGE_ITEMS = 1000
 
 
 class PageFetcher:
-    """Gets pages of one listing; of items with very many files, fewer at once."""
+    """Gets pages of one listing, and requests smaller pages if items have very many files."""
 
     def __init__(self, http: HttpClient, operation: str, path: str, query: Mapping[str, str | None]) -> None:
         self._http = http
@@ -29,7 +29,7 @@ class PageFetcher:
         self._limit = PAGE_ITEMS
 
     def __call__(self, offset: int) -> Page:
-        """Get the page that begins at an offset."""
+        """Get the page at an offset."""
         answer = self._get(offset)
         if answer.filter_parse_error:
             words = printable_excerpt(str(answer.filter_parse_error))

@@ -15,14 +15,15 @@ class Project(ApiModel, frozen=True, kw_only=True):
 
 
 class ProjectsAnswer(Answer, frozen=True, kw_only=True):
-    """Answer of ``listProjects``."""
+    """Response of ``listProjects``."""
 
     projects: list[Project]
 
 
 class ProjectKeyInfo(Answer, frozen=True, kw_only=True):
-    """Answer of ``getCurrentApiKeyInfo``: what a project's key is. ``role`` is for instance
-    ``admin`` or ``readonly``.
+    """Response of ``getCurrentApiKeyInfo``: the properties of a project's key.
+
+    ``role`` is for instance ``admin`` or ``readonly``.
     """
 
     project_id: Id
@@ -31,7 +32,7 @@ class ProjectKeyInfo(Answer, frozen=True, kw_only=True):
 
 
 def list_projects(http: HttpClient) -> list[Project]:
-    """List the projects of the client's key, which is its own one only (``listProjects``).
+    """List the projects of the client's key, which is only its own one (``listProjects``).
 
     :raises EdgeImpulseServiceError: as the methods of :class:`ProjectApi` do.
     """
@@ -41,7 +42,7 @@ def list_projects(http: HttpClient) -> list[Project]:
 def get_key_info(http: HttpClient) -> ProjectKeyInfo:
     """Get the role, the expiry and the project of the client's key (``getCurrentApiKeyInfo``).
 
-    An older service does not have this operation: :func:`list_projects` tells the project there.
+    Older services do not have this operation; use :func:`list_projects` to get the project.
 
     :raises EdgeImpulseServiceError: as the methods of :class:`ProjectApi` do.
     """
@@ -52,7 +53,7 @@ class ProjectApi:
     """The operations that start the jobs of a project.
 
     None of them is idempotent: a request is repeated only when it certainly was not carried out. Every method raises
-    :class:`~airflow_provider_ei.exceptions.EdgeImpulseServiceError` or a precise subclass when the service refuses,
+    :class:`~airflow_provider_ei.exceptions.EdgeImpulseServiceError` or a specific subclass when the service refuses,
     fails or cannot be reached; :class:`~airflow_provider_ei.exceptions.EdgeImpulseUnavailableError` with ``ambiguous``,
     or :class:`~airflow_provider_ei.exceptions.EdgeImpulseResponseError`, when the job may have been started.
     """

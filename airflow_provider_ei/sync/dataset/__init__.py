@@ -1,1 +1,1 @@
-"""Many data items: a source compared with a dataset, and the dataset made equal to it."""
+"""Dataset sync: compare a source with a dataset, and make the dataset equal to it."""

@@ -1,6 +1,6 @@
-"""Compares a source with a listing of the dataset, page by page, and keeps nothing of what has not changed.
+"""Compares a source with a listing of the dataset, page by page; keeps only new and changed items in memory.
 
-It is a hash join: the source is known by name, so the listing may come in any order.
+This is a hash join: the source is indexed by name, so the listing may be in any order.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from airflow_provider_ei.sync.dataset.plan import DatasetPlan, PlannedItem
 from airflow_provider_ei.sync.dataset.source_index import SourceIndex
 from airflow_provider_ei.sync.item_state import ItemState
 
-#: What is known of each item of the source: one of its name is listed and in step; one is of this sync; any is listed.
+#: Flags of each item of the source: a listed item is up to date; a listed item belongs to this sync; one is listed.
 _IN_STEP, _OWN, _LISTED = 1, 2, 4
 
 _MAX_ID = 2**63 - 1
 
 
 class Comparison:
-    """Compares a source with a listing of the dataset. For another listing, it takes another comparison."""
+    """Compares a source with a listing of the dataset. Create a new one for each listing."""
 
     def __init__(self, source: SourceIndex, options: SyncOptions) -> None:
         self._source = source
         self._options = options
         self._flags = bytearray(len(source))
-        self._ids = array("q", bytes(8 * len(source)))  # of the items that were not kept, since they are in step
+        self._ids = array("q", bytes(8 * len(source)))  # of the items that were not kept, because they are up to date
         self._listed: dict[str, list[DataItem]] = {}
         self._dropped: dict[str, int] = {}
         self._extra: list[ExtraItem] = []
@@ -40,13 +40,13 @@ class Comparison:
         self._without_files = frozenset(tree.empty).union(() if options.deletes_excluded else tree.excluded)
 
     def add(self, page: Iterable[DataItem]) -> None:
-        """Compare some of the items of the dataset, each listed once, with their files."""
+        """Compare one page of the dataset's items, with their files."""
         for item in page:
             if is_in_dataset(item, self._options.dataset):
                 self._add(item)
 
     def plan(self) -> DatasetPlan:
-        """Return what to do, once all pages were added."""
+        """Return the plan, after all pages were added."""
         items, own, unchanged = [*self._not_folders], len(self._not_folders), 0
         for position, name in enumerate(self._source):
             if not self._options.takes(name):
@@ -80,13 +80,13 @@ class Comparison:
             self._add_extra(item, own)
 
     def _match(self, name: str, position: int, item: DataItem, state: ItemState | None) -> None:
-        """Note an item that may be one of the source's."""
+        """Record a listed item that may correspond to an item of the source."""
         flags = self._flags[position]
         is_own = state is not None and state.sync == self._options.sync_id
         self._flags[position] |= _LISTED | (_OWN if is_own else 0)
         if self._source.problem(name) is not None:
             return
-        if flags & _IN_STEP:  # there are several of its name, which takes a closer look
+        if flags & _IN_STEP:  # several items have this name, so they must be checked
             self._flags[position] &= ~_IN_STEP
             self._dropped[name] = self._ids[position]
         elif not flags & _LISTED and is_own and self._is_in_step(name, position, item, state):
@@ -115,12 +115,12 @@ class Comparison:
 
 
 def is_in_dataset(item: DataItem, dataset: str) -> bool:
-    """Whether a listed item is in a dataset, whatever the service has made of the dataset's name."""
+    """Return whether a listed item is in a dataset, even if the service spells the dataset's name differently."""
     return item.dataset == dataset or canonical_name(item.dataset) == canonical_name(dataset)
 
 
 def names_of(item: DataItem, dataset: str) -> set[str]:
-    """Return the names of a listed item: the one that it was given, and what the service has made of it."""
+    """Return the names of a listed item: the original one, and the one that the service stored."""
     state = ItemState.of(item)
     return {item.name, state.name if state is not None and state.dataset == dataset else item.name}
 

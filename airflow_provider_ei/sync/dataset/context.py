@@ -1,4 +1,4 @@
-"""What the parts of one run of a sync share."""
+"""The state that the parts of a sync run share."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from airflow_provider_ei.sync.item.attempt import SharedLimits
 
 _T = TypeVar("_T")
 
-#: Duplicates of its items that one run removes. More of them did not come from answers that were lost.
+#: Maximum number of duplicates that one run removes. More were not caused by lost responses.
 MAX_DUPLICATES_PER_RUN = 20
 
 
 class SyncContext:
     """One run of a sync.
 
-    :ivar api: with as many connections as there are workers.
-    :ivar source: what the dataset is to hold.
-    :ivar tally: counts what is done.
-    :ivar shared: limits of all its uploads.
+    :ivar api: the API, with at least one connection per worker.
+    :ivar source: the items that the dataset should contain.
+    :ivar tally: counts of what was done.
+    :ivar shared: limits that all uploads share.
     """
 
     def __init__(self, api: OrganizationDataApi, source: SourceIndex, options: SyncOptions) -> None:
@@ -35,6 +35,6 @@ class SyncContext:
         self.shared = SharedLimits.of(api, MAX_DUPLICATES_PER_RUN)
 
     def in_threads(self, pieces: Iterable[_T], work: Callable[[_T], object]) -> None:
-        """Do the work on each piece, ``workers`` at once."""
+        """Do the work on each piece, with ``workers`` threads."""
         http, workers = self.api.http, self.options.workers
         run_in_threads(pieces, work, workers=workers, check=http.check_cancelled, interrupt=http.cancel)

@@ -1,4 +1,4 @@
-"""Deletes data items that the source no longer has, each after a last look at both sides."""
+"""Deletes data items that the source no longer has, after a final check of both the item and the source."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from airflow_provider_ei.sync.item.wanted import WantedItem
 
 log = logging.getLogger(__name__)
 
-#: Errors that are those of all items.
+#: Errors that affect all items and end the sync.
 ENDS_ALL = (EdgeImpulseCancelledError, EdgeImpulseAuthError)
 
 
 class ExtraItemRemover:
     """Removes items of a sync that its source no longer has, unless an item has failed.
 
-    A plan is as old as its run. Since then somebody may have renamed, moved, marked or changed the item, another sync
-    may have taken it, and its folder may have come back. So right before each delete, and before it is tried again,
-    the item is looked at by its id, and at its place in the source. Anything but "ours, unchanged since the plan,
-    still absent" leaves it.
+    The plan may be out of date: somebody may have renamed, moved, marked or changed the item, another sync may have
+    taken it over, or its folder may be back. So right before each delete, and before each retry, the item is fetched
+    by its id and its path in the source is checked. The item is deleted only if it is ours, unchanged since the plan,
+    and still absent from the source.
     """
 
     def __init__(self, context: SyncContext) -> None:
@@ -42,7 +42,7 @@ class ExtraItemRemover:
     def remove(self, planned: Sequence[ExtraItem]) -> None:
         """Delete items, and count them.
 
-        :raises EdgeImpulseError: only what ends the whole sync; other errors are counted.
+        :raises EdgeImpulseError: only an error that ends the whole sync; other errors are counted.
         """
         if not planned:
             return
@@ -52,7 +52,7 @@ class ExtraItemRemover:
         self._context.in_threads(self._certain(planned), self._remove)
 
     def would_delete(self, planned: Sequence[ExtraItem]) -> list[ExtraItem]:
-        """Return those items that :meth:`remove` would delete now; the others are counted as there."""
+        """Return the items that :meth:`remove` would delete now; the others are counted in the same way."""
         if self._tally.failed:
             return []
         return [item for item in self._certain(planned) if self._would_delete(item)]
@@ -71,7 +71,7 @@ class ExtraItemRemover:
             try:
                 self._api.delete_data_item(planned.id, before_retry=before_retry)
             except _Deleted:
-                pass  # by a try whose answer was lost
+                pass  # by a try whose response was lost
             except EdgeImpulseRefusedError:
                 if self._look_at(planned) is not None:
                     raise
@@ -85,12 +85,12 @@ class ExtraItemRemover:
             self._tally.done(name, "deleted")
 
     def _certain(self, planned: Sequence[ExtraItem]) -> list[ExtraItem]:
-        """Return those items whose name no other of them has; of several of one name, only copies of the oldest.
+        """Return the items with a unique name, and the items of one name that are all copies of the oldest one.
 
-        A person may have copied our state to an item of theirs, and then nobody can tell which one is ours. Those that
-        are left are counted.
+        A user may have copied our state to an item of their own, so that we cannot tell which one is ours. Items that
+        are not returned are counted as kept.
 
-        :raises EdgeImpulseError: only what ends the whole sync; other errors are counted.
+        :raises EdgeImpulseError: only an error that ends the whole sync; other errors are counted.
         """
         by_name: dict[str, list[ExtraItem]] = {}
         for item in planned:
@@ -133,9 +133,9 @@ class ExtraItemRemover:
         return False
 
     def _may_be_deleted(self, planned: ExtraItem) -> bool:
-        """Look at both sides; False when the item is gone.
+        """Check the item and the source; return False if the item is gone.
 
-        :raises _Kept: when something speaks against deleting it.
+        :raises _Kept: when the item must not be deleted.
         """
         now = self._look_at(planned)
         if now is None:
@@ -146,7 +146,7 @@ class ExtraItemRemover:
         return True
 
     def _look_at(self, planned: ExtraItem) -> DataItem | None:
-        """Look at an item by its id; None when it is gone, and no listing has it."""
+        """Fetch an item by its id; None if it is gone and not listed either."""
         try:
             return self._api.get_data_item(planned.id)
         except EdgeImpulseRefusedError:
@@ -156,7 +156,7 @@ class ExtraItemRemover:
             return None
 
     def _objection_of_source(self, place: str) -> str | None:
-        """Say why an item's place in the source speaks against deleting it; None when nothing does."""
+        """Return why the source does not allow deleting an item; None if it does."""
         presence = self._context.source.tree.presence(place)
         if presence.state == "absent" or (presence.state == "excluded" and self._context.options.deletes_excluded):
             return None
@@ -166,8 +166,8 @@ class ExtraItemRemover:
 
 
 class _Kept(Exception):
-    """Why an item is not deleted."""
+    """An item must not be deleted, for the reason in the message."""
 
 
 class _Deleted(Exception):
-    """An item is gone between two tries to delete it."""
+    """An item was deleted by an earlier try or by somebody else."""

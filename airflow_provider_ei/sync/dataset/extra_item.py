@@ -1,4 +1,4 @@
-"""Items of a sync that its source no longer has: which they are, and what must be unchanged when one is deleted."""
+"""Items of a sync that its source no longer has, and what must be unchanged when one is deleted."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def own_state(item: DataItem, options: SyncOptions) -> ItemState | None:
 class ExtraItem:
     """An item of this sync that the source no longer has.
 
-    :ivar place: its name in the source.
-    :ivar digest: of all that must be unchanged when it is deleted.
+    :ivar place: its path in the source.
+    :ivar digest: digest of everything that must be unchanged when it is deleted.
     """
 
     id: int
@@ -32,13 +32,13 @@ class ExtraItem:
 
     @classmethod
     def of(cls, item: DataItem, state: ItemState) -> ExtraItem:
-        """Keep of a listed item what its deletion needs."""
+        """Keep the parts of a listed item that its deletion needs."""
         return cls(item.id, item.name, item.dataset, state.name, content_digest(item))
 
     def objection(self, now: DataItem, options: SyncOptions) -> str | None:
-        """Say why it must not be deleted; None when nothing speaks against it.
+        """Return why the item must not be deleted; None if it may be deleted.
 
-        :param now: the same item, looked at just now.
+        :param now: the same item, fetched just now.
         """
         if (now.name, now.dataset) != (self.name, self.dataset):
             return f"it was renamed or moved since, and is {now.name!r} in dataset {now.dataset!r} now."

@@ -1,4 +1,4 @@
-"""Finds what a sync has to do: lists the dataset, compares it with the source, reads what looks new or changed."""
+"""Finds changes: lists the dataset, compares it with the source, and reads new or changed items."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ log = logging.getLogger(__name__)
 def compare(context: SyncContext) -> DatasetPlan:
     """Compare the source with the dataset without reading files.
 
-    :raises EdgeImpulseError: when the dataset cannot be listed whole.
+    :raises EdgeImpulseError: when the dataset cannot be listed completely.
     """
     comparison = Comparison(context.source, context.options)
     for page in context.api.list_pages(context.options.dataset, with_files=True):
-        if page.is_first:  # of a listing that has moved and begins again, too
+        if page.is_first:  # also when a listing has shifted and starts again
             comparison = Comparison(context.source, context.options)
         comparison.add(page.items)
     return comparison.plan()
 
 
 def look_closer(context: SyncContext, plan: DatasetPlan) -> DatasetPlan:
-    """Read what looks new or changed, and plan it to the end."""
+    """Read the items that look new or changed, and complete their plan."""
     closer = [item for item in plan.items if item.action == "look"]
     if not closer:
         return plan
@@ -85,15 +85,15 @@ def _look(context: SyncContext, planned: PlannedItem) -> PlannedItem:
 
 
 def _wait_for_the_clock(context: SyncContext, items: Iterable[SourceItem]) -> None:
-    """Let the file system's clock go on, if a file was written just now.
+    """Wait for the next tick of the file system's clock if a file was written just now.
 
-    A file that is written again within the same tick, with the same size, would look as it did when it was read.
+    Otherwise a file rewritten in the same tick with the same size would have an unchanged fingerprint.
     """
     now = time.time_ns()
     files = (file for item in items for file in (*item.files, item.sidecar))
     times = (file.mtime_ns for file in files if isinstance(file, LocalFile))
-    newest = max((mtime for mtime in times if mtime <= now), default=0)  # what is dated ahead says nothing
-    tick = 2.0 if newest % 1_000_000_000 == 0 else 0.02  # some file systems know whole seconds only
+    newest = max((mtime for mtime in times if mtime <= now), default=0)  # ignore times in the future
+    tick = 2.0 if newest % 1_000_000_000 == 0 else 0.02  # some file systems store only whole seconds
     age = (now - newest) / 1e9
     if age < tick:
         context.api.http.sleep(tick - age)

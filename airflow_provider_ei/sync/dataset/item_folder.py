@@ -13,10 +13,10 @@ from airflow_provider_ei.sync.dataset import sidecar
 
 @dataclass(frozen=True)
 class ItemRules:
-    """Which folders are items.
+    """Rules for which folders are items.
 
-    :ivar depth: how many folders deep they are.
-    :ivar takes: which files take part.
+    :ivar depth: how many levels below the source the items' folders are.
+    :ivar takes: filter for the files to include.
     """
 
     depth: int
@@ -26,7 +26,7 @@ class ItemRules:
 class ItemFolder:
     """The files in the folder of a data item.
 
-    :ivar seen: whether there is anything visible besides the metadata.
+    :ivar seen: whether the folder has anything visible except the metadata file.
     """
 
     def __init__(self, folder: Folder, name: str, takes: Filter) -> None:
@@ -40,8 +40,8 @@ class ItemFolder:
     def read(self, *, only_first: bool = False) -> None:
         """Pin every file.
 
-        :param only_first: stop at the first file that takes part.
-        :raises EdgeImpulseError: for what cannot be listed, read or uploaded.
+        :param only_first: stop at the first included file.
+        :raises EdgeImpulseError: when something cannot be listed, read or uploaded.
         """
         takes_all = self._takes.takes_all
         for name, entry in find_visible(self._folder, lambda folder: self._takes.enters(f"{self._name}/{folder}")):
@@ -60,5 +60,5 @@ class ItemFolder:
         if entry.is_folder:
             return False
         if entry.error is not None and not self._takes.enters(path):
-            return False  # its kind is not known: it is excluded when a folder of its name would be
+            return False  # unknown kind: excluded if a folder of this name would be excluded
         return entry.error is not None or self._takes.takes(path)

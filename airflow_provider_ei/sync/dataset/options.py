@@ -1,4 +1,4 @@
-"""The arguments of a dataset sync, each checked once; and the part of its items that one task does."""
+"""The checked arguments of a dataset sync, and shards of its items."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.numeric import whole_number
 from airflow_provider_ei.sources.names import check_text
 from airflow_provider_ei.sync.checks import check_bucket, check_choice, is_missing, optional_text
-from airflow_provider_ei.sync.metadata import metadata_texts
+from airflow_provider_ei.sync.metadata import metadata_strings
 
-#: Threads of one sync, and so connections to the service.
+#: Maximum number of threads of one sync, and so of connections to the service.
 MAX_WORKERS = 64
 
-#: What may be deleted: nothing; items that the source no longer has; or also those that the patterns leave out.
+#: What may be deleted: nothing; items that the source no longer has; or also items that the patterns exclude.
 DELETE_MODES = ("never", "extra", "extra-and-excluded")
 
-#: The sync that items belong to when none is named.
+#: The sync id of a sync without an explicit one.
 DEFAULT_SYNC_ID = "default"
 
 
 @dataclass(frozen=True)
 class ItemContext:
-    """What metadata templates know about their data item: ``{{ item.name }}``.
+    """What metadata templates can use of their data item, as in ``{{ item.name }}``.
 
     :ivar name: the data item's name.
     :ivar file_count: number of its files.
-    :ivar total_bytes: bytes of all of them.
+    :ivar total_bytes: total size of its files in bytes.
     """
 
     name: str
@@ -38,7 +38,7 @@ class ItemContext:
     total_bytes: int
 
 
-#: The metadata of one item: as they are, or made for each item.
+#: Metadata for all items, or a function that returns the metadata of one item.
 GivenMetadata = Mapping[str, object] | Callable[[ItemContext], Mapping[str, object] | None] | None
 
 
@@ -55,20 +55,20 @@ class Shard:
 
     @classmethod
     def all(cls, count: int) -> list[Shard]:
-        """Return all of so many shards."""
+        """Return all shards of a given count."""
         return [cls(number, count) for number in range(count)]
 
     def has(self, name: str) -> bool:
-        """Whether the item of that name is in it."""
+        """Return whether the item of that name is in the shard."""
         return int.from_bytes(hashlib.sha256(name.encode(errors="surrogatepass")).digest()[:8]) % self.of == self.number
 
 
 @dataclass(frozen=True)
 class DeleteLimit:
-    """The limits of what one run deletes.
+    """The limits for the deletions of one run.
 
     :ivar items: the maximum number of items; None for no such limit.
-    :ivar share: the maximum part of all items of the sync.
+    :ivar share: the maximum fraction of the sync's items.
     """
 
     items: int | None = None
@@ -87,7 +87,7 @@ def _check_depth(name: str, value: object) -> int:
 
 
 def _check_metadata(name: str, value: GivenMetadata) -> GivenMetadata:
-    return value if callable(value) else metadata_texts(value)
+    return value if callable(value) else metadata_strings(value)
 
 
 def _check_separator(name: str, value: object) -> str | None:
@@ -106,7 +106,7 @@ def _check_comparison(name: str, value: object) -> str:
 
 
 def _check_max_delete(name: str, value: object) -> DeleteLimit:
-    """Read a number, beside which half of the items is a limit, too; or a percentage."""
+    """Read a number, which adds to the default limit of half of the items; or a percentage, which replaces it."""
     if isinstance(value, DeleteLimit):
         return value
     given = "" if value is None else str(value).strip()
@@ -133,15 +133,16 @@ def _check_sync_id(name: str, value: object) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncOptions:
-    """The arguments of ``EdgeImpulseHook.sync_dataset``, which documents them, checked when this is made.
+    """The arguments of ``EdgeImpulseHook.sync_dataset``, which documents them, checked on creation.
 
-    What an argument is annotated with checks it: a function of its name and its value, to the checked value.
+    Each argument is annotated with the function that checks it; it takes the name and the value, and returns the
+    checked value.
 
-    :ivar source: path or URI; or
+    :ivar source: a path or URI; or
     :ivar items: the list of items, as given.
-    :ivar metadata: strings for all items, or a function that makes them for each.
-    :ivar shard: the part of the items to do; None for all.
-    :raises EdgeImpulseInputError: naming the argument and its value.
+    :ivar metadata: strings for all items, or a function that returns the metadata of each item.
+    :ivar shard: the shard to sync; None for all items.
+    :raises EdgeImpulseInputError: with the name of the argument and its value.
     """
 
     dataset: Annotated[str, check_text]
@@ -183,11 +184,11 @@ class SyncOptions:
 
     @property
     def deletes_excluded(self) -> bool:
-        """Whether items are deleted, too, that the source has and of which the patterns leave nothing."""
+        """Whether items whose files the patterns all exclude are also deleted."""
         return self.delete == "extra-and-excluded"
 
     def takes(self, name: str) -> bool:
-        """Whether an item is in the shard that is to be done."""
+        """Return whether an item is in the shard to sync."""
         return self.shard is None or self.shard.has(name)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What a dataset sync is to do, item by item."""
+"""The plan of a dataset sync: what to do with each item."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from airflow_provider_ei.sync.item.steps import (
 )
 from airflow_provider_ei.sync.item_state import ItemState
 
-#: What to do with an item. ``metadata``: only they have changed. ``look``: its fingerprint differs, so its metadata and
-#: files have to be read before it is planned. ``renew``: only its fingerprint has changed, and is written. ``fail``:
-#: nothing can be done.
+#: What to do with an item. ``metadata``: only the metadata changed. ``look``: its fingerprint changed, so its metadata
+#: and files must be read before it is planned. ``renew``: only its fingerprint changed and is written. ``fail``: the
+#: item cannot be uploaded.
 Action = Literal["create", "update", "metadata", "repair", "renew", "unchanged", "look", "fail"]
 
 _NO_LIMITS = BatchLimits(files=10**9, bytes=10**18)
@@ -39,11 +39,11 @@ _CHANGES = frozenset({"create", "update", "metadata", "repair", "renew"})
 class PlannedItem:
     """What to do with one item of the source.
 
-    :ivar source: the item, once it was read again.
-    :ivar listed: the items of its name in the dataset.
-    :ivar dropped: the id of another one, which was in step and therefore not kept.
-    :ivar duplicates: how many of the listed items are ours and one too many; they are removed if they are copies.
-    :ivar problem: why it fails.
+    :ivar source: the item, after it was read again.
+    :ivar listed: the items with its name in the dataset.
+    :ivar dropped: the id of another item of its name, which was up to date and therefore not kept.
+    :ivar duplicates: how many of the listed items are our duplicates; they are removed if they are copies.
+    :ivar problem: why the item cannot be uploaded.
     """
 
     name: str
@@ -56,20 +56,20 @@ class PlannedItem:
 
     @property
     def changes(self) -> bool:
-        """Whether a request has to be sent."""
+        """Whether a request must be sent."""
         return self.action in _CHANGES or self.duplicates > 0
 
 
 @dataclass(frozen=True)
 class DatasetPlan:
-    """The whole plan, in the order of the names.
+    """The whole plan, sorted by name.
 
-    :ivar items: of the source, without those that are unchanged.
-    :ivar unchanged: how many these are.
-    :ivar deletes: items of this sync that the source no longer has, if they are to be deleted.
-    :ivar listed: how many items the dataset has.
-    :ivar own: how many items of the source are there as this sync's.
-    :ivar foreign: how many items of the dataset are not of this sync, and left alone.
+    :ivar items: the items of the source, without unchanged items.
+    :ivar unchanged: number of unchanged items.
+    :ivar deletes: items of this sync that the source no longer has; empty if the sync does not delete.
+    :ivar listed: number of items in the dataset.
+    :ivar own: number of the source's items that exist in the dataset and belong to this sync.
+    :ivar foreign: number of items in the dataset that do not belong to this sync; they are not changed.
     """
 
     items: Sequence[PlannedItem]
@@ -80,7 +80,7 @@ class DatasetPlan:
     foreign: int
 
     def names(self, action: Action) -> list[str]:
-        """Names of the items with which that is to be done."""
+        """Return the names of the items with that action."""
         return [item.name for item in self.items if item.action == action]
 
     def __str__(self) -> str:
@@ -96,9 +96,9 @@ class DatasetPlan:
 
 
 def check_deletes(plan: DatasetPlan, options: SyncOptions) -> None:
-    """Hold the deletes of a plan against the limits, before anything is changed.
+    """Check the deletes of a plan against the limits, before anything is changed.
 
-    :raises EdgeImpulseDeleteLimitError: when there are more, or when the source is empty.
+    :raises EdgeImpulseDeleteLimitError: when a limit is exceeded, or when the source is empty.
     """
     deletes = len(plan.deletes)
     if not deletes:
@@ -122,9 +122,9 @@ def check_deletes(plan: DatasetPlan, options: SyncOptions) -> None:
 
 
 def plan_read_item(item: SourceItem, listed: Sequence[DataItem], options: SyncOptions) -> PlannedItem:
-    """Plan an item whose metadata were read; its action is ``look`` if its files have to be read, too.
+    """Plan an item whose metadata were read; its action is ``look`` if its files must also be read.
 
-    :param listed: the items of its name in the dataset.
+    :param listed: the items with its name in the dataset.
     """
     wanted = item.resolve(options)
     if not listed:
@@ -149,7 +149,7 @@ def _action(item: SourceItem, step: Step) -> Action:
         case WriteDigest(renews=renews):
             return "renew" if renews else "metadata"
         case MarkPending(listed) | LetSettle(listed):
-            # What is there is not what was completed there: it was left unfinished, or files have gone or come since.
+            # The listed item was left unfinished, or files were added or removed after it was completed.
             state = ItemState.of(listed)
             if state is None or item.wanted is None:
                 return "update"

@@ -1,4 +1,4 @@
-"""Checks whether one data item is still in the source, without anything that was listed before."""
+"""Checks whether one data item is still in the source, without using earlier listings."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from airflow_provider_ei.sources.problems import missing
 from airflow_provider_ei.studio.spelling import canonical_name
 from airflow_provider_ei.sync.dataset.item_folder import ItemFolder, ItemRules
 
-#: ``absent``: nothing is in its place. ``excluded``: its folder is there, and the patterns leave nothing of it.
-#: ``empty``: its folder is there without a visible file. ``present``: there is something to send, or something else in
-#: its place. ``unknown``: the source cannot be read completely.
+#: ``absent``: nothing is at its path. ``excluded``: its folder exists, but the patterns exclude all of its files.
+#: ``empty``: its folder exists without a visible file. ``present``: there are files to send, or something else is at
+#: its path. ``unknown``: the source cannot be read completely.
 PresenceState = Literal["absent", "excluded", "empty", "present", "unknown"]
 
 
 @dataclass(frozen=True)
 class Presence:
-    """What is at one item's place in the source.
+    """What is at one item's path in the source.
 
-    :ivar reason: what is there instead of a folder of files, or why the state is not known.
+    :ivar reason: what is at the path instead of a folder of files, or why the state is unknown.
     """
 
     state: PresenceState
@@ -35,7 +35,7 @@ class Presence:
 class LocalPresence:
     """Checks single items of a folder on this machine.
 
-    :param identity: of the folder when it was read; see :func:`identity_of`.
+    :param identity: the folder's identity when it was read; see :func:`identity_of`.
     """
 
     def __init__(self, path: str, identity: tuple[int, int], rules: ItemRules) -> None:
@@ -44,12 +44,12 @@ class LocalPresence:
         self._rules = rules
 
     def __call__(self, name: str) -> Presence:
-        """Check the place of one item."""
+        """Check the path of one item."""
         presence = self._if_replaced() or _check(Folder(Disk(), self._path), name, self._rules, self._path)
         return (self._if_replaced() or presence) if presence.state == "absent" else presence
 
     def _if_replaced(self) -> Presence | None:
-        """Return why nothing is known when another folder is in the place of the source; None when it is the same."""
+        """Return the state ``unknown`` if another folder has replaced the source; None if it is the same."""
         try:
             if identity_of(self._path) == self._identity:
                 return None
@@ -59,27 +59,27 @@ class LocalPresence:
 
 
 class StorePresence:
-    """Checks single items of a prefix in an object store, with listings that no cache has kept."""
+    """Checks single items of a prefix in an object store, with uncached listings."""
 
     def __init__(self, uri: str, open_store: OpenStore, rules: ItemRules) -> None:
         self._uri = uri
         self._open_store = open_store
         self._rules = rules
-        # Without it, a listing that another thread began earlier could be cached after the cache was emptied.
+        # Otherwise a listing that another thread started earlier could be cached after the cache was cleared.
         self._lock = Lock()
 
     def __call__(self, name: str) -> Presence:
-        """Check the place of one item."""
+        """Check the path of one item."""
         with self._lock:
             try:
                 top = open_folder("source", self._uri, self._open_store, flat=False)
-            except Exception as error:  # opening a store also raises errors of Airflow's own
+            except Exception as error:  # opening a store can also raise Airflow's errors
                 return Presence("unknown", str(error) or type(error).__name__)
             return _check(top, name, self._rules, self._uri)
 
 
 def _check(top: Folder, name: str, rules: ItemRules, source: str) -> Presence:
-    """Go to one item's place step by step, by the rules by which the tree was read."""
+    """Descend to one item's path step by step, with the rules for reading the tree."""
     steps = name.split("/")
     folder, excluded, own = top, False, ""
     try:
@@ -114,14 +114,14 @@ def _check(top: Folder, name: str, rules: ItemRules, source: str) -> Presence:
 
 
 def _find_entry(folder: Folder, name: str) -> Entry | None:
-    """Return the entry of a name; or of one that the service may have taken for the same."""
+    """Return the entry with a name, or with a name that the service may treat as the same."""
     same = [entry for entry in folder.entries if entry.name == name]
     same = same or [entry for entry in folder.entries if canonical_name(entry.name) == canonical_name(name)]
     return min(same, key=lambda entry: not entry.is_folder, default=None)
 
 
 def identity_of(path: str) -> tuple[int, int]:
-    """Return what distinguishes a directory from others that may take its place."""
+    """Return an identity that distinguishes a directory from a replacement at the same path."""
     try:
         found = os.stat(path)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Reads what a dataset is to hold, from a folder, a bucket or a list, before any request."""
+"""Reads the items of a folder, a bucket or a list, before any request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.source import SourceItem
 from airflow_provider_ei.sync.dataset.source_index import SourceIndex
 from airflow_provider_ei.sync.dataset.tree import Tree, read_tree
-from airflow_provider_ei.sync.metadata import metadata_texts
+from airflow_provider_ei.sync.metadata import metadata_strings
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +26,9 @@ _ITEM_KEYS = {"name", "files", "metadata"}
 
 
 def read_source(options: SyncOptions, open_store: OpenStore) -> SourceIndex:
-    """Look at everything that the dataset is to hold.
+    """List the items of the source, without reading files.
 
-    :raises EdgeImpulseInputError: naming what is wrong with which argument, or with the source.
+    :raises EdgeImpulseInputError: when an argument or the source is invalid.
     """
     if (options.source is None) == (options.items is None):
         lost = " If it comes from an upstream task, that task returned nothing or was skipped."
@@ -61,9 +61,9 @@ def _index_folders(options: SyncOptions, open_store: OpenStore) -> SourceIndex:
 
 
 def _log_left_out(index: SourceIndex, source: str, depth: int) -> None:
-    """Log what is not sent.
+    """Log which files and folders are not sent.
 
-    :raises EdgeImpulseInputError: when the source has files and none of them is in an item.
+    :raises EdgeImpulseInputError: when the source has files, but none of them is in an item.
     """
     tree = index.tree
     if tree.strays and not (index or tree.empty or tree.excluded):
@@ -111,20 +111,20 @@ def _upstream_tree(items: object, open_store: OpenStore) -> Tree:
 def _upstream_item(name: str, item: Mapping[str, object], open_store: OpenStore, uris: list[str]) -> SourceItem:
     try:
         own = item.get("metadata")
-        texts = metadata_texts(parse_literal(own, "metadata") if isinstance(own, str) else own)
+        metadata = metadata_strings(parse_literal(own, "metadata") if isinstance(own, str) else own)
         specs = parse_file_specs(item["files"])
         uris.extend(spec.path for spec in specs)
-        return SourceItem(name, discover_files(specs, open_store), texts)
+        return SourceItem(name, discover_files(specs, open_store), metadata)
     except EdgeImpulseError as error:
         return SourceItem(name, (), problem=error)
 
 
 def _finish(item: SourceItem, options: SyncOptions) -> SourceItem:
-    """Put the sync's metadata below those that the item has, and replace the slashes in the names of its files."""
+    """Merge the item's metadata over the sync's, and replace the slashes in the names of its files."""
     given = options.metadata
     try:
-        shared = metadata_texts(given(item.context)) if callable(given) else cast("Mapping[str, str]", given)
-        item.texts = {**shared, **item.texts} if item.texts else shared
+        shared = metadata_strings(given(item.context)) if callable(given) else cast("Mapping[str, str]", given)
+        item.metadata = {**shared, **item.metadata} if item.metadata else shared
     except EdgeImpulseInputError as error:
         item.problem = item.problem or error
     if (separator := options.folder_separator) is not None:

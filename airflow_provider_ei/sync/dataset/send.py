@@ -1,4 +1,4 @@
-"""Sends the items of a plan, in several threads, until each was seen in a listing as it should be."""
+"""Sends the items of a plan in several threads, until a listing shows each of them as sent."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from airflow_provider_ei.sync.item.upload import ItemUpload
 
 @dataclass(frozen=True)
 class _Sending:
-    """An item on its way."""
+    """An item that is being sent."""
 
     planned: PlannedItem
     upload: ItemUpload
 
 
 def send_changes(context: SyncContext, plan: DatasetPlan) -> None:
-    """Send what has changed, and count it."""
+    """Send the changed items, and count them."""
     changing = [item for item in plan.items if item.changes]
     context.shared.alone = plan.foreign == 0
     context.tally.expect(len(changing))
-    # A listing of the dataset shows all items; when few have changed, looking at each of them takes fewer requests.
+    # A listing of the dataset shows all items. If few have changed, checking each of them takes fewer requests.
     looks_at_each = len(changing) <= math.ceil(plan.listed / PAGE_ITEMS)
     unseen = _send(context, changing, last_look=looks_at_each)
     if unseen:
@@ -37,7 +37,7 @@ def send_changes(context: SyncContext, plan: DatasetPlan) -> None:
 
 
 def check_duplicates(context: SyncContext, planned: PlannedItem) -> EdgeImpulseError | None:
-    """Read what is there several times, and change nothing; return why the item would fail."""
+    """Check whether an item's duplicates are copies, and change nothing; return the error, if any."""
     try:
         _sending(context, planned).upload.check_duplicates(planned.listed)
     except ENDS_ALL:
@@ -54,7 +54,7 @@ def _sending(context: SyncContext, planned: PlannedItem) -> _Sending:
 
 
 def _send(context: SyncContext, changing: Sequence[PlannedItem], *, last_look: bool) -> dict[str, _Sending]:
-    """Send items; return those that are still to be seen, by name."""
+    """Send items; return those that still need a check, by name."""
     unseen: dict[str, _Sending] = {}
     tally = context.tally
 
@@ -73,7 +73,7 @@ def _send(context: SyncContext, changing: Sequence[PlannedItem], *, last_look: b
 
 
 def _see(context: SyncContext, unseen: dict[str, _Sending]) -> None:
-    """Look at items in one listing of the dataset, and mend those that are not as they should be."""
+    """Check items in one listing of the dataset, and fix those that are not as sent."""
     listed = _listed(context, unseen)
     context.in_threads(
         sorted(unseen), lambda name: _advance(context, unseen[name], listed.get(name, ()), last_look=True)
@@ -81,12 +81,12 @@ def _see(context: SyncContext, unseen: dict[str, _Sending]) -> None:
 
 
 def _listed(context: SyncContext, unseen: dict[str, _Sending]) -> dict[str, list[DataItem]]:
-    """List the dataset, and return what may be the items, by their names; also what was created under other names."""
+    """List the dataset, and return the items that may be the sent ones, by name, even if the service renamed them."""
     dataset = context.options.dataset
     created = {sending.upload.data_id: name for name, sending in unseen.items()}
     listed: dict[str, list[DataItem]] = {}
     for page in context.api.list_pages(dataset, with_files=True):
-        if page.is_first:  # of a listing that has moved and begins anew, too
+        if page.is_first:  # also when a listing has shifted and starts again
             listed = {}
         for item in page.items:
             if is_in_dataset(item, dataset):
@@ -96,7 +96,7 @@ def _listed(context: SyncContext, unseen: dict[str, _Sending]) -> dict[str, list
 
 
 def _advance(context: SyncContext, sending: _Sending, listed: Sequence[DataItem], *, last_look: bool) -> bool:
-    """Do what is left to do for an item; return False when it is still to be seen."""
+    """Finish the upload of an item; return False if it still needs a check."""
     tally, planned = context.tally, sending.planned
     try:
         outcome = sending.upload.advance(listed, last_look=last_look)

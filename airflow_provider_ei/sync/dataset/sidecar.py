@@ -1,11 +1,11 @@
-"""Reads ``ei-metadata.json``: metadata beside the files of a data item, in Edge Impulse's own format.
+"""Reads ``ei-metadata.json``: metadata next to the files of a data item, in Edge Impulse's own format.
 
     {"version": 1, "action": "add", "metadata": {"subject": "s17", "ei_check_complete": 1}}
 
-``add`` overrides the sync's metadata key by key; ``replace`` leaves them out. ``replace-checks`` is ``add``, and
-removes the checks (``ei_check``, ``ei_check_…``) of an earlier file. A sync does that for every action, since it
-removes each key that it wrote and no longer has; what others wrote stays, including their checks. The file itself is
-not uploaded.
+``add`` overrides the sync's metadata key by key; ``replace`` discards them. ``replace-checks`` is like ``add``, and
+also removes the checks (``ei_check``, ``ei_check_…``) of an earlier file. A sync does that for every action, since it
+removes each key that it wrote and no longer has. Keys that others wrote are kept, including their checks. The file
+itself is not uploaded.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import NoReturn
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.studio.files import UploadFile, read_whole
-from airflow_provider_ei.sync.metadata import metadata_texts
+from airflow_provider_ei.sync.metadata import metadata_strings
 
 NAME = "ei-metadata.json"
 
-#: Largest file that is read; metadata are a few short strings.
+#: Maximum size of the file; metadata are a few short strings.
 MAX_BYTES = 1024 * 1024
 
 _ACTIONS = ("add", "replace", "replace-checks")
 
-#: Longest whole number that is read; Python reads little more, and Edge Impulse keeps strings.
+#: Maximum digits of a whole number. Python's limit is only slightly higher, and Edge Impulse stores strings.
 _MAX_DIGITS = 4000
 
 
@@ -54,7 +54,7 @@ def read(file: UploadFile, given: Mapping[str, str]) -> dict[str, str]:
             f"{{…}}}}, not {json.dumps(content, ensure_ascii=False)[:80]}."
         )
     try:
-        strings = metadata_texts(own, checks=True)
+        strings = metadata_strings(own, checks=True)
     except EdgeImpulseInputError as error:
         raise EdgeImpulseInputError(f"{file.source}: {error}") from None
     return strings if content["action"] == "replace" else {**given, **strings}

@@ -1,6 +1,6 @@
-"""A data item as its source has it: files that were looked at and not opened, and what is known of its metadata.
+"""A data item of a source: its files, which are listed but not opened, and its metadata as far as they are known.
 
-A source of ten thousand items is compared with the service by looks alone. Only what looks new is read.
+A source is compared with the service by fingerprints alone. Only new or changed items are read.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from airflow_provider_ei.sync.item.wanted import WantedItem
 from airflow_provider_ei.sync.item_state import ItemState, certifies
 from airflow_provider_ei.sync.stored_names import correspond, names_digest
 
-#: Goes into every fingerprint, so that a later way to make it cannot be mistaken for this one.
+#: Part of every fingerprint, so that fingerprints computed in a different way in the future do not match.
 FINGERPRINT_VERSION = 1
 
 
-#: The metadata that were hashed last, and their hash.
-_last_texts: tuple[Mapping[str, str] | None, str] = (None, "")
+#: The metadata hashed last, and their hash.
+_last_metadata: tuple[Mapping[str, str] | None, str] = (None, "")
 
 
 @dataclass
@@ -33,37 +33,37 @@ class SourceItem:
     """One data item of a source.
 
     :ivar name: name of the data item.
-    :ivar files: what it consists of.
-    :ivar sidecar: the file beside them with metadata of its own.
-    :ivar texts: metadata that the sync adds.
-    :ivar problem: why it cannot be uploaded, as far as that was seen without opening a file.
-    :ivar wanted: the item as it should be, once :meth:`resolve` was called.
+    :ivar files: its files.
+    :ivar sidecar: the file with the item's own metadata.
+    :ivar metadata: metadata from the sync or the list of items.
+    :ivar problem: why it cannot be uploaded, as far as known without opening a file.
+    :ivar wanted: the wanted item, after :meth:`resolve` was called.
     """
 
     name: str
     files: Sequence[SourceFile]
-    texts: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
     sidecar: SourceFile | None = None
     problem: EdgeImpulseError | None = None
     wanted: WantedItem | None = field(default=None, repr=False)
 
     @property
     def context(self) -> ItemContext:
-        """What templates can say of it."""
+        """What templates can use of the item."""
         return ItemContext(self.name, len(self.files), sum(file.size for file in self.files))
 
     def fingerprint(self) -> str | None:
-        """Return a digest of what the item looks like: names, sizes and versions of its files; and of its metadata.
+        """Return a digest of the names, sizes and versions of the files, and a digest of the metadata.
 
-        :return: two short hashes joined by ``-``, or None when the source tells no version of a file.
+        :return: two short hashes joined by ``-``; None if a file has no version.
         """
         looks = self._looks_of_files()
         return None if looks is None else f"{_short_hash(looks)}-{self._looks_of_metadata()}"
 
     def looks(self) -> bytes | None:
-        """Return what tells whether the item is as listed, in 48 bytes; None when a file has no version.
+        """Return 48 bytes to compare with a listed item; None if a file has no version.
 
-        It is the fingerprint, and a digest of the files' names and sizes, which a listing has, too.
+        They are the fingerprint, and a digest of the files' names and sizes, which a listing also contains.
         """
         looks = self._looks_of_files()
         if looks is None:
@@ -73,35 +73,35 @@ class SourceItem:
 
     def _looks_of_files(self) -> list[tuple[str, int, str | None]] | None:
         looks = [(file.name, file.size, file.version) for file in self.files]
-        beside = None if self.sidecar is None else self.sidecar.version
-        if (self.sidecar is not None and beside is None) or None in [version for _, _, version in looks]:
+        sidecar_version = None if self.sidecar is None else self.sidecar.version
+        if (self.sidecar is not None and sidecar_version is None) or None in [version for _, _, version in looks]:
             return None
         looks.sort()
         return looks
 
     def _looks_of_metadata(self) -> str:
-        global _last_texts
-        texts, beside = self.texts, self.sidecar
-        if beside is not None:
-            return _short_hash([[(beside.size, beside.version)], texts])
-        known, digest = _last_texts
-        if known is not texts:  # usually all items have the same
-            digest = _short_hash([[], texts])
-            _last_texts = (texts, digest)
+        global _last_metadata
+        metadata, sidecar_file = self.metadata, self.sidecar
+        if sidecar_file is not None:
+            return _short_hash([[(sidecar_file.size, sidecar_file.version)], metadata])
+        known, digest = _last_metadata
+        if known is not metadata:  # usually all items have the same metadata
+            digest = _short_hash([[], metadata])
+            _last_metadata = (metadata, digest)
         return digest
 
     def spells_as_listed(self, listed: DataItem) -> bool:
-        """Whether the listed files are those of the item under the names that the service has made of theirs."""
+        """Return whether the listed files match the item's files, even if the service changed their names."""
         sizes = {file.name: file.size for file in self.files}
         found = correspond(sizes, listed.files or ())
         there = {file.name: file.size for file in listed.files or ()}
         return found.one_to_one and all(there[form] == sizes[name] for form, name in found.names.items())
 
     def resolve(self, options: SyncOptions) -> WantedItem:
-        """Read its metadata, check its names, and return the item as it should be.
+        """Read the metadata, check the names, and return the wanted item.
 
-        :raises EdgeImpulseInputError: naming what cannot be uploaded.
-        :raises EdgeImpulseFileError: when the file with its metadata cannot be read.
+        :raises EdgeImpulseInputError: when a name or the metadata are invalid.
+        :raises EdgeImpulseFileError: when the metadata file cannot be read.
         """
         if self.wanted is None:
             try:
@@ -119,7 +119,7 @@ class SourceItem:
             name=check_text("name", self.name),
             dataset=options.dataset,
             files=sorted(self.files, key=lambda file: file.name),
-            metadata=self.texts if self.sidecar is None else sidecar.read(self.sidecar, self.texts),
+            metadata=self.metadata if self.sidecar is None else sidecar.read(self.sidecar, self.metadata),
             bucket_name=options.bucket_name,
             bucket_id=options.bucket_id,
             sync_id=options.sync_id,
@@ -129,12 +129,12 @@ class SourceItem:
 
 
 def is_as_listed(looks: bytes, listed: DataItem, state: ItemState, read_again: Callable[[], SourceItem | None]) -> bool:
-    """Whether nothing has changed on either side, as far as that can be told without reading files.
+    """Return whether source and listing are certainly unchanged, without reading files.
 
-    False says only that it takes a closer look.
+    False means only that the item must be checked.
 
     :param looks: see :meth:`SourceItem.looks`.
-    :param read_again: gives the item, when the service has made other names of those of its files.
+    :param read_again: returns the item; called only if the service spells its file names differently.
     """
     fingerprint = f"{looks[:16].hex()}-{looks[16:32].hex()}"
     if not state.complete or state.fingerprint != fingerprint or not state.names_stored_item(listed):

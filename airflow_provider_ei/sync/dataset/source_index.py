@@ -1,6 +1,6 @@
-"""What a source has, in a few dozen bytes an item: a million items take some 200 MB.
+"""A compact index of a source's items, with a few dozen bytes per item: a million items take about 200 MB.
 
-An item is kept whole only if its source cannot be read again: a list of items, a bucket that was listed in one go.
+A complete item is kept only if its source is not read again: a list of items, or a bucket that was listed at once.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _NO_LOOKS = bytes(_LOOKS_BYTES)
 class SourceIndex:
     """The items of a source by name.
 
-    :ivar tree: what is beside and above the items; it has them, too, if they cannot be read again.
-    :param finish: completes an item that was read.
+    :ivar tree: what else is in the source; also contains the items that are not read again.
+    :param finish: completes an item after it was read.
     """
 
     def __init__(self, finish: Callable[[SourceItem], SourceItem] = lambda item: item) -> None:
@@ -50,7 +50,7 @@ class SourceIndex:
         return name in self._positions
 
     def add(self, item: SourceItem) -> None:
-        """Take an item that can be read again, and keep what it looks like."""
+        """Add an item that can be read again; keep only its fingerprint."""
         item = self._finish(item)
         self._positions[item.name] = len(self._positions)
         self._looks += (None if item.problem is not None else item.looks()) or _NO_LOOKS
@@ -58,14 +58,14 @@ class SourceIndex:
             self._problems[item.name] = item
 
     def set_tree(self, tree: Tree) -> None:
-        """Take what was read, and the items that are kept whole."""
+        """Set the tree, and add its items, which are kept completely."""
         self.tree = tree
         for item in tree.items:
             self.add(item)
             self._items[item.name] = item
 
     def refuse_names_of_one_form(self) -> None:
-        """Make it a problem of two items when a service may take their names for one."""
+        """Mark items as failed if the service may treat their names as the same."""
         forms: dict[str, list[str]] = {}
         for name in self._positions:
             form = canonical_name(name)
@@ -82,15 +82,15 @@ class SourceIndex:
                     self._problems[name] = SourceItem(name, (), problem=problem)
 
     def position(self, name: str) -> int | None:
-        """Return the place of an item among all, from 0 on; None when there is no item of that name."""
+        """Return the position of an item, starting at 0; None if the source has no item of that name."""
         return self._positions.get(name)
 
     def problem(self, name: str) -> SourceItem | None:
-        """Return an item that cannot be uploaded, as far as that was seen without opening a file."""
+        """Return the item if it cannot be uploaded, as far as known without opening a file; None otherwise."""
         return self._problems.get(name)
 
     def item(self, name: str) -> SourceItem | None:
-        """Return a whole item, read again where the source can be; None when it is no longer there."""
+        """Return a complete item, read again if possible; None if it no longer exists."""
         known = self._problems.get(name) or self._items.get(name)
         if known is not None or self.tree.read_item is None:
             return known
@@ -98,6 +98,6 @@ class SourceIndex:
         return None if item is None else self._finish(item)
 
     def is_as_listed(self, name: str, position: int, listed: DataItem, state: ItemState) -> bool:
-        """Whether nothing has changed on either side; see :func:`~.source.is_as_listed`."""
+        """Return whether source and listing are certainly unchanged; see :func:`~.source.is_as_listed`."""
         looks = bytes(self._looks[position * _LOOKS_BYTES : (position + 1) * _LOOKS_BYTES])
         return looks != _NO_LOOKS and is_as_listed(looks, listed, state, lambda: self.item(name))

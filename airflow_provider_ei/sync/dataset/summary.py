@@ -10,9 +10,9 @@ from airflow_provider_ei.sync.progress import format_bytes
 
 
 def dry_run_summary(plan: DatasetPlan, summary: SyncSummary) -> SyncSummary:
-    """Return the summary of a dry run: in the place of what was done, what would be.
+    """Return the summary of a dry run: what would be done, instead of what was done.
 
-    ``bytes_sent`` and ``files_sent`` are those of the items that would be sent.
+    ``bytes_sent`` and ``files_sent`` are the totals of the items that would be sent.
     """
     sent = [item.source.context for item in plan.items if item.source and item.action in ("create", "update", "repair")]
     updates = sorted(plan.names("update") + plan.names("metadata"))
@@ -39,7 +39,7 @@ def dry_run_summary(plan: DatasetPlan, summary: SyncSummary) -> SyncSummary:
 
 
 def format_summary(summary: SyncSummary) -> str:
-    """Say what was done."""
+    """Describe what was done."""
     counts = ((key, summary[key]) for key in ITEM_COUNTS)  # type: ignore[literal-required]
     done = ", ".join(f"{count:,} {key}" for key, count in counts if count)
     return (
@@ -51,7 +51,7 @@ def format_summary(summary: SyncSummary) -> str:
 
 
 def format_failures(failed: int, items: int, failures: Sequence[Failure]) -> str:
-    """Say which items failed and why."""
+    """Describe which items failed and why."""
     lines = [f"  {failure['name']!r}: {failure['reason']}" for failure in failures]
     if failed > len(failures):
         lines.append(f"  and {failed - len(failures):,} more.")

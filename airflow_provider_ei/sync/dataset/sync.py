@@ -1,4 +1,4 @@
-"""Keeps a dataset in step with a source: list, plan, send in many threads, look at what was sent, delete last."""
+"""Syncs a dataset with a source: list, plan, send in many threads, check what was sent, delete last."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 class DatasetSync:
     """One run of a sync.
 
-    :param api: with as many connections as there are workers.
-    :param source: what the dataset is to hold.
+    :param api: the API, with at least one connection per worker.
+    :param source: the items that the dataset should contain.
     """
 
     def __init__(self, api: OrganizationDataApi, source: SourceIndex, options: SyncOptions) -> None:
@@ -41,10 +41,10 @@ class DatasetSync:
         return self._context.source.tree.uris
 
     def plan(self) -> DatasetPlan:
-        """Compare the source with the dataset; reads what looks new, and changes nothing.
+        """Compare the source with the dataset. Reads new or changed items, and changes nothing.
 
-        :raises EdgeImpulseDeleteLimitError: when it would delete too much.
-        :raises EdgeImpulseError: when the dataset cannot be listed whole.
+        :raises EdgeImpulseDeleteLimitError: when the sync would delete too many items.
+        :raises EdgeImpulseError: when the dataset cannot be listed completely.
         """
         plan = look_closer(self._context, compare(self._context))
         check_deletes(plan, self._context.options)
@@ -52,10 +52,10 @@ class DatasetSync:
         return plan
 
     def shards(self, most: int) -> list[Shard]:
-        """Divide what looks new or changed, without reading it.
+        """Divide the items that look new or changed into shards, without reading them.
 
-        :param most: how many shards.
-        :return: those that have anything to do.
+        :param most: the maximum number of shards.
+        :return: the shards that have changes.
         :raises EdgeImpulseError: as :meth:`plan` does.
         """
         plan = compare(self._context)
@@ -64,11 +64,11 @@ class DatasetSync:
         return [shard for shard in Shard.all(most) if any(shard.has(item.name) for item in plan.items)]
 
     def run(self, *, dry_run: bool = False) -> SyncSummary:
-        """Make the dataset hold what the source has.
+        """Make the dataset equal to the source.
 
-        :param dry_run: only tell what would be done.
-        :raises EdgeImpulseSyncError: when items have failed, after all others are in step.
-        :raises EdgeImpulseError: when it cannot go on at all.
+        :param dry_run: only return what would be done.
+        :raises EdgeImpulseSyncError: when items have failed, after all others are up to date.
+        :raises EdgeImpulseError: when the sync cannot continue.
         """
         plan, tally = self.plan(), self._context.tally
         tally.unchanged(plan.unchanged)
@@ -96,7 +96,7 @@ class DatasetSync:
         return ExtraItemRemover(self._context)
 
     def _with_proven_copies(self, planned: PlannedItem) -> PlannedItem:
-        """Read, for a dry run, what is there several times; an item whose duplicates are not copies fails."""
+        """Check an item's duplicates for a dry run; an item whose duplicates are not copies fails."""
         error = check_duplicates(self._context, planned) if planned.duplicates else None
         if error is None:
             return planned

@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 class Tally:
     """Counts of the data items of a sync.
 
-    :param most_in_a_row: after so many items in a row without a usable answer, the service is taken to be down.
-    :param clock: seconds, from any moment on.
-    :ivar outcomes: number of items by what was done with them.
-    :ivar stats: the sum of what they took.
+    :param most_in_a_row: after this many consecutive items without a usable response, the service counts as down.
+    :param clock: a clock in seconds.
+    :ivar outcomes: number of items by outcome.
+    :ivar stats: the sum of all items' transfer statistics.
     :ivar changed: names of the items that were changed.
-    :ivar kept_items: the first items that were to be deleted and were not; ``kept`` counts all.
-    :ivar failures: the first ones; ``failed`` counts all, ``retryable`` whether a new try can mend one of them.
+    :ivar kept_items: the first items that should have been deleted and were not; ``kept`` counts all of them.
+    :ivar failures: the first failed items; ``failed`` counts all; ``retryable``: whether a retry can fix any of them.
     """
 
     def __init__(self, most_in_a_row: int, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -47,7 +47,7 @@ class Tally:
         self._lock = threading.Lock()
 
     def expect(self, items: int) -> None:
-        """Take note of how many items are to be changed."""
+        """Set how many items will be changed."""
         self._expected = items
         self._begun = self._told = self._clock()
 
@@ -57,7 +57,7 @@ class Tally:
         return self._throttled or self._in_a_row >= self._most_in_a_row
 
     def item_counts(self) -> ItemCounts:
-        """Return how many items there are of each outcome."""
+        """Return the number of items by outcome."""
         others = {"deduplicated": self.stats.duplicates, "kept": self.kept, "failed": self.failed}
         return cast("ItemCounts", {key: others.get(key, self.outcomes[key]) for key in ITEM_COUNTS})
 
@@ -70,18 +70,18 @@ class Tally:
                 self.changed.append(name)
 
     def unchanged(self, items: int) -> None:
-        """Count items of which nothing has changed."""
+        """Count unchanged items."""
         with self._lock:
             self.outcomes["unchanged"] += items
 
     def spent(self, stats: TransferStats) -> None:
-        """Add what was done for an item."""
+        """Add the transfer statistics of an item."""
         with self._lock:
             for what, amount in vars(stats).items():
                 setattr(self.stats, what, getattr(self.stats, what) + amount)
 
     def sent(self) -> None:
-        """Count an item that was sent, and tell how far everything is."""
+        """Count an item that was sent, and log the progress."""
         with self._lock:
             self._sent += 1
             now = self._clock()
@@ -90,7 +90,7 @@ class Tally:
                 log.info("%s", self._line(now - self._begun))
 
     def answered(self) -> None:
-        """Take note that the service has taken an item, which is still to be seen in a listing."""
+        """Record that the service has accepted an item, which a listing must still confirm."""
         with self._lock:
             self._service_answers()
 
@@ -99,8 +99,8 @@ class Tally:
         log.error("%s", f"Data item {name!r}: {error}" if repr(name) not in str(error) else error)
         with self._lock:
             if isinstance(error, EdgeImpulseServiceError) and error.throttled:
-                # The client raises this only when every request has been refused for as long as the connection allows;
-                # until then it waits. So the other items would fare no better. It is not an outage.
+                # The client raises this only after all requests have been throttled for as long as the connection
+                # allows. So the other items would fail as well. It is not an outage.
                 self._throttled = True
             elif isinstance(error, EdgeImpulseUnavailableError):
                 self._in_a_row += 1
@@ -110,14 +110,14 @@ class Tally:
             self._fail(name, str(error))
 
     def keep(self, name: str, reason: str) -> None:
-        """Count an item that was to be deleted, and was not."""
+        """Count an item that should have been deleted and was not."""
         log.warning("Data item %r is not deleted: %s", name, reason)
         with self._lock:
             self.kept += 1
             _note(self.kept_items, name, reason)
 
     def not_tried(self, name: str) -> None:
-        """Count an item that was left, since the service is down or throttles everything."""
+        """Count an item that was not tried, because the service is down or throttles all requests."""
         with self._lock:
             self.retryable = True
             if self._throttled:
@@ -142,12 +142,12 @@ class Tally:
 
 
 def _note(notes: list[Failure], name: str, reason: str) -> None:
-    """Add one more, as long as there are few, and not longer than an XCom should be."""
+    """Add a note, up to a maximum number, and shorten it, so that the XCom stays small."""
     if len(notes) < MAX_DESCRIBED_FAILURES:
         short = reason if len(reason) <= MAX_REASON_LENGTH else reason[: MAX_REASON_LENGTH - 1] + "…"
         notes.append(Failure(name=_unicode(name), reason=_unicode(short)))
 
 
 def _unicode(text: str) -> str:
-    """Spell out what is no Unicode: a name on a disk can be any bytes, and no XCom takes them."""
+    """Escape invalid Unicode: a file name on disk can have any bytes, which XCom cannot store."""
     return text.encode(errors="backslashreplace").decode()

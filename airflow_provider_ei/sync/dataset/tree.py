@@ -1,8 +1,8 @@
-"""The data items of a source: each folder at a given depth is a data item, named by its path relative to the source.
+"""The data items of a source: each folder at a given depth is a data item, named after its path relative to the source.
 
-Hidden files and folders (``.name``) are left out. Symbolic links are followed; one that leads nowhere or back to a
-folder above it, and anything that is neither a file nor a folder, is a problem of its item. What the patterns exclude
-is never a problem. The rules are the same on this machine and in an object store.
+Hidden files and folders (``.name``) are left out. Symbolic links are followed. A broken link, a link to a
+folder above it, or anything that is neither a file nor a folder makes its item fail, unless the patterns exclude it.
+The rules are the same for local folders and object stores.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ _UNREADABLE = "a directory that cannot be read"
 class Tree:
     """The data items of a source, and what else is in it.
 
-    A path that is shorter than an item's name stands for all items below it.
+    A path that is shorter than an item's name represents all items below it.
 
-    :ivar items: in the order of their names.
-    :ivar empty: names of item folders without any visible file but metadata, and folders above the items with nothing
-        visible in them, which may be disks that are not mounted: they are neither sent nor deleted.
-    :ivar excluded: names of item folders of which the patterns leave nothing.
-    :ivar replaced: what is at or above the items' level and cannot be entered as a folder, whatever the patterns say:
-        its path, and what it is.
-    :ivar strays: files that lie above the items, relative to the source.
-    :ivar uris: the paths and URIs that a user gave for it, for lineage.
-    :ivar read_item: reads one item again, when the tree does not keep them; None when its folder has no files now.
+    :ivar items: the items, sorted by name.
+    :ivar empty: names of item folders without a visible file except metadata, and of folders above the items with
+        nothing visible in them, which may be unmounted disks: they are neither sent nor deleted.
+    :ivar excluded: names of item folders whose files the patterns all exclude.
+    :ivar replaced: entries at or above the items' level that cannot be entered as folders, regardless of the patterns:
+        a description by path.
+    :ivar strays: paths of files above the items, relative to the source.
+    :ivar uris: the paths and URIs that the user gave, for lineage.
+    :ivar read_item: reads one item again, if the tree does not keep the items; returns None if it has no files now.
     """
 
     items: list[SourceItem] = field(default_factory=list)
@@ -54,9 +54,9 @@ class Tree:
     read_item: Callable[[str], SourceItem | None] | None = field(default=None, repr=False, compare=False)
 
     def presence(self, name: str) -> Presence:
-        """Check what is at one item's place in the source now, without anything that was listed before.
+        """Check what is at one item's path in the source now, without using earlier listings.
 
-        Safe to be called by several threads. A list of items is a source that does not change.
+        Thread-safe. A list of items does not change.
         """
         if self.check_presence is not None:
             return self.check_presence(name)
@@ -65,12 +65,12 @@ class Tree:
 
 
 def read_tree(source: str, *, depth: int, takes: Filter, open_store: OpenStore, add: _Add | None = None) -> Tree:
-    """Find the data items of a folder on this machine or below a prefix in an object store.
+    """Find the data items of a local folder, or of a prefix in an object store.
 
     :param depth: how many folders deep the items are; 1 for the folders in the source.
-    :param add: is given each item of a folder on this machine, in any order, and the tree keeps none.
-    :raises EdgeImpulseInputError: when the source does not exist or may not be read.
-    :raises EdgeImpulseFileError: when it cannot be listed for a reason that may pass.
+    :param add: called with each item of a local folder, in any order; the tree then keeps no items.
+    :raises EdgeImpulseInputError: when the source does not exist, or permission to read it is denied.
+    :raises EdgeImpulseFileError: when it cannot be listed because of a transient error.
     """
     path = local_path("source", source)
     rules = ItemRules(depth, takes)
@@ -89,11 +89,11 @@ def read_tree(source: str, *, depth: int, takes: Filter, open_store: OpenStore, 
 
 def _read(top: Folder, rules: ItemRules, tree: Tree, add: _Add) -> None:
     try:
-        top.entries  # noqa: B018  # an error of the source itself ends all
+        top.entries  # noqa: B018  # an error of the source itself ends the sync
     except EdgeImpulseError as error:
         permanent = isinstance(error.__cause__, PermissionError)
         raise (EdgeImpulseInputError if permanent else type(error))(f"source: {error}") from error.__cause__
-    walk = Walk(top, False)  # of each folder: whether the patterns exclude it
+    walk = Walk(top, False)  # the state of a folder is whether the patterns exclude it
     for visit in walk:
         _enter_folders(walk, visit, tree, rules, add)
     tree.items.sort(key=lambda item: item.name)
@@ -102,7 +102,7 @@ def _read(top: Folder, rules: ItemRules, tree: Tree, add: _Add) -> None:
 
 
 def _enter_folders(walk: Walk[bool], visit: Visit[bool], tree: Tree, rules: ItemRules, add: _Add) -> None:
-    """Go on with the folders in a folder above the items, and add everything else in it to the tree."""
+    """Enter the subfolders of a folder above the items, and add its other entries to the tree."""
     name, excluded = visit.prefix.removesuffix("/"), visit.state
     try:
         entries = visit.folder.entries
@@ -140,7 +140,7 @@ def _add_stray(entry: Entry, own: str, tree: Tree, rules: ItemRules, add: _Add, 
         if rules.takes.takes(own):
             tree.strays.append(own)
     elif rules.takes.enters(own):
-        # It may be a folder that cannot be read, whose items must not pass for removed.
+        # It may be a folder that cannot be read, whose items must not count as removed.
         add(SourceItem(own, (), problem=entry.error))
 
 
@@ -165,7 +165,7 @@ def _add_item(folder: ItemFolder, name: str, is_excluded: bool, tree: Tree, add:
 
 
 def _read_item(folder: ItemFolder, name: str) -> SourceItem | None:
-    """Return the item in a folder; None when nothing in it takes part."""
+    """Return the item in a folder; None if no file in it is included."""
     try:
         folder.read()
     except EdgeImpulseError as error:
@@ -174,14 +174,14 @@ def _read_item(folder: ItemFolder, name: str) -> SourceItem | None:
 
 
 class LocalItems:
-    """Reads single items of a folder on this machine again, without listing the folders above them."""
+    """Reads single items of a local folder again, without listing the folders above them."""
 
     def __init__(self, path: str, rules: ItemRules) -> None:
         self._path = path
         self._rules = rules
 
     def __call__(self, name: str) -> SourceItem | None:
-        """Return an item that was found before; None when it has no files that take part now, or no folder."""
+        """Return an item that was found before; None if its folder is gone or has no included files now."""
         folder, disk = Folder(Disk(), self._path), Disk()
         try:
             for step in name.split("/"):

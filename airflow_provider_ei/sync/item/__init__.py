@@ -1,1 +1,1 @@
-"""One data item: what it should be, what to do for it, and doing it."""
+"""Upload of one data item: plan the steps and perform them."""

@@ -1,4 +1,4 @@
-"""An upload under way: what it knows and shares, and how it looks at the items that are there."""
+"""An upload in progress: its state, the limits that it shares, and how it fetches existing items."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from airflow_provider_ei.sync.transfer import TransferStats
 
 log = logging.getLogger(__name__)
 
-#: How often a run creates an item that somebody else takes away meanwhile.
+#: How often a run starts over when somebody else deletes, renames or moves its item.
 MAX_BEGINNINGS = 3
 
 
 @dataclass
 class SharedLimits:
-    """What the items of a sync share.
+    """Limits that the items of a sync share.
 
-    :ivar duplicates: how many copies that repeated requests have left may be removed.
+    :ivar duplicates: how many copies created by repeated requests may be removed.
     :ivar batches: what fits into one request.
-    :ivar alone: nobody else has items in the dataset: what is not listed is created without a look by its name.
+    :ivar alone: nobody else has items in the dataset, so an unlisted item is created without searching for its name.
     """
 
     duplicates: Allowance
@@ -39,17 +39,17 @@ class SharedLimits:
 
     @classmethod
     def of(cls, api: OrganizationDataApi, duplicates: int = MAX_DUPLICATES, *, alone: bool = False) -> SharedLimits:
-        """Return the limits by the settings of the connection."""
+        """Return the limits from the settings of the connection."""
         settings = api.http.settings
         return cls(Allowance(duplicates), BatchLimits(settings.batch_files, settings.batch_bytes), alone)
 
 
 @dataclass
 class Attempt:
-    """One data item on its way.
+    """The upload of one data item.
 
     :ivar wanted: the item as it should be.
-    :ivar if_exists: what may be done to an item of that name that is there already.
+    :ivar if_exists: what to do with an existing item of that name.
     """
 
     api: OrganizationDataApi
@@ -64,13 +64,13 @@ class Attempt:
         self.kept = KeptFiles()
 
     def settle(self) -> None:
-        """Wait until what was sent is listed."""
+        """Wait until the listing shows what was sent."""
         self.api.http.sleep(self.api.http.settings.settle_seconds)
 
     def list_items(self) -> list[DataItem]:
-        """List the items that may be the wanted one: of its name, and the one that this run has created.
+        """List the items that may be the wanted item: those with its name, and the one that this run created.
 
-        The service may have made another name of the wanted one, which only a look at the item by its id shows.
+        The service may have changed the item's name; then the item can only be found by its id.
         """
         items = self._list_items()
         self.run.fresh = self.run.absence_known = True
@@ -88,13 +88,13 @@ class Attempt:
         if item is None:
             return items
         if run.seen and ItemState.of(item) is None:
-            log.warning("Data item %d was renamed or moved meanwhile, and is left alone; beginning anew.", item.id)
+            log.warning("Data item %d was renamed or moved meanwhile, and is left alone; starting over.", item.id)
             self.begin_anew()
             return items
         return [*items, item]
 
     def look(self, step: LookFirst) -> list[DataItem]:
-        """Look once more at items that were listed a while ago; by their name when there was none."""
+        """Fetch items again that were listed earlier; search by name if there were none."""
         if step.by_name:
             return self.list_items()
         items = [self.get(item.id) for item in step.items]
@@ -105,7 +105,7 @@ class Attempt:
         return there
 
     def get(self, data_id: int) -> DataItem | None:
-        """Look at one item by its id; None when the service does not give it."""
+        """Fetch one item by its id; None if the service refuses to return it."""
         try:
             return self.api.get_data_item(data_id)
         except EdgeImpulseRefusedError as error:
@@ -113,15 +113,15 @@ class Attempt:
             return None
 
     def is_listed(self, data_id: int) -> bool:
-        """Whether a listing has an item."""
+        """List the items again and return whether the item is among them."""
         return any(item.id == data_id for item in self.list_items())
 
     def begin_anew(self) -> None:
-        """Forget the item, since somebody has taken it away.
+        """Forget the item and start over, because somebody has deleted, renamed or moved it.
 
         :raises EdgeImpulseResponseError: when that has happened too often.
         """
-        self.run = self.run.anew()
+        self.run = self.run.restarted()
         if self.run.beginnings > MAX_BEGINNINGS:
             raise EdgeImpulseResponseError(
                 f"Find out who else works on data item {self.wanted.name!r}: it was deleted, renamed or moved "

@@ -1,4 +1,4 @@
-"""Refuses to change what an upload must not touch, and says how a person resolves it."""
+"""Refuses to change items that an upload must not touch, and says how to resolve the conflict."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IfExists = Literal["update", "skip", "fail", "overwrite"]
 
 
 def ambiguous_items(wanted: WantedItem, items: Sequence[DataItem]) -> str:
-    """Say that an item is there several times, and that it takes a person to choose."""
+    """Describe that several items have the same name, and that the user must choose one."""
     ids = ", ".join(str(item.id) for item in items)
     return (
         f"Delete or rename all but one of the data items {ids} in Studio: they are all named {wanted.name!r} in "
@@ -26,7 +26,7 @@ def ambiguous_items(wanted: WantedItem, items: Sequence[DataItem]) -> str:
 
 
 def lost_names(found: Correspondence) -> str | None:
-    """Say which names the service does not keep apart, and the way out."""
+    """Describe which names the service does not distinguish, and what to do about it."""
     way_out = (
         'Give them names that differ, with {"path": …, "name": …}; for a folder of data items, set folder_separator, '
         "for instance to '__'."
@@ -65,7 +65,7 @@ def check_sync(wanted: WantedItem, item: DataItem, state: ItemState) -> None:
 
 
 def check_taken_over(wanted: WantedItem, item: DataItem, state: ItemState) -> None:
-    """Refuse to replace, by a sync, what a single upload has put there.
+    """Refuse to let a sync replace an item that a single upload has created.
 
     :raises EdgeImpulseConflictError: naming the item and the way out.
     """
@@ -78,7 +78,7 @@ def check_taken_over(wanted: WantedItem, item: DataItem, state: ItemState) -> No
 
 
 def check_origin(wanted: WantedItem, item: DataItem, state: ItemState) -> None:
-    """Refuse to replace what another map index of the same task has written in the same DAG run.
+    """Refuse to replace an item that another map index of the same task has written in the same DAG run.
 
     :raises EdgeImpulseConflictError: naming the item and the way out.
     """
@@ -92,7 +92,7 @@ def check_origin(wanted: WantedItem, item: DataItem, state: ItemState) -> None:
 
 
 def others_item(wanted: WantedItem, item: DataItem, difference: str) -> str:
-    """Say that an item of someone else is left alone, since it is not what is uploaded."""
+    """Describe that an item of someone else is left alone, because its content differs."""
     return (
         f"{_others(wanted)} (id {item.id}); its files differ: {difference}. Nothing was changed. To replace its files, "
         "set if_exists='overwrite'."
@@ -102,7 +102,7 @@ def others_item(wanted: WantedItem, item: DataItem, difference: str) -> str:
 def check_adoption(wanted: WantedItem, listed: Sequence[DataItem], if_exists: IfExists) -> None:
     """Refuse somebody else's item, unless a single upload may take it over.
 
-    :param listed: all items of that name, none of them ours.
+    :param listed: all items of that name; none of them is ours.
     :raises EdgeImpulseConflictError: naming the item and the way out.
     """
     what = _others(wanted)

@@ -1,9 +1,9 @@
 """Decides whether a duplicate may be removed: only if it is provably a copy.
 
-A creation whose answer is lost is repeated when the item is not there, and may turn out to have been carried out
-after all. What it leaves is a copy, or, if a killed run had sent it, an unfinished item that has just what the
-creation brought. Anything else of the same name may be somebody's recording, whatever its metadata say: these can be
-copied, so that the bytes decide.
+If the response to a creation is lost and the item is not listed, the creation is repeated. If the first request was
+carried out after all, there are now two items: the duplicate is a copy or, if a killed run sent the request, an
+unfinished item with exactly the content of that request. Any other item of the same name may be somebody's recording,
+whatever its metadata say. Metadata can be copied, so the files' bytes are compared.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from airflow_provider_ei.sync.metadata import STATE_KEY
 
 
 class Allowance:
-    """So many removals, of all threads together."""
+    """A number of removals that all threads share."""
 
     def __init__(self, count: int) -> None:
         self._left = count
         self._lock = threading.Lock()
 
     def take(self, count: int) -> bool:
-        """Take so many; False, and none is taken, when fewer are left."""
+        """Take a number of removals; if fewer are left, take none and return False."""
         with self._lock:
             if count > self._left:
                 return False
@@ -34,14 +34,13 @@ class Allowance:
 
 
 def is_copy(api: OrganizationDataApi, duplicate: DataItem, kept: DataItem, wanted: WantedItem) -> bool:
-    """Whether an item came from a repeated creation: it has nothing that neither the kept one has, nor what is
-    uploaded now.
+    """Return whether an item came from a repeated creation: all its content is also in the kept or the wanted item.
 
-    An unfinished one that has exactly what its creation brought counts as well, since no upload ever called it
+    An unfinished item with exactly the content of its creation also counts, because no upload ever marked it as
     complete. Metadata and sizes are compared first; the bytes are read from the service
     (``downloadOrganizationDataFile``).
 
-    :param wanted: with the hashes of its files.
+    :param wanted: the wanted item, with the hashes of its files.
     :raises EdgeImpulseServiceError: when a file cannot be read.
     """
 
@@ -76,7 +75,7 @@ def _is_as_created(item: DataItem) -> bool:
 
 
 def same(one: DataItem, other: DataItem) -> bool:
-    """Whether an item is still as it was seen: its name, dataset, metadata, and its files' names and sizes."""
+    """Return whether two fetches of an item have the same name, dataset, metadata, file names and file sizes."""
     return _facts(one) == _facts(other)
 
 

@@ -1,4 +1,4 @@
-"""Takes the steps of an upload. What no longer fits raises ``PlanAgain``."""
+"""Performs the steps of an upload. A step that no longer fits raises ``PlanAgain``."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ MAX_RECHECKS = 2
 
 
 def perform(attempt: Attempt, step: Step) -> None:
-    """Take one step.
+    """Perform one step.
 
-    :raises PlanAgain: when the steps after it no longer fit.
-    :raises EdgeImpulseError: when the upload cannot go on.
+    :raises PlanAgain: when the remaining steps no longer fit.
+    :raises EdgeImpulseError: when the upload cannot continue.
     """
     api = attempt.api
     match step:
@@ -90,9 +90,9 @@ def perform(attempt: Attempt, step: Step) -> None:
 
 
 def check_copies(attempt: Attempt, step: DeleteDuplicates) -> None:
-    """Read what is there several times, and change nothing.
+    """Check whether duplicates are copies, and change nothing.
 
-    :raises EdgeImpulseConflictError: when a run would not remove it.
+    :raises EdgeImpulseConflictError: when a run would not remove them.
     """
     if not _are_copies(attempt, step) or not attempt.shared.duplicates.take(len(step.items)):
         raise EdgeImpulseConflictError(ambiguous_items(attempt.wanted, [step.kept, *step.items]))
@@ -105,7 +105,7 @@ def _read_files(attempt: Attempt) -> None:
 
 
 def _state(attempt: Attempt, *, files_digest: str | None = None) -> ItemState:
-    """Return what is written into the item's metadata."""
+    """Return the state to write into the item's metadata."""
     wanted = attempt.wanted
     return ItemState(
         name=wanted.name,
@@ -154,12 +154,12 @@ def _create(attempt: Attempt, step: Create) -> None:
 
 
 def _wait_and_look(attempt: Attempt, error: EdgeImpulseServiceError) -> NoReturn:
-    """Plan again after a creation that may have been carried out. The client has waited until it would be listed.
+    """Plan again after a creation that may have been carried out. The client has already waited for the listing.
 
-    :raises EdgeImpulseServiceError: the error, when it has happened as often as a request is tried.
+    :raises EdgeImpulseServiceError: the given error, after the maximum number of tries.
     """
     attempt.stats.unanswered += 1
-    if not error.throttled:  # which is not a failure; the client makes the next request wait, or gives up
+    if not error.throttled:  # throttling is not a failure; the client delays the next request, or gives up
         attempt.run.failures += 1
         if attempt.run.failures >= attempt.api.http.settings.retry_attempts:
             raise error
@@ -167,9 +167,9 @@ def _wait_and_look(attempt: Attempt, error: EdgeImpulseServiceError) -> NoReturn
 
 
 def _compare_bytes(attempt: Attempt, item: DataItem) -> NoReturn:
-    """Refuse to adopt an item of someone else whose files have other bytes, which no listing shows.
+    """Refuse to adopt an item of someone else if its files have different bytes, which a listing does not show.
 
-    :raises EdgeImpulseConflictError: then nothing is changed.
+    :raises EdgeImpulseConflictError: when the bytes differ; nothing is changed.
     """
     wanted = attempt.wanted
     _read_files(attempt)
@@ -198,13 +198,13 @@ def _write_digest(attempt: Attempt, step: WriteDigest) -> None:
 
 
 def _begin(attempt: Attempt, item: DataItem, *, changes: bool = True) -> None:
-    """Take note that this run begins to change the item, and that what it may have sent counts no longer."""
+    """Record that this run starts to change the item; forget the sent files if another run has written to it."""
     run, state = attempt.run, ItemState.of(item)
     others = state is not None and state.run != run.run
     if others and run.data_id == item.id and run.sent and not (state and state.complete):
         log.warning("Another run is uploading data item %d at the same time; sending its files again.", item.id)
         http = attempt.api.http
-        http.sleep(random.uniform(0, http.settings.settle_seconds))  # so that one of them is first
+        http.sleep(random.uniform(0, http.settings.settle_seconds))  # so that one of the two runs is first
     if others or state is None:
         run.sent = set()
     run.data_id = item.id
@@ -225,13 +225,13 @@ def _note_sent(attempt: Attempt, hashes: Mapping[str, str]) -> None:
 
 
 def _delete_duplicates(attempt: Attempt, step: DeleteDuplicates) -> None:
-    """Delete copies, each after a last look at it.
+    """Delete copies, each after a final check.
 
-    :raises EdgeImpulseConflictError: when it is not certain that all of them are: then a person has to choose.
+    :raises EdgeImpulseConflictError: when it is not certain that all of them are copies; the user must choose.
     """
     kept, run = step.kept, attempt.run
     if not _are_copies(attempt, step):
-        if not run.rechecks:  # another run may be about to put it right
+        if not run.rechecks:  # another run may be about to fix it
             run.rechecks += 1
             attempt.settle()
             raise PlanAgain(f"Several data items are named {kept.name!r}, the oldest is {kept.id}; looking again.")
@@ -249,7 +249,7 @@ def _delete_duplicates(attempt: Attempt, step: DeleteDuplicates) -> None:
 
 
 def _are_copies(attempt: Attempt, step: DeleteDuplicates) -> bool:
-    """Whether all of them prove to be copies; what is compared may be gone before it is read."""
+    """Return whether all of them are provably copies. Plans again if one is deleted before it is read."""
     _read_files(attempt)
     try:
         return all(is_copy(attempt.api, item, step.kept, attempt.wanted) for item in step.items)
@@ -264,7 +264,7 @@ def _recheck(attempt: Attempt, step: RecheckListing) -> None:
         if step.lost is not None:
             raise EdgeImpulseConflictError(f"Data item {name!r}: {step.lost}")
         raise EdgeImpulseResponseError(
-            f"Data item {name!r} is not listed as it was sent: {step.difference}. The next run sends it again."
+            f"Data item {name!r} is not listed as sent: {step.difference}. The next run sends it again."
         )
     attempt.run.rechecks += 1
     attempt.settle()

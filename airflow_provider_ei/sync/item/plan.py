@@ -1,18 +1,18 @@
-"""What to do next so that the service has the item that is wanted. A pure function: no requests, no files.
+"""Plans the next steps of an upload. A pure function: it sends no requests and reads no files.
 
-An upload is a loop of listing, planning and doing, until the plan is that nothing is left to do. So a first upload, an
-update, the repair of an interrupted one and the check of a finished one are the same code, and whatever went wrong in
-between is seen in the next listing. The order of the steps is what makes it safe to stop after any of them:
+An upload is a loop of list, plan and perform, until nothing is left to do. So a first upload, an update, the repair of
+an interrupted upload and the check of a finished one are the same code, and the next listing shows whatever went wrong
+in between. The order of the steps makes it safe to stop after any of them:
 
-1. the item is created as ``pending``, or set to it before anything else changes;
+1. the item is created as ``pending``, or marked as ``pending`` before anything else changes;
 2. all files are sent, in batches;
-3. the listing shows their names and sizes, and what should not be there is removed;
-4. the digest is written last, in the place of ``pending``.
+3. the names and sizes in the listing are checked, and files that should not be there are removed;
+4. the digest is written last and replaces ``pending``.
 
-An item that is small enough for one request carries its digest in that request: the service stores it whole or not at
-all.
+An item that is small enough for one request includes its digest in that request: the service stores all of it or
+nothing.
 
-Whatever is done to an item that is there already follows a look at that very item: see ``apply``.
+Before an existing item is changed, it is fetched again: see ``upload``.
 """
 
 from __future__ import annotations
@@ -55,21 +55,22 @@ from airflow_provider_ei.sync.item.wanted import WantedItem
 from airflow_provider_ei.sync.item_state import ItemState, carries, certifies
 from airflow_provider_ei.sync.stored_names import names_digest
 
-#: Up to this many bytes, the files of a new item are read once more beforehand, to send it in one request.
+#: Up to this size, the files of a new item are hashed before they are sent, so that one request suffices.
 SMALL_ITEM_BYTES = 8 * 1024 * 1024
 
-#: Duplicates of one item that are removed: a creation is tried up to four times. More of them did not come from that.
+#: Maximum number of duplicates of an item that are removed. A creation is tried up to four times, so more duplicates
+#: have a different cause.
 MAX_DUPLICATES = 3
 
 
 def plan_item(
     wanted: WantedItem, listed: Sequence[DataItem], run: RunState, if_exists: IfExists, limits: BatchLimits
 ) -> list[Step]:
-    """Return the next steps; after them the item is to be listed and planned again.
+    """Return the next steps. After them, list the item and plan again.
 
-    :param listed: all items that may be it, with their files: of that name in the dataset, and what this run has
-        created.
-    :raises EdgeImpulseConflictError: when an item is there that must not be touched.
+    :param listed: all items that may be the wanted item, with their files: those of that name in the dataset, and the
+        one that this run created.
+    :raises EdgeImpulseConflictError: when an existing item must not be touched.
     """
     stored = find_stored(wanted, listed, run)
     skipped = check_stored(wanted, stored, run, if_exists)
@@ -86,10 +87,10 @@ def plan_item(
 
 @dataclass(frozen=True)
 class Stored:
-    """The listed items that may be the wanted one.
+    """The listed items that may be the wanted item.
 
-    :ivar ours: those that this package has made for it, with their states, oldest first.
-    :ivar theirs: those of others of its name.
+    :ivar ours: items that this package created for it, with their states, oldest first.
+    :ivar theirs: items of others with the same name.
     """
 
     ours: Sequence[tuple[DataItem, ItemState]]
@@ -97,12 +98,12 @@ class Stored:
 
     @property
     def duplicates(self) -> Sequence[DataItem]:
-        """Ours, without the oldest."""
+        """Our items, without the oldest."""
         return [item for item, _ in self.ours[1:]]
 
 
 def find_stored(wanted: WantedItem, listed: Sequence[DataItem], run: RunState) -> Stored:
-    """Find the wanted item among those that are listed.
+    """Find the wanted item among the listed items.
 
     :raises EdgeImpulseConflictError: when the service has changed its name too much.
     """
@@ -120,10 +121,10 @@ def find_stored(wanted: WantedItem, listed: Sequence[DataItem], run: RunState) -
 
 
 def check_stored(wanted: WantedItem, stored: Stored, run: RunState, if_exists: IfExists) -> DataItem | None:
-    """Check whether what is there may be touched.
+    """Check whether the existing items may be changed.
 
-    :return: the item that is left as it is, if ``if_exists`` says so.
-    :raises EdgeImpulseConflictError: when an item is there that must not be touched.
+    :return: the existing item, if ``if_exists`` says to skip it; None otherwise.
+    :raises EdgeImpulseConflictError: when an existing item must not be touched.
     """
     finished = [item for item, state in stored.ours if state.complete] if stored.ours else stored.theirs
     if finished and not run.begun:
@@ -146,7 +147,7 @@ def check_stored(wanted: WantedItem, stored: Stored, run: RunState, if_exists: I
 def plan_stored(
     wanted: WantedItem, stored: Stored, run: RunState, if_exists: IfExists, limits: BatchLimits
 ) -> list[Step]:
-    """Plan the oldest item of ours; else that of someone else, which is adopted; else a new one."""
+    """Plan for our oldest item; else adopt an item of someone else; else create a new item."""
     if stored.ours:
         return _plan_ours(wanted, *stored.ours[0], run, limits)
     if stored.theirs:
@@ -160,7 +161,7 @@ def plan_stored(
 
 
 def _plan_ours(wanted: WantedItem, item: DataItem, state: ItemState, run: RunState, limits: BatchLimits) -> list[Step]:
-    """Plan the one item that this package has made."""
+    """Plan for the item that this package created."""
     found = wanted.correspondence(item)
     difference = wanted.difference(item, found)
     began = run.data_id == item.id and state.run == run.run  # else another run has written to it since
@@ -188,7 +189,7 @@ def _plan_ours(wanted: WantedItem, item: DataItem, state: ItemState, run: RunSta
         check_origin(wanted, item, state)
         return _send_all(wanted, item, run, limits)
     if state.complete and run.rechecks:
-        # It was sent in one request, as complete, and is not listed like that: it must say so, and is sent once more.
+        # It was sent as complete in one request, but is listed differently: mark it as pending and send it again.
         return _send_all(wanted, item, run, limits)
     if unsent and not state.complete:
         return [AddFiles(item, batch) for batch in batches(unsent, limits)]
@@ -208,13 +209,13 @@ def _send_all(wanted: WantedItem, item: DataItem, run: RunState, limits: BatchLi
 
 
 def _touches(step: Step) -> bool:
-    """Whether a step changes an item that is there, or is the first one to do so."""
+    """Return whether a step changes an existing item, or prepares such a change."""
     changes = MarkPending | AddFiles | RemoveFile | WriteDigest | DeleteDuplicates
     return isinstance(step, changes | LetSettle | CompareBytes)
 
 
 def batches(files: Sequence[UploadFile], limits: BatchLimits) -> Iterator[Sequence[UploadFile]]:
-    """Split files into requests, in order; a file larger than the limit travels alone."""
+    """Split files into requests, in order. A file larger than the limit gets its own request."""
     start = size = 0
     for number, file in enumerate(files):
         if number > start and (number - start == limits.files or size + file.size > limits.bytes):
@@ -234,7 +235,7 @@ def _create(wanted: WantedItem, limits: BatchLimits) -> list[Step]:
 
 
 def _files_digest(wanted: WantedItem, item: DataItem, state: ItemState) -> str | None:
-    """Return the digest of the wanted files; None when it takes reading them to know it."""
+    """Return the digest of the wanted files; None if they must be read to compute it."""
     if wanted.hashed:
         return wanted.files_digest
     alike = wanted.sizes_only or wanted.looks_like(state.fingerprint)

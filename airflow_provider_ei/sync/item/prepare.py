@@ -1,4 +1,4 @@
-"""Makes a wanted item of the arguments of ``add_data``. What can be refused is refused here, before any request."""
+"""Creates a wanted item from the arguments of ``add_data``. Invalid arguments are refused before any request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_ei.sources.object_store import OpenStore
 from airflow_provider_ei.sync.checks import check_bucket, optional_text
 from airflow_provider_ei.sync.item.conflicts import IfExists
 from airflow_provider_ei.sync.item.wanted import WantedItem
-from airflow_provider_ei.sync.metadata import metadata_texts
+from airflow_provider_ei.sync.metadata import metadata_strings
 
 
 def want_item(
@@ -29,7 +29,7 @@ def want_item(
     open_store: OpenStore,
     origin: str | None = None,
 ) -> WantedItem:
-    """Make the item of the arguments of ``add_data``.
+    """Create the wanted item from the arguments of ``add_data``.
 
     :raises EdgeImpulseInputError: naming the field, the item and the value or file.
     """
@@ -40,7 +40,7 @@ def want_item(
         return WantedItem(
             name=name,
             dataset=check_text("dataset", dataset),
-            metadata=metadata_texts(parse_literal(metadata, "metadata") if isinstance(metadata, str) else metadata),
+            metadata=metadata_strings(parse_literal(metadata, "metadata") if isinstance(metadata, str) else metadata),
             bucket_name=optional_text("bucket_name", bucket_name),
             bucket_id=whole_number("bucket_id", bucket_id),
             bucket_path=optional_text("bucket_path", bucket_path),

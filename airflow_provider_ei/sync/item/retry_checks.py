@@ -1,4 +1,4 @@
-"""What is checked when a change to an item fails or is repeated: whether it was made, and whether it still may be."""
+"""Checks for a change that failed or is retried: whether it was made, and whether it may still be made."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from airflow_provider_ei.sync.item_state import ItemState
 
 
 class PlanAgain(Exception):
-    """The rest of the plan no longer fits: list the item again, and plan."""
+    """The rest of the plan no longer fits: list the item and plan again."""
 
 
 def if_unchanged(attempt: Attempt, item: DataItem) -> BeforeRetry:
-    """Return what looks, before a change is tried again, whether the item is still as it was: else plan again."""
+    """Return a check for before a retry: plan again unless the item is unchanged."""
     return _before_retry(attempt, item, lambda now: same(now, item))
 
 
 def if_ours(attempt: Attempt, item: DataItem) -> BeforeRetry:
-    """Return the same for a change that comes after others: the item must still be this run's."""
+    """Return a check for before the retry of a later change: plan again unless the item is still this run's."""
 
     def is_ours(now: DataItem) -> bool:
         state = ItemState.of(now)
@@ -48,7 +48,7 @@ def _before_retry(attempt: Attempt, item: DataItem, may_repeat: Callable[[DataIt
 
 @contextmanager
 def in_smaller_batches(attempt: Attempt, files: Sequence[UploadFile]) -> Iterator[None]:
-    """Send less at once when a request was too large, down to a single file."""
+    """Use smaller requests after one was too large, down to a single file."""
     try:
         yield
     except EdgeImpulseTooLargeError as error:
@@ -61,7 +61,7 @@ def in_smaller_batches(attempt: Attempt, files: Sequence[UploadFile]) -> Iterato
 
 @contextmanager
 def unless_done(attempt: Attempt, is_done: Callable[[Mapping[int, DataItem]], bool]) -> Iterator[None]:
-    """Take a refusal as an error, unless the change is there: a try whose answer was lost has made it."""
+    """Ignore a refusal if the change was already made, by a try whose response was lost; plan again."""
     try:
         yield
     except EdgeImpulseRefusedError as error:
@@ -72,11 +72,11 @@ def unless_done(attempt: Attempt, is_done: Callable[[Mapping[int, DataItem]], bo
 
 @contextmanager
 def unless_gone(attempt: Attempt, item: DataItem) -> Iterator[None]:
-    """Begin anew, with whatever is there now, when someone else has deleted the item."""
+    """Start over if someone else has deleted the item."""
     try:
         yield
     except EdgeImpulseRefusedError as error:
         if attempt.is_listed(item.id):
             raise
         attempt.begin_anew()
-        raise PlanAgain(f"{error} Data item {item.id} is gone; beginning anew.") from error
+        raise PlanAgain(f"{error} Data item {item.id} is gone; starting over.") from error

@@ -1,4 +1,4 @@
-"""The steps of an upload, and what the run that takes them remembers."""
+"""The steps of an upload, and the state of the run that performs them."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from airflow_provider_ei.studio.models import DataItem
 
 @dataclass
 class BatchLimits:
-    """The number of files, and of bytes, that fit into one request; a larger file travels alone.
+    """The maximum number of files and bytes in one request. A larger file gets its own request.
 
-    The items of a sync share one, so that a request size that was refused once is not tried again.
+    The items of a sync share these limits, so that a refused request size is not tried again.
     """
 
     files: int
     bytes: int
 
     def shrink_below(self, files: Sequence[UploadFile]) -> None:
-        """Make it half of a request that was too large."""
+        """Reduce the limits to half of a request that was too large."""
         self.files = min(self.files, max(1, len(files) // 2))
         self.bytes = min(self.bytes, sum(file.size for file in files) // 2)
 
 
 @dataclass
 class RunState:
-    """What this run has done so far and no listing shows.
+    """What this run has done so far that a listing does not show.
 
-    :ivar data_id: the item that this run created or has begun to change.
-    :ivar seen: whether it was listed under a name for which it was created: another name since is a person's doing.
-    :ivar sent: names of the files that this run sent to it, and had acknowledged.
-    :ivar unanswered: how many attempts to create it had no answer.
-    :ivar failures: how many of these were not for throttling.
-    :ivar rechecks: how often it has waited for the listing to show what was sent.
-    :ivar beginnings: how often it has begun, since the item was taken away meanwhile.
-    :ivar settled: whether it has waited for the last requests of an earlier run.
-    :ivar adopted: items of others that were found to have the same bytes.
-    :ivar fresh: whether the listed items were looked at just now.
-    :ivar absence_known: whether an item that is not listed is certainly not there, so that it may be created.
-    :ivar run: names this run in the state that it writes, so that two runs at once see each other.
+    :ivar data_id: the item that this run created or started to change.
+    :ivar seen: whether the item was listed under its expected name. If the name changes later, a user has renamed it.
+    :ivar sent: names of the files that this run sent to the item and the service acknowledged.
+    :ivar unanswered: how many attempts to create the item had no response.
+    :ivar failures: how many of these were not caused by throttling.
+    :ivar rechecks: how often the run has waited for the listing to show what was sent.
+    :ivar beginnings: how often the run has started, including after somebody took the item away.
+    :ivar settled: whether the run has waited for the last requests of an earlier run.
+    :ivar adopted: ids of items of others that have the same bytes.
+    :ivar fresh: whether the items have just been listed.
+    :ivar absence_known: whether an unlisted item certainly does not exist, so that it may be created.
+    :ivar run: identifies this run in the state that it writes, so that concurrent runs notice each other.
     """
 
     outcome: Outcome = "unchanged"
@@ -61,11 +61,11 @@ class RunState:
 
     @property
     def begun(self) -> bool:
-        """Whether an item that is there now may be this run's own work."""
+        """Whether an existing item may have been created by this run."""
         return self.data_id is not None or self.unanswered > 0
 
-    def anew(self) -> RunState:
-        """Return the state of the same run once its item was taken away."""
+    def restarted(self) -> RunState:
+        """Return the state for starting over after somebody took the item away."""
         return RunState(
             outcome=self.outcome,
             beginnings=self.beginnings + 1,
@@ -77,9 +77,9 @@ class RunState:
 
 @dataclass(frozen=True)
 class LookFirst:
-    """Look at what was listed a while ago before anything is changed.
+    """Fetch earlier listed items again before anything is changed.
 
-    :ivar by_name: when none was listed, since somebody may have created the item.
+    :ivar by_name: search by name: no item was listed, but somebody may have created one since.
     """
 
     items: Sequence[DataItem]
@@ -88,21 +88,21 @@ class LookFirst:
 
 @dataclass(frozen=True)
 class LetSettle:
-    """Wait for what an earlier run, which has left the item unfinished, may have sent last."""
+    """Wait for the last requests of an earlier run, which left the item unfinished."""
 
     item: DataItem
 
 
 @dataclass(frozen=True)
 class CompareBytes:
-    """Read the files of an item of someone else, which is adopted only if they are the same byte for byte."""
+    """Read the files of someone else's item, which is adopted only if all bytes are the same."""
 
     item: DataItem
 
 
 @dataclass(frozen=True)
 class ReadFiles:
-    """Hash the files that were not read yet."""
+    """Hash the files that have not been read yet."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Create:
 
 @dataclass(frozen=True)
 class DeleteDuplicates:
-    """Delete items of ours that are there once more, if all of them prove to be copies of the kept one."""
+    """Delete our duplicate items, if all of them are provably copies of the kept item."""
 
     items: Sequence[DataItem]
     kept: DataItem
@@ -148,9 +148,9 @@ class RemoveFile:
 class WriteDigest:
     """Write the user's metadata and the digest: the item is complete.
 
-    :ivar files_digest: of the files that the item has.
-    :ivar stored_files: digest of the names that the service has given them, where it spells them in its own way.
-    :ivar renews: only the state beside the digest changes: the content is what it was.
+    :ivar files_digest: digest of the files that the item has.
+    :ivar stored_files: digest of the file names as the service spells them, if differently.
+    :ivar renews: only other fields of the state change; the content and its digest are unchanged.
     """
 
     item: DataItem
@@ -161,9 +161,9 @@ class WriteDigest:
 
 @dataclass(frozen=True)
 class RecheckListing:
-    """What was sent is not what is listed; wait, since the listing may lag behind.
+    """Wait and list again, since the listing differs from what was sent and may lag behind.
 
-    :ivar lost: why no wait and no new try will help, if it still is so then: the service does not keep the names apart.
+    :ivar lost: set if the service does not distinguish the names, so that no retry will help; the error message.
     """
 
     difference: str

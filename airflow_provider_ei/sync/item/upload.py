@@ -1,8 +1,8 @@
-"""Uploads a data item: list, plan, perform, until nothing is left to do. Safe to stop and to repeat at any point.
+"""Uploads a data item: list, plan and perform until nothing is left to do. Safe to stop and repeat at any point.
 
-Before its first change to an item, a run looks at that very item, however new the listing is, and by its name before
-it creates it: what somebody has done meanwhile in Studio counts. What remains is one round trip, since the API has no
-lock.
+Before the first change to an item, a run fetches the item again, however recent the listing is. Before it creates an
+item, it searches for the name. So it notices what somebody has done in Studio in the meantime. A race of one round trip
+remains, since the API has no locks.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ MAX_ROUNDS = 20
 
 
 class ItemUpload:
-    """One data item on its way.
+    """The upload of one data item.
 
     :param wanted: the item as it should be.
-    :param if_exists: what may be done to an item of that name that is there already.
+    :param if_exists: what to do with an existing item of that name.
     :param shared: limits that it shares with the other items of a sync.
     """
 
@@ -49,25 +49,25 @@ class ItemUpload:
 
     @property
     def data_id(self) -> int | None:
-        """The item that this run has created or has begun to change."""
+        """The id of the item that this run created or started to change."""
         return self._attempt.run.data_id
 
     def run(self) -> AddDataResult:
-        """Make the item what it should be.
+        """Upload the item.
 
-        :raises EdgeImpulseError: the precise subclass. The item is then unchanged, or pending, which the next run
-            completes; never half-done and marked as complete.
+        :raises EdgeImpulseError: a specific subclass. The item is then unchanged, or pending and completed by the next
+            run; it is never incomplete but marked as complete.
         """
         done = self._until_done(self._attempt.list_items(), last_look=True)
         assert done is not None
         return self._result(done)
 
     def advance(self, listed: Sequence[DataItem], *, last_look: bool) -> Outcome | None:
-        """Do the same for an item that is listed already.
+        """Upload an item that is already listed.
 
-        :param listed: all items that may be it, with their files, from a listing of any age.
-        :param last_look: look at the item in the end. Otherwise a listing of many items does it: call this again then.
-        :return: the outcome; None when only the last look is left.
+        :param listed: all items that may be the wanted item, with their files, from a listing of any age.
+        :param last_look: check the item at the end. Otherwise, call this method again with a later listing.
+        :return: the outcome; None if only the final check is left.
         :raises EdgeImpulseError: as :meth:`run` does.
         """
         run = self._attempt.run
@@ -76,9 +76,9 @@ class ItemUpload:
         return None if done is None else done.outcome
 
     def check_duplicates(self, listed: Sequence[DataItem]) -> None:
-        """Read what is there several times, and change nothing.
+        """Check whether duplicates are copies, and change nothing.
 
-        :raises EdgeImpulseConflictError: when a run would not remove it.
+        :raises EdgeImpulseConflictError: when a run would not remove them.
         """
         for _ in range(MAX_ROUNDS):
             (step, *_) = self._plan(listed)
@@ -92,7 +92,7 @@ class ItemUpload:
                 listed = self._attempt.list_items()
 
     def take_stats(self) -> TransferStats:
-        """Return what it has taken since the last call."""
+        """Return the counts since the last call."""
         stats, self._attempt.stats = self._attempt.stats, TransferStats()
         return stats
 
@@ -119,7 +119,7 @@ class ItemUpload:
             is_complete = self._perform(steps)
             if is_complete and not last_look:
                 return None
-            if steps == [ReadFiles()]:  # which changes nothing there, but takes its time
+            if steps == [ReadFiles()]:  # changes nothing on the service, but takes time
                 attempt.run.fresh = False
             else:
                 listed = attempt.list_items()
@@ -129,7 +129,7 @@ class ItemUpload:
         )
 
     def _perform(self, steps: Sequence[Step]) -> bool:
-        """Take steps; return whether the item is as it should be then, as far as the one who did it can know."""
+        """Perform steps; return whether the item should now be complete."""
         try:
             for step in steps:
                 perform(self._attempt, step)

@@ -1,4 +1,4 @@
-"""A data item as it should be."""
+"""The wanted data item."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from airflow_provider_ei.sync.stored_names import Correspondence, correspond
 
 @dataclass
 class WantedItem:
-    """What a data item should be, and what is known of its bytes so far.
+    """What a data item should be, and the hashes of its files that are known so far.
 
-    :ivar sync_id: the dataset sync that wants it; None outside of one. A sync touches nobody else's items.
-    :ivar fingerprint: what the files, and after a ``-`` the sources of the metadata, look like without reading them;
-        None when that is not to be kept.
-    :ivar sizes_only: take files of the same names and sizes as they are listed for the same, without reading them.
-    :ivar origin: names the task that uploads it, for mapped uploads: two of them in one DAG run do not replace each
+    :ivar sync_id: the dataset sync that uploads it; None for a single upload. A sync changes only its own items.
+    :ivar fingerprint: digests, joined by ``-``, of the files' names, sizes and versions and of the sources of the
+        metadata; None if it is not stored.
+    :ivar sizes_only: treat files with the listed names and sizes as unchanged, without reading them.
+    :ivar origin: identifies the mapped task that uploads it: two map indexes of one DAG run do not replace each
         other's items.
     :ivar uris: the paths and URIs that a user gave for the files, for lineage.
-    :ivar hashes: SHA-256 in hex by file name, of the files that were read. A file is read when it is sent, so a new
-        item of any size is read once.
+    :ivar hashes: SHA-256 in hex by file name, for the files that have been read. A file is hashed while it is sent, so
+        a large new item is read only once.
     """
 
     name: str
@@ -58,14 +58,14 @@ class WantedItem:
         return sum(self._sizes.values())
 
     def looks_like(self, fingerprint: str | None) -> bool:
-        """Whether the files look as they did when that fingerprint was taken."""
+        """Return whether the files have the same fingerprint; the metadata may differ."""
         if fingerprint is None or self.fingerprint is None:
             return False
         return fingerprint.partition("-")[0] == self.fingerprint.partition("-")[0]
 
     @property
     def hashed(self) -> bool:
-        """Whether every file was read, so that the digests are known."""
+        """Whether every file has been read, so that the digests are known."""
         return self.hashes.keys() == self._sizes.keys()
 
     @property
@@ -82,15 +82,15 @@ class WantedItem:
         return item_digest(self.files_digest, self.metadata)
 
     def correspondence(self, listed: DataItem) -> Correspondence:
-        """Find out which listed file is which wanted one."""
+        """Match the listed files with the wanted files."""
         if listed.files is None:
             raise ValueError(f"data item {listed.id} was listed without its files")
         return correspond(self._sizes, listed.files)
 
     def difference(self, listed: DataItem, found: Correspondence) -> str | None:
-        """Say how the listed files differ in names or sizes; None when they do not.
+        """Describe how the listed files differ in names or sizes; None if they do not.
 
-        Names that the service spells in its own way are no difference, as long as they correspond one to one.
+        Names that the service spells differently do not count as long as they correspond one to one.
         """
         files = listed.files or ()
         for form, group in found.merged.items():
@@ -109,12 +109,12 @@ class WantedItem:
 
 
 def hash_files(wanted: WantedItem, check: Callable[[], None], kept: KeptFiles | None = None) -> int:
-    """Read the files that were not read yet.
+    """Hash the files that have not been read yet.
 
     :param check: called with each block; raises to stop early.
-    :param kept: keeps what was read of an object store, to be sent soon.
-    :return: bytes that were read.
-    :raises EdgeImpulseFileError: when one cannot be read or changes meanwhile.
+    :param kept: keeps data read from an object store, so that it can be sent without reading it again.
+    :return: number of bytes read.
+    :raises EdgeImpulseFileError: when a file cannot be read, or changes while it is read.
     """
     unread = [file for file in wanted.files if file.name not in wanted.hashes]
     with ReadAhead(unread) as ahead:

@@ -9,15 +9,15 @@ class RequestCounter:
     """Counts the requests of several threads.
 
     :ivar requests: all requests.
-    :ivar firsts: the requests that were not retries.
+    :ivar first_tries: the requests that were not retries.
     """
 
     def __init__(self) -> None:
-        self.requests = self.firsts = 0
+        self.requests = self.first_tries = 0
         self._lock = threading.Lock()
 
-    def add(self, *, requests: int = 0, firsts: int = 0) -> None:
+    def add(self, *, requests: int = 0, first_tries: int = 0) -> None:
         """Add to the counts."""
         with self._lock:
             self.requests += requests
-            self.firsts += firsts
+            self.first_tries += first_tries

@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 class Gate:
     """Delays requests while the service throttles; safe for several threads.
 
-    :param most_wait: longest pause after one refusal, in seconds.
+    :param max_wait: longest pause after one refusal, in seconds.
     """
 
-    def __init__(self, *, most_wait: float, clock: Clock, cancelled: CancelFlag) -> None:
-        self._throttle = Throttle(most_wait=most_wait)
+    def __init__(self, *, max_wait: float, clock: Clock, cancelled: CancelFlag) -> None:
+        self._throttle = Throttle(max_wait=max_wait)
         self._clock, self._cancelled = clock, cancelled
         self._changed = threading.Condition()
 

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from http.client import HTTPException
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
 
-from requests import RequestException, Response
-from urllib3.exceptions import HTTPError
+from requests import Response
 
-from airflow_provider_ei.exceptions import (
-    MAX_RETRY_WAIT,
-    EdgeImpulseError,
-    EdgeImpulseServiceError,
-)
+from airflow_provider_ei.exceptions import MAX_RETRY_WAIT, EdgeImpulseServiceError
 from airflow_provider_ei.redaction import know_secret
 from airflow_provider_ei.studio.cancellation import CancelFlag
 from airflow_provider_ei.studio.clock import Clock
-from airflow_provider_ei.studio.connection_errors import connection_error
 from airflow_provider_ei.studio.counter import RequestCounter
 from airflow_provider_ei.studio.decoding import Repair, convert_answer
+from airflow_provider_ei.studio.exchange import Exchange
 from airflow_provider_ei.studio.files import OnRead, UploadFile
 from airflow_provider_ei.studio.gate import Gate
 from airflow_provider_ei.studio.models import Answer, AnswerT
@@ -29,7 +22,6 @@ from airflow_provider_ei.studio.multipart import MultipartBody
 from airflow_provider_ei.studio.reading import ANSWER_BYTES
 from airflow_provider_ei.studio.responses import read_answer, read_file
 from airflow_provider_ei.studio.retry import Retries, RetryBudget, may_be_done, wants_new_try
-from airflow_provider_ei.studio.server_text import printable_excerpt
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.studio.transport import open_session
 
@@ -60,20 +52,21 @@ class HttpClient:
         self._clock = Clock(sleep or self._cancelled.sleep)
         self._budget = RetryBudget()
         self._gate = Gate(
-            most_wait=min(MAX_RETRY_WAIT, settings.throttle_patience), clock=self._clock, cancelled=self._cancelled
+            max_wait=min(MAX_RETRY_WAIT, settings.throttle_patience), clock=self._clock, cancelled=self._cancelled
         )
-        self._traffic = RequestCounter()
+        self._counter = RequestCounter()
         self._session = open_session(settings.api_key, write_timeout=settings.write_timeout, connections=connections)
+        self._exchange = Exchange(self._session, settings, self._cancelled)
 
     @property
     def requests(self) -> int:
         """The number of requests that were sent so far."""
-        return self._traffic.requests
+        return self._counter.requests
 
     @property
     def retries(self) -> int:
         """The number of those requests that were retries."""
-        return self._traffic.requests - self._traffic.firsts
+        return self._counter.requests - self._counter.first_tries
 
     def __enter__(self) -> Self:
         return self
@@ -136,7 +129,7 @@ class HttpClient:
         def read(response: Response) -> AnswerT | dict[str, Any]:
             return read_answer(response, operation, max_bytes, kind)
 
-        answer = self._tries(
+        answer = self._with_retries(
             lambda: self._send(operation, method, path, read, max_bytes=max_bytes, params=query, json=body),
             changes=method != "GET",
             idempotent=idempotent,
@@ -178,7 +171,7 @@ class HttpClient:
                 answer = self._send(operation, "POST", path, read, data=body, headers=headers)
                 return answer, body.sha256_by_name()
 
-        answer, digests = self._tries(attempt, changes=True, idempotent=idempotent, before_retry=before_retry)
+        answer, digests = self._with_retries(attempt, changes=True, idempotent=idempotent, before_retry=before_retry)
         return convert_answer(kind, answer, operation) if isinstance(answer, dict) else answer, digests
 
     def download(
@@ -197,13 +190,13 @@ class HttpClient:
 
         # Request the file's own bytes, not compressed ones.
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-        return self._tries(
+        return self._with_retries(
             lambda: self._send(operation, "GET", path, read, max_bytes=None, params=query, headers=headers),
             changes=False,
             idempotent=True,
         )
 
-    def _tries(
+    def _with_retries(
         self,
         attempt: Callable[[], _T],
         *,
@@ -213,7 +206,7 @@ class HttpClient:
     ) -> _T:
         settings = self.settings
         retries = Retries(attempts=settings.retry_attempts, wait=settings.retry_wait, budget=self._budget)
-        self._traffic.add(firsts=1)
+        self._counter.add(first_tries=1)
         failure: EdgeImpulseServiceError | None = None
         refused_since: float | None = None
         while True:
@@ -257,8 +250,9 @@ class HttpClient:
     ) -> _T:
         """Send a request when the gate admits it, and return what ``read`` returns for the response."""
         begun = self._gate.enter()
+        self._counter.add(requests=1)
         try:
-            result = self._exchange(operation, method, path, read, max_bytes, **kwargs)
+            result = self._exchange.send(operation, method, path, read, max_bytes=max_bytes, **kwargs)
         except EdgeImpulseServiceError as error:
             if error.throttled:
                 self._gate.refused(begun, error.retry_after)
@@ -270,40 +264,3 @@ class HttpClient:
         self._gate.granted()
         self._budget.succeeded()
         return result
-
-    def _exchange(
-        self,
-        operation: str,
-        method: str,
-        path: str,
-        read: Callable[[Response], _T],
-        max_bytes: int | None,
-        **kwargs: Any,
-    ) -> _T:
-        settings, session = self.settings, self._session
-        session.has_sent = False
-        session.expect(seconds=settings.read_timeout, most_bytes=max_bytes)
-        self._traffic.add(requests=1)
-        try:
-            with session.request(
-                method,
-                settings.base_url + path,
-                timeout=(settings.connect_timeout, settings.read_timeout),
-                allow_redirects=False,
-                stream=True,
-                **kwargs,
-            ) as response:
-                return read(response)
-        except EdgeImpulseError:
-            raise
-        except (RequestException, HTTPError, HTTPException, OSError, UnicodeError) as error:
-            failure: Exception = error
-        except (TypeError, ValueError) as error:  # requests raises these for a proxy's address without a host
-            if session.has_sent:
-                raise
-            failure = error
-        self.check_cancelled()
-        # Raised outside the except block: Python would attach the library's error, whose message may contain secrets.
-        log.debug("%s: %s", operation, printable_excerpt(repr(failure)))
-        host = urlsplit(settings.base_url).netloc
-        raise connection_error(failure, operation, host, has_sent=session.has_sent)

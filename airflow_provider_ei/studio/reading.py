@@ -33,7 +33,7 @@ class AnswerTooLargeError(HTTPException):
     """The response is longer than allowed."""
 
 
-class UnfitAnswerError(HTTPException):
+class MalformedAnswerError(HTTPException):
     """The bytes that arrived are not a valid response to the request."""
 
 
@@ -77,7 +77,7 @@ class Allowance:
         """
         self._bytes_left -= count
         if self._bytes_left < 0:
-            raise UnfitAnswerError("its head is too large") if self._in_head else AnswerTooLargeError
+            raise MalformedAnswerError("its head is too large") if self._in_head else AnswerTooLargeError
 
 
 class _Source(io.RawIOBase):
@@ -122,10 +122,10 @@ class _Stream(io.BufferedReader):
     def read(self, size: int | None = -1, /) -> bytes:
         """Read that many bytes.
 
-        :raises UnfitAnswerError: for a negative number, which only the length of a chunk can cause.
+        :raises MalformedAnswerError: for a negative number, which only the length of a chunk can cause.
         """
         if size is None or size < 0:
-            raise UnfitAnswerError("the length of a chunk is negative")
+            raise MalformedAnswerError("the length of a chunk is negative")
         return super().read(size)
 
     def close(self) -> None:
@@ -155,16 +155,16 @@ class BoundedResponse(HTTPResponse):
     def begin(self) -> None:
         """Read the head.
 
-        :raises UnfitAnswerError: when it is not valid.
+        :raises MalformedAnswerError: when it is not valid.
         """
         super().begin()
         while 100 <= self.status < 200 and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
         if self._source.ended:
-            raise UnfitAnswerError("the connection was closed within the head of the answer")
+            raise MalformedAnswerError("the connection was closed within the head of the answer")
         if self.status < 200 or self.headers.defects or self.headers.get_payload():
-            raise UnfitAnswerError("what arrived is not an answer to the request")
+            raise MalformedAnswerError("what arrived is not an answer to the request")
         self.allowance.begin_body()
 
 
@@ -180,7 +180,7 @@ def read_body(response: requests.Response, max_bytes: int) -> bytearray:
     :raises HTTPError: when it is incomplete.
     """
     body = bytearray()
-    for block in _decoded(response, max_bytes + 1):
+    for block in _decompressed(response, max_bytes + 1):
         body += block
         if len(body) > max_bytes:
             raise AnswerTooLargeError
@@ -191,7 +191,7 @@ def read_beginning(response: requests.Response, max_bytes: int) -> bytes:
     """Return the first bytes of the body, or fewer if it is incomplete."""
     beginning = bytearray()
     with suppress(HTTPError, HTTPException, OSError):
-        for block in _decoded(response, max_bytes):
+        for block in _decompressed(response, max_bytes):
             beginning += block
             if len(beginning) >= max_bytes:
                 break
@@ -207,14 +207,14 @@ def raw_blocks(response: requests.Response, size: int = READ_BYTES) -> Iterator[
         yield block
 
 
-def _decoded(response: requests.Response, max_bytes: int) -> Iterator[bytes]:
+def _decompressed(response: requests.Response, max_bytes: int) -> Iterator[bytes]:
     """Yield the decompressed body; each block has at most ``max_bytes``, whatever the compression ratio."""
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding in ("", "identity"):
         yield from raw_blocks(response)
         return
     if encoding not in ("gzip", "x-gzip"):
-        raise UnfitAnswerError("the answer is compressed in a way that was not asked for")
+        raise MalformedAnswerError("the answer is compressed in a way that was not asked for")
     inflater, begun = _gzip(), False
     for block in raw_blocks(response):
         while block:
@@ -222,14 +222,14 @@ def _decoded(response: requests.Response, max_bytes: int) -> Iterator[bytes]:
             try:
                 yield inflater.decompress(block, max_bytes)
             except zlib.error as error:
-                raise UnfitAnswerError(f"the answer cannot be decompressed: {error}") from None
+                raise MalformedAnswerError(f"the answer cannot be decompressed: {error}") from None
             if inflater.eof:
                 block = inflater.unused_data  # another gzip member may follow
                 inflater, begun = _gzip(), False
             else:
                 block = inflater.unconsumed_tail
     if begun:
-        raise UnfitAnswerError("the answer breaks off within its compression")
+        raise MalformedAnswerError("the answer breaks off within its compression")
 
 
 def _gzip() -> Any:

@@ -31,11 +31,11 @@ NARROWED = 0.5
 class Throttle:
     """The state that all requests share. It uses no lock and no clock: each method receives the time in seconds.
 
-    :param most_wait: longest pause after one refusal, in seconds.
+    :param max_wait: longest pause after one refusal, in seconds.
     """
 
-    def __init__(self, *, most_wait: float) -> None:
-        self._most_wait = most_wait
+    def __init__(self, *, max_wait: float) -> None:
+        self._max_wait = max_wait
         self._in_flight = 0
         self._width = math.inf  # concurrent requests
         self._rate = math.inf  # requests per second, after the last refusal
@@ -89,7 +89,7 @@ class Throttle:
         if self._refused_since is None:
             self._refused_since = now
         if begun < self._refused_at:  # sent before the last refusal: no new information
-            self._paused_until = max(self._paused_until, now + min(asked or 0.0, self._most_wait))
+            self._paused_until = max(self._paused_until, now + min(asked or 0.0, self._max_wait))
             return None
         if self._refused_at == -math.inf:
             self._counted_at = now
@@ -106,7 +106,7 @@ class Throttle:
             self._next = now
         self._in_a_row += 1
         own = max(FIRST_PAUSE, 1 / self._rate) * self._in_a_row
-        pause = min(max(asked, FIRST_PAUSE) if asked else own, self._most_wait)
+        pause = min(max(asked, FIRST_PAUSE) if asked else own, self._max_wait)
         self._paused_until = now + pause
         return pause
 

@@ -90,6 +90,7 @@ class TestPaging:
             with pytest.raises(EdgeImpulseResponseError, match="nonsense") as caught:
                 data_api(studio_client).list_data_items(filter="nonsense", with_files=with_files)
             assert caught.value.server_text
+            assert str(caught.value).startswith("Correct the filter: ")
 
     @pytest.mark.parametrize(
         "replies",

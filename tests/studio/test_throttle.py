@@ -48,7 +48,7 @@ class Bucket:
 
 def simulate(bucket: Bucket, asked: float | None, *, items: int = 300, workers: int = 8, latency: float) -> Any:
     """Send all items through a throttle; return the seconds that it took and the number of refusals."""
-    throttle, rng = Throttle(most_wait=60.0), random.Random(1)
+    throttle, rng = Throttle(max_wait=60.0), random.Random(1)
     events: list[tuple[float, int, Callable[[float], None]]] = []
     waiting: list[Callable[[float], None]] = []
     counts = {"begun": 0, "done": 0, "refused": 0, "events": 0}
@@ -117,7 +117,7 @@ class TestRate:
 
     def test_rises_again_when_the_service_allows_more(self) -> None:
         bucket = Bucket(20.0, 20)
-        throttle = Throttle(most_wait=60.0)
+        throttle = Throttle(max_wait=60.0)
         now = 0.0
 
         def second(end: float) -> int:
@@ -144,7 +144,7 @@ class TestRate:
 
 class TestPauses:
     def test_stop_all_requests_until_then(self) -> None:
-        throttle = Throttle(most_wait=60.0)
+        throttle = Throttle(max_wait=60.0)
         for _ in range(8):
             throttle.begin(0.0)
         throttle.end()
@@ -155,7 +155,7 @@ class TestPauses:
         assert throttle.delay(2.0) == 7.0
 
     def test_lower_how_many_go_at_once(self) -> None:
-        throttle = Throttle(most_wait=60.0)
+        throttle = Throttle(max_wait=60.0)
         for _ in range(8):
             assert throttle.delay(0.0) == 0.0
             throttle.begin(0.0)
@@ -170,14 +170,14 @@ class TestPauses:
 
     @pytest.mark.parametrize("asked", [1e9, 1e300])
     def test_are_capped(self, asked: float) -> None:
-        throttle = Throttle(most_wait=60.0)
+        throttle = Throttle(max_wait=60.0)
         throttle.begin(0.0)
         assert throttle.refused(0.0, 0.0, asked) == 60.0
 
     @pytest.mark.parametrize("idle", [30.0, 120.0, 600.0, 3600.0, 9000.0])
     @pytest.mark.parametrize("is_upload", [False, True], ids=["no request", "one long request"])
     def test_are_short_after_a_time_without_many_requests(self, idle: float, is_upload: bool) -> None:
-        throttle, now = Throttle(most_wait=60.0), 0.0
+        throttle, now = Throttle(max_wait=60.0), 0.0
         throttle.begin(now)
         throttle.refused(now, now, None)
         throttle.end()
@@ -201,7 +201,7 @@ class TestPauses:
 
     @pytest.mark.parametrize("asked", [None, 0.0])
     def test_become_longer_when_nothing_is_granted(self, asked: float | None) -> None:
-        throttle, now, pauses = Throttle(most_wait=60.0), 0.0, []
+        throttle, now, pauses = Throttle(max_wait=60.0), 0.0, []
         for _ in range(2000):
             throttle.begin(now)
             throttle.end()

@@ -110,9 +110,12 @@ def large(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 class TestCreating:
-    def test_small_item_takes_one_changing_request(self, sync_studio: EmulatorServer, sync_upload: Upload) -> None:
+    def test_small_item_takes_one_changing_request_between_two_listings(
+        self, sync_studio: EmulatorServer, sync_upload: Upload
+    ) -> None:
+        """The first listing protects items that are there, the second one confirms what was sent."""
         result = sync_upload(A, A_METADATA)
-        assert operations(sync_studio) == [CREATE]
+        assert [request.operation for request in sync_studio.requests()] == [LIST, CREATE, LIST]
         assert_stored(sync_studio, A, A_METADATA)
         (item,) = sync_studio.items()
         assert result == {

@@ -34,7 +34,7 @@ class PageFetcher:
         if answer.filter_parse_error:
             words = printable_excerpt(str(answer.filter_parse_error))
             raise EdgeImpulseResponseError(
-                f"Correct the filter: the service cannot read {self._query['filter']!r}: {words} ({self._operation})",
+                f"Correct the filter: the service cannot read {self._query['filter']!r}: {words}. ({self._operation})",
                 operation=self._operation,
                 status=200,
                 server_text=words,

@@ -39,16 +39,34 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
-        "operators": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.operators.data"]}],
-        "sensors": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.sensors.dataset"]}],
-        "triggers": [{"integration-name": "Edge Impulse", "python-modules": ["airflow_provider_ei.triggers.dataset"]}],
+        "operators": [
+            {
+                "integration-name": "Edge Impulse",
+                "python-modules": ["airflow_provider_ei.operators.data", "airflow_provider_ei.operators.jobs"],
+            }
+        ],
+        "sensors": [
+            {
+                "integration-name": "Edge Impulse",
+                "python-modules": ["airflow_provider_ei.sensors.dataset", "airflow_provider_ei.sensors.job"],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": "Edge Impulse",
+                "python-modules": ["airflow_provider_ei.triggers.dataset", "airflow_provider_ei.triggers.job"],
+            }
+        ],
         "task-decorators": [
             {
                 "name": "edge_impulse_add_data",
                 "class-name": "airflow_provider_ei.decorators.add_data.edge_impulse_add_data_task",
             }
         ],
-        "extra-links": ["airflow_provider_ei.operators.links.EdgeImpulseDatasetLink"],
+        "extra-links": [
+            "airflow_provider_ei.operators.links.EdgeImpulseDatasetLink",
+            "airflow_provider_ei.operators.links.EdgeImpulseJobLink",
+        ],
         "asset-uris": [ASSET_URIS],
         "dataset-uris": [ASSET_URIS],  # their name in Airflow 2
         "connection-types": [

@@ -44,6 +44,18 @@ class AddDataResult(TypedDict):
     url: str
 
 
+class JobResult(TypedDict):
+    """What a job's task returns. Plain JSON, so that it can be an XCom.
+
+    ``state`` is ``succeeded``, or ``started`` when the task did not wait; ``url`` is the job's page in Studio.
+    """
+
+    job_id: int
+    project_id: int
+    state: Literal["succeeded", "started"]
+    url: str
+
+
 class Failure(TypedDict):
     """A data item that a sync could not bring up to date or did not delete, and why."""
 

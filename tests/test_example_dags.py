@@ -84,6 +84,19 @@ def changes(studio: EmulatorServer) -> list[str | None]:
     return [request.operation for request in studio.requests() if request.changed]
 
 
+class TestRetrain:
+    def test_one_job_that_succeeds_then_another(
+        self, emulator: EmulatorServer, airflow_database: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connection = {"conn_type": "edge_impulse_project", "host": emulator.url, "password": emulator.project_api_key}
+        monkeypatch.setenv("AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT", json.dumps(connection))
+        emulator.settings.job_queued_seconds = emulator.settings.job_running_seconds = 0
+        for number in (1, 2):
+            (result,) = run_dag("edge_impulse_retrain").returned["retrain"]
+            assert (result["job_id"], result["project_id"], result["state"]) == (number, 1, "succeeded")
+            assert emulator.projects.get().model_version == number + 1
+
+
 class TestNightlySync:
     def test_all_then_nothing_then_what_has_changed(
         self, studio: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

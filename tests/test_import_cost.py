@@ -9,9 +9,10 @@ import sys
 SCRIPT = """
 import json, sys
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook, BaseOperator, BaseOperatorLink
-from airflow.providers.common.compat.sdk import dag, task
+from airflow.providers.common.compat.sdk import ResumableJobMixin, dag, task
 before = set(sys.modules)
 import airflow_provider_ei.operators.data
+import airflow_provider_ei.operators.jobs
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
 

@@ -46,6 +46,13 @@ class ConnectedHook(BaseHook):
 
     # --- the connection's form in Airflow 2; Airflow 3 takes it from get_provider_info --------------------
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give each hook the methods as its own: Airflow 2 does not look for them in base classes."""
+        super().__init_subclass__(**kwargs)
+        for method in ("get_ui_field_behaviour", "get_connection_form_widgets"):
+            if method not in vars(cls):
+                setattr(cls, method, classmethod(getattr(ConnectedHook, method).__func__))
+
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Return the standard fields that the form hides or renames, and their placeholders."""

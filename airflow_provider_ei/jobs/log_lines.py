@@ -22,10 +22,12 @@ class JobLogLines:
     """Writes the lines of a job's log that were not written yet to the task's log.
 
     A log that cannot be read does not end the wait: it is reported, and read again at the next poll.
+
+    :ivar jobs: the operations that the log is read with.
     """
 
     def __init__(self, jobs: JobsApi, job_id: int) -> None:
-        self._jobs = jobs
+        self.jobs = jobs
         self._job_id = job_id
         self._entries = 0  # that were read
         self._characters = 0  # in them
@@ -51,7 +53,7 @@ class JobLogLines:
             self._write("\n", None)
 
     def _read(self) -> None:
-        answer = self._jobs.get_job_log(self._job_id)
+        answer = self.jobs.get_job_log(self._job_id)
         missing = answer.total_count - self._entries
         if missing <= 0:
             return
@@ -78,7 +80,7 @@ class JobLogLines:
 
     def _download(self) -> str:
         try:
-            return self._jobs.download_job_log(self._job_id)
+            return self.jobs.download_job_log(self._job_id)
         except EdgeImpulseServiceError as error:
             log.warning("The whole log of job %d could not be read: %s", self._job_id, error)
             return ""

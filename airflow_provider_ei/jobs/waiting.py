@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from airflow_provider_ei.exceptions import (
+    EdgeImpulseError,
     EdgeImpulseInputError,
     EdgeImpulseJobTimeoutError,
     EdgeImpulseRefusedError,
@@ -97,6 +98,11 @@ class JobWatcher:
         """The last lines of the job's log."""
         return self._log.last_lines
 
+    def use(self, jobs: JobsApi) -> None:
+        """Look through another client from now on."""
+        self.jobs = jobs
+        self._log.jobs = jobs
+
     def look(self) -> JobStatus | None:
         """Look once, and write the new lines of the job's log.
 
@@ -106,10 +112,7 @@ class JobWatcher:
         try:
             status = look_at_job(self.jobs, self.job_id)
         except EdgeImpulseServiceError as error:
-            self._failed_looks += 1
-            if not error.retryable or self._failed_looks >= MAX_FAILED_LOOKS:
-                raise
-            log.warning("Look %d of %d has failed: %s", self._failed_looks, MAX_FAILED_LOOKS, error)
+            self.failed_look(error)
             return self._status
         self._failed_looks = 0
         if status != self._status:
@@ -118,6 +121,16 @@ class JobWatcher:
         if status.state not in ("queued", "unknown"):
             self._log.update(is_complete=not status.active)
         return status
+
+    def failed_look(self, error: EdgeImpulseError) -> None:
+        """Count a look that has failed.
+
+        :raises EdgeImpulseError: the error, when it is permanent, or for the fifth failed look in a row.
+        """
+        self._failed_looks += 1
+        if not error.retryable or self._failed_looks >= MAX_FAILED_LOOKS:
+            raise error
+        log.warning("Look %d of %d has failed: %s", self._failed_looks, MAX_FAILED_LOOKS, error)
 
     def next_wait(self) -> float | None:
         """Return the seconds until the next look; None when the deadline has passed."""

@@ -44,7 +44,7 @@ class EdgeImpulseTask(_Base):
     template_fields: Sequence[str] = ()
     organization_id: int | str | None
     edge_impulse_conn_id: str
-    _hook: EdgeImpulseHook | None = None
+    _hook: Any = None  # of this try: an EdgeImpulseHook, or that of a project
     _killed = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -74,8 +74,8 @@ class EdgeImpulseTask(_Base):
                 setattr(self, field, plain(where + field, getattr(self, field)))
 
     def _create_hook(self) -> EdgeImpulseHook:
-        self._hook = EdgeImpulseHook(self.edge_impulse_conn_id, organization_id=self.organization_id)
-        return self._hook
+        hook = self._hook = EdgeImpulseHook(self.edge_impulse_conn_id, organization_id=self.organization_id)
+        return hook
 
     def _check_killed(self) -> None:
         if self._killed:

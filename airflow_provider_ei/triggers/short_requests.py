@@ -1,16 +1,25 @@
-"""Hook for the triggerer, whose threads must not wait and retry."""
+"""Hooks for the triggerer, whose threads must not wait and retry."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
 
 if TYPE_CHECKING:
     from airflow_provider_ei.studio.settings import StudioSettings
 
 #: Timeout of each request in seconds, whatever the connection allows.
 REQUEST_TIMEOUT = 10.0
+
+
+class ShortRequestsProjectHook(EdgeImpulseProjectHook):
+    """Hook of a project whose requests have one try and short timeouts. The caller waits and retries."""
+
+    def _read_connection(self) -> tuple[StudioSettings, int | None]:
+        settings, project_id = super()._read_connection()
+        return settings.for_one_try(REQUEST_TIMEOUT), project_id
 
 
 class ShortRequestsHook(EdgeImpulseHook):

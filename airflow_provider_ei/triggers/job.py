@@ -1,0 +1,147 @@
+"""Waits for a job in the triggerer, instead of an operator or a sensor that would occupy a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseUnavailableError
+from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
+from airflow_provider_ei.jobs.state import JobStatus
+from airflow_provider_ei.jobs.waiting import JobWatcher, cancel_job, give_up
+from airflow_provider_ei.triggers.short_requests import ShortRequestsProjectHook
+from airflow_provider_ei.triggers.threads import TRIGGER_THREADS
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+#: Seconds after which a look that does not end is abandoned.
+STALL_SECONDS = 60.0
+
+
+class EdgeImpulseJobTrigger(BaseTrigger):
+    """Look at a job of a project until it ends, or a deadline passes.
+
+    Another triggerer can continue: all that it needs is in the arguments. Requests are made in separate threads.
+
+    :param job_id: id of the job.
+    :param project_id: the project that it belongs to.
+    :param edge_impulse_project_conn_id: the Airflow connection.
+    :param poll_interval: seconds between the first two looks; later intervals are longer.
+    :param deadline: when to stop waiting, in seconds since the epoch; None for never.
+    :param cancel_on_kill: cancel the job when the deadline passes, and when a user ends the deferred task (Airflow 3).
+    """
+
+    def __init__(
+        self,
+        *,
+        job_id: int,
+        project_id: int,
+        edge_impulse_project_conn_id: str = EdgeImpulseProjectHook.default_conn_name,
+        poll_interval: float = 10.0,
+        deadline: float | None = None,
+        cancel_on_kill: bool = True,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.job_id = job_id
+        self.project_id = project_id
+        self.edge_impulse_project_conn_id = edge_impulse_project_conn_id
+        self.poll_interval = poll_interval
+        self.deadline = deadline
+        self.cancel_on_kill = cancel_on_kill
+        self._watcher: JobWatcher | None = None
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments that create this trigger again."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "job_id": self.job_id,
+                "project_id": self.project_id,
+                "edge_impulse_project_conn_id": self.edge_impulse_project_conn_id,
+                "poll_interval": self.poll_interval,
+                "deadline": self.deadline,
+                "cancel_on_kill": self.cancel_on_kill,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event: the job has succeeded, or the error that ended the wait."""
+        with TRIGGER_THREADS:
+            try:
+                event = await self._wait()
+            except EdgeImpulseError as error:
+                event = error.to_event()
+        yield TriggerEvent(event | {"job_id": self.job_id})  # type: ignore[no-untyped-call]
+
+    async def on_kill(self) -> None:
+        """Cancel the job when a user marks the deferred task as failed or succeeded, or clears it."""
+        if self.cancel_on_kill:
+            with TRIGGER_THREADS:
+                await asyncio.wrap_future(TRIGGER_THREADS.submit(self._cancel))
+
+    def _cancel(self) -> None:
+        with self._create_hook() as hook:
+            log.info("%s, since the task was ended.", cancel_job(hook.jobs_api, self.job_id))
+
+    def _create_hook(self) -> ShortRequestsProjectHook:
+        return ShortRequestsProjectHook(self.edge_impulse_project_conn_id, self.project_id)
+
+    async def _wait(self) -> dict[str, Any]:
+        while True:
+            # Each look reads the connection, so that a new key is used at once.
+            status, url = await self._in_thread(self._look)
+            watcher = self._watcher
+            assert watcher is not None
+            if status is not None and status.state == "succeeded":
+                return {"state": status.state}
+            if status is not None and not status.active:
+                raise status.error(url, watcher.last_lines)
+            wait = watcher.next_wait()
+            if wait is None:
+                raise await self._in_thread(self._give_up)
+            await asyncio.sleep(wait)
+
+    def _look(self, hook: ShortRequestsProjectHook) -> tuple[JobStatus | None, str]:
+        jobs = hook.jobs_api
+        if self._watcher is None:
+            interval, deadline = self.poll_interval, self.deadline
+            self._watcher = JobWatcher(jobs, self.job_id, poll_interval=interval, deadline=deadline)
+        self._watcher.use(jobs)
+        return self._watcher.look(), hook.job_url(self.job_id)
+
+    def _give_up(self, hook: ShortRequestsProjectHook) -> EdgeImpulseError:
+        assert self._watcher is not None
+        self._watcher.use(hook.jobs_api)
+        return give_up(self._watcher, hook.job_url(self.job_id), cancel=self.cancel_on_kill)
+
+    async def _in_thread(self, call: Callable[[ShortRequestsProjectHook], _T]) -> _T:
+        """Return what a call returns that gets a new hook, which is closed after it.
+
+        :raises EdgeImpulseUnavailableError: when it does not end in time.
+        """
+        hook = self._create_hook()
+
+        def run() -> _T:
+            with hook:
+                return call(hook)
+
+        result = asyncio.wrap_future(TRIGGER_THREADS.submit(run))
+        try:
+            return await asyncio.wait_for(result, STALL_SECONDS)
+        except EdgeImpulseError:
+            raise
+        except TimeoutError:
+            raise EdgeImpulseUnavailableError(
+                f"Check that the service is up: a look at job {self.job_id} did not end within {STALL_SECONDS:g} s.",
+                ambiguous=False,
+            ) from None
+        except Exception as error:  # for instance a connection that does not exist
+            raise EdgeImpulseError(f"{error} ({type(error).__name__})") from None
+        finally:
+            hook.cancel()  # ends a running call when the trigger is canceled

@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+import airflow_provider_ei
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
+PACKAGE = Path(airflow_provider_ei.__file__).resolve().parent
 PAGES = [*sorted(DOCS.glob("*.md")), *sorted(ROOT.glob("*.md")), ROOT / "example_dags" / "data" / "README.md"]
 EXAMPLES = sorted((ROOT / "example_dags").glob("*.py"))
 
@@ -138,6 +141,6 @@ def test_every_example_is_shown() -> None:
 def test_paths_that_a_page_names_exist(page: Path) -> None:
     text = page.read_text()
     for name in re.findall(r"`([a-z_]+/[\w/]+\.py)(?:::\w+)?`", text):
-        assert any((folder / name).exists() for folder in (ROOT, ROOT / "airflow_provider_ei")), name
+        assert any((folder / name).exists() for folder in (ROOT, PACKAGE.parent, PACKAGE)), name
     for name, test in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text):
         assert re.search(rf"^(class|def) {test}\b", (ROOT / name).read_text(), re.M), f"{name}::{test}"

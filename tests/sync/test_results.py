@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import airflow_provider_ei
 from airflow_provider_ei.results import (
     CHANGED_ITEMS,
     COUNTS,
@@ -22,7 +23,7 @@ from airflow_provider_ei.results import (
 )
 from tests.sync.lab import SyncLab
 
-PACKAGE = Path(__file__).resolve().parents[2] / "airflow_provider_ei"
+PACKAGE = Path(airflow_provider_ei.__file__).resolve().parent
 
 
 def test_a_sync_returns_exactly_the_listed_keys(lab: SyncLab) -> None:

@@ -346,6 +346,17 @@ class TestDuplicates:
         synced.assert_in_step()
         synced.assert_at_rest()
 
+    @pytest.mark.parametrize("fault", [{"kind": "success_false"}, {"kind": "status", "status": 404}])
+    def test_one_that_the_service_refuses_to_show_is_not_taken_for_gone(
+        self, synced: SyncLab, fault: dict[str, Any]
+    ) -> None:
+        item = synced.items()["s03"]
+        synced.by_hand("s03", contents(synced.server, item.id), item.metadata)
+        synced.server.inject(Fault(operation="getOrganizationDataItem", **fault))
+        assert synced.sync()["deduplicated"] == 1
+        assert synced.items()["s03"].id == item.id
+        synced.assert_in_step()
+
     @pytest.mark.parametrize("delete", ["never", "extra"])
     @pytest.mark.parametrize("what", ["other bytes", "other files", "a person's metadata", "too many"])
     def test_what_may_be_somebodys_is_never_removed_and_the_ids_are_told(

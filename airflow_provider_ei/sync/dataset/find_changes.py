@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseRefusedError
 from airflow_provider_ei.sources.local import LocalFile
+from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync.dataset.comparison import Comparison
 from airflow_provider_ei.sync.dataset.context import SyncContext
 from airflow_provider_ei.sync.dataset.deletes import ENDS_ALL
@@ -66,12 +67,7 @@ def _look(context: SyncContext, planned: PlannedItem) -> PlannedItem:
     if item.problem is not None:
         return replace(planned, action="fail", problem=item.problem)
     try:
-        listed = [*planned.listed]
-        if planned.dropped is not None:
-            try:
-                listed.append(context.api.get_data_item(planned.dropped))
-            except EdgeImpulseRefusedError as error:
-                log.debug("Data item %d is taken to be gone: %s", planned.dropped, error)
+        listed = planned.listed if planned.dropped is None else _with_dropped(context, planned, planned.dropped)
         found = plan_read_item(item, listed, options)
         if found.action == "look":
             read = hash_files(item.resolve(options), context.api.http.check_cancelled)
@@ -82,6 +78,19 @@ def _look(context: SyncContext, planned: PlannedItem) -> PlannedItem:
     except EdgeImpulseError as error:
         return replace(planned, action="fail", problem=error)
     return found
+
+
+def _with_dropped(context: SyncContext, planned: PlannedItem, dropped: int) -> list[DataItem]:
+    """Return the listed items of a name, and the one that was not kept."""
+    listed = {item.id: item for item in planned.listed}
+    try:
+        item = context.api.get_data_item(dropped)
+        listed[item.id] = item
+    except EdgeImpulseRefusedError as error:
+        # It may exist and be refused for another reason. Only a listing shows that it is gone.
+        log.debug("Data item %d was refused, so its name is listed: %s", dropped, error)
+        listed.update((item.id, item) for item in context.api.find_data_items(context.options.dataset, planned.name))
+    return list(listed.values())
 
 
 def _wait_for_the_clock(context: SyncContext, items: Iterable[SourceItem]) -> None:

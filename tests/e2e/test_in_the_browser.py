@@ -26,7 +26,7 @@ def test_the_connection_is_made_in_the_form(
     page.locator("input[name=connection_id]").fill("edge_impulse_default")
     page.get_by_role("combobox").first.click()
     page.keyboard.type("Edge Impulse")
-    page.get_by_role("option", name="Edge Impulse").click()
+    page.get_by_role("option", name="Edge Impulse", exact=True).click()
     expect(page.get_by_text("API key", exact=True).first).to_be_visible()
     expect(page.locator("input[name=host]")).to_have_attribute("placeholder", "https://studio.edgeimpulse.com/v1")
     page.locator("input[name=host]").fill(studio.url)

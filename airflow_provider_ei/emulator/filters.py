@@ -78,7 +78,7 @@ def parse_filter(text: str) -> SqlCondition:
 
 @v_args(inline=True)
 class _Builder(Transformer[Token, SqlCondition]):
-    """Build the condition during parsing: without a tree there is no recursion, however deep the filter is."""
+    """Build the condition while parsing. There is no syntax tree, so deeply nested filters need no recursion."""
 
     def start(self, part: Part | None) -> SqlCondition:
         return filter_sql.EVERYTHING if part is None else filter_sql.condition(part)

@@ -75,7 +75,7 @@ class EdgeImpulseBaseHook(ConnectedHook):
         """
         if self.given_organization_id is not None:
             return self.given_organization_id
-        from airflow_provider_ei.hooks.key_kinds import wrong_organization_key
+        from airflow_provider_ei.hooks.key_kinds import describe_owners, wrong_organization_key
         from airflow_provider_ei.studio.api.organizations import list_organizations
 
         try:
@@ -83,7 +83,7 @@ class EdgeImpulseBaseHook(ConnectedHook):
         except EdgeImpulseAuthError as error:
             raise wrong_organization_key(self.client, error) from None
         if len(organizations) != 1:
-            seen = ", ".join(f"{o.id} ({o.name})" for o in organizations) or "none"
+            seen = describe_owners(organizations) or "none"
             raise EdgeImpulseConfigError(
                 f"Set organization_id in connection {self.edge_impulse_conn_id!r}: its key belongs to organization "
                 f"{seen}, not to exactly one. If it is the key of a project, use a key of the organization."

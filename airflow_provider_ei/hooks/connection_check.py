@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from airflow_provider_ei.exceptions import EdgeImpulseAuthError, EdgeImpulseCancelledError, EdgeImpulseError
-from airflow_provider_ei.hooks.key_kinds import wrong_organization_key
+from airflow_provider_ei.hooks.key_kinds import describe_owners, wrong_organization_key
 from airflow_provider_ei.hooks.project_key import describe_key, find_project_key
-from airflow_provider_ei.redaction import safe_text
 from airflow_provider_ei.studio.api.organizations import list_organizations
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.models import Organization
@@ -33,13 +32,13 @@ def try_connection(settings: StudioSettings, wanted: int | None) -> tuple[bool, 
     except EdgeImpulseError as error:
         return False, str(error)
     ids = {organization.id for organization in organizations}
-    names = ", ".join(f"{organization.id} ({organization.name})" for organization in organizations)
-    seen = f"belongs to organization {safe_text(names)}" if names else "does not belong to any organization"
+    names = describe_owners(organizations)
+    seen = f"belongs to organization {names}" if names else "does not belong to any organization"
     if wanted is not None and wanted not in ids:
         return False, f"Correct Organization ID, or use another key: the key {seen}, not to {wanted}."
     if wanted is None and len(ids) != 1:
         return False, f"Set Organization ID, or use another key: the key {seen}."
-    return True, f"Connected to {settings.base_url}: organization {safe_text(names)}."
+    return True, f"Connected to {settings.base_url}: organization {names}."
 
 
 def try_project_connection(settings: StudioSettings, wanted: int | None) -> tuple[bool, str]:

@@ -11,7 +11,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseRefusedError,
     EdgeImpulseResponseError,
 )
-from airflow_provider_ei.hooks.key_kinds import wrong_project_key
+from airflow_provider_ei.hooks.key_kinds import describe_owners, wrong_project_key
 from airflow_provider_ei.redaction import safe_text
 from airflow_provider_ei.studio.api.projects import get_key_info, list_projects
 from airflow_provider_ei.studio.http import HttpClient
@@ -43,7 +43,7 @@ def find_project_key(client: HttpClient) -> ProjectKey:
     except (EdgeImpulseRefusedError, EdgeImpulseResponseError):
         projects = list_projects(client)  # an older service knows only this
     if len(projects) != 1:
-        seen = ", ".join(f"{project.id} ({project.name})" for project in projects) or "none"
+        seen = describe_owners(projects) or "none"
         raise EdgeImpulseConfigError(
             f"Set project_id in the connection, or use another key: the key belongs to project {seen}, not to exactly "
             f"one."

@@ -133,7 +133,7 @@ def start_once(
 
 
 def find_started(jobs: JobsApi, store: JobStore, kind: str) -> int | None:
-    """Return the job that an intent in the store has led to; None when there is no intent, or no such job.
+    """Return the job started for the intent in the store; None if there is no intent or no such job.
 
     :raises EdgeImpulseJobConflictError: when nobody can tell which job is ours.
     """

@@ -19,7 +19,7 @@ from airflow_provider_ei.exceptions import (
 
 log = logging.getLogger(__name__)
 
-#: Seconds after its first failure when a request is no longer retried.
+#: A request is not retried later than this many seconds after its first failure.
 MAX_TROUBLE = 900.0
 
 
@@ -102,7 +102,7 @@ class Retries:
     def wait_after_failure(self, now: float) -> float | None:
         """Record a failure.
 
-        :return: the seconds to wait before the next try, or None when there is no further try.
+        :return: seconds to wait before the next try; None if the request is not retried.
         """
         self.failures += 1
         if self._trouble_began is None:

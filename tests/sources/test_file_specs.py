@@ -11,29 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.sources.file_specs import parse_file_specs
 from airflow_provider_ei.sources.literals import parse_literal
 from airflow_provider_ei.sources.local import LocalFile
-from airflow_provider_ei.studio.files import UploadFile
-from tests.support.files import discover, no_store
+
+from .found import refusal, sources
 
 Tree = Callable[..., Path]
-
-
-def resolve(files: object) -> list[UploadFile]:
-    return discover(files, no_store)
-
-
-def sources(files: object) -> dict[str, str]:
-    return {file.name: file.source for file in resolve(files)}
-
-
-def refusal(files: object) -> str:
-    with pytest.raises(EdgeImpulseInputError) as caught:
-        resolve(files)
-    assert not caught.value.retryable
-    return str(caught.value)
 
 
 class TestForms:

@@ -13,27 +13,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
+from airflow_provider_ei.exceptions import EdgeImpulseFileError
 from airflow_provider_ei.sources.local import LocalFile
-from airflow_provider_ei.studio.files import UploadFile
-from tests.support.files import discover, no_store
+
+from .found import refusal, resolve, sources
 
 Tree = Callable[..., Path]
-
-
-def resolve(files: object) -> list[UploadFile]:
-    return discover(files, no_store)
-
-
-def sources(files: object) -> dict[str, str]:
-    return {file.name: file.source for file in resolve(files)}
-
-
-def refusal(files: object) -> str:
-    with pytest.raises(EdgeImpulseInputError) as caught:
-        resolve(files)
-    assert not caught.value.retryable
-    return str(caught.value)
 
 
 class TestOneFile:

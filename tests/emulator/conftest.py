@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,16 @@ Files = Sequence[tuple[str, bytes] | tuple[str, bytes, str]]
 Until = Callable[[Callable[[], object]], None]
 
 formats = FormatChecker(formats=())
+
+
+@contextmanager
+def official_bindings(url: str, api_key: str) -> Iterator[Callable[[str], Any]]:
+    """Yield a function from the name of a group of operations to its API object of the official bindings."""
+    import edgeimpulse_api
+
+    configuration = edgeimpulse_api.Configuration(host=url, api_key={"ApiKeyAuthentication": api_key})
+    with edgeimpulse_api.ApiClient(configuration) as connection:
+        yield lambda group: getattr(edgeimpulse_api, group)(connection)
 
 
 @formats.checks("date-time", raises=ValueError)

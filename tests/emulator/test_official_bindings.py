@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Client
+from .conftest import Client, official_bindings
 
 edgeimpulse_api = pytest.importorskip("edgeimpulse_api")
 
@@ -17,11 +17,8 @@ edgeimpulse_api = pytest.importorskip("edgeimpulse_api")
 @pytest.fixture
 def official(client: Client) -> Iterator[Callable[[str], Any]]:
     """The bindings' API object for a group of operations."""
-    configuration = edgeimpulse_api.Configuration(
-        host=client.studio.url, api_key={"ApiKeyAuthentication": client.studio.api_key}
-    )
-    with edgeimpulse_api.ApiClient(configuration) as connection:
-        yield lambda group: getattr(edgeimpulse_api, group)(connection)
+    with official_bindings(client.studio.url, client.studio.api_key) as group:
+        yield group
 
 
 def test_reads_the_organization(official: Callable[[str], Any]) -> None:

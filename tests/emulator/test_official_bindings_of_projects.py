@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import ProjectClient
+from .conftest import ProjectClient, official_bindings
 
 edgeimpulse_api = pytest.importorskip("edgeimpulse_api")
 
@@ -15,11 +15,8 @@ edgeimpulse_api = pytest.importorskip("edgeimpulse_api")
 @pytest.fixture
 def official(project: ProjectClient) -> Iterator[Callable[[str], Any]]:
     """The bindings' API object for a group of operations, with the key of a project."""
-    configuration = edgeimpulse_api.Configuration(
-        host=project.studio.url, api_key={"ApiKeyAuthentication": project.studio.project_api_key}
-    )
-    with edgeimpulse_api.ApiClient(configuration) as connection:
-        yield lambda group: getattr(edgeimpulse_api, group)(connection)
+    with official_bindings(project.studio.url, project.studio.project_api_key) as group:
+        yield group
 
 
 def test_reads_the_project_of_a_key(official: Callable[[str], Any]) -> None:

@@ -24,10 +24,11 @@ IMPORTS: dict[str, set[str]] = {
     "exceptions": {"redaction"},
     "numeric": {"exceptions"},
     "studio": {"exceptions", "redaction"},
-    "jobs": {"exceptions", "redaction", "studio"},
+    "jobs": {"exceptions", "numeric", "redaction", "studio"},
     "sources": {"exceptions", "studio"},
+    "destinations": {"exceptions", "sources"},
     "sync": {"exceptions", "results", "numeric", "scalars", "studio", "sources"},
-    "hooks": {"exceptions", "results", "numeric", "redaction", "studio", "sources", "sync", "jobs", "assets"},
+    "hooks": {"exceptions", "results", "numeric", "redaction", "studio", "sources", "destinations", "sync", "jobs", "assets"},
     "polling": {"exceptions", "numeric", "studio", "sources", "sync", "hooks"},
     "triggers": {"exceptions", "studio", "hooks", "jobs", "polling"},
     "operators": {

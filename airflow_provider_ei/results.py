@@ -66,6 +66,7 @@ class ModelTestResult(JobResult):
     - ``samples``, ``correct``: numbers of samples that the accuracy is made of; None when only the accuracy was read;
     - ``ignored``: number of samples that it leaves out, since the model does not know their label;
     - ``accuracy_by_class``: of the 20 classes with the lowest accuracies;
+    - ``min_accuracy``: the limit that was set, or None; ``accepted``: whether the model has reached all limits;
     - ``last_accuracy``: of the last accepted model; None when it was not asked for, or there is none.
 
     Without waiting, it has only the fields of :class:`JobResult`.
@@ -77,6 +78,8 @@ class ModelTestResult(JobResult):
     correct: NotRequired[int | None]
     ignored: NotRequired[int | None]
     accuracy_by_class: NotRequired[dict[str, float]]
+    min_accuracy: NotRequired[float | None]
+    accepted: NotRequired[bool]
     last_accuracy: NotRequired[float | None]
 
 
@@ -94,8 +97,8 @@ class VersionResult(JobResult):
 class BuildResult(JobResult):
     """The build of a model, and the file that it was saved as. Plain JSON, so that it can be an XCom.
 
-    ``deployment_version`` identifies the build in the project; ``path`` is the file's path or URI; ``size`` in bytes;
-    ``sha256`` in hexadecimal. Without waiting, it has only the fields of :class:`JobResult`.
+    ``deployment_version`` identifies the build in the project; ``path`` is the path or URI of its file; ``sha256`` is in
+    hexadecimal. Without waiting, it has only the fields of :class:`JobResult`.
     """
 
     deployment_version: NotRequired[int]
@@ -103,8 +106,33 @@ class BuildResult(JobResult):
     engine: NotRequired[str]
     model_type: NotRequired[str]
     path: NotRequired[str]
-    size: NotRequired[int]
+    size_bytes: NotRequired[int]
     sha256: NotRequired[str]
+
+
+class ModelFacts(TypedDict, total=False):
+    """What the results of a project's jobs say about its model, beside :class:`JobResult`. Each has only its own part.
+
+    - a test: ``accuracy`` from 0 to 1, of the model's ``variant``, on so many ``samples``; ``accepted``: whether the
+      model passed the gate, ``min_accuracy``: what the gate required;
+    - a version: its number ``version``;
+    - a build: ``target``, ``engine``, ``model_type``, ``deployment_version``, and the downloaded file: its ``path``
+      (a path or URI without credentials), ``size_bytes``, ``sha256``.
+    """
+
+    accuracy: float
+    variant: str
+    samples: int
+    accepted: bool
+    min_accuracy: float
+    version: int
+    target: str
+    engine: str
+    model_type: str
+    deployment_version: int
+    path: str
+    size_bytes: int
+    sha256: str
 
 
 class Failure(TypedDict):
@@ -180,6 +208,7 @@ class SyncSummary(ItemCounts, WorkCounts):
 ITEM_COUNTS = tuple(ItemCounts.__annotations__)
 WORK_COUNTS = tuple(WorkCounts.__annotations__)
 PLANNED_ACTIONS = tuple(PlanNames.__annotations__)
+MODEL_FACTS = tuple(ModelFacts.__annotations__)
 
 #: Data items that files or metadata were sent for, and all that changed in the dataset.
 SENT_ITEMS = ("created", "updated", "repaired")

@@ -87,7 +87,7 @@ class ProjectModelCalls(JobCalls):
         :raises EdgeImpulseJobError: when the job ends without success; quotes the end of its log.
         """
         from airflow_provider_ei.jobs.model_quality import NO_RESULTS, read_quality
-        from airflow_provider_ei.jobs.quality_gate import QualityLimits, quality_json
+        from airflow_provider_ei.jobs.quality_gate import QualityLimits, quality_error, quality_json
         from airflow_provider_ei.numeric import whole_number
 
         impulse = whole_number("impulse_id", impulse_id)
@@ -108,8 +108,10 @@ class ProjectModelCalls(JobCalls):
             )
             quality = read_quality(self.model_tests_api, variant, impulse, needs_counts=limits.needs_counts)
             if quality is not None:
-                limits.check(quality, last_accuracy)
-                return {**result, **quality_json(quality, last_accuracy)}  # type: ignore[typeddict-item]
+                if missed := limits.find_missed(quality, last_accuracy):
+                    raise quality_error(quality, missed)
+                measured = quality_json(quality, limits, last_accuracy, accepted=True)
+                return {**result, **measured}  # type: ignore[typeddict-item]
         raise EdgeImpulseQualityError(NO_RESULTS)
 
     @interruptible
@@ -248,6 +250,6 @@ class ProjectModelCalls(JobCalls):
             "engine": download.engine,
             "model_type": order.model_type,
             "path": saved,
-            "size": file.size,
+            "size_bytes": file.size,
             "sha256": file.sha256,
         }

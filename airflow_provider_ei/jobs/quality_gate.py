@@ -71,19 +71,12 @@ class QualityLimits:
         """Whether there is a limit at all."""
         return self != QualityLimits()
 
-    def check(self, quality: ModelQuality, last_accuracy: float | None) -> None:
-        """Check a model against the limits.
+    def find_missed(self, quality: ModelQuality, last_accuracy: float | None) -> list[str]:
+        """Return which limits a model misses, as phrases for a message.
 
         :param last_accuracy: of the last model that was accepted; None when there is none.
-        :raises EdgeImpulseQualityError: when it misses one or more of them.
         """
-        missed = list(self._missed(quality, last_accuracy))
-        if not missed:
-            return
-        raise EdgeImpulseQualityError(
-            "Improve the data or the model and train again, or lower the limit: the "
-            f"{quality.variant} model is not accepted. Measured: {describe(quality)}. Missed: {'; '.join(missed)}."
-        )
+        return list(self._missed(quality, last_accuracy))
 
     def _missed(self, quality: ModelQuality, last_accuracy: float | None) -> Iterator[str]:
         accuracy = quality.accuracy
@@ -128,6 +121,17 @@ class QualityLimits:
             yield f"min_accuracy_by_class of {len(missed) - MAX_NAMED_CLASSES} more classes"
 
 
+def quality_error(quality: ModelQuality, missed: list[str]) -> EdgeImpulseQualityError:
+    """Return the error for a model that is not accepted.
+
+    :param missed: the limits that it misses.
+    """
+    return EdgeImpulseQualityError(
+        "Improve the data or the model and train again, or lower the limit: the "
+        f"{quality.variant} model is not accepted. Measured: {describe(quality)}. Missed: {'; '.join(missed)}."
+    )
+
+
 def describe(quality: ModelQuality) -> str:
     """Return what was measured, as a phrase."""
     accuracy = "no accuracy" if quality.accuracy is None else f"accuracy {quality.accuracy:.4g}"
@@ -138,9 +142,15 @@ def describe(quality: ModelQuality) -> str:
     return f"{accuracy} over {samples}{ignored}"
 
 
-def quality_json(quality: ModelQuality, last_accuracy: float | None) -> dict[str, Any]:
+def quality_json(
+    quality: ModelQuality, limits: QualityLimits, last_accuracy: float | None, *, accepted: bool
+) -> dict[str, Any]:
     """Return what was measured as small JSON; of many classes, those with the lowest accuracies."""
-    accuracies = {name: accuracy for name, counts in quality.classes.items() if (accuracy := class_accuracy(counts)) is not None}
+    accuracies = {
+        name: accuracy
+        for name, counts in quality.classes.items()
+        if (accuracy := class_accuracy(counts)) is not None
+    }
     worst = sorted(accuracies, key=lambda name: (accuracies[name], name))[:MAX_CLASSES]
     return {
         "variant": quality.variant,
@@ -149,7 +159,9 @@ def quality_json(quality: ModelQuality, last_accuracy: float | None) -> dict[str
         "correct": quality.correct,
         "ignored": quality.ignored,
         "accuracy_by_class": {_short(name): round(accuracies[name], 6) for name in sorted(worst)},
+        "min_accuracy": limits.min_accuracy,
         "last_accuracy": last_accuracy,
+        "accepted": accepted,
     }
 
 

@@ -22,6 +22,7 @@ from airflow_provider_ei.hooks.best_effort import best_effort
 from airflow_provider_ei.operators.arguments import read_flag, read_seconds
 from airflow_provider_ei.operators.base import EdgeImpulseTask, airflow_errors
 from airflow_provider_ei.operators.links import EdgeImpulseJobLink
+from airflow_provider_ei.operators.model_report import model_reported
 from airflow_provider_ei.operators.templates import AuthoredTemplates
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class JobOperator(AuthoredTemplates, EdgeImpulseTask, ResumableJobMixin, BaseOpe
     def _working(self, context: Context) -> Iterator[Any]:
         hook = self._create_hook()
         try:
-            with airflow_errors():
+            with airflow_errors(), model_reported(self, context):
                 self._check_arguments()
                 self._check_killed()
                 self._notes = self._store(context).get(NOTES_KEY) or {}
@@ -200,7 +201,7 @@ class JobOperator(AuthoredTemplates, EdgeImpulseTask, ResumableJobMixin, BaseOpe
             **self._trigger_owner(hook),
             poll_interval=self._interval,
             deadline=self._deadline,
-            cancel_on_kill=self.cancel_on_kill,
+            cancel_on_kill=bool(self.cancel_on_kill),
         )
         self._check_killed()
         # The deadline is in the trigger.
@@ -259,7 +260,7 @@ class JobOperator(AuthoredTemplates, EdgeImpulseTask, ResumableJobMixin, BaseOpe
         """Return whether a job in that state has succeeded."""
         return status == "succeeded"
 
-    def poll_until_complete(self, external_id: Any, context: Context) -> Any:  # type: ignore[override]
+    def poll_until_complete(self, external_id: Any, context: Context) -> Any:
         """Wait until the job has succeeded, and return its result."""
         from airflow_provider_ei.jobs.starting import INTENT_KEY
         from airflow_provider_ei.jobs.waiting import JobWatcher, wait_for_job
@@ -269,7 +270,7 @@ class JobOperator(AuthoredTemplates, EdgeImpulseTask, ResumableJobMixin, BaseOpe
         if self.wait_for_completion:
             watcher = JobWatcher(hook.jobs_api, external_id, poll_interval=self._interval, deadline=self._deadline)
             try:
-                wait_for_job(watcher, hook.job_url(external_id), cancel_on_timeout=self.cancel_on_kill)
+                wait_for_job(watcher, hook.job_url(external_id), cancel_on_timeout=bool(self.cancel_on_kill))
             except EdgeImpulseJobError as error:
                 self._fail(error, context)
         return self._finish(hook, external_id, context)

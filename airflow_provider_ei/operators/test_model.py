@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
-    from airflow_provider_ei.jobs.model_quality import ModelQuality
     from airflow_provider_ei.results import ModelTestResult
 
 #: The name of the note that the test is a second one, with the id of the first one's job.
@@ -106,7 +105,7 @@ class EdgeImpulseTestModelOperator(EdgeImpulseProjectJobOperator):
 
     def _collect_result(self, hook: EdgeImpulseProjectHook, job_id: int, context: Context) -> ModelTestResult:
         from airflow_provider_ei.jobs.model_quality import NO_RESULTS, read_quality
-        from airflow_provider_ei.jobs.quality_gate import quality_json
+        from airflow_provider_ei.jobs.quality_gate import describe, quality_error, quality_json
 
         quality = read_quality(
             hook.model_tests_api, self._variant, self._impulse_id, needs_counts=self._limits.needs_counts
@@ -116,9 +115,15 @@ class EdgeImpulseTestModelOperator(EdgeImpulseProjectJobOperator):
                 raise EdgeImpulseQualityError(NO_RESULTS)
             return self._test_again(job_id, context)
         last_accuracy = self._last_accuracy(hook, context)
-        self._judge(quality, last_accuracy)
-        result = hook.job_result(job_id, "succeeded")
-        return {**result, **quality_json(quality, last_accuracy)}  # type: ignore[typeddict-item]
+        missed = self._limits.find_missed(quality, last_accuracy)
+        measured = quality_json(quality, self._limits, last_accuracy, accepted=not missed)
+        result: ModelTestResult = {**hook.job_result(job_id, "succeeded"), **measured}  # type: ignore[typeddict-item]
+        self.log.info("The %s model was tested: %s.", quality.variant, describe(quality))
+        if missed:
+            self._result = result  # for the report
+            error = quality_error(quality, missed)
+            raise AirflowSkipException(str(error)) if self._on_failure == "skip" else error
+        return result
 
     def _test_again(self, job_id: int, context: Context) -> Any:
         """Test once more, since thresholds were changed after the test."""
@@ -129,17 +134,6 @@ class EdgeImpulseTestModelOperator(EdgeImpulseProjectJobOperator):
         again = self.submit_job(context)
         self._store(context).set(JOB_ID_KEY, again)
         return self._start_and_defer(context) if self.deferrable else self.poll_until_complete(again, context)
-
-    def _judge(self, quality: ModelQuality, last_accuracy: float | None) -> None:
-        from airflow_provider_ei.jobs.quality_gate import describe
-
-        self.log.info("The %s model was tested: %s.", quality.variant, describe(quality))
-        try:
-            self._limits.check(quality, last_accuracy)
-        except EdgeImpulseQualityError as error:
-            if self._on_failure == "skip":
-                raise AirflowSkipException(str(error)) from None
-            raise
 
     def _last_accuracy(self, hook: EdgeImpulseProjectHook, context: Context) -> float | None:
         """Return the accuracy of the last model that this task has accepted, in this run or an earlier one."""

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError, EdgeImpulseQualityError
 from airflow_provider_ei.jobs.model_quality import ModelQuality, as_fraction
-from airflow_provider_ei.jobs.quality_gate import QualityLimits, quality_json
+from airflow_provider_ei.jobs.quality_gate import QualityLimits, quality_error, quality_json
 from airflow_provider_ei.studio.api.model_tests import SampleCounts
 
 
@@ -59,6 +59,12 @@ def quality(good: int = 170, bad: int = 30, **values: Any) -> ModelQuality:
     return ModelQuality("int8", **(known | values))
 
 
+def check(limits: QualityLimits, measured: ModelQuality, last_accuracy: float | None) -> None:
+    """Raise the error of a model that misses limits."""
+    if missed := limits.find_missed(measured, last_accuracy):
+        raise quality_error(measured, missed)
+
+
 class TestLimits:
     @pytest.mark.parametrize(
         ("limits", "missed"),
@@ -73,10 +79,10 @@ class TestLimits:
     )
     def test_a_limit_is_missed_by_less_than_it_only(self, limits: dict[str, Any], missed: str | None) -> None:
         if missed is None:
-            QualityLimits.read(**limits).check(quality(), 0.9)
+            check(QualityLimits.read(**limits), quality(), 0.9)
         else:
             with pytest.raises(EdgeImpulseQualityError) as caught:
-                QualityLimits.read(**limits).check(quality(), 0.9)
+                check(QualityLimits.read(**limits), quality(), 0.9)
             assert str(caught.value) == (
                 "Improve the data or the model and train again, or lower the limit: the int8 model is not accepted. "
                 f"Measured: accuracy 0.85 over 200 samples. Missed: {missed}."
@@ -84,22 +90,22 @@ class TestLimits:
 
     def test_ignored_samples_do_not_count(self) -> None:
         with pytest.raises(EdgeImpulseQualityError, match=r"over 200 samples, 60 ignored .* Missed: min_samples 250\."):
-            QualityLimits.read(min_samples=250).check(quality(ignored=60), None)
+            check(QualityLimits.read(min_samples=250), quality(ignored=60), None)
 
     def test_nothing_tested_is_no_accuracy(self) -> None:
         nothing = quality(0, 1, accuracy=1.0, samples=0, correct=0)
         with pytest.raises(EdgeImpulseQualityError, match="since no sample was tested"):
-            QualityLimits.read(min_accuracy=0.9).check(nothing, None)
+            check(QualityLimits.read(min_accuracy=0.9), nothing, None)
 
     def test_a_model_without_an_accuracy_misses_every_limit_of_it(self) -> None:
         limits = QualityLimits.read(min_accuracy=0.9, max_drop=0.1)
         with pytest.raises(EdgeImpulseQualityError, match=r"no accuracy is reported for this kind.*; max_drop"):
-            limits.check(quality(accuracy=None), 0.9)
+            check(limits, quality(accuracy=None), 0.9)
 
     def test_a_number_is_the_limit_of_each_class(self) -> None:
         classes = {"idle": counts(9, 1), "walking": counts(5, 5), "running": counts(0, 0)}
         with pytest.raises(EdgeImpulseQualityError) as caught:
-            QualityLimits.read(min_accuracy_by_class=0.8).check(quality(classes=classes), None)
+            check(QualityLimits.read(min_accuracy_by_class=0.8), quality(classes=classes), None)
         assert str(caught.value).endswith(
             "Missed: min_accuracy_by_class 0.8 of 'walking', which has 0.5 (5 of 10 samples); "
             "min_accuracy_by_class 0.8 of 'running', since no sample of that class was tested."
@@ -107,14 +113,14 @@ class TestLimits:
 
     def test_a_dict_has_limits_of_some_classes(self) -> None:
         classes = {"idle": counts(9, 1), "walking": counts(5, 5)}
-        QualityLimits.read(min_accuracy_by_class={"idle": "0.9"}).check(quality(classes=classes), None)
+        check(QualityLimits.read(min_accuracy_by_class={"idle": "0.9"}), quality(classes=classes), None)
         with pytest.raises(EdgeImpulseQualityError, match="of 'fall', since no sample of that class"):
-            QualityLimits.read(min_accuracy_by_class={"fall": 0.9}).check(quality(classes=classes), None)
+            check(QualityLimits.read(min_accuracy_by_class={"fall": 0.9}), quality(classes=classes), None)
 
     def test_a_message_names_ten_classes_at_most(self) -> None:
         classes = {f"class {number}": counts(0, 1) for number in range(100)}
         with pytest.raises(EdgeImpulseQualityError, match="of 90 more classes") as caught:
-            QualityLimits.read(min_accuracy_by_class=0.5).check(quality(classes=classes), None)
+            check(QualityLimits.read(min_accuracy_by_class=0.5), quality(classes=classes), None)
         assert len(str(caught.value)) < 1500
 
     @pytest.mark.parametrize("field", ["min_accuracy", "min_accuracy_by_class", "max_drop"])
@@ -126,6 +132,6 @@ class TestLimits:
 
 def test_the_result_of_many_classes_with_long_names_is_small() -> None:
     classes = {f"{'\N{MUSICAL SYMBOL G CLEF}' * 100}{number}": counts(number, 1) for number in range(500)}
-    result = quality_json(quality(classes=classes), 0.8)
+    result = quality_json(quality(classes=classes), QualityLimits(), 0.8, accepted=True)
     assert len(json.dumps(result)) < 3500
     assert result["last_accuracy"] == 0.8

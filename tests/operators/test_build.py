@@ -74,7 +74,7 @@ class TestModes:
             "engine": "tflite-eon",
             "model_type": "int8",
             "path": str(path),
-            "size": len(firmware),
+            "size_bytes": len(firmware),
             "sha256": hashlib.sha256(firmware).hexdigest(),
         }
         assert leftovers(path) == ["firmware.zip"]
@@ -126,7 +126,7 @@ class TestModes:
     ) -> None:
         for operation in DOWNLOADS:
             any_service.inject(Fault(operation=operation, kind="cut_response", after_bytes=50_000))
-        assert mode(build(path), context)["size"] == path.stat().st_size
+        assert mode(build(path), context)["size_bytes"] == path.stat().st_size
         assert path.read_bytes() == any_service.projects.firmware(1)
 
     @needs_store
@@ -252,6 +252,15 @@ class TestTarget:
         with pytest.raises(AirflowFailException, match=message):
             build(path, **values)().execute(context)
         assert "buildOnDeviceModelJob" not in operations(project)
+
+    def test_after_a_refusal_the_build_of_somebody_else_is_not_taken(
+        self, project: EmulatorServer, context: Any, path: Path
+    ) -> None:
+        with pytest.raises(AirflowFailException):
+            build(path, target="syntiant-ndp120-lib")().execute(context)
+        with EdgeImpulseProjectHook() as hook:
+            others = hook.deployments_api.start_build("zip", "tflite", "int8")
+        assert build(path)().execute(context)["job_id"] != others.id
 
     def test_decides_the_engine_unless_one_is_given(self, project: EmulatorServer, context: Any, path: Path) -> None:
         engines = [

@@ -54,7 +54,9 @@ class TestModes:
             "correct": 90,
             "ignored": 7,
             "accuracy_by_class": {"idle": 0.92, "walking": 0.88},
+            "min_accuracy": 0.9,
             "last_accuracy": None,
+            "accepted": True,
         }
 
     @pytest.mark.parametrize(("unit", "accuracy"), [("fraction", 0.01), ("percent", 0.01)])

@@ -34,15 +34,17 @@ class IncomingFile:
     :ivar size: number of bytes so far.
     """
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], field: str) -> None:
         self.stream = stream
+        self._field = field
         self.size = 0
         self._sha256 = hashlib.sha256()
 
     def begin(self) -> Callable[[bytes], object]:
         """Forget what has arrived, and return what takes the next blocks."""
-        self.stream.seek(0)
-        self.stream.truncate()
+        with _disk_errors(self._field):
+            self.stream.seek(0)
+            self.stream.truncate()
         self.size = 0
         self._sha256 = hashlib.sha256()
         return self._take
@@ -58,13 +60,16 @@ class IncomingFile:
         return self.stream.read(size)
 
     def _take(self, block: bytes) -> None:
-        self.stream.write(block)
+        with _disk_errors(self._field):
+            self.stream.write(block)
         self._sha256.update(block)
         self.size += len(block)
 
 
 @contextmanager
-def incoming_file(field: str, location: str, open_store: OpenStore) -> Iterator[tuple[IncomingFile, Callable[[str], str]]]:
+def incoming_file(
+    field: str, location: str, open_store: OpenStore
+) -> Iterator[tuple[IncomingFile, Callable[[str], str]]]:
     """Yield a file to fill, and a function that saves it under a name and returns its path or URI.
 
     The name matters only for a location that ends with a slash, or is a directory: the file is saved in it.
@@ -86,7 +91,8 @@ def incoming_file(field: str, location: str, open_store: OpenStore) -> Iterator[
 def _local(field: str, path: str) -> Iterator[tuple[IncomingFile, Callable[[str], str]]]:
     if not os.path.isabs(path):
         raise EdgeImpulseInputError(
-            f"{field}: write the absolute path: {path!r} depends on the worker's directory, {os.getcwd()!r}."
+            f"{field}: write the absolute path: {path!r} is {os.path.abspath(path)!r} on the machine that runs this "
+            "task."
         )
     is_folder = path.endswith("/") or os.path.isdir(path)
     folder = path if is_folder else os.path.dirname(path)
@@ -95,18 +101,18 @@ def _local(field: str, path: str) -> Iterator[tuple[IncomingFile, Callable[[str]
         os.makedirs(folder, exist_ok=True)
         stream = open(part, "xb+")  # noqa: SIM115 - closed before it is renamed
     except OSError as error:
-        raise EdgeImpulseInputError(f"{field}: {folder!r} cannot be written to: {error}") from error
-    file = IncomingFile(stream)
+        raise EdgeImpulseInputError(
+            f"Check the permissions of {field}: {folder!r} cannot be written to: {error.strerror or error}."
+        ) from error
+    file = IncomingFile(stream, field)
 
     def save(name: str) -> str:
         target = os.path.join(folder, safe_file_name(name)) if is_folder else path
-        try:
+        with _disk_errors(field):
             stream.flush()
             os.fsync(stream.fileno())
             stream.close()
             os.replace(part, target)
-        except OSError as error:
-            raise EdgeImpulseFileError(f"{field}: {target!r} cannot be written: {error}") from error
         return target
 
     try:
@@ -124,21 +130,37 @@ def _stored(field: str, uri: str, open_store: OpenStore) -> Iterator[tuple[Incom
     except EdgeImpulseInputError as error:
         raise EdgeImpulseInputError(f"{field}: {error}") from error
     with tempfile.NamedTemporaryFile(prefix="edge-impulse-") as stream:
-        file = IncomingFile(stream)
+        file = IncomingFile(stream, field)
 
         def save(name: str) -> str:
             own = safe_file_name(name) if uri.endswith("/") else ""
             target = f"{key.rstrip('/')}/{own}" if own else key
-            stream.flush()
+            with _disk_errors(field):
+                stream.flush()
             try:
                 _put(fs, stream.name, target, file.size)
             except (PermissionError, ValueError) as error:
-                raise EdgeImpulseInputError(f"{field}: {uri + own!r} cannot be written: {error}") from error
+                raise EdgeImpulseInputError(
+                    f"Check the permissions of {field}: {uri + own!r} cannot be written: {error}"
+                ) from error
             except Exception as error:  # each store raises its own errors, most of them transient
-                raise EdgeImpulseFileError(f"{field}: {uri + own!r} cannot be written: {error}") from error
+                raise EdgeImpulseFileError(
+                    f"Check the store that {field} leads to: {uri + own!r} cannot be written: {error}"
+                ) from error
             return uri + own
 
         yield file, save
+
+
+@contextmanager
+def _disk_errors(field: str) -> Iterator[None]:
+    """Raise what a disk raises as :class:`EdgeImpulseFileError`: the HTTP client takes an ``OSError`` for its own."""
+    try:
+        yield
+    except OSError as error:
+        raise EdgeImpulseFileError(
+            f"Check the disk that {field} leads to: the file cannot be written: {error.strerror or error}."
+        ) from error
 
 
 def _put(fs: AbstractFileSystem, path: str, key: str, size: int) -> None:

@@ -97,8 +97,8 @@ class VersionResult(JobResult):
 class BuildResult(JobResult):
     """The build of a model, and the file that it was saved as. Plain JSON, so that it can be an XCom.
 
-    ``deployment_version`` identifies the build in the project; ``path`` is the path or URI of its file; ``sha256`` is in
-    hexadecimal. Without waiting, it has only the fields of :class:`JobResult`.
+    ``deployment_version`` identifies the build in the project; ``path`` is the path or URI of its file; ``sha256`` is
+    in hexadecimal. Without waiting, it has only the fields of :class:`JobResult`.
     """
 
     deployment_version: NotRequired[int]

@@ -1,8 +1,9 @@
 """Task groups: ``edge_impulse_sync`` and ``edge_impulse_release``.
 
-``edge_impulse_sync`` is one dataset sync, distributed over the workers of Airflow's executor. ``plan`` compares the source with the dataset and divides new or changed items into shards; ``sync_shard`` is mapped
-over the shards; ``finish`` compares again, uploads what is left, and deletes last. Each task reads the source itself,
-so all workers need it at the same path, and the tasks exchange only a few numbers per shard.
+``edge_impulse_sync`` is one dataset sync, distributed over the workers of Airflow's executor. ``plan`` compares the
+source with the dataset and divides new or changed items into shards; ``sync_shard`` is mapped over the shards;
+``finish`` compares again, uploads what is left, and deletes last. Each task reads the source itself, so all workers
+need it at the same path, and the tasks exchange only a few numbers per shard.
 
 If there is nothing to do, the plan has one empty shard. A plan without shards would skip ``sync_shard``, and ``finish``
 could not distinguish that from a skipped upstream task, which must skip the whole group.
@@ -181,7 +182,8 @@ def edge_impulse_release(
     :param engine: the inference engine, as for that operator.
     :param model_type: the variant of the model that is tested and built, such as ``int8`` or ``float32``.
     :param impulse_id: the impulse; None for the project's default impulse.
-    :param min_accuracy: a limit, as for :class:`~airflow_provider_ei.operators.test_model.EdgeImpulseTestModelOperator`.
+    :param min_accuracy: a limit, as for
+        :class:`~airflow_provider_ei.operators.test_model.EdgeImpulseTestModelOperator`.
     :param min_samples: a limit, as for that operator.
     :param min_accuracy_by_class: limits, as for that operator.
     :param max_drop: a limit, as for that operator.
@@ -241,8 +243,8 @@ def _approval(test_id: str, target: str, given: Mapping[str, Any]) -> Any:
         from airflow.providers.standard.operators.hitl import ApprovalOperator
     except (ImportError, AirflowException) as error:
         raise EdgeImpulseArgumentError(
-            "Leave out approval, or run Airflow 3.1 or newer with apache-airflow-providers-standard: this Airflow has no "
-            f"ApprovalOperator. ({error})"
+            "Leave out approval, or run Airflow 3.1 or newer with apache-airflow-providers-standard: this Airflow has "
+            f"no ApprovalOperator. ({error})"
         ) from None
     tested = f"ti.xcom_pull(task_ids={test_id!r})"
     arguments = {

@@ -146,7 +146,14 @@ class TestRelease:
             ["upstream_failed"],
         ]
         assert (tmp_path / "firmware.zip").read_bytes() == model.projects.firmware(1)
-        assert [job.kind for job in model.jobs.list()] == ["retrain", "classify", "version", "build", "retrain", "classify"]
+        assert [job.kind for job in model.jobs.list()] == [
+            "retrain",
+            "classify",
+            "version",
+            "build",
+            "retrain",
+            "classify",
+        ]
 
 
 class TestNightlySync:

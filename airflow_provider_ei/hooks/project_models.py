@@ -144,7 +144,7 @@ class ProjectModelCalls(JobCalls):
             timeout=timeout,
         )
         if not wait_for_completion:
-            return {**result}
+            return {**result}  # type: ignore[typeddict-item]
         return {**result, "version": self.find_version(token), "description": described}
 
     def find_version(self, token: str, since: int = 0) -> int | None:

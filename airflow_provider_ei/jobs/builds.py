@@ -94,7 +94,13 @@ class BuildDownload:
     """
 
     def __init__(
-        self, api: DeploymentsApi, jobs: JobsApi, project_id: int, job_id: int, order: BuildOrder, notes: Mapping[str, Any]
+        self,
+        api: DeploymentsApi,
+        jobs: JobsApi,
+        project_id: int,
+        job_id: int,
+        order: BuildOrder,
+        notes: Mapping[str, Any],
     ) -> None:
         self._api = api
         self._jobs = jobs

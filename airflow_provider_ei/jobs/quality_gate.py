@@ -39,7 +39,12 @@ class QualityLimits:
 
     @classmethod
     def read(
-        cls, *, min_accuracy: Any = None, min_samples: Any = None, min_accuracy_by_class: Any = None, max_drop: Any = None
+        cls,
+        *,
+        min_accuracy: Any = None,
+        min_samples: Any = None,
+        min_accuracy_by_class: Any = None,
+        max_drop: Any = None,
     ) -> QualityLimits:
         """Read limits that may be strings, as templates render them.
 
@@ -147,9 +152,7 @@ def quality_json(
 ) -> dict[str, Any]:
     """Return what was measured as small JSON; of many classes, those with the lowest accuracies."""
     accuracies = {
-        name: accuracy
-        for name, counts in quality.classes.items()
-        if (accuracy := class_accuracy(counts)) is not None
+        name: accuracy for name, counts in quality.classes.items() if (accuracy := class_accuracy(counts)) is not None
     }
     worst = sorted(accuracies, key=lambda name: (accuracies[name], name))[:MAX_CLASSES]
     return {

@@ -22,7 +22,9 @@ def version_token(*origin: object) -> str:
 
 def describe_version(description: str, origin: Sequence[object], token: str) -> str:
     """Return a description that names the origin and carries the token."""
-    parts = " / ".join(text if len(text) <= MAX_ORIGIN_PART else f"{text[: MAX_ORIGIN_PART - 1]}…" for text in map(str, origin))
+    parts = " / ".join(
+        text if len(text) <= MAX_ORIGIN_PART else f"{text[: MAX_ORIGIN_PART - 1]}…" for text in map(str, origin)
+    )
     return f"{description} [Airflow: {parts}, {token}]".strip()
 
 

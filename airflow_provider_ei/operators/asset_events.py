@@ -45,7 +45,7 @@ def emit_file_events(outlets: Sequence[Any], context: Context, result: BuildResu
 
     An alias gets an event for the file. Never raises an error, since the file is complete.
     """
-    extra = dict(result)
+    extra: dict[str, Any] = dict(result)
     for outlet in outlets:
         with best_effort(f"The event of {outlet!r}"):
             if isinstance(outlet, AssetAlias):

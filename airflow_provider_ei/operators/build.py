@@ -24,12 +24,13 @@ class EdgeImpulseBuildModelOperator(EdgeImpulseProjectJobOperator):
     ``downloadHistoricDeployment``; for older services ``downloadBuild``. The file is there whole or not at all. When
     the download fails, a retry downloads the same build, without building again (Airflow 3.3 and newer).
 
-    The result becomes the extra of the asset events of the task's outlets. An ``AssetAlias`` gets an event for the file.
+    The result becomes the extra of the asset events of the task's outlets. An ``AssetAlias`` gets an event for the
+    file.
 
     :param target: the format of the target, such as ``zip`` for a C++ library; the hook's
         :meth:`~airflow_provider_ei.hooks.project_models.ProjectModelCalls.list_deployment_targets` lists them.
-    :param path: where to save the file: an absolute path or a URI (``s3://conn_id@bucket/key``). In one that ends with a
-        slash, the file gets the name that the service gives it. A file that is there is replaced.
+    :param path: where to save the file: an absolute path or a URI (``s3://conn_id@bucket/key``). In one that ends with
+        a slash, the file gets the name that the service gives it. A file that is there is replaced.
     :param engine: the inference engine, such as ``tflite-eon``; None for the one that the target prefers.
     :param model_type: the variant of the model, such as ``int8`` or ``float32``.
     :param impulse_id: the impulse; None for the project's default impulse.

@@ -113,7 +113,8 @@ class EdgeImpulseTestModelOperator(EdgeImpulseProjectJobOperator):
         if quality is None:
             if self._notes.get(_REPEATED_NOTE) not in (None, job_id):
                 raise EdgeImpulseQualityError(NO_RESULTS)
-            return self._test_again(job_id, context)
+            again: ModelTestResult = self._test_again(job_id, context)
+            return again
         last_accuracy = self._last_accuracy(hook, context)
         missed = self._limits.find_missed(quality, last_accuracy)
         measured = quality_json(quality, self._limits, last_accuracy, accepted=not missed)

@@ -131,7 +131,8 @@ class TestLimits:
 
 
 def test_the_result_of_many_classes_with_long_names_is_small() -> None:
-    classes = {f"{'\N{MUSICAL SYMBOL G CLEF}' * 100}{number}": counts(number, 1) for number in range(500)}
+    long = "\N{MUSICAL SYMBOL G CLEF}" * 100
+    classes = {f"{long}{number}": counts(number, 1) for number in range(500)}
     result = quality_json(quality(classes=classes), QualityLimits(), 0.8, accepted=True)
     assert len(json.dumps(result)) < 3500
     assert result["last_accuracy"] == 0.8

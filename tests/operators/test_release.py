@@ -29,9 +29,7 @@ def tasks(**values: Any) -> dict[str, Any]:
 
 
 def order(made: dict[str, Any]) -> dict[str, set[str]]:
-    return {
-        name: {upstream.rpartition(".")[2] for upstream in task.upstream_task_ids} for name, task in made.items()
-    }
+    return {name: {upstream.rpartition(".")[2] for upstream in task.upstream_task_ids} for name, task in made.items()}
 
 
 def test_nothing_is_built_that_was_not_tested() -> None:
@@ -56,7 +54,7 @@ def test_a_person_decides_between_the_test_and_the_version() -> None:
 
 @pytest.mark.skipif(not is_airflow_2(), reason="newer Airflow has approvals")
 def test_without_approvals_in_airflow_the_error_says_so() -> None:
-    with pytest.raises(EdgeImpulseArgumentError, match="^Leave out approval, or run Airflow 3.1 or newer"):
+    with pytest.raises(EdgeImpulseArgumentError, match=r"^Leave out approval, or run Airflow 3.1 or newer"):
         tasks(approval=True)
 
 
@@ -85,7 +83,8 @@ from airflow_provider_ei.task_groups import edge_impulse_release
 @dag(schedule=None)
 def releasing():
     edge_impulse_release(
-        target="zip", path="{path}", min_accuracy=0.8, on_failure="{on_failure}", poll_interval=0.1, deferrable={deferrable}
+        target="zip", path="{path}", min_accuracy=0.8, on_failure="{on_failure}", poll_interval=0.1,
+        deferrable={deferrable},
     )
 releasing()
 """

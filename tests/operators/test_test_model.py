@@ -37,9 +37,7 @@ def a_test(**values: Any) -> Any:
 @both_modes
 class TestModes:
     @pytest.mark.parametrize("unit", ["fraction", "percent"])
-    def test_returns_what_was_measured(
-        self, project: EmulatorServer, context: Any, mode: Mode, unit: Any
-    ) -> None:
+    def test_returns_what_was_measured(self, project: EmulatorServer, context: Any, mode: Mode, unit: Any) -> None:
         project.settings.accuracy_unit = unit
         project.projects.set_results({"int8": {"idle": (46, 4), "walking": (44, 6)}}, ignored=7)
         result = mode(a_test(min_accuracy=0.9, min_samples=100), context)
@@ -79,7 +77,7 @@ class TestModes:
 
     def test_a_refused_model_can_skip_the_task(self, project: EmulatorServer, context: Any, mode: Mode) -> None:
         project.projects.set_results({"int8": {"idle": (80, 20)}})
-        with pytest.raises(AirflowSkipException, match="Missed: min_accuracy 0.9"):
+        with pytest.raises(AirflowSkipException, match=r"Missed: min_accuracy 0\.9"):
             mode(a_test(min_accuracy="0.9", on_failure="skip"), context)
         assert context["task_state_store"].get("edge_impulse_job_id") is None
 
@@ -90,7 +88,7 @@ class TestModes:
 
     def test_thresholds_that_change_again_end_the_task(self, project: EmulatorServer, context: Any, mode: Mode) -> None:
         project.inject(Fault(operation="getClassifyJobResult", kind="status", status=200, body=NO_RESULTS, count=9))
-        with pytest.raises(AirflowFailException, match="^Wait until nobody changes the thresholds"):
+        with pytest.raises(AirflowFailException, match=r"^Wait until nobody changes the thresholds"):
             mode(a_test(min_samples=1), context)
         assert started(project, "classify") == [1, 2]
 
@@ -161,7 +159,7 @@ class TestReading:
         assert a_test(variant="float32")().execute(context)["accuracy"] == 1.0
         body = json.dumps({"success": True, "availableVariants": ["int8"], "accuracy": {}})
         project.inject(Fault(operation="getClassifyJobResult", kind="status", status=200, body=body))
-        with pytest.raises(AirflowFailException, match="^Set variant to one of int8: the test has no results of 'fl"):
+        with pytest.raises(AirflowFailException, match=r"^Set variant to one of int8: the test has no results of 'fl"):
             a_test(variant="float32", min_samples=1)().execute(context)
 
     def test_a_regression_has_no_accuracy(self, project: EmulatorServer, context: Any) -> None:
@@ -228,5 +226,3 @@ def test_no_prediction_reaches_airflow(project: EmulatorServer, context: Any) ->
     result = a_test(min_samples=1)().execute(context)
     assert len(json.dumps(result)) < 4000
     assert len(json.dumps(context["ti"].pushed)) < 4000
-
-

@@ -89,7 +89,7 @@ def test_another_run_has_another_token(project: EmulatorServer, context: Any) ->
 
 
 def test_a_description_must_be_a_string(project: EmulatorServer, context: Any) -> None:
-    with pytest.raises(AirflowFailException, match="^description must be a string"):
+    with pytest.raises(AirflowFailException, match=r"^description must be a string"):
         version(description=None)().execute(context)
     assert operations(project) == []
 

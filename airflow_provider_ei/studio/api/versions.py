@@ -48,6 +48,4 @@ class VersionsApi:
     def list_versions(self) -> list[ProjectVersion]:
         """List all versions (``listVersions``)."""
         path = f"{self._path}/versions"
-        return self._http.request_json(
-            "listVersions", "GET", path, VersionsAnswer, max_bytes=LISTING_BYTES
-        ).versions
+        return self._http.request_json("listVersions", "GET", path, VersionsAnswer, max_bytes=LISTING_BYTES).versions

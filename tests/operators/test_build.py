@@ -283,13 +283,13 @@ class TestPath:
 
     @pytest.mark.parametrize("key", ["out/firmware.zip", "out/"])
     def test_a_bucket(self, project: EmulatorServer, context: Any, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
-        with s3_client("models") as client:
-            name = f"store_{len(key)}"  # Airflow caches the store of a connection
+        name = f"store{len(key)}"  # Airflow caches the store of a connection, and the server keeps its buckets
+        with s3_client(name) as client:
             monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", airflow_connection(client))
-            result = build(f"s3://{name}@models/{key}")().execute(context)
-            (stored,) = client.list_objects_v2(Bucket="models")["Contents"]
-            body = client.get_object(Bucket="models", Key=stored["Key"])["Body"].read()
-            assert result["path"] == f"s3://{name}@models/{stored['Key']}"
+            result = build(f"s3://{name}@{name}/{key}")().execute(context)
+            (stored,) = client.list_objects_v2(Bucket=name)["Contents"]
+            body = client.get_object(Bucket=name, Key=stored["Key"])["Body"].read()
+            assert result["path"] == f"s3://{name}@{name}/{stored['Key']}"
             assert body == project.projects.firmware(1)
             assert result["sha256"] == hashlib.sha256(body).hexdigest()
 

@@ -31,7 +31,8 @@ def _bars(by_key: Mapping[str, Any], path: Path) -> None:
     cases = [[by_key[f"{case}-{scheme}"] for scheme in SCHEMES] for case in _CASES]
     heights = [len(first["rows"]) + 3 for first, _ in cases]
     figure = pyplot.figure(figsize=(13, 0.27 * sum(heights)), layout="constrained")
-    for part, pair in zip(figure.subfigures(len(cases), 1, height_ratios=heights), cases, strict=True):
+    parts: Any = figure.subfigures(len(cases), 1, height_ratios=heights)
+    for part, pair in zip(parts, cases, strict=True):
         title = pair[0]["title"].removesuffix(f", {SCHEMES['http']}")
         part.suptitle(title, x=0.01, horizontalalignment="left", size=10, weight="bold")
         for axis, table, scheme in zip(part.subplots(1, 2), pair, SCHEMES.values(), strict=True):

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench import material
 from bench.clients.catalog import LOOK, RCLONE, SNIPPET, SYNC_FOLDER
 from bench.measure import Bout, Load, Meter
-from bench.results import Aim, Row, Table
+from bench.results import Aim, Table
 from bench.uploads import LATENCY_MS, SCHEMES, THREADS
 
 #: Items of a page of the listing.
@@ -75,7 +75,13 @@ def idle(folder: Path, sizes: tuple[int, ...], meter: Meter) -> list[Table]:
     floor = f"{LOOK.name}: {rows[-1].counts['µs of CPU an item']:.0f}"
     growth = f"CPU an item at {sizes[-1]:,} ÷ at {sizes[0]:,}, linear growth"
     aims = [
-        Aim(f"memory at {sizes[-1]:,} items, Python included", "≤", 400, largest.median(lambda run: run.peak / 1e6), "MB"),
+        Aim(
+            f"memory at {sizes[-1]:,} items, Python included",
+            "≤",
+            400,
+            largest.median(lambda run: run.peak / 1e6),
+            "MB",
+        ),
         Aim(f"CPU at {sizes[-1]:,} items", "≤", 120, large, "µs an item", floor),
         Aim(growth, "≤", 1.2, large / small if large and small else None),
     ]
@@ -105,7 +111,7 @@ def _few_changes(load: Load, items: int, meter: Meter) -> Table:
     meter.in_turn([bout], title, rounds=1)
     counts = {"updated": changed, "unchanged": items - changed}
     bout.expect(lambda run: counts.items() <= run.told["summary"].items())
-    pages = math.ceil(items / PAGE)
+    pages = math.ceil((items - 1) / (PAGE - 1))  # of a listing in which each page has the last item of the one before
     requests = bout.median(lambda run: (run.seen.requests - pages) / changed)
     what = f"requests beyond the {pages} pages of one listing"
     return Table("changes", title, [bout.row(bout)], [Aim(what, "≤", REQUESTS_A_CHANGE, requests, "a changed item")])

@@ -33,7 +33,7 @@ def run(folder: Path, sizes: material.Sizes, meter: Meter) -> list[Table]:
     large = Load("large", material.one_large(folder, sizes.large))
     many = Load("many", material.many_in_one(folder, sizes.many))
     items = Load("items", material.tree(folder / "items", sizes.items, material.SMALL_BYTES, 1), THREADS, LATENCY_MS)
-    tables = {"large": [], "many": [], "items": []}
+    tables: dict[str, list[Table]] = {"large": [], "many": [], "items": []}
     for scheme, words in SCHEMES.items():
         title = f"One file of {format_bytes(sizes.large)}, {words}"
         tables["large"].append(_one_item(scheme, title, large, 0.8 if scheme == "http" else 1.1, meter))

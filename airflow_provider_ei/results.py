@@ -47,13 +47,92 @@ class AddDataResult(TypedDict):
 class JobResult(TypedDict):
     """What a job's task returns. Plain JSON, so that it can be an XCom.
 
-    ``state`` is ``succeeded``, or ``started`` when the task did not wait; ``url`` is the job's page in Studio.
+    It has the id of the project or that of the organization. ``state`` is ``succeeded``, or ``started`` when the task
+    did not wait; ``url`` is the job's page in Studio.
     """
 
     job_id: int
-    project_id: int
+    project_id: NotRequired[int]
+    organization_id: NotRequired[int]
     state: Literal["succeeded", "started"]
     url: str
+
+
+class ModelTestResult(JobResult):
+    """What the test of a model has measured. Plain JSON, so that it can be an XCom.
+
+    - ``variant``: the variant of the model that was tested, such as ``int8``;
+    - ``accuracy``: from 0 to 1; None when the service reports none, as for a regression;
+    - ``samples``, ``correct``: numbers of samples that the accuracy is made of; None when only the accuracy was read;
+    - ``ignored``: number of samples that it leaves out, since the model does not know their label;
+    - ``accuracy_by_class``: of the 20 classes with the lowest accuracies;
+    - ``min_accuracy``: the limit that was set, or None; ``accepted``: whether the model has reached all limits;
+    - ``last_accuracy``: of the last accepted model; None when it was not asked for, or there is none.
+
+    Without waiting, it has only the fields of :class:`JobResult`.
+    """
+
+    variant: NotRequired[str]
+    accuracy: NotRequired[float | None]
+    samples: NotRequired[int | None]
+    correct: NotRequired[int | None]
+    ignored: NotRequired[int | None]
+    accuracy_by_class: NotRequired[dict[str, float]]
+    min_accuracy: NotRequired[float | None]
+    accepted: NotRequired[bool]
+    last_accuracy: NotRequired[float | None]
+
+
+class VersionResult(JobResult):
+    """The version of a project that was created. Plain JSON, so that it can be an XCom.
+
+    ``version`` is the number that Studio shows; None when the service does not list versions. ``description`` is as it
+    was sent, with the token of the run. Without waiting, it has only the fields of :class:`JobResult`.
+    """
+
+    version: NotRequired[int | None]
+    description: NotRequired[str]
+
+
+class BuildResult(JobResult):
+    """The build of a model, and the file that it was saved as. Plain JSON, so that it can be an XCom.
+
+    ``deployment_version`` identifies the build in the project; ``path`` is the path or URI of its file; ``sha256`` is
+    in hexadecimal. Without waiting, it has only the fields of :class:`JobResult`.
+    """
+
+    deployment_version: NotRequired[int]
+    target: NotRequired[str]
+    engine: NotRequired[str]
+    model_type: NotRequired[str]
+    path: NotRequired[str]
+    size_bytes: NotRequired[int]
+    sha256: NotRequired[str]
+
+
+class ModelFacts(TypedDict, total=False):
+    """What the results of a project's jobs say about its model, beside :class:`JobResult`. Each has only its own part.
+
+    - a test: ``accuracy`` from 0 to 1, of the model's ``variant``, on so many ``samples``; ``accepted``: whether the
+      model passed the gate, ``min_accuracy``: what the gate required;
+    - a version: its number ``version``;
+    - a build: ``target``, ``engine``, ``model_type``, ``deployment_version``, and the downloaded file: its ``path``
+      (a path or URI without credentials), ``size_bytes``, ``sha256``.
+    """
+
+    accuracy: float
+    variant: str
+    samples: int
+    accepted: bool
+    min_accuracy: float
+    version: int
+    target: str
+    engine: str
+    model_type: str
+    deployment_version: int
+    path: str
+    size_bytes: int
+    sha256: str
 
 
 class Failure(TypedDict):
@@ -129,6 +208,7 @@ class SyncSummary(ItemCounts, WorkCounts):
 ITEM_COUNTS = tuple(ItemCounts.__annotations__)
 WORK_COUNTS = tuple(WorkCounts.__annotations__)
 PLANNED_ACTIONS = tuple(PlanNames.__annotations__)
+MODEL_FACTS = tuple(ModelFacts.__annotations__)
 
 #: Data items that files or metadata were sent for, and all that changed in the dataset.
 SENT_ITEMS = ("created", "updated", "repaired")

@@ -123,7 +123,7 @@ def show(home: Path, studio: EmulatorServer, screen: Screen) -> int:
     migrated = TEMPLATE.exists()
     doing = "Starting Airflow" if migrated else "Starting Airflow and migrating its database (once)"
     screen.say(f"{doing} ...")
-    load = prepare_airflow(home, migrated=migrated)
+    load = prepare_airflow(home, DAG_ID, migrated=migrated)
     screen.say(f"Airflow {version('apache-airflow')} is ready: {time.monotonic() - begun:.0f} s")
     rows = []
     for number in (1, 2):
@@ -199,11 +199,11 @@ def set_environment(home: Path, url: str) -> None:
     }
 
 
-def prepare_airflow(home: Path, *, migrated: bool) -> Callable[[], Any]:
-    """Give Airflow a database and a DAGs folder, and return what loads the demo's DAG as it does."""
+def prepare_airflow(home: Path, dag_id: str, *, migrated: bool) -> Callable[[], Any]:
+    """Give Airflow a database and a DAGs folder, and return what loads an example DAG as it does."""
     examples = ROOT / "example_dags"
     shutil.copytree(examples / "data", home / "dags" / "data")
-    dag_file = shutil.copy(examples / f"{DAG_ID}.py", home / "dags")
+    dag_file = shutil.copy(examples / f"{dag_id}.py", home / "dags")
     if migrated:
         shutil.copy(TEMPLATE, home / "airflow.db")
     try:
@@ -220,7 +220,7 @@ def prepare_airflow(home: Path, *, migrated: bool) -> Callable[[], Any]:
         bag = DagBag(str(dag_file))
         if bag.import_errors:
             raise RuntimeError(f"{dag_file} cannot be imported: {bag.import_errors}")
-        dag = bag.dags[DAG_ID]
+        dag = bag.dags[dag_id]
         if version("apache-airflow").startswith("2."):
             dag.sync_to_db()
         return dag

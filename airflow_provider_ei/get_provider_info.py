@@ -67,6 +67,7 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider_ei.operators.links.EdgeImpulseDatasetLink",
             "airflow_provider_ei.operators.links.EdgeImpulseJobLink",
         ],
+        "cli": ["airflow_provider_ei.cli.definition.get_edge_impulse_cli_commands"],
         "asset-uris": [ASSET_URIS],
         "dataset-uris": [ASSET_URIS],  # their name in Airflow 2
         "connection-types": [

@@ -48,9 +48,12 @@ IMPORTS: dict[str, set[str]] = {
     "task_groups": {"results", "sync", "operators"},
     "plugins": {"results", "operators"},
     "get_provider_info": {"hooks"},
+    "check": {"exceptions", "studio"},
+    "cli": {"exceptions", "studio", "hooks", "check"},
+    "__main__": {"cli"},
 }
 KNOWS_AIRFLOW = {
-    *("assets", "hooks", "operators", "task_groups", "decorators", "sensors", "triggers", "plugins"),
+    *("assets", "hooks", "operators", "task_groups", "decorators", "sensors", "triggers", "plugins", "cli"),
 }
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from airflow_provider_ei.check.organization import OrganizationUnderCheck
+from airflow_provider_ei.check.probe import Seen
 from airflow_provider_ei.check.questions import NotKnownError, Question, Value
 from airflow_provider_ei.exceptions import EdgeImpulseUnavailableError
 
@@ -23,7 +24,7 @@ def _items(service: OrganizationUnderCheck, at_least: int = 1) -> list[dict[str,
 def _filters(service: OrganizationUnderCheck) -> Value:
     plain = [name for item in _items(service) if _is_plain(name := item.get("name"))]
     seen = service.list_page(filter=f"name = '{_NO_NAME}'", limit=1)
-    if not seen.succeeded or (seen.body or {}).get("filterParseError"):
+    if not _is_parsed(seen):
         return "rejected"
     if seen.items:
         return "ignored"
@@ -34,18 +35,18 @@ def _filters(service: OrganizationUnderCheck) -> Value:
     return "supported" if plain[0] in [item.get("name") for item in found.items] else "wrong"
 
 
+def _is_parsed(seen: Seen) -> bool:
+    return seen.succeeded and not (seen.body or {}).get("filterParseError")
+
+
 def _is_plain(name: object) -> bool:
     return isinstance(name, str) and name.isascii() and name.replace("-", "").isalnum() and "--" not in name
 
 
 def _filter_quotes(service: OrganizationUnderCheck) -> Value:
-    takes = {
-        how: not (seen := service.list_page(filter=f"name = 'it{quote}s'", limit=1)).body
-        or (seen.succeeded and not (seen.body or {}).get("filterParseError"))
-        for how, quote in (("doubled", "''"), ("backslash", "\\'"))
-    }
-    names = [how for how, is_taken in takes.items() if is_taken]
-    return {0: "neither", 2: "both"}.get(len(names)) or names[0]
+    quotes = {"doubled": "''", "backslash": "\\'"}
+    taken = [how for how, quote in quotes.items() if _is_parsed(service.list_page(filter=f"name = 'a{quote}b'", limit=1))]
+    return {0: "neither", 2: "both"}.get(len(taken)) or taken[0]
 
 
 def _totals(service: OrganizationUnderCheck) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Self
 
 from airflow_provider_ei.check.probe import Probe, Seen
@@ -17,6 +18,8 @@ from airflow_provider_ei.studio.settings import StudioSettings
 
 #: Maximum of each timeout of a request in seconds: a check must not take many minutes.
 MAX_TIMEOUT = 30.0
+#: Maximum of the seconds that it waits while the service is throttling.
+MAX_PATIENCE = 60.0
 #: How many data items a listing shows.
 PAGE_ITEMS = 100
 
@@ -39,7 +42,9 @@ class OrganizationUnderCheck:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.settings = settings.for_one_try(MAX_TIMEOUT)
+        self._tries = settings.retry_attempts
+        patience = min(settings.throttle_patience, MAX_PATIENCE)
+        self.settings = replace(settings.for_one_try(MAX_TIMEOUT), throttle_patience=patience)
         self.wanted_id = wanted_id
         self.dataset = dataset
         self.clock = clock
@@ -57,6 +62,10 @@ class OrganizationUnderCheck:
         """Close all connections."""
         self.probe.close()
         self.client.close()
+
+    def patient_client(self) -> HttpClient:
+        """Return a client that tries each request as often as the connection says, for clean-ups."""
+        return HttpClient(replace(self.settings, retry_attempts=self._tries), sleep=self.sleep)
 
     @remembered
     def organizations(self) -> list[Organization]:

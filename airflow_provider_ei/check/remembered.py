@@ -11,7 +11,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseError
 T = TypeVar("T")
 
 
-class remembered(Generic[T]):  # noqa: N801 - used like property
+class remembered(Generic[T]):
     """A property that is computed once. If that raises an error, each later access raises the same error."""
 
     def __init__(self, method: Callable[[Any], T]) -> None:

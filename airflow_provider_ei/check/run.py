@@ -24,6 +24,7 @@ from airflow_provider_ei.check.signals import finish_first
 from airflow_provider_ei.check.trial import Trial
 from airflow_provider_ei.check.trial_items import mark_of
 from airflow_provider_ei.exceptions import EdgeImpulseError
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.known_service import KnownService
 from airflow_provider_ei.studio.settings import StudioSettings
 
@@ -95,7 +96,7 @@ class OrganizationCheck:
         :raises KeyboardInterrupt: after everything was deleted, when the check was interrupted.
         """
         with OrganizationUnderCheck(*self._given, **self._arguments) as service:
-            groups = {"connection": ask_all(connection_questions.QUESTIONS, service)}
+            groups = {"connection": _ask_connection(service)}
             usable = Report("organization", write, groups).usable
             if not usable:
                 names = not_asked(name_questions.QUESTIONS, _NEEDS_KEY)
@@ -122,8 +123,11 @@ class OrganizationCheck:
             datasets = [dataset] if dataset else _datasets(service)
             datasets = [name for name in datasets if mark_of(name) is not None]
             for name in datasets:
-                with finish_first(lambda: self._say("Still deleting. Press Ctrl-C again to leave the rest.")):
-                    self.left += clean(service.api, name)
+                with (
+                    finish_first(lambda: self._say("Still deleting. Press Ctrl-C again to leave the rest.")),
+                    service.patient_client() as client,
+                ):
+                    self.left += clean(OrganizationDataApi(client, service.organization_id), name)
         return datasets
 
     def _with_trial(self, service: OrganizationUnderCheck) -> tuple[list[Answer], list[Answer], list[Answer]]:
@@ -164,6 +168,15 @@ def check_project(
         groups = {"connection": ask_all(project_questions.QUESTIONS, service)}
         groups["network"] = ask_all(network_questions.QUESTIONS, service)
     return Report("project", False, groups)
+
+
+def _ask_connection(service: OrganizationUnderCheck) -> list[Answer]:
+    """Ask whose key it is first: without an answer, the others would each wait for the same timeout."""
+    first, *others = connection_questions.QUESTIONS
+    answers = ask_all([first], service)
+    if answers[0].value is None:
+        return answers + not_asked(others, "the service did not answer")
+    return answers + ask_all(others, service)
 
 
 def _datasets(service: OrganizationUnderCheck) -> list[str]:

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 
-class Terminated(KeyboardInterrupt):  # noqa: N818 - like the exception of Ctrl-C, it is not an error
+class Terminated(KeyboardInterrupt):
     """The process got a SIGTERM."""
 
 

@@ -24,7 +24,7 @@ from airflow_provider_ei.check.trial_items import (
     new_dataset,
 )
 from airflow_provider_ei.exceptions import EdgeImpulseAuthError, EdgeImpulseError, EdgeImpulseRefusedError
-from airflow_provider_ei.studio.http import HttpClient
+from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.studio.retry import may_be_done
 
@@ -72,10 +72,10 @@ class Trial:
 
     def clean_up(self) -> None:
         """Delete everything, with a client of its own: the other one may have been interrupted."""
-        with HttpClient(self.service.settings, sleep=self.service.sleep) as client:
+        with self.service.patient_client() as client:
             if self._is_changing:  # the service may still carry out the request that was interrupted
                 client.sleep(self.service.settings.settle_seconds)
-            api = type(self.service.api)(client, self.service.organization_id)
+            api = OrganizationDataApi(client, self.service.organization_id)
             self.leftovers = clean(api, self.dataset, self._created)
 
     def leave(self, why: str) -> None:

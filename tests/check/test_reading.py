@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from airflow_provider_ei.check import item_questions, name_questions
 from airflow_provider_ei.check.run import OrganizationCheck
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.studio.settings import StudioSettings
+from tests.support.certificates import self_signed
 from tests.support.studio import ORGANIZATION, changes
 
 from .conftest import Check, settings, values
@@ -129,3 +131,12 @@ def test_a_proxy_is_seen(check: Check, with_items: EmulatorServer, monkeypatch: 
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert values(check())["proxy"] is False
+
+
+def test_tls_and_an_authority_of_ones_own_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certfile, keyfile = self_signed(tmp_path)
+    with EmulatorServer(certfile=certfile, keyfile=keyfile) as studio:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certfile))
+        found = values(OrganizationCheck(StudioSettings(api_key=studio.api_key, base_url=studio.url)).run(write=False))
+    assert found["tls"].startswith("TLSv1.")
+    assert found["authorities"] == "environment"

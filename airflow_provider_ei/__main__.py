@@ -13,7 +13,9 @@ def main(given: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m airflow_provider_ei")
     commands = parser.add_subparsers(title="commands", required=True)
-    check = commands.add_parser("check", help="find out how the service of a connection behaves", description=DESCRIPTION)
+    check = commands.add_parser(
+        "check", help="find out how the service of a connection behaves", description=DESCRIPTION
+    )
     for flag, options in ARGUMENTS.items():
         check.add_argument(flag, **options)
     arguments = parser.parse_args(given)

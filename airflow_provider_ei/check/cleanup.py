@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_ei.check.questions import describe_error
@@ -27,8 +27,8 @@ class Leftover:
 def clean(api: OrganizationDataApi, dataset: str, created: Iterable[int] = ()) -> list[Leftover]:
     """Delete the items of a check, the manifest last, so that a clean-up that is interrupted can be repeated.
 
-    Each item is fetched by its id right before it is deleted, and deleted only if it is certainly from a check: it is in
-    a dataset of a check and has its mark, or it is the item without metadata that the manifest names.
+    Each item is fetched by its id right before it is deleted, and deleted only if it is certainly from a check: it is
+    in a dataset of a check and has its mark, or it is the item without metadata that the manifest names.
 
     :param dataset: the dataset of a check.
     :param created: ids that the service has returned for this check's own items. They may lack the mark if the service
@@ -42,7 +42,12 @@ def clean(api: OrganizationDataApi, dataset: str, created: Iterable[int] = ()) -
         return cleanup.run()
     except EdgeImpulseError as error:
         why = describe_error(error)
-        return [Leftover(dataset, data_id, why) for data_id in sorted(cleanup.left) or [None]]
+        return leftovers(dataset, sorted(cleanup.left), why)
+
+
+def leftovers(dataset: str, ids: Sequence[int], why: str) -> list[Leftover]:
+    """Describe items that are left behind, or the whole dataset if no id is known."""
+    return [Leftover(dataset, data_id, why) for data_id in ids] or [Leftover(dataset, None, why)]
 
 
 class _Cleanup:
@@ -61,12 +66,10 @@ class _Cleanup:
         listed = {item.id: item for item in self._api.list_data_items(self._dataset)}
         self.left |= listed.keys()
         manifests = {data_id for data_id in self.left if self._is_manifest(data_id)}
-        leftovers = [left for data_id in sorted(self.left - manifests) if (left := self._delete(data_id, manifests))]
-        if not leftovers:
-            leftovers = [left for data_id in sorted(manifests) if (left := self._delete(data_id, set()))]
-        else:
-            leftovers += [Leftover(self._dataset, data_id, "it names the others") for data_id in sorted(manifests)]
-        return leftovers
+        kept = [left for data_id in sorted(self.left - manifests) if (left := self._delete(data_id, manifests))]
+        if kept:
+            return kept + [Leftover(self._dataset, data_id, "it names the others") for data_id in sorted(manifests)]
+        return [left for data_id in sorted(manifests) if (left := self._delete(data_id, set()))]
 
     def _is_manifest(self, data_id: int) -> bool:
         item = self._get(data_id)

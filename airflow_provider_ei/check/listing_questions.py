@@ -45,7 +45,9 @@ def _is_plain(name: object) -> bool:
 
 def _filter_quotes(service: OrganizationUnderCheck) -> Value:
     quotes = {"doubled": "''", "backslash": "\\'"}
-    taken = [how for how, quote in quotes.items() if _is_parsed(service.list_page(filter=f"name = 'a{quote}b'", limit=1))]
+    taken = [
+        how for how, quote in quotes.items() if _is_parsed(service.list_page(filter=f"name = 'a{quote}b'", limit=1))
+    ]
     return {0: "neither", 2: "both"}.get(len(taken)) or taken[0]
 
 

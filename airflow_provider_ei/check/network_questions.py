@@ -37,7 +37,7 @@ def _authorities(service: Reached) -> Value:
 
 def _proxy(service: Reached) -> Value:
     url = service.settings.base_url
-    return select_proxy(url, get_environ_proxies(url, no_proxy=None)) is not None  # type: ignore[no-untyped-call]
+    return select_proxy(url, get_environ_proxies(url, no_proxy=None)) is not None
 
 
 def _clock(service: Reached) -> Value:

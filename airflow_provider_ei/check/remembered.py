@@ -28,7 +28,7 @@ class remembered(Generic[T]):
                 results[self._key] = (self._method(instance), None)
             except (EdgeImpulseError, NotKnownError) as error:
                 results[self._key] = (None, error)
-        value, error = results[self._key]
-        if error is not None:
-            raise error
+        value, problem = results[self._key]
+        if problem is not None:
+            raise problem
         return value  # type: ignore[no-any-return]

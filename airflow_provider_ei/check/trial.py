@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from airflow_provider_ei.check.cleanup import Leftover, clean
+from airflow_provider_ei.check.cleanup import Leftover, clean, leftovers
 from airflow_provider_ei.check.organization import OrganizationUnderCheck
 from airflow_provider_ei.check.probe import Probe, Seen
 from airflow_provider_ei.check.questions import NotKnownError
@@ -80,7 +80,7 @@ class Trial:
 
     def leave(self, why: str) -> None:
         """Note that everything is left behind."""
-        self.leftovers = [Leftover(self.dataset, data_id, why) for data_id in self._created or [None]]
+        self.leftovers = leftovers(self.dataset, self._created, why)
 
     # --- experiments --------------------------------------------------------------------------------------
 

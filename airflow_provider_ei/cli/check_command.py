@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from argparse import Namespace
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO
 
 from airflow_provider_ei.check.cleanup import Leftover
 from airflow_provider_ei.check.questions import NotKnownError
@@ -31,19 +34,35 @@ def run_check(arguments: Namespace) -> int:
         _say("Use --clean alone: it deletes what an earlier check has left, and checks nothing.")
         return 2
     try:
-        with stop_on_sigterm():
-            return _run(arguments, _connection(arguments.conn_id))
+        with _only_the_result_on_stdout() as out, stop_on_sigterm():
+            return _run(arguments, _connection(arguments.conn_id), out)
     except (EdgeImpulseError, NotKnownError) as error:
         _say(str(error))
         return 1
 
 
-def _run(arguments: Namespace, connection: AirflowConnection) -> int:
+@contextmanager
+def _only_the_result_on_stdout() -> Iterator[TextIO]:
+    """Send all logs to standard error, where Airflow would send some to standard output, and yield the latter."""
+    out = sys.stdout
+    with redirect_stdout(sys.stderr):
+        handlers = [handler for handler in logging.getLogger().handlers if isinstance(handler, logging.StreamHandler)]
+        moved = [handler for handler in handlers if handler.stream is out]
+        for handler in moved:
+            handler.setStream(sys.stderr)
+        try:
+            yield out
+        finally:
+            for handler in moved:
+                handler.setStream(out)
+
+
+def _run(arguments: Namespace, connection: AirflowConnection, out: TextIO) -> int:
     if getattr(connection, "conn_type", None) == PROJECT.conn_type:
         settings, project_id = read_connection(connection, PROJECT)
         if arguments.write or arguments.clean or arguments.save:
             _say("The check of a project only reads, and nothing of it is saved: --write, --clean and --save are off.")
-        return _show(arguments, check_project(settings, project_id))
+        return _show(arguments, check_project(settings, project_id), out)
     settings, organization_id = read_connection(connection, ORGANIZATION)
     dataset = None if arguments.clean else arguments.dataset
     check = OrganizationCheck(settings, organization_id, dataset, say=_say)
@@ -56,25 +75,25 @@ def _run(arguments: Namespace, connection: AirflowConnection) -> int:
     except KeyboardInterrupt as interrupt:
         _tell_left(check.left)
         return 143 if isinstance(interrupt, Terminated) else 130
-    code = _show(arguments, report)
+    code = _show(arguments, report, out)
     if arguments.save and report.usable:
         for line in save_service(arguments.conn_id, report.known_service()):
             _say(line)
     return code
 
 
-def _show(arguments: Namespace, report: Report) -> int:
+def _show(arguments: Namespace, report: Report, out: TextIO) -> int:
     """Print a report; return the exit code."""
     if arguments.json:
         from airflow_provider_ei.check.report import report_as_json
 
-        print(json.dumps(report_as_json(report), indent=2))
+        print(json.dumps(report_as_json(report), indent=2), file=out)
     else:
         from rich.console import Console
 
         from airflow_provider_ei.check.report import print_report
 
-        print_report(report, Console())
+        print_report(report, Console(file=out))
     for detail in dict.fromkeys(answer.detail for answer in report.answers.values() if answer.detail):
         _say(f"(not for a report, it may name hosts) {detail}")
     left = _tell_left(report.left)
@@ -92,7 +111,7 @@ def _tell_left(left: list[Leftover]) -> int:
 
 
 def _connection(conn_id: str) -> Any:
-    from airflow.exceptions import AirflowNotFoundException
+    from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined]
     from airflow.models import Connection
 
     try:

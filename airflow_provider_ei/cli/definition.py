@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.cli.cli_config import ActionCommand, Arg, CLICommand, GroupCommand, lazy_load_command
 
 from airflow_provider_ei.cli.arguments import ARGUMENTS, DESCRIPTION
@@ -19,8 +21,13 @@ def get_edge_impulse_cli_commands() -> list[CLICommand]:
                     help="Find out how the service behaves",
                     description=DESCRIPTION,
                     func=lazy_load_command("airflow_provider_ei.cli.check_command.check"),
-                    args=tuple(Arg((flag,), **options) for flag, options in ARGUMENTS.items()),
+                    args=tuple(map(_argument, ARGUMENTS.items())),
                 ),
             ),
         ),
     ]
+
+
+def _argument(given: tuple[str, dict[str, Any]]) -> Arg:
+    flag, options = given
+    return Arg((flag,), **options)  # type: ignore[no-untyped-call]

@@ -74,9 +74,7 @@ def connection_error(error: Exception, operation: str, host: str, *, has_sent: b
         what = f"Try again later: {host} did not answer within the read timeout."
     else:
         what = f"Try again: the connection to {host} was lost before the answer was complete: {words}."
-    return EdgeImpulseUnavailableError(
-        f"{what} {label}", ambiguous=has_sent, timed_out=timed_out, operation=operation
-    )
+    return EdgeImpulseUnavailableError(f"{what} {label}", ambiguous=has_sent, timed_out=timed_out, operation=operation)
 
 
 def _root(error: BaseException) -> BaseException:

@@ -95,6 +95,9 @@ class KnownService:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
+NOTHING_KNOWN = KnownService()
+
+
 def _is_valid(name: str, values: tuple[object, ...] | None, value: object) -> bool:
     if name == "checked":
         return isinstance(value, str) and len(value) <= 40

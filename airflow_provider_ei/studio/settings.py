@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_ei.exceptions import EdgeImpulseConfigError
 from airflow_provider_ei.redaction import know_secret, looks_like_key
-from airflow_provider_ei.studio.known_service import DEFAULT_SETTLE_SECONDS, KnownService
+from airflow_provider_ei.studio.known_service import DEFAULT_SETTLE_SECONDS, NOTHING_KNOWN, KnownService
 
 DEFAULT_BASE_URL = "https://studio.edgeimpulse.com/v1"
 
@@ -59,7 +59,7 @@ class StudioSettings:
     throttle_patience: float = 600.0
     batch_files: int = 10_000
     batch_bytes: int = 256 * 1024 * 1024
-    service: KnownService = KnownService()
+    service: KnownService = NOTHING_KNOWN
 
     def __post_init__(self) -> None:
         # For an invalid character, http.client would raise an error that quotes the key.

@@ -103,12 +103,9 @@ def test_every_switch_is_asked_for_or_known_to_need_jobs() -> None:
     assert SWITCHES.keys() <= questions
 
 
-@pytest.mark.parametrize("number", range(20))
-def test_all_pairs_of_switches(check: Check, check_studio: EmulatorServer, number: int) -> None:
-    settings = list(all_pairs())
-    assert len(settings) <= 20, "raise the number of tests"
-    if number < len(settings):
-        assert_finds(check, check_studio, settings[number])
+@pytest.mark.parametrize("switches", list(all_pairs()), ids=lambda switches: "-".join(map(str, switches.values())))
+def test_all_pairs_of_switches(check: Check, check_studio: EmulatorServer, switches: Switches) -> None:
+    assert_finds(check, check_studio, switches)
 
 
 @pytest.mark.slow

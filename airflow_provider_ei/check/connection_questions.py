@@ -48,8 +48,7 @@ def _datasets(service: OrganizationUnderCheck) -> Value:
 
 
 def _dataset_type(service: OrganizationUnderCheck) -> Value:
-    if service.dataset is None:
-        raise NotKnownError("no dataset was given (--dataset)")
+    assert service.dataset is not None
     try:
         return OrganizationApi(service.client, service.organization_id).get_dataset(service.dataset).type
     except EdgeImpulseAuthError:
@@ -66,6 +65,19 @@ def _key_in_projects(service: OrganizationUnderCheck) -> Value:
     seen = service.probe.get("listVersions", f"/api/{ids[0]}/versions")
     return "accept" if seen.succeeded else "reject"
 
+
+#: Asked only if a dataset is given.
+DATASET_TYPE = Question(
+    "dataset_type",
+    "What kind of dataset is the given one?",
+    _dataset_type,
+    {
+        "clinical": "It has data items, as uploads need.",
+        "files": "It is a file tree without data items: choose another dataset.",
+        "missing": "The first upload creates it.",
+    },
+    "Uploads need a dataset with data items.",
+)
 
 QUESTIONS: tuple[Question[OrganizationUnderCheck], ...] = (
     Question(
@@ -104,17 +116,7 @@ QUESTIONS: tuple[Question[OrganizationUnderCheck], ...] = (
         "Choose one for new items with bucket_name or bucket_id.",
     ),
     Question("datasets", "How many datasets are there?", _datasets, otherwise="For information."),
-    Question(
-        "dataset_type",
-        "What kind of dataset is the given one?",
-        _dataset_type,
-        {
-            "clinical": "It has data items, as uploads need.",
-            "files": "It is a file tree without data items: choose another dataset.",
-            "missing": "The first upload creates it.",
-        },
-        "Uploads need a dataset with data items.",
-    ),
+    DATASET_TYPE,
     Question(
         "organization_key_in_projects",
         "Can the key be used for the organization's projects?",

@@ -133,9 +133,9 @@ QUESTIONS: tuple[Question[OrganizationUnderCheck], ...] = (
         "In which order are items listed?",
         _order,
         {
-            "oldest": "Oldest first: new items do not disturb a listing.",
-            "newest": "Newest first: a listing starts again when others add items.",
-            "name": "By name: a listing starts again when others add items.",
+            "oldest": "Oldest first: a listing is also complete while others add items.",
+            "newest": "Newest first: a listing is also complete while others add items.",
+            "name": "By name: a listing starts again when somebody renames an item.",
             "other": "Listings rely on a stable order. Please report this result.",
         },
     ),

@@ -173,6 +173,8 @@ def check_project(
 def _ask_connection(service: OrganizationUnderCheck) -> list[Answer]:
     """Ask whose key it is first: without an answer, the others would each wait for the same timeout."""
     first, *others = connection_questions.QUESTIONS
+    if service.dataset is None:
+        others.remove(connection_questions.DATASET_TYPE)
     answers = ask_all([first], service)
     if answers[0].value is None:
         return answers + not_asked(others, "the service did not answer")

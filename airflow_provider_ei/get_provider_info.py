@@ -42,7 +42,14 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": "Edge Impulse",
-                "python-modules": ["airflow_provider_ei.operators.data", "airflow_provider_ei.operators.retrain"],
+                "python-modules": [
+                    "airflow_provider_ei.operators.data",
+                    "airflow_provider_ei.operators.retrain",
+                    "airflow_provider_ei.operators.pipeline",
+                    "airflow_provider_ei.operators.transform",
+                    "airflow_provider_ei.operators.bucket_data",
+                    "airflow_provider_ei.operators.download",
+                ],
             }
         ],
         "sensors": [

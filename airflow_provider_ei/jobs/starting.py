@@ -41,6 +41,7 @@ _KIND_WORDS: dict[str, tuple[str, ...]] = {
     "refresh": ("refresh",),
     "add_dataset": ("add_dataset", "add-dataset"),
     "add_folder": ("add_folder", "add-folder"),
+    "pipeline": ("pipeline_run",),
 }
 
 
@@ -151,7 +152,7 @@ def find_active(jobs: JobsApi, kind: str, since: datetime) -> int | None:
 
 
 def _find(jobs: JobsApi, store: JobStore, kind: str, intent: _Intent, ended_job_id: int | None) -> int | None:
-    new = [job for job in jobs.list_jobs(intent.since) if job.id not in intent.known and job.id != ended_job_id]
+    new = [job for job in jobs.list_new_jobs(intent.since, intent.known) if job.id != ended_job_id]
     try:
         return _only_one(new, kind)
     except EdgeImpulseJobConflictError:

@@ -200,7 +200,7 @@ class JobOperator(AuthoredTemplates, EdgeImpulseTask, ResumableJobMixin, BaseOpe
             **self._trigger_owner(hook),
             poll_interval=self._interval,
             deadline=self._deadline,
-            cancel_on_kill=self.cancel_on_kill,
+            cancel_on_kill=bool(self.cancel_on_kill),
         )
         self._check_killed()
         # The deadline is in the trigger.
@@ -259,7 +259,7 @@ class JobOperator(AuthoredTemplates, EdgeImpulseTask, ResumableJobMixin, BaseOpe
         """Return whether a job in that state has succeeded."""
         return status == "succeeded"
 
-    def poll_until_complete(self, external_id: Any, context: Context) -> Any:  # type: ignore[override]
+    def poll_until_complete(self, external_id: Any, context: Context) -> Any:
         """Wait until the job has succeeded, and return its result."""
         from airflow_provider_ei.jobs.starting import INTENT_KEY
         from airflow_provider_ei.jobs.waiting import JobWatcher, wait_for_job
@@ -269,7 +269,7 @@ class JobOperator(AuthoredTemplates, EdgeImpulseTask, ResumableJobMixin, BaseOpe
         if self.wait_for_completion:
             watcher = JobWatcher(hook.jobs_api, external_id, poll_interval=self._interval, deadline=self._deadline)
             try:
-                wait_for_job(watcher, hook.job_url(external_id), cancel_on_timeout=self.cancel_on_kill)
+                wait_for_job(watcher, hook.job_url(external_id), cancel_on_timeout=bool(self.cancel_on_kill))
             except EdgeImpulseJobError as error:
                 self._fail(error, context)
         return self._finish(hook, external_id, context)

@@ -29,7 +29,7 @@ class EdgeImpulseProjectJobOperator(JobOperator):
         self.project_id = project_id
         self.edge_impulse_project_conn_id = edge_impulse_project_conn_id
 
-    def _create_hook(self) -> EdgeImpulseProjectHook:
+    def _create_hook(self) -> EdgeImpulseProjectHook:  # type: ignore[override]
         hook = self._hook = EdgeImpulseProjectHook(self.edge_impulse_project_conn_id, self.project_id)
         return hook
 

@@ -61,8 +61,8 @@ class JobResult(TypedDict):
 class PipelineRunResult(TypedDict):
     """What the run of a pipeline returns. Plain JSON, so that it can be an XCom.
 
-    ``job_id`` is the id of the run, and ``url`` the page of the pipelines in Studio. The counts are there when the task has
-    waited: ``file_count`` inputs of all steps, ``failed_imports`` items that could not be imported into a project;
+    ``job_id`` is the id of the run, and ``url`` the page of the pipelines in Studio. The counts are there when the task
+    has waited: ``file_count`` inputs of all steps, ``failed_imports`` items that could not be imported into a project;
     ``items_before`` and ``items_after`` in what the pipeline feeds, None where the service does not tell them.
     """
 
@@ -81,7 +81,7 @@ class PipelineRunResult(TypedDict):
 class TransformResult(TypedDict):
     """What a transformation job returns. Plain JSON, so that it can be an XCom.
 
-    ``job_id`` is what the API calls ``createProjectId``; ``file_count`` is the number of inputs. There is the dataset or
+    ``job_id`` is what the API calls ``createProjectId``; ``file_count`` is the number of inputs. It has the dataset or
     the project that has got the results.
     """
 

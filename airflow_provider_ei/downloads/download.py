@@ -33,10 +33,10 @@ class Selection:
     def __post_init__(self) -> None:
         if self.data_id is not None and (self.dataset or self.name or self.filter):
             raise EdgeImpulseInputError("Give data_id, or dataset with name or filter, not both.")
-        if self.data_id is None and not (self.dataset or self.filter):
-            raise EdgeImpulseInputError("Give data_id, dataset or filter: nothing says which data items to download.")
         if self.name and not self.dataset:
             raise EdgeImpulseInputError("Give dataset with name: names are unique only within a dataset.")
+        if self.data_id is None and not (self.dataset or self.filter):
+            raise EdgeImpulseInputError("Give data_id, dataset or filter: nothing says which data items to download.")
         if self.name and self.filter:
             raise EdgeImpulseInputError("Give name or filter, not both.")
 

@@ -46,8 +46,8 @@ def check_distinct(paths: Iterable[str]) -> None:
         other = other or next((files[folder] for folder in above if folder in files), None)
         if other is not None:
             raise EdgeImpulseInputError(
-                f"Rename one of two in Studio, or leave it out with filter: {other!r} and {path!r} would be one file, or a "
-                "file and a folder of the same name."
+                f"Rename one of two in Studio, or leave it out with filter: {other!r} and {path!r} would be one file, "
+                "or a file and a folder of the same name."
             )
         files[key] = path
         folders.update(dict.fromkeys(above, path))

@@ -16,6 +16,9 @@ from airflow_provider_ei.sources.locations import local_path
 from airflow_provider_ei.sources.object_store import ObjectStore, OpenStore, open_object_store
 from airflow_provider_ei.studio.models import DataFile
 
+#: Fields of fsspec's information in which stores give the time of an object.
+_TIMES = ("LastModified", "mtime", "last_modified", "created")
+
 #: Beginning of the names of files that are being written.
 TEMPORARY = ".edge-impulse-download-"
 
@@ -73,7 +76,7 @@ class LocalFolder:
 
 
 class Bucket:
-    """A folder in an object store. A file is collected on this machine's disk, and stored with one call when complete."""
+    """A folder in an object store. A file is collected on this machine's disk, and stored when it is complete."""
 
     def __init__(self, uri: str, open_store: OpenStore) -> None:
         self.place = uri.rstrip("/")
@@ -88,7 +91,7 @@ class Bucket:
                 info = store.fs.info(f"{root}/{path}")
             except FileNotFoundError:
                 return False
-        stored = next((info[name] for name in ("LastModified", "mtime", "last_modified", "created") if name in info), None)
+        stored = next((info[name] for name in _TIMES if name in info), None)
         is_newer = isinstance(stored, datetime) and _with_zone(stored) >= file.last_modified
         return bool(info["type"] == "file" and info.get("size") == file.size and is_newer)
 
@@ -117,8 +120,8 @@ def open_target(destination: str, open_store: OpenStore) -> Target:
         return Bucket(destination, open_store)
     if not os.path.isabs(path):
         raise EdgeImpulseInputError(
-            f"destination: write the absolute path: {path!r} is {os.path.abspath(path)!r} on the machine that runs this "
-            "task."
+            f"destination: write the absolute path: {path!r} is {os.path.abspath(path)!r} on the machine that runs "
+            "this task."
         )
     return LocalFolder(path)
 
@@ -142,4 +145,3 @@ def _nanoseconds(time: datetime) -> int:
 
 def _with_zone(time: datetime) -> datetime:
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-

@@ -48,7 +48,8 @@ def check_limit(max_missing: object, bucket_uri: object) -> tuple[int, str] | No
         return None
     if max_missing in (None, "") or not bucket_uri:
         raise EdgeImpulseInputError(
-            "Give max_missing and bucket_uri, or neither: without the bucket, nobody can tell what a refresh would remove."
+            "Give max_missing and bucket_uri, or neither: without the bucket, nobody can tell what a refresh would "
+            "remove."
         )
     return required_number("max_missing", max_missing, least=0), check_text("bucket_uri", bucket_uri)
 
@@ -94,9 +95,9 @@ def check_missing(hook: EdgeImpulseBaseHook, dataset: str, max_missing: int, buc
     if len(missing) > max_missing:
         names = ", ".join(map(repr, missing[:MAX_NAMES])) + (", …" if len(missing) > MAX_NAMES else "")
         raise EdgeImpulseDeleteLimitError(
-            f"Check bucket_uri and the bucket, or raise max_missing ({max_missing}): a refresh of dataset {dataset!r} would "
-            f"remove {len(missing)} of {len(items)} data items, whose objects are gone from {bucket_uri!r}: {names}. It was "
-            "not started."
+            f"Check bucket_uri and the bucket, or raise max_missing ({max_missing}): a refresh of dataset {dataset!r} "
+            f"would remove {len(missing)} of {len(items)} data items, whose objects are gone from {bucket_uri!r}: "
+            f"{names}. It was not started."
         )
 
 

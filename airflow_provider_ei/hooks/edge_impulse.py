@@ -6,9 +6,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.hooks.organization_jobs import OrganizationJobCalls
 from airflow_provider_ei.hooks.interruptible import interruptible
 from airflow_provider_ei.hooks.lineage import report_lineage
+from airflow_provider_ei.hooks.organization_jobs import OrganizationJobCalls
 from airflow_provider_ei.hooks.stores import open_store
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ class EdgeImpulseHook(OrganizationJobCalls):
     """
 
     def __init__(
-        self, edge_impulse_conn_id: str = OrganizationJobCalls.default_conn_name, organization_id: int | str | None = None
+        self,
+        edge_impulse_conn_id: str = OrganizationJobCalls.default_conn_name,
+        organization_id: int | str | None = None,
     ) -> None:
         super().__init__(edge_impulse_conn_id, organization_id)
         self.source_uris: Sequence[str] = ()

@@ -53,9 +53,7 @@ class OrganizationJobCalls(ApiCalls):
         from airflow_provider_ei.hooks.organization_runs import PipelineRunsHook
 
         runs = self._lend_client(
-            PipelineRunsHook(
-                self.edge_impulse_conn_id, pipeline_id=pipeline_id, max_failed_imports=max_failed_imports
-            )
+            PipelineRunsHook(self.edge_impulse_conn_id, pipeline_id=pipeline_id, max_failed_imports=max_failed_imports)
         )
         result = runs._run_job(
             "pipeline",
@@ -77,7 +75,7 @@ class OrganizationJobCalls(ApiCalls):
         output_dataset: str | None = None,
         edge_impulse_project_conn_id: str | None = None,
         category: str | None = None,
-        label: str | None = None,
+        sample_label: str | None = None,
         output_bucket_id: int | str | None = None,
         output_bucket_path: str | None = None,
         parameters: Mapping[str, Any] | None = None,
@@ -88,9 +86,23 @@ class OrganizationJobCalls(ApiCalls):
     ) -> TransformResult:
         """Transform data items into a dataset or a project (``organizationCreateProject``), and wait for success.
 
-        See :class:`~airflow_provider_ei.operators.transform.EdgeImpulseTransformOperator`, which also describes the
-        arguments. A random token is appended to the name, by which the job is found after a lost answer.
+        See :class:`~airflow_provider_ei.operators.transform.EdgeImpulseTransformOperator`.
 
+        :param name: name of the job. A random token is appended, by which the job is found after a lost answer.
+        :param filter: the data items to transform, as an SQL condition, such as ``dataset = 'raw'``.
+        :param transformation_block_id: the organization's transformation block; or
+        :param builtin_block: a block of Edge Impulse itself, in the form of the API.
+        :param output_dataset: the dataset that gets the results; or
+        :param edge_impulse_project_conn_id: the Airflow connection of the project that gets them.
+        :param category: ``training``, ``testing`` or ``split``, for a project.
+        :param sample_label: label of all samples, for a project.
+        :param output_bucket_id: the bucket for new items of the dataset.
+        :param output_bucket_path: the folder in that bucket.
+        :param parameters: the block's parameters.
+        :param parallel: how many inputs are transformed at once.
+        :param wait_for_completion: False: return as soon as the job is started.
+        :param poll_interval: seconds between the first two looks at the job; later intervals are longer.
+        :param timeout: seconds after which the job is cancelled; None for no limit.
         :raises EdgeImpulseJobError: when an input has failed; names the inputs.
         :raises EdgeImpulseJobTimeoutError: when the timeout passes.
         """
@@ -125,9 +137,16 @@ class OrganizationJobCalls(ApiCalls):
     ) -> DatasetJobResult:
         """Import a folder of a bucket into a dataset (``addOrganizationDataFolder``), and wait for success.
 
-        See :class:`~airflow_provider_ei.operators.bucket_data.EdgeImpulseImportFolderOperator`, which also describes the
-        arguments.
+        See :class:`~airflow_provider_ei.operators.bucket_data.EdgeImpulseImportFolderOperator`.
 
+        :param dataset: name of the dataset; it is created if it does not exist.
+        :param bucket_id: the organization's bucket.
+        :param bucket_path: the folder in the bucket.
+        :param dataset_type: ``clinical`` (data items) or ``files``; None lets the service decide.
+        :param metadata_dataset: name of the dataset that has the metadata of the items.
+        :param wait_for_completion: False: return as soon as the job is started.
+        :param poll_interval: seconds between the first two looks at the job; later intervals are longer.
+        :param timeout: seconds after which the job is cancelled; None for no limit.
         :raises EdgeImpulseJobError: when the job ends without success; quotes the end of its log.
         :raises EdgeImpulseJobTimeoutError: when the timeout passes.
         """
@@ -158,9 +177,15 @@ class OrganizationJobCalls(ApiCalls):
     ) -> DatasetJobResult:
         """Make a dataset equal to its bucket (``refreshOrganizationData``), and wait for success.
 
-        See :class:`~airflow_provider_ei.operators.bucket_data.EdgeImpulseRefreshDatasetOperator`, which also describes the
-        arguments: a refresh removes the data items whose objects are gone.
+        A refresh removes the data items whose objects are gone. See
+        :class:`~airflow_provider_ei.operators.bucket_data.EdgeImpulseRefreshDatasetOperator`.
 
+        :param dataset: name of the dataset.
+        :param max_missing: how many data items the refresh may remove; None for no check.
+        :param bucket_uri: the bucket of the dataset's items as Airflow sees it, such as ``s3://conn_id@bucket``.
+        :param wait_for_completion: False: return as soon as the job is started.
+        :param poll_interval: seconds between the first two looks at the job; later intervals are longer.
+        :param timeout: seconds after which the job is cancelled; None for no limit.
         :raises EdgeImpulseDeleteLimitError: when more than ``max_missing`` are gone; nothing was started.
         :raises EdgeImpulseJobError: when the job ends without success; quotes the end of its log.
         :raises EdgeImpulseJobTimeoutError: when the timeout passes.
@@ -199,7 +224,7 @@ class OrganizationJobCalls(ApiCalls):
 
         See :class:`~airflow_provider_ei.operators.download.EdgeImpulseDownloadDataOperator`.
 
-        :param destination: a folder of this machine, as an absolute path, or a URI such as ``s3://conn_id@bucket/folder``.
+        :param destination: an absolute path on this machine, or a URI such as ``s3://conn_id@bucket/folder``.
         :param dataset: the dataset; with
         :param name: the name of one data item; or
         :param filter: an SQL condition. Without both, the whole dataset.

@@ -53,9 +53,7 @@ class PipelineRunsHook(EdgeImpulseBaseHook):
         """Return the operations on the pipeline's runs, through a client."""
         from airflow_provider_ei.jobs.pipeline_runs import PipelineRuns
 
-        return PipelineRuns(
-            client, self.organization_id, self.pipeline_id, max_failed_imports=self.max_failed_imports
-        )
+        return PipelineRuns(client, self.organization_id, self.pipeline_id, max_failed_imports=self.max_failed_imports)
 
     def start(self, *, ignore_last_successful_run: bool = False) -> int:
         """Start a run (``runOrganizationPipeline``), and return its id."""

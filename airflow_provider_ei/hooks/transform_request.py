@@ -32,8 +32,8 @@ class TransformRequest:
         dataset, conn_id = given.output_dataset or None, given.edge_impulse_project_conn_id or None
         if (dataset is None) == (conn_id is None):
             raise EdgeImpulseInputError(
-                "Give output_dataset to write into a dataset, or edge_impulse_project_conn_id to import into a project, "
-                f"not {'both' if dataset else 'neither'}."
+                "Give output_dataset to write into a dataset, or edge_impulse_project_conn_id to import into a "
+                f"project, not {'both' if dataset else 'neither'}."
             )
         block = whole_number("transformation_block_id", given.transformation_block_id)
         builtin = _mapping("builtin_block", given.builtin_block)
@@ -50,7 +50,7 @@ class TransformRequest:
             "uploadType": "project" if dataset is None else "dataset",
             "outputDatasetName": None if dataset is None else check_text("output_dataset", dataset),
             "category": category,
-            "label": given.label or None,
+            "label": given.sample_label or None,
             "outputDatasetBucketId": whole_number("output_bucket_id", given.output_bucket_id),
             "outputDatasetBucketPath": given.output_bucket_path or None,
             "parameters": {str(key): str(value) for key, value in parameters.items()} if parameters else None,

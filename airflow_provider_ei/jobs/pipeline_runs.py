@@ -44,7 +44,7 @@ class RunOutcome:
         if not self.ended or not self.steps or self.failed_imports > max_failed_imports:
             return False
         tolerates = max_failed_imports > 0
-        return all(job and (job.has_succeeded or tolerates and job.is_transformed) for _, job in self.steps)
+        return all(job and (job.has_succeeded or (tolerates and job.is_transformed)) for _, job in self.steps)
 
     @property
     def file_count(self) -> int:

@@ -39,8 +39,8 @@ class _DatasetJobOperator(EdgeImpulseOrganizationJobOperator):
 class EdgeImpulseImportFolderOperator(_DatasetJobOperator):
     """Import a folder of a bucket into a dataset (``addOrganizationDataFolder``), and wait until that has succeeded.
 
-    The data lies in the bucket already and is not moved: each folder below the path becomes a data item. Nothing is removed.
-    Cancelling leaves what was imported by then.
+    The data lies in the bucket already and is not moved: each folder below the path becomes a data item. Nothing is
+    removed. Cancelling leaves what was imported by then.
 
     :param dataset: name of the dataset; it is created if it does not exist.
     :param bucket_id: the organization's bucket.
@@ -90,18 +90,18 @@ class EdgeImpulseImportFolderOperator(_DatasetJobOperator):
 class EdgeImpulseRefreshDatasetOperator(_DatasetJobOperator):
     """Make a dataset equal to its bucket (``refreshOrganizationData``), and wait until that has succeeded.
 
-    The service looks for new objects, and **removes the data items whose objects are gone**, if the dataset has a path in a
-    bucket. ``max_missing`` refuses to start that when too many are gone. The API does not show what is in the bucket, so
-    Airflow has to see the bucket itself: ``bucket_uri``. What is checked: each data item in the listing of the dataset of
-    which not one file is in the bucket counts as missing. What is not: objects that vanish after the check, and single files
-    of an item that remains. A bucket that cannot be listed, or a wrong URI, refuses.
+    The service looks for new objects, and **removes the data items whose objects are gone**, if the dataset has a path
+    in a bucket. ``max_missing`` refuses to start that when too many are gone. The API does not show what is in the
+    bucket, so Airflow has to see the bucket itself: ``bucket_uri``. What is checked: each data item in the listing of
+    the dataset of which not one file is in the bucket counts as missing. What is not: objects that vanish after the
+    check, and single files of an item that remains. A bucket that cannot be listed, or a wrong URI, refuses.
 
     Give a dataset one task that refreshes it, since what two refreshes at once do is not documented.
 
     :param dataset: name of the dataset.
     :param max_missing: how many data items the refresh may remove; None for no check.
-    :param bucket_uri: the bucket of the dataset's items as Airflow sees it, such as ``s3://conn_id@bucket``; with the prefix
-        of the bucket in Studio, if it has one.
+    :param bucket_uri: the bucket of the dataset's items as Airflow sees it, such as ``s3://conn_id@bucket``; with the
+        prefix of the bucket in Studio, if it has one.
     :return: the job's id and counts; see :class:`~airflow_provider_ei.results.DatasetJobResult`.
     """
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class EdgeImpulseDownloadDataOperator(EdgeImpulseOperator):
     """Download a data item, or those that a filter finds, into a folder or a bucket.
 
-    The operation is ``downloadOrganizationDataFile``. Each file becomes ``destination/item/file``: streamed, whole or not
-    there. A file is downloaded again only if it is not there with the size and the time of the service's file; in a bucket,
-    if the object has another size or is older. Other files are neither changed nor deleted.
+    The operation is ``downloadOrganizationDataFile``. Each file becomes ``destination/item/file``: streamed, whole or
+    not there. A file is downloaded again only if it is not there with the size and the time of the service's file; in a
+    bucket, if the object has another size or is older. Other files are neither changed nor deleted.
 
     Names that cannot be a path on every system are refused before anything is downloaded: ``..``, absolute paths, drive
     letters, Windows' device names, and names that differ in upper and lower case only.

@@ -22,12 +22,12 @@ MAX_EARLIER_TRIES = 20
 class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
     """Transform data items into a dataset or a project (``organizationCreateProject``), and wait for success.
 
-    The job has succeeded if every input has. The names of inputs that have failed are in the error and in the task's log. A
-    retry then transforms only those (``retryOrganizationTransform``, ``retryOrganizationUpload``). The job's name ends with
-    a token of the task and its try, by which it is found again when an answer or the worker is lost.
+    The job has succeeded if every input has. The names of inputs that have failed are in the error and in the task's
+    log. A retry then transforms only those (``retryOrganizationTransform``, ``retryOrganizationUpload``). The job's
+    name ends with a token of the task and its try, by which it is found again when an answer or the worker is lost.
 
-    Cancelling removes the job from Studio (``deleteOrganizationCreateProject``), since the API cannot stop it otherwise. What
-    it has written by then remains.
+    Cancelling removes the job from Studio (``deleteOrganizationCreateProject``), since the API cannot stop it
+    otherwise. What it has written by then remains.
 
     :param name: name of the job, to which the token is appended.
     :param filter: the data items to transform, as an SQL condition, such as ``dataset = 'raw'``.
@@ -36,7 +36,7 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
     :param output_dataset: the dataset that gets the results; or
     :param edge_impulse_project_conn_id: the Airflow connection of the project that gets them. Its key is sent along.
     :param category: ``training``, ``testing`` or ``split``, for a project.
-    :param label: label of all samples, for a project.
+    :param sample_label: label of all samples, for a project.
     :param output_bucket_id: the bucket for new items of the dataset.
     :param output_bucket_path: the folder in that bucket.
     :param parameters: the block's parameters.
@@ -52,7 +52,7 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
         "output_dataset",
         "edge_impulse_project_conn_id",
         "category",
-        "label",
+        "sample_label",
         "output_bucket_id",
         "output_bucket_path",
         "parameters",
@@ -72,7 +72,7 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
         output_dataset: str | None = None,
         edge_impulse_project_conn_id: str | None = None,
         category: str | None = None,
-        label: str | None = None,
+        sample_label: str | None = None,
         output_bucket_id: int | str | None = None,
         output_bucket_path: str | None = None,
         parameters: Mapping[str, Any] | str | None = None,
@@ -87,7 +87,7 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
         self.output_dataset = output_dataset
         self.edge_impulse_project_conn_id = edge_impulse_project_conn_id
         self.category = category
-        self.label = label
+        self.sample_label = sample_label
         self.output_bucket_id = output_bucket_id
         self.output_bucket_path = output_bucket_path
         self.parameters = parameters

@@ -38,8 +38,8 @@ class EdgeImpulseJobSensor(EdgeImpulseTask, BaseSensorOperator):
     """Wait until a job of a project or of an organization has succeeded. The sensor never cancels the job.
 
     The operations are ``getJobStatus`` and ``getOrganizationJobStatus``. The job belongs to an organization when
-    ``edge_impulse_conn_id`` or ``organization_id`` is given, and to a project otherwise. A job that ends without success
-    fails the task without retries, or skips it with ``soft_fail``.
+    ``edge_impulse_conn_id`` or ``organization_id`` is given, and to a project otherwise. A job that ends without
+    success fails the task without retries, or skips it with ``soft_fail``.
 
     :param job_id: id of the job, for instance ``{{ ti.xcom_pull("retrain")["job_id"] }}``.
     :param project_id: the project; overrides that of its connection.

@@ -33,14 +33,20 @@ def organization(studio: EmulatorServer) -> EmulatorServer:
     return studio
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The same bucket, as Airflow sees it."""
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Any]:
+    """One server for all tests: Airflow keeps the file system of a connection as long as the process runs."""
     with s3_client("studio") as client:
-        monkeypatch.setenv("AIRFLOW_CONN_STUDIO_S3", airflow_connection(client))
-        for key, data in OBJECTS.items():
-            client.put_object(Bucket="studio", Key=key, Body=data)
         yield client
+
+
+@pytest.fixture
+def bucket(s3: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The same bucket, as Airflow sees it."""
+    monkeypatch.setenv("AIRFLOW_CONN_STUDIO_S3", airflow_connection(s3))
+    for key, data in OBJECTS.items():
+        s3.put_object(Bucket="studio", Key=key, Body=data)
+    return s3
 
 
 def execute(task: Any) -> Any:

@@ -99,9 +99,7 @@ def test_what_is_damaged_is_downloaded_again(organization: EmulatorServer, tmp_p
     assert not path.is_symlink()
 
 
-def test_a_file_that_the_service_has_changed_is_downloaded_again(
-    organization: EmulatorServer, tmp_path: Path
-) -> None:
+def test_a_file_that_the_service_has_changed_is_downloaded_again(organization: EmulatorServer, tmp_path: Path) -> None:
     download(tmp_path, data_id=1)
     time.sleep(0.01)
     organization.remove_item(1)
@@ -142,7 +140,6 @@ def test_a_worker_that_is_killed_leaves_no_file_and_the_next_try_completes_it(
 ) -> None:
     organization.inject(Fault(operation=FILE, kind="slow", delay_seconds=600))
     worker = multiprocessing.get_context("forkserver").Process(target=work, args=(str(tmp_path),))
-    os.environ.setdefault("PYTHONPATH", "")
     worker.start()
     try:
         while not downloads(organization):
@@ -157,7 +154,9 @@ def test_a_worker_that_is_killed_leaves_no_file_and_the_next_try_completes_it(
     assert (tmp_path / "other" / "x.csv").read_bytes() == LARGE
 
 
-@pytest.mark.parametrize("name", ["../up", "a/../../b", "..", "C:x", "a\\b", "CON", "lpt1.txt", "a/ b", "a.", "x\u2028"])
+@pytest.mark.parametrize(
+    "name", ["../up", "a/../../b", "..", "C:x", "a\\b", "CON", "lpt1.txt", "a/ b", "a.", "x\u2028"]
+)
 def test_names_that_lead_elsewhere_are_refused(studio: EmulatorServer, tmp_path: Path, name: str) -> None:
     studio.put_item("safe", "d", {}, {"x.csv": b"1", name: b"2"})
     with pytest.raises(AirflowFailException, match="Rename the file"):
@@ -178,7 +177,9 @@ def test_other_names_are_kept(name: str) -> None:
     assert relative_path("item", name) == f"item/{name}"
 
 
-@pytest.mark.parametrize("paths", [("a/x", "a/x"), ("a/x", "A/X"), ("a/x", "a/x/y"), ("a/b/c", "a/b"), ("é", "e\u0301")])
+@pytest.mark.parametrize(
+    "paths", [("a/x", "a/x"), ("a/x", "A/X"), ("a/x", "a/x/y"), ("a/b/c", "a/b"), ("é", "e\u0301")]
+)
 def test_files_that_would_replace_each_other_are_refused(paths: tuple[str, str]) -> None:
     with pytest.raises(EdgeImpulseInputError, match="Rename one of two"):
         check_distinct(paths)
@@ -208,14 +209,22 @@ def test_a_relative_destination_is_refused(organization: EmulatorServer) -> None
         download("here", dataset="motion")
 
 
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Any]:
+    """One server for all tests: Airflow keeps the file system of a connection as long as the process runs."""
+    with s3_client("models") as client:
+        yield client
+
+
 class TestBucket:
     URI = "s3://lake@models/in"
 
     @pytest.fixture
-    def bucket(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-        with s3_client("models") as client:
-            monkeypatch.setenv("AIRFLOW_CONN_LAKE", airflow_connection(client))
-            yield client
+    def bucket(self, s3: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+        monkeypatch.setenv("AIRFLOW_CONN_LAKE", airflow_connection(s3))
+        for key in self.objects(s3):
+            s3.delete_object(Bucket="models", Key=key)
+        return s3
 
     def objects(self, bucket: Any) -> dict[str, bytes]:
         found = bucket.list_objects_v2(Bucket="models").get("Contents", [])

@@ -1,8 +1,8 @@
 """Every operator that runs a job is killed at each of its requests: one job is started, and its result is returned.
 
-To add an operator, add a :class:`Row` to :data:`ROWS`: the operator, the emulator's kind of its job, and what the emulator
-has to have before (``prepare``). Everything else follows: the requests are taken from a run without faults. Fast tests
-kill at the requests that start something; the slow ones (``-m slow``) kill before and after every request.
+To add an operator, add a :class:`Row` to :data:`ROWS`: the operator, the emulator's kind of its job, and what the
+emulator has to have before (``prepare``). Everything else follows: the requests are taken from a run without faults.
+Fast tests kill at the requests that start something; the slow ones (``-m slow``) kill before and after every request.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Row:
     :param kind: the emulator's kind of the job that it runs.
     :param starts: ids of the operations that start something.
     :param prepare: puts what the job needs into an emulator that was reset; returns the operator's own arguments.
-    :param started: returns the ids of what was started, as in the result's ``job_id``; by default of the jobs of the kind.
+    :param started: returns the ids of what was started, as in the result's ``job_id``; by default of the jobs of the
+        kind.
     """
 
     operator: type[JobOperator]
@@ -128,9 +129,7 @@ ROWS = {
         prepare_import_into_a_project,
         transformations,
     ),
-    "import folder": Row(
-        EdgeImpulseImportFolderOperator, "add_folder", ("addOrganizationDataFolder",), prepare_folder
-    ),
+    "import folder": Row(EdgeImpulseImportFolderOperator, "add_folder", ("addOrganizationDataFolder",), prepare_folder),
     "refresh": Row(EdgeImpulseRefreshDatasetOperator, "refresh", ("refreshOrganizationData",), prepare_refresh),
 }
 

@@ -87,7 +87,7 @@ def test_imports_into_a_project_and_shows_no_key(
     organization: EmulatorServer, deferrable: bool, store: FileStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    result = transform(store, **TO_PROJECT, category="training", label="idle", deferrable=deferrable)
+    result = transform(store, **TO_PROJECT, category="training", sample_label="idle", deferrable=deferrable)
     assert (result["project_id"], organization.projects.get().samples) == (1, 3)
     assert organization.project_api_key not in caplog.text + json.dumps(result)
     (request,) = [one for one in organization.requests() if one.operation == "organizationCreateProject"]
@@ -127,9 +127,7 @@ def test_a_lost_answer_to_a_repetition_repeats_once(organization: EmulatorServer
 
 
 @needs_store
-def test_a_failed_import_is_repeated_without_transforming_again(
-    organization: EmulatorServer, store: FileStore
-) -> None:
+def test_a_failed_import_is_repeated_without_transforming_again(organization: EmulatorServer, store: FileStore) -> None:
     organization.jobs.plan("upload", outcome="failure")
     with pytest.raises(EdgeImpulseJobError, match="the import into the project has failed"):
         transform(store, **TO_PROJECT)

@@ -49,6 +49,9 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_ei.operators.transform",
                     "airflow_provider_ei.operators.bucket_data",
                     "airflow_provider_ei.operators.download",
+                    "airflow_provider_ei.operators.test_model",
+                    "airflow_provider_ei.operators.version",
+                    "airflow_provider_ei.operators.build",
                 ],
             }
         ],

@@ -15,6 +15,9 @@ import airflow_provider_ei.operators.data
 import airflow_provider_ei.operators.retrain
 import airflow_provider_ei.operators.pipeline, airflow_provider_ei.operators.transform
 import airflow_provider_ei.operators.bucket_data, airflow_provider_ei.operators.download
+import airflow_provider_ei.operators.test_model
+import airflow_provider_ei.operators.version
+import airflow_provider_ei.operators.build
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO
 
 from airflow_provider_ei.downloads.names import check_distinct, relative_path
-from airflow_provider_ei.downloads.targets import Target, disk_errors
+from airflow_provider_ei.downloads.targets import Bucket, LocalFolder
 from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.models import UNKNOWN_SIZE, DataFile, DataItem
 from airflow_provider_ei.sync.concurrency import run_in_threads
 
 log = logging.getLogger(__name__)
+
+Target = LocalFolder | Bucket
 
 #: Files that are downloaded at once.
 WORKERS = 8
@@ -101,27 +102,11 @@ def download(api: OrganizationDataApi, selection: Selection, target: Target) -> 
 
 
 def _download_one(api: OrganizationDataApi, target: Target, path: str, data_id: int, file: DataFile) -> int:
-    size = 0
-
-    def fill(stream: IO[bytes]) -> None:
-        nonlocal size
-
-        def begin() -> Callable[[bytes], object]:
-            with disk_errors(path):
-                stream.seek(0)
-                stream.truncate()
-            return keep
-
-        def keep(block: bytes) -> None:
-            with disk_errors(path):
-                stream.write(block)
-
-        size = api.download_file(data_id, file.name, begin)
+    with target.receive(path, file) as incoming:
+        size = api.download_file(data_id, file.name, incoming.begin)
         if file.size not in (UNKNOWN_SIZE, size):
             raise EdgeImpulseFileError(
                 f"Run the task again when nobody changes the data: {path!r} has {size} bytes, and {file.size} in the "
                 "listing."
             )
-
-    target.write(path, file, fill)
     return size

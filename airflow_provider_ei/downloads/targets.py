@@ -1,78 +1,53 @@
-"""Where downloaded files go: a folder on this machine, or a bucket. A file is there whole, or not at all."""
+"""Where downloaded files go, a folder on this machine or a bucket, and whether a file is there already."""
 
 from __future__ import annotations
 
 import os
-import secrets
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Protocol
 
-from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
+from airflow_provider_ei.destinations import IncomingFile, incoming_file
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.sources.locations import local_path
-from airflow_provider_ei.sources.object_store import ObjectStore, OpenStore, open_object_store
+from airflow_provider_ei.sources.object_store import OpenStore, open_object_store
 from airflow_provider_ei.studio.models import DataFile
 
 #: Fields of fsspec's information in which stores give the time of an object.
 _TIMES = ("LastModified", "mtime", "last_modified", "created")
 
-#: Beginning of the names of files that are being written.
-TEMPORARY = ".edge-impulse-download-"
-
-
-class Target(Protocol):
-    """A folder or a bucket.
-
-    :ivar place: its path or URI.
-    """
-
-    place: str
-
-    def is_there(self, path: str, file: DataFile) -> bool:
-        """Return whether a file is there whole, in the version that the service lists."""
-
-    def write(self, path: str, file: DataFile, fill: Callable[[IO[bytes]], object]) -> None:
-        """Write a file under a temporary name, and give it its own name when ``fill`` has returned."""
-
 
 class LocalFolder:
     """A folder on this machine. A file has the time at which the service has changed it, as ``rsync -t`` does."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, open_store: OpenStore) -> None:
         self.place = folder
         self._folder = Path(folder)
+        self._open_store = open_store
 
     def is_there(self, path: str, file: DataFile) -> bool:
         """Return whether a regular file of this size and time is there. Without a time it is downloaded again."""
-        try:
-            found = os.lstat(self._folder / path)
-        except OSError:
+        target = self._folder / path
+        if target.is_dir():
+            raise EdgeImpulseInputError(
+                f"destination: remove or rename {str(target)!r}: it is a directory, and a downloaded file has that "
+                "name."
+            )
+        if file.last_modified is None or target.is_symlink() or not target.is_file():
             return False
-        if file.last_modified is None or not os.path.isfile(self._folder / path):
-            return False
+        found = target.stat()
         return found.st_size == file.size and found.st_mtime_ns == _nanoseconds(file.last_modified)
 
-    def write(self, path: str, file: DataFile, fill: Callable[[IO[bytes]], object]) -> None:
-        """Write a file, and move it to its place."""
+    @contextmanager
+    def receive(self, path: str, file: DataFile) -> Iterator[IncomingFile]:
+        """Write a file under a temporary name, and move it to its place at the end."""
         target = self._folder / path
-        with disk_errors(str(target)):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = target.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
-            with temporary.open("xb") as stream:
-                try:
-                    fill(stream)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                    if file.last_modified is not None:
-                        os.utime(stream.fileno(), ns=(_nanoseconds(file.last_modified),) * 2)
-                    os.replace(temporary, target)
-                except BaseException:
-                    with suppress(OSError):
-                        temporary.unlink()
-                    raise
+        with incoming_file("destination", str(target), self._open_store) as (incoming, save):
+            yield incoming
+            save(target.name)
+        if file.last_modified is not None:
+            os.utime(target, ns=(_nanoseconds(file.last_modified),) * 2)
 
 
 class Bucket:
@@ -86,31 +61,24 @@ class Bucket:
         """Return whether an object of this size is there that is newer than the service's file."""
         if file.last_modified is None:
             return False
-        with self._opened() as (store, root):
+        with open_object_store("destination", self.place, self._open_store) as (store, key):
             try:
-                info = store.fs.info(f"{root}/{path}")
+                info = store.fs.info(f"{key.rstrip('/')}/{path}")
             except FileNotFoundError:
                 return False
         stored = next((info[name] for name in _TIMES if name in info), None)
         is_newer = isinstance(stored, datetime) and _with_zone(stored) >= file.last_modified
         return bool(info["type"] == "file" and info.get("size") == file.size and is_newer)
 
-    def write(self, path: str, file: DataFile, fill: Callable[[IO[bytes]], object]) -> None:
-        """Collect a file, and store it."""
-        with tempfile.NamedTemporaryFile(prefix=TEMPORARY) as stream:
-            with disk_errors(stream.name):
-                fill(stream)
-                stream.flush()
-            with self._opened() as (store, root):
-                store.fs.put_file(stream.name, f"{root}/{path}")
-
     @contextmanager
-    def _opened(self) -> Iterator[tuple[ObjectStore, str]]:
-        with open_object_store("destination", self.place, self._open_store) as (store, key):
-            yield store, key.rstrip("/")
+    def receive(self, path: str, file: DataFile) -> Iterator[IncomingFile]:
+        """Collect a file, and store it at the end."""
+        with incoming_file("destination", f"{self.place}/{path}", self._open_store) as (incoming, save):
+            yield incoming
+            save("")
 
 
-def open_target(destination: str, open_store: OpenStore) -> Target:
+def open_target(destination: str, open_store: OpenStore) -> LocalFolder | Bucket:
     """Return the target of a path or a URI.
 
     :raises EdgeImpulseInputError: when it cannot be one.
@@ -123,19 +91,7 @@ def open_target(destination: str, open_store: OpenStore) -> Target:
             f"destination: write the absolute path: {path!r} is {os.path.abspath(path)!r} on the machine that runs "
             "this task."
         )
-    return LocalFolder(path)
-
-
-@contextmanager
-def disk_errors(path: str) -> Iterator[None]:
-    """Raise what a disk raises as :class:`EdgeImpulseFileError`: the HTTP client takes an ``OSError`` for its own."""
-    try:
-        yield
-    except OSError as error:
-        raise EdgeImpulseFileError(
-            f"Check the disk and the permissions of the destination: {path!r} cannot be written: "
-            f"{error.strerror or error}."
-        ) from error
+    return LocalFolder(path, open_store)
 
 
 def _nanoseconds(time: datetime) -> int:

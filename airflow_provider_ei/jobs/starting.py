@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseJobConflictError, EdgeImpulseServiceError
+from airflow_provider_ei.exceptions import (
+    EdgeImpulseDeleteLimitError,
+    EdgeImpulseInputError,
+    EdgeImpulseJobConflictError,
+    EdgeImpulseServiceError,
+)
 from airflow_provider_ei.jobs.state import JobStatus
 from airflow_provider_ei.studio.api.jobs import Job, JobsApi
 from airflow_provider_ei.studio.retry import may_be_done
@@ -120,6 +125,9 @@ def start_once(
     for number in range(1, MAX_STARTS + 1):
         try:
             return start()
+        except (EdgeImpulseInputError, EdgeImpulseDeleteLimitError):
+            store.delete(INTENT_KEY)  # nothing was sent
+            raise
         except EdgeImpulseServiceError as error:
             if not may_be_done(error):
                 store.delete(INTENT_KEY)
@@ -130,10 +138,6 @@ def start_once(
             if number == MAX_STARTS:
                 raise
             log.warning("No job was started. Trying again (%d of %d): %s", number + 1, MAX_STARTS, error)
-        except EdgeImpulseError as error:
-            if number == 1 and not error.retryable:
-                store.delete(INTENT_KEY)  # a check before the request has failed: nothing was sent
-            raise
     raise AssertionError  # the loop returns or raises
 
 

@@ -25,7 +25,7 @@ class RunStep(ApiModel, frozen=True, kw_only=True):
 
 
 class PipelineRun(ApiModel, frozen=True, kw_only=True):
-    """A run of a pipeline. It has no status: success has to be derived from the steps."""
+    """A run of a pipeline. It has no status: success must be derived from the steps."""
 
     id: Id
     steps: tuple[RunStep, ...]

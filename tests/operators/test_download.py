@@ -131,7 +131,8 @@ def test_an_answer_that_is_not_a_file_is_not_saved(organization: EmulatorServer,
     assert tree(tmp_path) == {}
 
 
-def work(destination: str) -> None:
+def work(destination: str, connection: str) -> None:
+    os.environ["AIRFLOW_CONN_EDGE_IMPULSE_DEFAULT"] = connection
     download(destination, dataset="else")
 
 
@@ -139,7 +140,8 @@ def test_a_worker_that_is_killed_leaves_no_file_and_the_next_try_completes_it(
     organization: EmulatorServer, tmp_path: Path
 ) -> None:
     organization.inject(Fault(operation=FILE, kind="slow", delay_seconds=600))
-    worker = multiprocessing.get_context("forkserver").Process(target=work, args=(str(tmp_path),))
+    arguments = (str(tmp_path), os.environ["AIRFLOW_CONN_EDGE_IMPULSE_DEFAULT"])
+    worker = multiprocessing.get_context("forkserver").Process(target=work, args=arguments)
     worker.start()
     try:
         while not downloads(organization):

@@ -45,6 +45,10 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_ei.operators.data",
                     "airflow_provider_ei.operators.retrain",
+                    "airflow_provider_ei.operators.pipeline",
+                    "airflow_provider_ei.operators.transform",
+                    "airflow_provider_ei.operators.bucket_data",
+                    "airflow_provider_ei.operators.download",
                     "airflow_provider_ei.operators.test_model",
                     "airflow_provider_ei.operators.version",
                     "airflow_provider_ei.operators.build",

@@ -28,6 +28,7 @@ IMPORTS: dict[str, set[str]] = {
     "sources": {"exceptions", "studio"},
     "destinations": {"exceptions", "sources"},
     "sync": {"exceptions", "results", "numeric", "scalars", "studio", "sources"},
+    "downloads": {"exceptions", "studio", "sources", "destinations", "sync"},
     "hooks": {
         "exceptions",
         "results",
@@ -37,6 +38,7 @@ IMPORTS: dict[str, set[str]] = {
         "sources",
         "destinations",
         "sync",
+        "downloads",
         "jobs",
         "assets",
     },

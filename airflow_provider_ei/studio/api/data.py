@@ -178,8 +178,6 @@ class OrganizationDataApi:
 
         :raises EdgeImpulseResponseError: when the response is not a file, or may be incomplete.
         """
-        check_unicode(file_name=file_name)
-        path = f"{self._path}/{data_id}/files/download"
         digest = hashlib.sha256()
 
         def begin() -> Callable[[bytes], object]:
@@ -187,8 +185,21 @@ class OrganizationDataApi:
             digest = hashlib.sha256()
             return digest.update
 
-        self.http.download("downloadOrganizationDataFile", path, {"fileName": file_name}, begin)
+        self.download_file(data_id, file_name, begin)
         return digest.hexdigest()
+
+    def download_file(self, data_id: int, file_name: str, begin: Callable[[], Callable[[bytes], object]]) -> int:
+        """Download a file of a data item block by block (``downloadOrganizationDataFile``).
+
+        Each 128 KiB of it must arrive within the read timeout.
+
+        :param begin: called before the first block of each try; returns a function that is called with each block.
+        :return: the file's length in bytes.
+        :raises EdgeImpulseResponseError: when the response is not a file, or may be incomplete.
+        """
+        check_unicode(file_name=file_name)
+        path = f"{self._path}/{data_id}/files/download"
+        return self.http.download("downloadOrganizationDataFile", path, {"fileName": file_name}, begin)
 
     # --- changing -----------------------------------------------------------------------------------------
 

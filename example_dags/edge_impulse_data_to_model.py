@@ -1,7 +1,7 @@
 """From new recordings to firmware: sync a dataset, transform it into a project, train, test, and build if it is good.
 
-The recordings come from ``DATA_TO_MODEL_SOURCE``, a directory or bucket with a folder for each of them; the firmware goes to
-``DATA_TO_MODEL_FIRMWARE``. ``make demo-release`` runs this DAG twice.
+The recordings come from ``DATA_TO_MODEL_SOURCE``, a directory or bucket with a folder for each of them; the firmware
+goes to ``DATA_TO_MODEL_FIRMWARE``. ``make demo-release`` runs this DAG twice.
 """
 
 from __future__ import annotations

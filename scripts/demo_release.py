@@ -70,7 +70,8 @@ def show(home: Path, studio: EmulatorServer, screen: Screen) -> int:
         "DATA_TO_MODEL_SOURCE": str(source),
         "DATA_TO_MODEL_FIRMWARE": str(firmware),
     }
-    studio.settings.job_queued_seconds, studio.settings.job_running_seconds = 0.1, 0.3
+    # A job that has ended at the first look is not waited for: the DAG's looks are ten seconds apart, as in production.
+    studio.settings.job_queued_seconds = studio.settings.job_running_seconds = 0
     screen.say(f"Emulated Edge Impulse Studio: {studio.page_url}")
     screen.say("Starting Airflow ...")
     load = prepare_airflow(home, DAG_ID, migrated=TEMPLATE.exists())
@@ -78,7 +79,9 @@ def show(home: Path, studio: EmulatorServer, screen: Screen) -> int:
     learned: list[tuple[str, Channels]] = []
     rows, states = [], []
     for number, (numbers, labels) in enumerate(((FIRST, {}), (ADDED, MISTAKEN)), 1):
-        new = [(labels.get(activity, activity), recordings[activity][one]) for activity in recordings for one in numbers]
+        new = [
+            (labels.get(activity, activity), recordings[activity][one]) for activity in recordings for one in numbers
+        ]
         write_recordings(source, new, number)
         learned += new
         measured = measure(learned, recordings)
@@ -127,7 +130,9 @@ def write_recordings(folder: Path, recordings: Iterable[tuple[str, Channels]], r
         path = folder / f"{label}-{run}-{number:02d}" / "motion.csv"
         path.parent.mkdir(parents=True)
         lines = ["timestamp,accX,accY,accZ,gyrX,gyrY,gyrZ"]
-        lines += [f"{100 * index},{','.join(map(str, sample))}" for index, sample in enumerate(zip(*channels, strict=True))]
+        lines += [
+            f"{100 * index},{','.join(map(str, sample))}" for index, sample in enumerate(zip(*channels, strict=True))
+        ]
         path.write_text("\n".join(lines) + "\n")
 
 

@@ -1,6 +1,7 @@
 """``edge_impulse_release``: from a project's data to firmware.
 
-``retrain`` trains the model again; ``test`` measures it, and accepts it or not; ``approve`` waits for a person, if wanted;
+``retrain`` trains the model again; ``test`` measures it, and accepts it or not; ``approve`` waits for a person if
+wanted;
 ``version`` keeps the state of the project; ``build`` builds the firmware and downloads it. Each task runs only if the one
 before it has succeeded.
 """

@@ -1,9 +1,8 @@
 """``edge_impulse_release``: from a project's data to firmware.
 
-``retrain`` trains the model again; ``test`` measures it, and accepts it or not; ``approve`` waits for a person if
-wanted;
-``version`` keeps the state of the project; ``build`` builds the firmware and downloads it. Each task runs only if the one
-before it has succeeded.
+``retrain`` trains the model again; ``test`` measures it, and accepts it or not; ``approve`` waits for a person, if
+asked to; ``version`` keeps the state of the project; ``build`` builds the firmware and downloads it. Each task runs
+only if the one before it has succeeded.
 """
 
 from __future__ import annotations
@@ -48,7 +47,8 @@ def edge_impulse_release(
     :param engine: the inference engine, as for that operator.
     :param model_type: the variant of the model that is tested and built, such as ``int8`` or ``float32``.
     :param impulse_id: the impulse; None for the project's default impulse.
-    :param min_accuracy: a limit, as for :class:`~airflow_provider_ei.operators.test_model.EdgeImpulseTestModelOperator`.
+    :param min_accuracy: a limit, as for
+        :class:`~airflow_provider_ei.operators.test_model.EdgeImpulseTestModelOperator`.
     :param min_samples: a limit, as for that operator.
     :param min_accuracy_by_class: limits, as for that operator.
     :param max_drop: a limit, as for that operator.
@@ -107,8 +107,8 @@ def _approval(test_id: str, arguments: Mapping[str, Any]) -> Any:
         from airflow.providers.standard.operators.hitl import ApprovalOperator
     except (ImportError, AirflowException) as error:  # the provider raises the latter on an older Airflow
         raise EdgeImpulseArgumentError(
-            "Leave out approval, or use Airflow 3.1 or newer with apache-airflow-providers-standard: this Airflow has no "
-            f"ApprovalOperator ({error})."
+            "Leave out approval, or use Airflow 3.1 or newer with apache-airflow-providers-standard: this Airflow has "
+            f"no ApprovalOperator ({error})."
         ) from None
     tested = f"ti.xcom_pull(task_ids={test_id!r})"
     return ApprovalOperator(

@@ -200,6 +200,7 @@ def answer_question(choice: str, asked: list[tuple[str, str]]) -> bool:
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
     from airflow.api_fastapi.core_api.datamodels.hitl import UpdateHITLDetailPayload
     from airflow.api_fastapi.core_api.routes.public.hitl import update_hitl_detail
+    from airflow.models.hitl import HITLDetail
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
     from sqlalchemy import select
@@ -208,7 +209,9 @@ def answer_question(choice: str, asked: list[tuple[str, str]]) -> bool:
         found = session.scalars(select(TaskInstance).where(TaskInstance.state == "awaiting_input")).first()
         if found is None:
             return False
-        asked.append((found.hitl_detail.subject, found.hitl_detail.body))
+        question = session.get(HITLDetail, found.id)
+        assert question is not None
+        asked.append((question.subject, question.body))
         answers = UpdateHITLDetailPayload(chosen_options=[choice])
         ada = SimpleAuthManagerUser(username="ada", role="admin")
         update_hitl_detail(found.dag_id, found.run_id, found.task_id, answers, ada, session)

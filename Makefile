@@ -40,7 +40,7 @@ test-pythons:  ## the tests that use Airflow, on Python 3.12 and 3.13 if they ar
 		"$(MAKE)" --no-print-directory test-wheel VENV=.venv-py$$version PYTHON="$$python" ARGS="$(PYTHONS_TESTS)" || exit 1; \
 	done
 
-test-celery:  ## a sync on two Celery workers, one of them killed; installs Redis and PostgreSQL (needs root)
+test-celery:  ## a sync on two Celery workers, a job in a triggerer, both killed; installs Redis and PostgreSQL (needs root)
 	@sh scripts/install_debian.sh redis-server postgresql
 	@"$(MAKE)" --no-print-directory setup VENV=.venv-celery AIRFLOW=3.3-celery
 	@.venv-celery/bin/python -m pytest tests/celery $(ARGS)

@@ -54,7 +54,11 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {
                 "integration-name": "Edge Impulse",
-                "python-modules": ["airflow_provider_ei.triggers.dataset", "airflow_provider_ei.triggers.job"],
+                "python-modules": [
+                    "airflow_provider_ei.triggers.dataset",
+                    "airflow_provider_ei.triggers.job",
+                    "airflow_provider_ei.triggers.events",
+                ],
             }
         ],
         "task-decorators": [

@@ -28,8 +28,8 @@ IMPORTS: dict[str, set[str]] = {
     "sources": {"exceptions", "studio"},
     "sync": {"exceptions", "results", "numeric", "scalars", "studio", "sources"},
     "hooks": {"exceptions", "results", "numeric", "redaction", "studio", "sources", "sync", "jobs", "assets"},
-    "polling": {"exceptions", "numeric", "studio", "sources", "sync", "hooks"},
-    "triggers": {"exceptions", "studio", "hooks", "jobs", "polling"},
+    "polling": {"exceptions", "numeric", "studio", "sources", "sync", "hooks", "jobs"},
+    "triggers": {"exceptions", "numeric", "studio", "hooks", "jobs", "polling"},
     "operators": {
         "exceptions",
         "results",

@@ -67,9 +67,8 @@ def build_model_report(operator: Any, error: BaseException | None = None) -> dic
         "error": None if error is None else first_sentence(error),
     }
     report = {name: _short(name, value) for name, value in report.items() if value is not None}
-    for name in ("url", "path", "error"):
-        if len(json.dumps(report)) > MAX_REPORT_BYTES:
-            report.pop(name, None)
+    while len(json.dumps(report)) > MAX_REPORT_BYTES:
+        report.pop(max(report, key=lambda name: len(str(report[name]))))
     return report
 
 

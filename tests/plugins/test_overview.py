@@ -20,7 +20,8 @@ from airflow_provider_ei.operators.links import EdgeImpulseDatasetLink
 from airflow_provider_ei.plugins import json_sql, task_instances, task_reports
 from airflow_provider_ei.plugins import overview as overview_module
 from airflow_provider_ei.plugins.overview import Overview, read_overview
-from airflow_provider_ei.plugins.task_instances import TaskKey, returned_value, task_records
+from airflow_provider_ei.plugins.task_instances import returned_value, task_records
+from airflow_provider_ei.plugins.task_keys import TaskKey
 from airflow_provider_ei.results import read_result
 from tests.plugins.conftest import NOW, URL, Rows, sync, upload
 

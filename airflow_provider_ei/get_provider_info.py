@@ -42,7 +42,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": "Edge Impulse",
-                "python-modules": ["airflow_provider_ei.operators.data", "airflow_provider_ei.operators.jobs"],
+                "python-modules": ["airflow_provider_ei.operators.data", "airflow_provider_ei.operators.retrain"],
             }
         ],
         "sensors": [

@@ -47,11 +47,13 @@ class AddDataResult(TypedDict):
 class JobResult(TypedDict):
     """What a job's task returns. Plain JSON, so that it can be an XCom.
 
-    ``state`` is ``succeeded``, or ``started`` when the task did not wait; ``url`` is the job's page in Studio.
+    It has the id of the project or that of the organization. ``state`` is ``succeeded``, or ``started`` when the task
+    did not wait; ``url`` is the job's page in Studio.
     """
 
     job_id: int
-    project_id: int
+    project_id: NotRequired[int]
+    organization_id: NotRequired[int]
     state: Literal["succeeded", "started"]
     url: str
 

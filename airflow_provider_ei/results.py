@@ -58,31 +58,6 @@ class JobResult(TypedDict):
     url: str
 
 
-class ModelFacts(TypedDict, total=False):
-    """What the results of a project's jobs say about its model, beside :class:`JobResult`. Each has only its own part.
-
-    - a test: ``accuracy`` from 0 to 1, of the model's ``variant``, on so many ``samples``; ``accepted``: whether the
-      model passed the gate, ``min_accuracy``: what the gate required;
-    - a version: its number ``version``;
-    - a build: ``target``, ``engine``, ``model_type``, ``deployment_version``, and the downloaded file: its ``path``
-      (a path or URI without credentials), ``size_bytes``, ``sha256``.
-    """
-
-    accuracy: float
-    variant: str
-    samples: int
-    accepted: bool
-    min_accuracy: float
-    version: int
-    target: str
-    engine: str
-    model_type: str
-    deployment_version: int
-    path: str
-    size_bytes: int
-    sha256: str
-
-
 class Failure(TypedDict):
     """A data item that a sync could not bring up to date or did not delete, and why."""
 
@@ -156,7 +131,11 @@ class SyncSummary(ItemCounts, WorkCounts):
 ITEM_COUNTS = tuple(ItemCounts.__annotations__)
 WORK_COUNTS = tuple(WorkCounts.__annotations__)
 PLANNED_ACTIONS = tuple(PlanNames.__annotations__)
-MODEL_FACTS = tuple(ModelFacts.__annotations__)
+
+#: What the page shows of the results of a project's jobs: of a test, a version, and a build with its file.
+TEST_FACTS = ("accuracy", "variant", "samples")
+BUILD_FACTS = ("deployment_version", "target", "engine", "model_type", "path", "size", "sha256")
+MODEL_FACTS = (*TEST_FACTS, "version", *BUILD_FACTS)
 
 #: Data items that files or metadata were sent for, and all that changed in the dataset.
 SENT_ITEMS = ("created", "updated", "repaired")

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import Asset, AssetWatcher, dag
 
-from airflow_provider_ei.operators.jobs import EdgeImpulseRetrainOperator
+from airflow_provider_ei.operators.retrain import EdgeImpulseRetrainOperator
 from airflow_provider_ei.triggers.events import EdgeImpulseProjectChangedTrigger
 
 # [START retrain_on_new_samples]

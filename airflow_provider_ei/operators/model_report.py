@@ -1,7 +1,7 @@
 """The report of a task that ran a job of a project: a small XCom, from which Airflow's page shows the model.
 
-An operator's base wraps its work in :func:`model_reported`. The report has those keys of
-:class:`~airflow_provider_ei.results.ModelFacts` that the operator's result has.
+An operator's base wraps its work in :func:`model_reported`. The report has those keys of ``MODEL_FACTS`` that the
+operator's result has.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def model_reported(operator: Any, context: Context) -> Iterator[None]:
 
     A job of another kind, and a task that defers itself, leave no report.
 
-    :param operator: has ``job_kind``, and as soon as they are known ``_result``, ``_job_id`` and ``_hook``. A gate that
-        rejects a model sets ``_result`` before it raises, so that the page shows the accuracy.
+    :param operator: has ``job_kind``, and as soon as they are known ``_result``, ``_job_id`` and ``_hook``. A test sets
+        ``_result`` before it rejects a model, so that the page shows the accuracy.
     """
     if operator.job_kind not in MODEL_KINDS:
         yield
@@ -46,7 +46,7 @@ def model_reported(operator: Any, context: Context) -> Iterator[None]:
     try:
         yield
     except AirflowSkipException:
-        _push(context, build_model_report(operator))
+        _push(context, build_model_report(operator, is_skipped=True))
         raise
     except (Exception, AirflowTaskTimeout) as error:
         _push(context, build_model_report(operator, error))
@@ -55,8 +55,13 @@ def model_reported(operator: Any, context: Context) -> Iterator[None]:
         _push(context, build_model_report(operator))
 
 
-def build_model_report(operator: Any, error: BaseException | None = None) -> dict[str, Any]:
-    """Return the report of an operator, without empty values and at most ``MAX_REPORT_BYTES`` long."""
+def build_model_report(
+    operator: Any, error: BaseException | None = None, *, is_skipped: bool = False
+) -> dict[str, Any]:
+    """Return the report of an operator, without empty values and at most ``MAX_REPORT_BYTES`` long.
+
+    ``rejected`` is present when a test has measured an accuracy, and failed or skipped its task nevertheless.
+    """
     result = operator._result if isinstance(operator._result, Mapping) else {}
     facts = {name: result.get(name) for name in ("project_id", "job_id", "url", "state", *MODEL_FACTS)}
     report = {
@@ -64,9 +69,10 @@ def build_model_report(operator: Any, error: BaseException | None = None) -> dic
         "kind": operator.job_kind,
         "project_id": facts["project_id"] or vars(operator._hook or operator).get("project_id"),
         "job_id": facts["job_id"] or operator._job_id,
+        "rejected": operator.job_kind == TEST and facts["accuracy"] is not None and (is_skipped or error is not None),
         "error": None if error is None else first_sentence(error),
     }
-    report = {name: _short(name, value) for name, value in report.items() if value is not None}
+    report = {name: _short(name, value) for name, value in report.items() if value is not None and value is not False}
     while len(json.dumps(report)) > MAX_REPORT_BYTES:
         report.pop(max(report, key=lambda name: len(str(report[name]))))
     return report

@@ -114,9 +114,9 @@ def _accuracy_chart(model: ModelHistory) -> Markup:
         Point(
             f"{formatting.date(test.job.when)}: {formatting.percent(test.report.accuracy or 0)}"
             + (f", {test.report.variant}" if test.report.variant else "")
-            + (", rejected" if test.report.accepted is False else ""),
+            + (", rejected" if test.report.is_rejected else ""),
             test.report.accuracy or 0,
-            test.report.accepted is False,
+            test.report.is_rejected,
         )
         for test in reversed(model.tests)
     ]

@@ -45,8 +45,8 @@ def reported(
 
 
 def test_a_report_has_the_facts_of_the_result_and_nothing_else() -> None:
-    report = reported({**RESULT, "accuracy": 0.93, "samples": 10, "accepted": True, "confusion": [[1, 2]]})
-    assert report == {**RESULT, "kind": "classify", "accuracy": 0.93, "samples": 10, "accepted": True}
+    report = reported({**RESULT, "accuracy": 0.93, "samples": 10, "accuracy_by_class": {"idle": 1}})
+    assert report == {**RESULT, "kind": "classify", "accuracy": 0.93, "samples": 10}
 
 
 def test_a_failed_job_reports_its_error_with_the_project() -> None:
@@ -63,14 +63,14 @@ def test_a_failed_job_reports_its_error_with_the_project() -> None:
 
 
 def test_a_gate_that_fails_the_task_reports_the_accuracy_and_the_error() -> None:
-    report = reported({**RESULT, "accuracy": 0.6, "accepted": False}, AirflowFailException("Too low."))
-    assert report is not None and (report["accuracy"], report["accepted"]) == (0.6, False)
+    report = reported({**RESULT, "accuracy": 0.6}, AirflowFailException("Too low."))
+    assert report is not None and (report["accuracy"], report["rejected"]) == (0.6, True)
     assert report["error"] == "AirflowFailException: Too low."
 
 
 def test_a_gate_that_skips_the_task_reports_no_error() -> None:
-    report = reported({**RESULT, "accuracy": 0.6, "accepted": False}, AirflowSkipException("Too low."))
-    assert report is not None and report["accuracy"] == 0.6 and "error" not in report
+    report = reported({**RESULT, "accuracy": 0.6}, AirflowSkipException("Too low."))
+    assert report is not None and report["rejected"] and "error" not in report
 
 
 def test_a_task_that_defers_itself_leaves_no_report() -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from airflow.sdk import dag
 
-from airflow_provider_ei.operators.jobs import EdgeImpulseRetrainOperator
+from airflow_provider_ei.operators.retrain import EdgeImpulseRetrainOperator
 
 
 @dag(schedule=None)

@@ -10,8 +10,8 @@ import asyncio
 import logging
 import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Hashable
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import AsyncIterator, Callable, Hashable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 try:
     from airflow.triggers.base import BaseEventTrigger, TriggerEvent
@@ -37,6 +37,11 @@ from airflow_provider_ei.triggers.hook_calls import call_hook
 from airflow_provider_ei.triggers.short_requests import ShortRequestsHook, ShortRequestsProjectHook
 from airflow_provider_ei.triggers.threads import TRIGGER_THREADS
 
+if TYPE_CHECKING:
+    from airflow_provider_ei.studio.api.organizations import DatasetTotals
+
+    _Datasets = tuple[int, list[DatasetTotals]]  # with the organization
+
 log = logging.getLogger(__name__)
 
 #: Longest interval between looks that fail, in seconds, unless ``poll_interval`` is longer.
@@ -49,6 +54,7 @@ SAVE_AFTER_SECONDS = 10.0
 _HookT = TypeVar("_HookT", bound=ConnectedHook)
 _Seen = TypeVar("_Seen")
 _StateT = TypeVar("_StateT", DatasetState, ProjectState)
+_Result = TypeVar("_Result")
 
 
 class _ChangedTrigger(BaseEventTrigger, Generic[_HookT, _Seen, _StateT]):
@@ -140,11 +146,11 @@ class _ChangedTrigger(BaseEventTrigger, Generic[_HookT, _Seen, _StateT]):
         requested = error.requested_wait if isinstance(error, EdgeImpulseServiceError) else 0.0
         return max(wait, min(requested, MAX_RETRY_WAIT))
 
-    async def _call(self, call: Any) -> Any:
+    async def _call(self, call: Callable[[_HookT], _Result]) -> _Result:
         """Call a function with the hook. The connection is read each time, so that a new key is used at once."""
         hook = self._hook = self._hook or self._create_hook()
 
-        def run(hook: _HookT) -> Any:
+        def run(hook: _HookT) -> _Result:
             hook.reload_connection()
             return call(hook)
 
@@ -222,7 +228,7 @@ class _ChangedTrigger(BaseEventTrigger, Generic[_HookT, _Seen, _StateT]):
         return TriggerEvent(payload | states)  # type: ignore[no-untyped-call]
 
 
-class EdgeImpulseDatasetChangedTrigger(_ChangedTrigger[ShortRequestsHook, tuple[int, list[Any]], DatasetState]):
+class EdgeImpulseDatasetChangedTrigger(_ChangedTrigger[ShortRequestsHook, "_Datasets", DatasetState]):
     """Send an event when the totals of a dataset change: its items, its files, their size, or its newest file.
 
     A change of metadata or names does not change the totals and is not seen. All triggers with the same connection,
@@ -271,13 +277,13 @@ class EdgeImpulseDatasetChangedTrigger(_ChangedTrigger[ShortRequestsHook, tuple[
     def _create_hook(self) -> ShortRequestsHook:
         return ShortRequestsHook(self.edge_impulse_conn_id, organization_id=self.organization_id)
 
-    def _look(self, hook: ShortRequestsHook) -> tuple[int, list[Any]]:
+    def _look(self, hook: ShortRequestsHook) -> _Datasets:
         return hook.organization_id, hook.organization_api.list_datasets()
 
-    def _state_of(self, seen: tuple[int, list[Any]]) -> DatasetState:
+    def _state_of(self, seen: _Datasets) -> DatasetState:
         return DatasetState.of(self.dataset, seen[1])
 
-    def _payload(self, seen: tuple[int, list[Any]], before: DatasetState | None, now: DatasetState) -> dict[str, Any]:
+    def _payload(self, seen: _Datasets, before: DatasetState | None, now: DatasetState) -> dict[str, Any]:
         return {"dataset": self.dataset, "organization_id": seen[0]}
 
 

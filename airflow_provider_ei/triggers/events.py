@@ -68,7 +68,7 @@ class _ChangedTrigger(BaseEventTrigger, Generic[_HookT, _Seen, _StateT]):
     _state_class: ClassVar[type[Any]]
 
     def __init__(self, *, poll_interval: float = 60.0, quiet_seconds: float = 0.0) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.poll_interval = _seconds("poll_interval", poll_interval, 0.01)
         self.quiet_seconds = _seconds("quiet_seconds", quiet_seconds, 0)
         self._hook: _HookT | None = None

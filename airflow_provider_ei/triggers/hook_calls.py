@@ -35,7 +35,8 @@ async def call_hook(hook: _H, call: Callable[[_H], _T], what: str) -> _T:
 
     result = asyncio.wrap_future(TRIGGER_THREADS.submit(run))
     try:
-        return await asyncio.wait_for(result, STALL_SECONDS)
+        async with asyncio.timeout(STALL_SECONDS):  # in Python 3.11, wait_for() may swallow a cancellation
+            return await result
     except TimeoutError:
         hook.cancel()
         raise EdgeImpulseUnavailableError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -16,6 +17,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from airflow_provider_ei.get_provider_info import get_provider_info
 from airflow_provider_ei.operators.links import EdgeImpulseJobLink
 from airflow_provider_ei.operators.model_report import MODEL_KINDS
 from airflow_provider_ei.operators.project_job import EdgeImpulseProjectJobOperator
@@ -27,7 +29,7 @@ from airflow_provider_ei.plugins.overview import Overview, read_overview
 from airflow_provider_ei.plugins.plugin import URL_PREFIX
 from tests.plugins.conftest import NOW, Rows, model, sync
 
-TASK = f"{URL_PREFIX}/task?dag_id=release&run_id=run-1&task_id={{}}&map_index={{MAP_INDEX}}"
+TAB = f"{URL_PREFIX}/task?dag_id=release&run_id=run-1&map_index={{MAP_INDEX}}&task_id="
 EVIL = "<script>alert('x')</script>\" onload=\"alert(1)"
 SHA = "ab" * 32
 
@@ -144,7 +146,7 @@ def test_only_models_of_readable_dags_are_shown(
     monkeypatch.setattr(SimpleAuthManager, "is_authorized_dag", is_authorized)
     monkeypatch.setattr(SimpleAuthManager, "batch_is_authorized_dag", batch)
     assert ">Project 1</h2>" in page() and ">Project 99</h2>" not in page()
-    address = TASK.format("retrain")
+    address = TAB + "retrain"
     assert client("viewer").get(address).status_code == 200
     assert client("viewer").get(address.replace("release", "secret")).status_code == 403
 
@@ -153,7 +155,7 @@ def test_no_string_of_a_report_can_run_a_script(page: Callable[..., str], rows: 
     evil = dict.fromkeys(("variant", "target", "engine", "model_type", "path", "sha256"), EVIL)
     job(rows, "build", hours=1, **evil, url="javascript:alert(1)")
     job(rows, EVIL, hours=2, error=EVIL)
-    for text in (page(), page(TASK.format("build"))):
+    for text in (page(), page(TAB + "build")):
         assert "<script>alert" not in text and "javascript:" not in text and "&lt;script&gt;" in text
 
 
@@ -175,7 +177,7 @@ def test_the_page_copes_with_reports_of_any_content(page: Callable[..., str], ro
     release(rows)
     rows.task("release", "run-9", "strange", operator="X", url=None, model=report)
     assert "Out: build 7" in plain(page())
-    page(TASK.format("strange").replace("run-1", "run-9"))
+    page(TAB.replace("run-1", "run-9") + "strange")
 
 
 def test_a_fraction_above_one_is_no_accuracy() -> None:
@@ -204,20 +206,20 @@ def test_the_number_of_queries_does_not_grow_with_the_jobs(
 
 def test_the_tab_of_a_test_shows_its_accuracy_and_why_it_was_rejected(page: Callable[..., str], rows: Rows) -> None:
     job(rows, "classify", hours=1, accuracy=0.61, variant="int8", rejected=True, error="Too low.")
-    words = plain(page(TASK.format("classify")))
+    words = plain(page(TAB + "classify"))
     assert "Project 1" in words and "61.0 %, rejected, int8" in words
     assert "Too low." in words and "Try 1 failed" in words
 
 
 def test_the_tab_of_a_build_shows_its_file(page: Callable[..., str], rows: Rows) -> None:
     release(rows)
-    words = plain(page(TASK.format("build")))
+    words = plain(page(TAB + "build"))
     assert "build 7, zip, int8, 100 kB" in words and "s3://out/firmware.zip" in words and SHA in words
 
 
 def test_the_tab_of_a_running_job_says_where_its_log_is(page: Callable[..., str], rows: Rows) -> None:
     rows.task("release", task_id="retrain", state="deferred", operator="EdgeImpulseRetrainOperator", url=None)
-    assert "The result appears when the job has ended" in plain(page(TASK.format("retrain")))
+    assert "The result appears when the job has ended" in plain(page(TAB + "retrain"))
 
 
 def test_the_chart_of_accuracies_has_a_text_and_marks_rejected_models() -> None:
@@ -238,6 +240,8 @@ def classes(of: type) -> Iterator[type]:
 
 
 def test_the_queries_know_the_operators_of_projects_by_name() -> None:
+    for module in get_provider_info()["operators"][0]["python-modules"]:
+        importlib.import_module(module)
     found = {
         one.__name__
         for one in classes(EdgeImpulseProjectJobOperator)

@@ -52,7 +52,7 @@ def classes(of: type) -> Iterator[type]:
 def test_the_queries_know_all_operators_by_name() -> None:
     modules = {module.__name__ for module in (task_groups, add_data, data)}
     names = {one.__name__ for one in classes(EdgeImpulseDatasetOperator) if one.__module__ in modules}
-    assert set(task_instances.OPERATORS) == names - {"_GroupedOperator"}
+    assert set(task_instances.DATASET_OPERATORS) == names - {"_GroupedOperator"}
     assert EdgeImpulseDatasetLink().xcom_key == task_instances.LINK_KEY
 
 

@@ -42,7 +42,13 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": "Edge Impulse",
-                "python-modules": ["airflow_provider_ei.operators.data", "airflow_provider_ei.operators.retrain"],
+                "python-modules": [
+                    "airflow_provider_ei.operators.data",
+                    "airflow_provider_ei.operators.retrain",
+                    "airflow_provider_ei.operators.test_model",
+                    "airflow_provider_ei.operators.version",
+                    "airflow_provider_ei.operators.build",
+                ],
             }
         ],
         "sensors": [

@@ -46,7 +46,7 @@ def model_reported(operator: Any, context: Context) -> Iterator[None]:
     try:
         yield
     except AirflowSkipException:
-        _push(context, build_model_report(operator, is_skipped=True))
+        _push(context, build_model_report(operator))
         raise
     except (Exception, AirflowTaskTimeout) as error:
         _push(context, build_model_report(operator, error))
@@ -55,13 +55,8 @@ def model_reported(operator: Any, context: Context) -> Iterator[None]:
         _push(context, build_model_report(operator))
 
 
-def build_model_report(
-    operator: Any, error: BaseException | None = None, *, is_skipped: bool = False
-) -> dict[str, Any]:
-    """Return the report of an operator, without empty values and at most ``MAX_REPORT_BYTES`` long.
-
-    ``rejected`` is present when a test has measured an accuracy, and failed or skipped its task nevertheless.
-    """
+def build_model_report(operator: Any, error: BaseException | None = None) -> dict[str, Any]:
+    """Return the report of an operator, without empty values and at most ``MAX_REPORT_BYTES`` long."""
     result = operator._result if isinstance(operator._result, Mapping) else {}
     facts = {name: result.get(name) for name in ("project_id", "job_id", "url", "state", *MODEL_FACTS)}
     report = {
@@ -69,10 +64,9 @@ def build_model_report(
         "kind": operator.job_kind,
         "project_id": facts["project_id"] or vars(operator._hook or operator).get("project_id"),
         "job_id": facts["job_id"] or operator._job_id,
-        "rejected": operator.job_kind == TEST and facts["accuracy"] is not None and (is_skipped or error is not None),
         "error": None if error is None else first_sentence(error),
     }
-    report = {name: _short(name, value) for name, value in report.items() if value is not None and value is not False}
+    report = {name: _short(name, value) for name, value in report.items() if value is not None}
     while len(json.dumps(report)) > MAX_REPORT_BYTES:
         report.pop(max(report, key=lambda name: len(str(report[name]))))
     return report

@@ -28,7 +28,7 @@ class ModelReport:
     :ivar kind: as operators name it in ``job_kind``.
     :ivar has_ended: False for a job that the task did not wait for.
     :ivar accuracy: from 0 to 1.
-    :ivar is_rejected: whether the test has not accepted the model.
+    :ivar accepted: whether the model has reached the limits of its test.
     :ivar path: path or URI of a build's file.
     """
 
@@ -40,15 +40,21 @@ class ModelReport:
     accuracy: float | None
     variant: str | None
     samples: int | None
-    is_rejected: bool
+    accepted: bool | None
+    min_accuracy: float | None
     version: int | None
     target: str | None
     engine: str | None
     model_type: str | None
     deployment_version: int | None
     path: str | None
-    size: int | None
+    size_bytes: int | None
     sha256: str | None
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether a test has not accepted the model."""
+        return self.accepted is False
 
     @property
     def has_succeeded(self) -> bool:
@@ -100,14 +106,15 @@ def read_model_report(text: str | None) -> ModelReport | None:
         accuracy=_fraction(value.get("accuracy")),
         variant=read_string(value.get("variant")),
         samples=_count(value.get("samples")),
-        is_rejected=value.get("rejected") is True,
+        accepted=accepted if isinstance(accepted := value.get("accepted"), bool) else None,
+        min_accuracy=_fraction(value.get("min_accuracy")),
         version=_count(value.get("version")),
         target=read_string(value.get("target")),
         engine=read_string(value.get("engine")),
         model_type=read_string(value.get("model_type")),
         deployment_version=_count(value.get("deployment_version")),
         path=read_string(value.get("path")),
-        size=_count(value.get("size")),
+        size_bytes=_count(value.get("size_bytes")),
         sha256=read_string(value.get("sha256")),
     )
 

@@ -63,14 +63,14 @@ def test_a_failed_job_reports_its_error_with_the_project() -> None:
 
 
 def test_a_gate_that_fails_the_task_reports_the_accuracy_and_the_error() -> None:
-    report = reported({**RESULT, "accuracy": 0.6}, AirflowFailException("Too low."))
-    assert report is not None and (report["accuracy"], report["rejected"]) == (0.6, True)
+    report = reported({**RESULT, "accuracy": 0.6, "accepted": False}, AirflowFailException("Too low."))
+    assert report is not None and (report["accuracy"], report["accepted"]) == (0.6, False)
     assert report["error"] == "AirflowFailException: Too low."
 
 
 def test_a_gate_that_skips_the_task_reports_no_error() -> None:
-    report = reported({**RESULT, "accuracy": 0.6}, AirflowSkipException("Too low."))
-    assert report is not None and report["rejected"] and "error" not in report
+    report = reported({**RESULT, "accuracy": 0.6, "accepted": False}, AirflowSkipException("Too low."))
+    assert report is not None and report["accepted"] is False and "error" not in report
 
 
 def test_a_task_that_defers_itself_leaves_no_report() -> None:

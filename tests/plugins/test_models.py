@@ -62,7 +62,7 @@ def release(rows: Rows) -> None:
     job(rows, "classify", hours=3, accuracy=0.94, variant="int8", samples=120)
     job(rows, "version", hours=2, version=3)
     build = {"target": "zip", "model_type": "int8", "deployment_version": 7}
-    job(rows, "build", hours=1, **build, path="s3://out/firmware.zip", size=100_000, sha256=SHA)
+    job(rows, "build", hours=1, **build, path="s3://out/firmware.zip", size_bytes=100_000, sha256=SHA)
 
 
 def plain(text: str) -> str:
@@ -84,7 +84,7 @@ def test_the_page_shows_the_last_build_the_accuracy_and_what_is_out(page: Callab
 def test_a_model_that_the_gate_rejects_leaves_out_what_is_out(page: Callable[..., str], rows: Rows) -> None:
     release(rows)
     error = "The model is not accepted: accuracy 0.61 is below 0.9."
-    job(rows, "classify", hours=0.5, run="run-2", accuracy=0.61, variant="int8", rejected=True, error=error)
+    job(rows, "classify", hours=0.5, run="run-2", accuracy=0.61, variant="int8", accepted=False, error=error)
     words = plain(page())
     assert "accuracy, int8 61.0 %" in words and "61.0 %, rejected" in words
     assert "Out: build 7" in words and "tested before with 94.0 %" in words
@@ -168,7 +168,7 @@ def test_no_string_of_a_report_can_run_a_script(page: Callable[..., str], rows: 
         {},
         {"project_id": "1"},
         {"project_id": -1, "kind": 3},
-        {"project_id": 1, "kind": "classify", "accuracy": "high", "samples": -3, "rejected": "yes", "url": 7},
+        {"project_id": 1, "kind": "classify", "accuracy": "high", "samples": -3, "accepted": "yes", "url": 7},
         {"project_id": 1, "kind": "classify", "accuracy": 94, "samples": 10**30, "path": {}},
         {"project_id": 1, "kind": "build", "path": "x" * 100_000},
     ],
@@ -205,9 +205,9 @@ def test_the_number_of_queries_does_not_grow_with_the_jobs(
 
 
 def test_the_tab_of_a_test_shows_its_accuracy_and_why_it_was_rejected(page: Callable[..., str], rows: Rows) -> None:
-    job(rows, "classify", hours=1, accuracy=0.61, variant="int8", rejected=True, error="Too low.")
+    job(rows, "classify", hours=1, accuracy=0.61, min_accuracy=0.9, accepted=False, error="Too low.")
     words = plain(page(TAB + "classify"))
-    assert "Project 1" in words and "61.0 %, rejected, int8" in words
+    assert "Project 1" in words and "61.0 %, rejected" in words and "at least 90.0 %" in words
     assert "Too low." in words and "Try 1 failed" in words
 
 

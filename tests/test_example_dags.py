@@ -109,6 +109,50 @@ class TestRetrain:
 
 
 @pytest.fixture
+def quick_jobs(studio: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> EmulatorServer:
+    """The emulated Studio, whose jobs take no time, with a connection to its project as well."""
+    connection = {"conn_type": "edge_impulse_project", "host": studio.url, "password": studio.project_api_key}
+    monkeypatch.setenv("AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT", json.dumps(connection))
+    studio.settings.job_queued_seconds = studio.settings.job_running_seconds = 0
+    return studio
+
+
+class TestPipeline:
+    def test_uploads_then_runs_the_pipeline(
+        self, quick_jobs: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tree(tmp_path, {"a/x.csv": "1", "b/x.csv": "2"})
+        monkeypatch.setenv("PIPELINE_SOURCE", str(tmp_path))
+        step = {"name": "s", "filter": "dataset = 'raw'", "uploadType": "dataset", "outputDatasetName": "clean"}
+        quick_jobs.pipelines.add("nightly", [step], dataset="clean")
+        (result,) = run_dag("edge_impulse_pipeline").returned["run_pipeline"]
+        assert (result["items_before"], result["items_after"]) == (0, 2)
+        (result,) = run_dag("edge_impulse_pipeline").returned["run_pipeline"]
+        assert (result["file_count"], result["items_after"]) == (0, 2)
+
+
+class TestTransform:
+    def test_cleans_and_imports(self, quick_jobs: EmulatorServer, airflow_database: None) -> None:
+        quick_jobs.put_item("a", "raw", {}, {"x.csv": b"1"})
+        returned = run_dag("edge_impulse_transform").returned
+        assert [item.name for item in quick_jobs.items("clean")] == ["a"]
+        assert returned["to_project"][0]["project_id"] == 1
+        assert quick_jobs.projects.get().samples == 1
+
+
+class TestDownload:
+    def test_what_the_filter_finds_then_nothing(
+        self, studio: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        studio.put_item("a", "motion", {"activity": "running"}, {"x.csv": b"1"})
+        studio.put_item("b", "motion", {"activity": "resting"}, {"x.csv": b"1"})
+        monkeypatch.setenv("DOWNLOAD_DESTINATION", str(tmp_path))
+        counts = [run_dag("edge_impulse_download").returned["download"][0]["downloaded"] for _ in range(2)]
+        assert counts == [1, 0]
+        assert (tmp_path / "a" / "x.csv").read_bytes() == b"1"
+
+
+@pytest.fixture
 def model(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> EmulatorServer:
     """An emulated project that the default connection leads to; its jobs take no time."""
     connection = {"conn_type": "edge_impulse_project", "host": emulator.url, "password": emulator.project_api_key}
@@ -308,6 +352,15 @@ class TestEvents:
         (dag,) = load_dags(path).values()
         (asset,) = dag.schedule
         assert len(asset.watchers) == 1
+
+
+class TestBucketData:
+    def test_imports_and_refreshes(self, quick_jobs: EmulatorServer, bucket: Any, airflow_database: None) -> None:
+        for key in ("lab/2026/r1/a.csv", "lab/2026/r2/a.csv"):
+            bucket.put_object(Bucket="recordings", Key=key, Body=b"1")
+            quick_jobs.put_object(key, b"1")
+        returned = run_dag("edge_impulse_bucket_data").returned
+        assert [returned[task][0]["items_after"] for task in ("import", "refresh")] == [2, 2]
 
 
 class TestTaskflow:

@@ -168,7 +168,7 @@ class ChangeTracker(Generic[_S]):
         self._since = 0.0
 
     def see(self, state: _S, now: float) -> bool:
-        """Return whether the state is to be reported: it differs from the cursor, and has been quiet long enough.
+        """Return whether to report the state: it differs from the cursor, and has been quiet long enough.
 
         :param now: a time in seconds that never goes back.
         """

@@ -16,7 +16,12 @@ from airflow_provider_ei.hooks.job_calls import JobCalls
 from airflow_provider_ei.jobs.state import JobStatus
 from airflow_provider_ei.jobs.waiting import JobWatcher, cancel_job, give_up
 from airflow_provider_ei.triggers.hook_calls import call_hook
-from airflow_provider_ei.triggers.short_requests import ShortRequestsHook, ShortRequestsProjectHook
+from airflow_provider_ei.triggers.short_requests import (
+    ShortRequestsHook,
+    ShortRequestsPipelineRunsHook,
+    ShortRequestsProjectHook,
+    ShortRequestsTransformationsHook,
+)
 from airflow_provider_ei.triggers.threads import TRIGGER_THREADS
 
 log = logging.getLogger(__name__)
@@ -32,6 +37,9 @@ class EdgeImpulseJobTrigger(BaseTrigger):
     :param job_id: id of the job.
     :param project_id: the project that it belongs to; or
     :param organization_id: the organization that it belongs to.
+    :param pipeline_id: the job is a run of this pipeline of the organization.
+    :param max_failed_imports: how many items such a run may fail to import into a project.
+    :param is_transformation: the job is a transformation job of the organization.
     :param edge_impulse_project_conn_id: the Airflow connection for a project.
     :param edge_impulse_conn_id: the Airflow connection for an organization.
     :param poll_interval: seconds between the first two looks; later intervals are longer.
@@ -45,6 +53,9 @@ class EdgeImpulseJobTrigger(BaseTrigger):
         job_id: int,
         project_id: int | None = None,
         organization_id: int | None = None,
+        pipeline_id: int | None = None,
+        max_failed_imports: int = 0,
+        is_transformation: bool = False,
         edge_impulse_project_conn_id: str = EdgeImpulseProjectHook.default_conn_name,
         edge_impulse_conn_id: str = EdgeImpulseHook.default_conn_name,
         poll_interval: float = 10.0,
@@ -55,6 +66,9 @@ class EdgeImpulseJobTrigger(BaseTrigger):
         self.job_id = job_id
         self.project_id = project_id
         self.organization_id = organization_id
+        self.pipeline_id = pipeline_id
+        self.max_failed_imports = max_failed_imports
+        self.is_transformation = is_transformation
         self.edge_impulse_project_conn_id = edge_impulse_project_conn_id
         self.edge_impulse_conn_id = edge_impulse_conn_id
         self.poll_interval = poll_interval
@@ -70,6 +84,9 @@ class EdgeImpulseJobTrigger(BaseTrigger):
                 "job_id": self.job_id,
                 "project_id": self.project_id,
                 "organization_id": self.organization_id,
+                "pipeline_id": self.pipeline_id,
+                "max_failed_imports": self.max_failed_imports,
+                "is_transformation": self.is_transformation,
                 "edge_impulse_project_conn_id": self.edge_impulse_project_conn_id,
                 "edge_impulse_conn_id": self.edge_impulse_conn_id,
                 "poll_interval": self.poll_interval,
@@ -98,6 +115,15 @@ class EdgeImpulseJobTrigger(BaseTrigger):
             log.info("%s, since the task was ended.", cancel_job(hook.jobs_api, self.job_id))
 
     def _create_hook(self) -> JobCalls:
+        if self.pipeline_id is not None:
+            return ShortRequestsPipelineRunsHook(
+                self.edge_impulse_conn_id,
+                self.organization_id,
+                pipeline_id=self.pipeline_id,
+                max_failed_imports=self.max_failed_imports,
+            )
+        if self.is_transformation:
+            return ShortRequestsTransformationsHook(self.edge_impulse_conn_id, self.organization_id)
         if self.organization_id is not None:
             return ShortRequestsHook(self.edge_impulse_conn_id, self.organization_id)
         return ShortRequestsProjectHook(self.edge_impulse_project_conn_id, self.project_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,7 @@ def test_the_connection_is_made_in_the_form(
     page.locator("input[name=port]").fill("0")
     page.get_by_text("Extra Fields", exact=True).click()
     page.locator("input[name=element_organization_id]").fill("7")
+    expect(page.locator("input[name=element_service]")).to_be_visible()
     page.screenshot(path=pictures / "connection-form.png")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("edge_impulse_default").first).to_be_visible()
@@ -46,6 +49,19 @@ def test_the_test_button_says_what_it_found(page: Page, airflow: Airflow, studio
     answer = tested.value.json()
     assert answer["status"] is True
     assert answer["message"].startswith(f"Connected to {studio.url}: organization 7")
+
+
+def test_what_a_check_has_saved_is_in_the_form(page: Page, airflow: Airflow, studio: EmulatorServer) -> None:
+    done = airflow.command("edge-impulse", "check", "--write", "--save")
+    assert "Saved as 'service' in the extra of connection 'edge_impulse_default'." in done
+    assert studio.items() == []
+    page.goto(f"{airflow.url}/connections")
+    page.get_by_role("button", name="Edit Connection").first.click()
+    page.get_by_text("Extra Fields", exact=True).click()
+    expect(page.locator("input[name=element_service]")).to_have_value(re.compile('"duplicate_names": "new_id"'))
+    page.get_by_role("button", name="Save").click()
+    saved = json.loads(airflow.get("/api/v2/connections/edge_impulse_default")["extra"])
+    assert json.loads(saved["service"])["duplicate_names"] == "new_id"
 
 
 def test_a_run_is_triggered_and_its_uploads_have_names(page: Page, airflow: Airflow, pictures: Path) -> None:

@@ -28,6 +28,7 @@ IMPORTS: dict[str, set[str]] = {
     "sources": {"exceptions", "studio"},
     "destinations": {"exceptions", "sources"},
     "sync": {"exceptions", "results", "numeric", "scalars", "studio", "sources"},
+    "downloads": {"exceptions", "studio", "sources", "destinations", "sync"},
     "hooks": {
         "exceptions",
         "results",
@@ -37,11 +38,12 @@ IMPORTS: dict[str, set[str]] = {
         "sources",
         "destinations",
         "sync",
+        "downloads",
         "jobs",
         "assets",
     },
-    "polling": {"exceptions", "numeric", "studio", "sources", "sync", "hooks"},
-    "triggers": {"exceptions", "studio", "hooks", "jobs", "polling"},
+    "polling": {"exceptions", "numeric", "studio", "sources", "sync", "hooks", "jobs"},
+    "triggers": {"exceptions", "numeric", "studio", "hooks", "jobs", "polling"},
     "operators": {
         "exceptions",
         "results",
@@ -60,9 +62,12 @@ IMPORTS: dict[str, set[str]] = {
     "task_groups": {"results", "sync", "operators"},
     "plugins": {"results", "operators"},
     "get_provider_info": {"hooks"},
+    "check": {"exceptions", "studio"},
+    "cli": {"exceptions", "studio", "hooks", "check"},
+    "__main__": {"cli"},
 }
 KNOWS_AIRFLOW = {
-    *("assets", "hooks", "operators", "task_groups", "decorators", "sensors", "triggers", "plugins"),
+    *("assets", "hooks", "operators", "task_groups", "decorators", "sensors", "triggers", "plugins", "cli"),
 }
 
 

@@ -68,7 +68,7 @@ def edge_impulse_release(
     """
     impulse = {"impulse_id": impulse_id, **arguments}
     # Set explicitly, since default_args may differ: nothing may be built that was not accepted.
-    after = {"trigger_rule": "all_success", "wait_for_completion": True}
+    after: dict[str, Any] = {"trigger_rule": "all_success", "wait_for_completion": True}
     with TaskGroup(group_id, default_args=default_args or {}) as group:  # type: ignore[arg-type]
         retrain = EdgeImpulseRetrainOperator(
             task_id="retrain", trigger_rule=trigger_rule, wait_for_completion=True, **impulse
@@ -107,7 +107,7 @@ def _approval(test_id: str, arguments: Mapping[str, Any]) -> Any:
         from airflow.providers.standard.operators.hitl import ApprovalOperator
     except (ImportError, AirflowException) as error:  # the provider raises the latter on an older Airflow
         raise EdgeImpulseArgumentError(
-            "Leave out approval, or use Airflow 3.1 or newer with apache-airflow-providers-standard: this Airflow has "
+            "Leave out approval, or run Airflow 3.1 or newer with apache-airflow-providers-standard: this Airflow has "
             f"no ApprovalOperator ({error})."
         ) from None
     tested = f"ti.xcom_pull(task_ids={test_id!r})"

@@ -162,7 +162,7 @@ def test_arguments_of_all_jobs_and_default_args_reach_each_task(tmp_path: Path) 
 @pytest.mark.skipif(not is_airflow_2(), reason="Airflow 3 has the ApprovalOperator")
 def test_an_approval_where_airflow_has_none_is_an_error_with_the_way_out(tmp_path: Path) -> None:
     (error,) = import_errors(write_dag(tmp_path, "approval=True")).values()
-    assert "Leave out approval, or use Airflow 3.1 or newer" in error
+    assert "Leave out approval, or run Airflow 3.1 or newer" in error
 
 
 @needs_approval_operator
@@ -171,7 +171,7 @@ def test_a_missing_approval_operator_is_an_error_with_the_way_out(
 ) -> None:
     monkeypatch.setitem(sys.modules, "airflow.providers.standard.operators.hitl", None)
     (error,) = import_errors(write_dag(tmp_path, "approval=True")).values()
-    assert "Leave out approval, or use Airflow 3.1 or newer" in error
+    assert "Leave out approval, or run Airflow 3.1 or newer" in error
 
 
 @pytest.fixture

@@ -93,21 +93,25 @@ def argument_tables() -> ModuleType:
 def with_arguments() -> Iterator[Any]:
     """The classes, functions and methods of the API reference that users call with arguments."""
     from airflow_provider_ei.decorators import add_data as decorator
+    from airflow_provider_ei.decorators.upload_samples import edge_impulse_upload_samples_task
     from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
     from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
+    from airflow_provider_ei.hooks.sample_calls import SampleCalls
     from airflow_provider_ei.operators import data as operators
     from airflow_provider_ei.operators import jobs as job_operators
+    from airflow_provider_ei.operators import samples as sample_operators
     from airflow_provider_ei.sensors import dataset as sensors
     from airflow_provider_ei.sensors import job as job_sensor
     from airflow_provider_ei.task_groups import edge_impulse_sync
 
     yield edge_impulse_sync
     yield decorator.edge_impulse_add_data_task
-    for module in (operators, job_operators, sensors, job_sensor):
+    yield edge_impulse_upload_samples_task
+    for module in (operators, job_operators, sample_operators, sensors, job_sensor):
         for name, value in vars(module).items():
             if inspect.isclass(value) and value.__module__ == module.__name__ and not name.startswith("_"):
                 yield value
-    methods = {**vars(EdgeImpulseHook), **vars(EdgeImpulseProjectHook)}
+    methods = {**vars(EdgeImpulseHook), **vars(EdgeImpulseProjectHook), **vars(SampleCalls)}
     for name, value in methods.items():
         if inspect.isfunction(value) and not name.startswith("_") and value.__doc__ and ":param" in value.__doc__:
             yield value

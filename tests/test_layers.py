@@ -27,7 +27,10 @@ IMPORTS: dict[str, set[str]] = {
     "jobs": {"exceptions", "redaction", "studio"},
     "sources": {"exceptions", "studio"},
     "sync": {"exceptions", "results", "numeric", "scalars", "studio", "sources"},
-    "hooks": {"exceptions", "results", "numeric", "redaction", "studio", "sources", "sync", "jobs", "assets"},
+    "samples": {"exceptions", "results", "numeric", "studio", "sources", "sync"},
+    "hooks": {
+        *("exceptions", "results", "numeric", "redaction", "studio", "sources", "sync", "samples", "jobs", "assets"),
+    },
     "polling": {"exceptions", "numeric", "studio", "sources", "sync", "hooks"},
     "triggers": {"exceptions", "studio", "hooks", "jobs", "polling"},
     "operators": {
@@ -36,6 +39,7 @@ IMPORTS: dict[str, set[str]] = {
         "scalars",
         "sources",
         "sync",
+        "samples",
         "hooks",
         "jobs",
         "numeric",

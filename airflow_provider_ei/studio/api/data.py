@@ -68,7 +68,7 @@ class OrganizationDataApi:
 
     def list_pages(
         self, dataset: str | None = None, *, filter: str | None = None, with_files: bool = False
-    ) -> Iterator[ListedPage]:
+    ) -> Iterator[ListedPage[DataItem]]:
         """Yield all data items page by page, so that they need not be in memory all at once.
 
         While others change the dataset, a listing may move and must be repeated, up to three times, each time

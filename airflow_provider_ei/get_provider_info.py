@@ -50,7 +50,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Edge Impulse",
                 "python-modules": [
                     "airflow_provider_ei.operators.data",
-                    "airflow_provider_ei.operators.jobs",
+                    "airflow_provider_ei.operators.retrain",
                     "airflow_provider_ei.operators.samples",
                 ],
             }

@@ -47,13 +47,40 @@ class AddDataResult(TypedDict):
 class JobResult(TypedDict):
     """What a job's task returns. Plain JSON, so that it can be an XCom.
 
-    ``state`` is ``succeeded``, or ``started`` when the task did not wait; ``url`` is the job's page in Studio.
+    It has the id of the project or that of the organization. ``state`` is ``succeeded``, or ``started`` when the task
+    did not wait; ``url`` is the job's page in Studio.
     """
 
     job_id: int
-    project_id: int
+    project_id: NotRequired[int]
+    organization_id: NotRequired[int]
     state: Literal["succeeded", "started"]
     url: str
+
+
+class ModelFacts(TypedDict, total=False):
+    """What the results of a project's jobs say about its model, beside :class:`JobResult`. Each has only its own part.
+
+    - a test: ``accuracy`` from 0 to 1, of the model's ``variant``, on so many ``samples``; ``accepted``: whether the
+      model passed the gate, ``min_accuracy``: what the gate required;
+    - a version: its number ``version``;
+    - a build: ``target``, ``engine``, ``model_type``, ``deployment_version``, and the downloaded file: its ``path``
+      (a path or URI without credentials), ``size_bytes``, ``sha256``.
+    """
+
+    accuracy: float
+    variant: str
+    samples: int
+    accepted: bool
+    min_accuracy: float
+    version: int
+    target: str
+    engine: str
+    model_type: str
+    deployment_version: int
+    path: str
+    size_bytes: int
+    sha256: str
 
 
 class Failure(TypedDict):
@@ -165,6 +192,7 @@ SAMPLE_COUNTS = tuple(SampleCounts.__annotations__)
 ITEM_COUNTS = tuple(ItemCounts.__annotations__)
 WORK_COUNTS = tuple(WorkCounts.__annotations__)
 PLANNED_ACTIONS = tuple(PlanNames.__annotations__)
+MODEL_FACTS = tuple(ModelFacts.__annotations__)
 
 #: Data items that files or metadata were sent for, and all that changed in the dataset.
 SENT_ITEMS = ("created", "updated", "repaired")

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from airflow.providers.common.compat.sdk import dag
 
-from airflow_provider_ei.operators.jobs import EdgeImpulseRetrainOperator
+from airflow_provider_ei.operators.retrain import EdgeImpulseRetrainOperator
 
 
 @dag(schedule="@weekly", start_date=datetime(2026, 1, 1), catchup=False, tags=["edge-impulse", "example"])

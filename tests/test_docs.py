@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -92,29 +93,33 @@ def argument_tables() -> ModuleType:
 
 def with_arguments() -> Iterator[Any]:
     """The classes, functions and methods of the API reference that users call with arguments."""
-    from airflow_provider_ei.decorators import add_data as decorator
-    from airflow_provider_ei.decorators.upload_samples import edge_impulse_upload_samples_task
-    from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-    from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
-    from airflow_provider_ei.hooks.sample_calls import SampleCalls
-    from airflow_provider_ei.operators import data as operators
-    from airflow_provider_ei.operators import jobs as job_operators
-    from airflow_provider_ei.operators import samples as sample_operators
-    from airflow_provider_ei.sensors import dataset as sensors
-    from airflow_provider_ei.sensors import job as job_sensor
+    from airflow_provider_ei.get_provider_info import get_provider_info
     from airflow_provider_ei.task_groups import edge_impulse_sync
 
+    info = get_provider_info()
+    modules = {
+        kind: [name for each in info[kind] for name in each["python-modules"]]
+        for kind in ("operators", "sensors", "hooks")
+    }
+
     yield edge_impulse_sync
-    yield decorator.edge_impulse_add_data_task
-    yield edge_impulse_upload_samples_task
-    for module in (operators, job_operators, sample_operators, sensors, job_sensor):
-        for name, value in vars(module).items():
-            if inspect.isclass(value) and value.__module__ == module.__name__ and not name.startswith("_"):
-                yield value
-    methods = {**vars(EdgeImpulseHook), **vars(EdgeImpulseProjectHook), **vars(SampleCalls)}
-    for name, value in methods.items():
-        if inspect.isfunction(value) and not name.startswith("_") and value.__doc__ and ":param" in value.__doc__:
-            yield value
+    for decorator in info["task-decorators"]:
+        module, _, name = decorator["class-name"].rpartition(".")
+        yield getattr(import_module(module), name)
+    for name in (*modules["operators"], *modules["sensors"]):
+        yield from (value for _, value in _own_classes(name))
+    hooks = [value for name in modules["hooks"] for _, value in _own_classes(name)]
+    for each in dict.fromkeys(base for hook in hooks for base in hook.__mro__):
+        if each.__module__.startswith("airflow_provider_ei."):
+            for name, value in vars(each).items():
+                if inspect.isfunction(value) and not name.startswith("_") and ":param" in (value.__doc__ or ""):
+                    yield value
+
+
+def _own_classes(module: str) -> Iterator[tuple[str, Any]]:
+    for name, value in vars(import_module(module)).items():
+        if inspect.isclass(value) and value.__module__ == module and not name.startswith("_"):
+            yield name, value
 
 
 @pytest.mark.parametrize("obj", with_arguments(), ids=lambda obj: obj.__qualname__)

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook, 
 from airflow.providers.common.compat.sdk import ResumableJobMixin, dag, task
 before = set(sys.modules)
 import airflow_provider_ei.operators.data
-import airflow_provider_ei.operators.jobs
+import airflow_provider_ei.operators.retrain
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_ei.exceptions import EdgeImpulseAuthError, EdgeImpulseConfigError, EdgeImpulseError
-from airflow_provider_ei.hooks.connected import ConnectedHook
 from airflow_provider_ei.hooks.connection import CONN_TYPE, HOOK_NAME, ORGANIZATION
+from airflow_provider_ei.hooks.job_calls import JobCalls
 
 if TYPE_CHECKING:
+    from airflow_provider_ei.results import JobResult
     from airflow_provider_ei.studio.api.data import OrganizationDataApi
+    from airflow_provider_ei.studio.api.jobs import JobsApi
     from airflow_provider_ei.studio.api.organizations import OrganizationApi
+    from airflow_provider_ei.studio.http import HttpClient
 
 
-class EdgeImpulseBaseHook(ConnectedHook):
+class EdgeImpulseBaseHook(JobCalls):
     """Opens a client with an Airflow connection, and cancels it when the task is killed.
 
     The connection is read at the first call; nothing is sent before.
@@ -94,6 +97,29 @@ class EdgeImpulseBaseHook(ConnectedHook):
     def data_url(self) -> str:
         """URL of the organization's data page in Studio, on the connection's host."""
         return self.settings.data_url(self.organization_id)
+
+    @property
+    def knows_owner(self) -> bool:
+        """Whether the organization is known without a request."""
+        return "organization_id" in vars(self) or self.given_organization_id is not None
+
+    def open_jobs_api(self, client: HttpClient) -> JobsApi:
+        """Return the operations on the organization's jobs, through a client.
+
+        :raises EdgeImpulseError: as :attr:`organization_id` does.
+        """
+        from airflow_provider_ei.studio.api.jobs import JobsApi
+
+        return JobsApi.of_organization(client, self.organization_id)
+
+    def job_url(self, job_id: int) -> str:
+        """Return a job's page in Studio, on the connection's host."""
+        return f"{self.settings.web_url}/organization/{self.organization_id}/jobs#show-job-{job_id}"
+
+    def job_result(self, job_id: int, state: Literal["succeeded", "started"]) -> JobResult:
+        """Return what a job's task returns."""
+        organization_id = self.organization_id
+        return {"job_id": job_id, "organization_id": organization_id, "state": state, "url": self.job_url(job_id)}
 
     def test_connection(self) -> tuple[bool, str]:
         """Test the connection with one request, ``listOrganizations``.

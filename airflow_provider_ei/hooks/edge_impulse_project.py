@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -11,18 +10,19 @@ from typing import TYPE_CHECKING, Literal
 from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.hooks.connection import PROJECT, read_ingestion_url
 from airflow_provider_ei.hooks.interruptible import interruptible
+from airflow_provider_ei.hooks.job_calls import JobCalls
 from airflow_provider_ei.hooks.sample_calls import SampleCalls
 
 if TYPE_CHECKING:
-    from airflow_provider_ei.jobs.state import JobStatus
     from airflow_provider_ei.results import JobResult
     from airflow_provider_ei.studio.api.jobs import JobsApi
     from airflow_provider_ei.studio.api.projects import ProjectApi
+    from airflow_provider_ei.studio.http import HttpClient
 
 log = logging.getLogger(__name__)
 
 
-class EdgeImpulseProjectHook(SampleCalls):
+class EdgeImpulseProjectHook(SampleCalls, JobCalls):
     """Talks to a project of Edge Impulse Studio with the key of an Airflow connection.
 
     The connection is read at the first call; nothing is sent before. Every method raises
@@ -89,18 +89,26 @@ class EdgeImpulseProjectHook(SampleCalls):
         return ProjectApi(self.client, self.project_id)
 
     @property
-    def jobs_api(self) -> JobsApi:
-        """The operations on the project's jobs.
+    def knows_owner(self) -> bool:
+        """Whether the project is known without a request."""
+        return "project_id" in vars(self) or self.given_project_id is not None
+
+    def open_jobs_api(self, client: HttpClient) -> JobsApi:
+        """Return the operations on the project's jobs, through a client.
 
         :raises EdgeImpulseError: as :attr:`project_id` does.
         """
         from airflow_provider_ei.studio.api.jobs import JobsApi
 
-        return JobsApi.of_project(self.client, self.project_id)
+        return JobsApi.of_project(client, self.project_id)
 
     def job_url(self, job_id: int) -> str:
         """Return a job's page in Studio, on the connection's host."""
         return f"{self.settings.web_url}/studio/{self.project_id}/jobs#show-job-{job_id}"
+
+    def job_result(self, job_id: int, state: Literal["succeeded", "started"]) -> JobResult:
+        """Return what a job's task returns."""
+        return {"job_id": job_id, "project_id": self.project_id, "state": state, "url": self.job_url(job_id)}
 
     # --- jobs ---------------------------------------------------------------------------------------------
 
@@ -116,7 +124,7 @@ class EdgeImpulseProjectHook(SampleCalls):
         """Train the model again with the last known parameters, and wait until that has succeeded.
 
         A lost answer starts no second job. In a task whose worker may be lost, use
-        :class:`~airflow_provider_ei.operators.jobs.EdgeImpulseRetrainOperator`, which finds its job again.
+        :class:`~airflow_provider_ei.operators.retrain.EdgeImpulseRetrainOperator`, which finds its job again.
 
         :param impulse_id: the impulse; None for the project's default impulse.
         :param wait_for_completion: False: return as soon as the job is started.
@@ -126,69 +134,16 @@ class EdgeImpulseProjectHook(SampleCalls):
         :raises EdgeImpulseJobError: when the job ends without success; quotes the end of its log.
         :raises EdgeImpulseJobTimeoutError: when the timeout passes.
         """
-        from airflow_provider_ei.jobs.starting import MemoryStore, start_once
         from airflow_provider_ei.numeric import whole_number
 
         impulse = whole_number("impulse_id", impulse_id)
-        deadline = None if timeout is None else time.time() + timeout
-        job_id = start_once(self.jobs_api, MemoryStore(), "retrain", lambda: self.project_api.start_retrain(impulse))
-        log.info("Job %d was started: %s", job_id, self.job_url(job_id))
-        if wait_for_completion:
-            self._wait_for_job(job_id, poll_interval, deadline, cancel_on_timeout=True)
-        return self.job_result(job_id, "succeeded" if wait_for_completion else "started")
-
-    @interruptible
-    def get_job(self, job_id: int) -> JobStatus:
-        """Return the state of a job (``getJobStatus``).
-
-        :param job_id: id of the job.
-        """
-        from airflow_provider_ei.jobs.waiting import look_at_job
-
-        return look_at_job(self.jobs_api, job_id)
-
-    @interruptible
-    def wait_for_job(
-        self,
-        job_id: int,
-        *,
-        poll_interval: float = 10.0,
-        timeout: float | None = None,
-        cancel_on_timeout: bool = False,
-    ) -> JobStatus:
-        """Wait until a job has succeeded, and write its log lines to the log.
-
-        :param job_id: id of the job.
-        :param poll_interval: seconds between the first two looks; later intervals are longer.
-        :param timeout: how many seconds to wait; None for no limit.
-        :param cancel_on_timeout: cancel the job when the timeout passes.
-        :raises EdgeImpulseJobError: when the job ends without success; quotes the end of its log.
-        :raises EdgeImpulseJobTimeoutError: when the timeout passes.
-        """
-        deadline = None if timeout is None else time.time() + timeout
-        return self._wait_for_job(job_id, poll_interval, deadline, cancel_on_timeout=cancel_on_timeout)
-
-    @interruptible
-    def cancel_job(self, job_id: int) -> JobStatus:
-        """Cancel a job, and return its state after that (``cancelJob``). A job that has ended is not an error.
-
-        :param job_id: id of the job.
-        """
-        from airflow_provider_ei.jobs.waiting import cancel_job
-
-        return cancel_job(self.jobs_api, job_id)
-
-    def job_result(self, job_id: int, state: Literal["succeeded", "started"]) -> JobResult:
-        """Return what a job's task returns."""
-        return {"job_id": job_id, "project_id": self.project_id, "state": state, "url": self.job_url(job_id)}
-
-    def _wait_for_job(
-        self, job_id: int, poll_interval: float, deadline: float | None, *, cancel_on_timeout: bool
-    ) -> JobStatus:
-        from airflow_provider_ei.jobs.waiting import JobWatcher, wait_for_job
-
-        watcher = JobWatcher(self.jobs_api, job_id, poll_interval=poll_interval, deadline=deadline)
-        return wait_for_job(watcher, self.job_url(job_id), cancel_on_timeout=cancel_on_timeout)
+        return self._run_job(
+            "retrain",
+            lambda: self.project_api.start_retrain(impulse),
+            wait_for_completion=wait_for_completion,
+            poll_interval=poll_interval,
+            timeout=timeout,
+        )
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection with one request, ``getCurrentApiKeyInfo``, and say what is wrong with it.

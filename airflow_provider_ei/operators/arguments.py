@@ -1,16 +1,18 @@
-"""Arguments in a DAG file, checked and converted when an operator is created."""
+"""Arguments in a DAG file, checked and converted when an operator is created, or when its templates are rendered."""
 
 from __future__ import annotations
 
 import inspect
 import math
 from collections.abc import Set
+from datetime import timedelta
 from enum import Enum
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.numeric import read_number
 from airflow_provider_ei.scalars import python_scalar
 
 
@@ -71,3 +73,28 @@ def keyword_arguments(constructor: Any) -> tuple[str, ...]:
 def _parameters(function: Any) -> dict[str, inspect.Parameter]:
     parameters = inspect.signature(function).parameters
     return {name: one for name, one in parameters.items() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}
+
+
+def read_flag(field: str, value: object) -> bool:
+    """Return a bool that a template may have turned into a string: ``true``, ``false``, in upper or lower case.
+
+    :raises EdgeImpulseInputError: when the value is anything else.
+    """
+    known = {"true": True, "false": False}
+    flag = value if isinstance(value, bool) else known.get(str(value).strip().lower())
+    if flag is None:
+        raise EdgeImpulseInputError(f"{field} must be True or False, not {value!r}.")
+    return flag
+
+
+def read_seconds(field: str, value: object) -> float | None:
+    """Return a positive number of seconds; None for None and for an empty string.
+
+    :raises EdgeImpulseInputError: when the value is anything else.
+    """
+    if value is None or value == "":
+        return None
+    number = value.total_seconds() if isinstance(value, timedelta) else read_number(value)
+    if number is None or number <= 0:
+        raise EdgeImpulseInputError(f"{field} must be a positive number of seconds, not {value!r}.")
+    return float(number)

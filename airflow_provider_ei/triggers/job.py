@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseUnavailableError
+from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
+from airflow_provider_ei.hooks.job_calls import JobCalls
 from airflow_provider_ei.jobs.state import JobStatus
 from airflow_provider_ei.jobs.waiting import JobWatcher, cancel_job, give_up
-from airflow_provider_ei.triggers.short_requests import ShortRequestsProjectHook
+from airflow_provider_ei.triggers.short_requests import ShortRequestsHook, ShortRequestsProjectHook
 from airflow_provider_ei.triggers.threads import TRIGGER_THREADS
 
 log = logging.getLogger(__name__)
@@ -25,13 +27,15 @@ STALL_SECONDS = 60.0
 
 
 class EdgeImpulseJobTrigger(BaseTrigger):
-    """Look at a job of a project until it ends, or a deadline passes.
+    """Look at a job of a project or of an organization until it ends, or a deadline passes.
 
     Another triggerer can continue: all that it needs is in the arguments. Requests are made in separate threads.
 
     :param job_id: id of the job.
-    :param project_id: the project that it belongs to.
-    :param edge_impulse_project_conn_id: the Airflow connection.
+    :param project_id: the project that it belongs to; or
+    :param organization_id: the organization that it belongs to.
+    :param edge_impulse_project_conn_id: the Airflow connection for a project.
+    :param edge_impulse_conn_id: the Airflow connection for an organization.
     :param poll_interval: seconds between the first two looks; later intervals are longer.
     :param deadline: when to stop waiting, in seconds since the epoch; None for never.
     :param cancel_on_kill: cancel the job when the deadline passes, and when a user ends the deferred task (Airflow 3).
@@ -41,8 +45,10 @@ class EdgeImpulseJobTrigger(BaseTrigger):
         self,
         *,
         job_id: int,
-        project_id: int,
+        project_id: int | None = None,
+        organization_id: int | None = None,
         edge_impulse_project_conn_id: str = EdgeImpulseProjectHook.default_conn_name,
+        edge_impulse_conn_id: str = EdgeImpulseHook.default_conn_name,
         poll_interval: float = 10.0,
         deadline: float | None = None,
         cancel_on_kill: bool = True,
@@ -50,7 +56,9 @@ class EdgeImpulseJobTrigger(BaseTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         self.job_id = job_id
         self.project_id = project_id
+        self.organization_id = organization_id
         self.edge_impulse_project_conn_id = edge_impulse_project_conn_id
+        self.edge_impulse_conn_id = edge_impulse_conn_id
         self.poll_interval = poll_interval
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
@@ -63,7 +71,9 @@ class EdgeImpulseJobTrigger(BaseTrigger):
             {
                 "job_id": self.job_id,
                 "project_id": self.project_id,
+                "organization_id": self.organization_id,
                 "edge_impulse_project_conn_id": self.edge_impulse_project_conn_id,
+                "edge_impulse_conn_id": self.edge_impulse_conn_id,
                 "poll_interval": self.poll_interval,
                 "deadline": self.deadline,
                 "cancel_on_kill": self.cancel_on_kill,
@@ -89,7 +99,9 @@ class EdgeImpulseJobTrigger(BaseTrigger):
         with self._create_hook() as hook:
             log.info("%s, since the task was ended.", cancel_job(hook.jobs_api, self.job_id))
 
-    def _create_hook(self) -> ShortRequestsProjectHook:
+    def _create_hook(self) -> JobCalls:
+        if self.organization_id is not None:
+            return ShortRequestsHook(self.edge_impulse_conn_id, self.organization_id)
         return ShortRequestsProjectHook(self.edge_impulse_project_conn_id, self.project_id)
 
     async def _wait(self) -> dict[str, Any]:
@@ -107,7 +119,7 @@ class EdgeImpulseJobTrigger(BaseTrigger):
                 raise await self._in_thread(self._give_up)
             await asyncio.sleep(wait)
 
-    def _look(self, hook: ShortRequestsProjectHook) -> tuple[JobStatus | None, str]:
+    def _look(self, hook: JobCalls) -> tuple[JobStatus | None, str]:
         jobs = hook.jobs_api
         if self._watcher is None:
             interval, deadline = self.poll_interval, self.deadline
@@ -115,12 +127,12 @@ class EdgeImpulseJobTrigger(BaseTrigger):
         self._watcher.use(jobs)
         return self._watcher.look(), hook.job_url(self.job_id)
 
-    def _give_up(self, hook: ShortRequestsProjectHook) -> EdgeImpulseError:
+    def _give_up(self, hook: JobCalls) -> EdgeImpulseError:
         assert self._watcher is not None
         self._watcher.use(hook.jobs_api)
         return give_up(self._watcher, hook.job_url(self.job_id), cancel=self.cancel_on_kill)
 
-    async def _in_thread(self, call: Callable[[ShortRequestsProjectHook], _T]) -> _T:
+    async def _in_thread(self, call: Callable[[JobCalls], _T]) -> _T:
         """Return what a call returns that gets a new hook, which is closed after it.
 
         :raises EdgeImpulseUnavailableError: when it does not end in time.

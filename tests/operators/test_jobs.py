@@ -26,7 +26,8 @@ from airflow_provider_ei.exceptions import (
 )
 from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
 from airflow_provider_ei.jobs.starting import INTENT_KEY
-from airflow_provider_ei.operators.jobs import JOB_ID_KEY, EdgeImpulseRetrainOperator
+from airflow_provider_ei.operators.job_base import JOB_ID_KEY
+from airflow_provider_ei.operators.retrain import EdgeImpulseRetrainOperator
 from airflow_provider_ei.sensors.job import EdgeImpulseJobSensor
 from airflow_provider_ei.triggers.job import EdgeImpulseJobTrigger
 from tests.support.airflow_runs import RunDag, is_airflow_2
@@ -360,7 +361,7 @@ def test_a_real_dag_run_retrains_and_waits(project: EmulatorServer, run: RunDag,
     project.settings.job_running_seconds = 0.5
     done = run(
         f"""
-        from airflow_provider_ei.operators.jobs import EdgeImpulseRetrainOperator
+        from airflow_provider_ei.operators.retrain import EdgeImpulseRetrainOperator
         from airflow_provider_ei.sensors.job import EdgeImpulseJobSensor
         @dag(schedule=None)
         def training():
@@ -382,7 +383,7 @@ def test_in_airflow_the_retry_of_a_task_finds_the_job_of_the_try_before(project:
     done = run(
         """
         from datetime import timedelta
-        from airflow_provider_ei.operators.jobs import EdgeImpulseRetrainOperator
+        from airflow_provider_ei.operators.retrain import EdgeImpulseRetrainOperator
         @dag(schedule=None)
         def training():
             EdgeImpulseRetrainOperator(

@@ -1,8 +1,8 @@
 """Edge Impulse's data as Airflow assets.
 
 A dataset of an organization is ``edgeimpulse://{organization_id}/{dataset}``, the samples of a project in a category
-``edgeimpulse-project://{project_id}/{category}``. Airflow finds these functions through the provider's metadata, for all
-assets with these schemes.
+``edgeimpulse-project://{project_id}/{category}``. Airflow finds these functions through the provider's metadata, for
+all assets with these schemes.
 """
 
 from __future__ import annotations
@@ -96,5 +96,7 @@ def convert_project_to_openlineage(asset: Asset, lineage_context: object = None)
 
 def stored_categories(categories: Iterable[str]) -> list[str]:
     """Return the categories that samples may be in after an upload: ``split`` is both training and testing."""
-    found = {one for category in categories for one in (("training", "testing") if category == "split" else (category,))}
+    found = {
+        one for category in categories for one in (("training", "testing") if category == "split" else (category,))
+    }
     return [category for category in CATEGORIES if category in found]

@@ -170,7 +170,8 @@ class UploadSamplesResult(SampleCounts):
     - ``created``, ``unchanged``, ``failed``: files;
     - ``updated``: files whose content was there with another label, category or metadata, which were changed;
     - ``skipped``: the same with ``if_exists="skip"``;
-    - ``files_sent``, ``bytes_sent``: of files that the service has answered for; ``bytes_hashed``: read only to compare;
+    - ``files_sent``, ``bytes_sent``: of files that the service has answered for; ``bytes_hashed``: read only to
+      compare;
     - ``seconds``: how long it took;
     - ``failures``: the first 20; ``url``: the page of the project's data in Studio.
     """

@@ -51,7 +51,7 @@ def edge_impulse_samples():
         task_id="upload_samples",
         files=extract(str(RAW)),
         category="split",  # the service chooses between training and testing
-        label="{{ file.folder }}",
+        sample_label="{{ file.folder }}",
         metadata={"source": RAW.name, "frequency_hz": FREQUENCY_HZ},
     )
     # [END upload_samples]

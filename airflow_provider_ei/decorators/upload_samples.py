@@ -35,9 +35,7 @@ class _UploadSamplesDecoratedOperator(DecoratedOperator, EdgeImpulseUploadSample
         op_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, files=None, **kwargs
-        )
+        super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, files=None, **kwargs)
 
     def execute(self, context: Context) -> Any:
         self._check_killed()
@@ -54,7 +52,7 @@ def edge_impulse_upload_samples_task(python_callable: Callable[..., Any] | None 
 
     :param python_callable: returns a path or URI, a directory, a glob, ``{"path", "name"?, "label"?, "metadata"?,
         "category"?}``, or a list of these.
-    :param kwargs: ``category``, ``label`` and the other arguments of
+    :param kwargs: ``category``, ``sample_label`` and the other arguments of
         :class:`~airflow_provider_ei.operators.samples.EdgeImpulseUploadSamplesOperator`, except ``files``.
     """
     fields = _UploadSamplesDecoratedOperator.template_fields

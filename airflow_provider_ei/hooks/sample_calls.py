@@ -109,7 +109,7 @@ class SampleCalls(ConnectedHook):
         *,
         files: Any,
         category: str = "training",
-        label: GivenLabel = None,
+        sample_label: GivenLabel = None,
         metadata: GivenMetadata = None,
         if_exists: str = "update",
         workers: int | str = 8,
@@ -122,9 +122,9 @@ class SampleCalls(ConnectedHook):
         :param files: a path or URI, a directory, a glob, ``{"path", "name"?, "label"?, "metadata"?, "category"?,
             "content_type"?}``, or a list of these.
         :param category: ``training``, ``testing``, ``split`` (the service chooses one of the two) or ``anomaly``.
-        :param label: the label of all files that have none of their own, or a function that returns a file's label for a
-            :class:`~airflow_provider_ei.samples.sample_file.FileContext`; None: the service derives it from the file's
-            name.
+        :param sample_label: the label of all files that have none of their own, or a function that returns a file's
+            label for a :class:`~airflow_provider_ei.samples.sample_file.FileContext`; None: the service derives it from
+            the file's name.
         :param metadata: a flat dict for all files, or a function that returns a file's.
         :param if_exists: what to do with a sample that has the content of a file and another label, category or
             metadata: ``update``, ``skip`` or ``fail``.
@@ -140,7 +140,7 @@ class SampleCalls(ConnectedHook):
         from airflow_provider_ei.studio.api.ingestion import IngestionApi
 
         options = UploadOptions.check(
-            category=category, label=label, metadata=metadata, if_exists=if_exists, workers=workers
+            category=category, sample_label=sample_label, metadata=metadata, if_exists=if_exists, workers=workers
         )
         samples, uris = prepare_samples(files, options, open_store, self.check_cancelled)
         ingestion = IngestionApi(self.ingestion_client)

@@ -35,14 +35,15 @@ class EdgeImpulseUploadSamplesOperator(AuthoredTemplates, EdgeImpulseTask, BaseO
     are there by then, and a retry sends only what is left.
 
     All arguments are template fields, and accept XComArgs and ``.expand()`` / ``.expand_kwargs()``. Templates in
-    ``label`` and ``metadata`` that use ``file`` are rendered for each file: ``{{ file.folder }}``, ``{{ file.name }}``,
-    ``{{ file.stem }}``, ``{{ file.path }}``.
+    ``sample_label`` and ``metadata`` that use ``file`` are rendered for each file: ``{{ file.folder }}``,
+    ``{{ file.name }}``, ``{{ file.stem }}``, ``{{ file.path }}``.
 
     :param files: a path or URI, a directory, a glob, ``{"path", "name"?, "label"?, "metadata"?, "category"?,
         "content_type"?}``, a list of these, or a template that renders to one. ``bounding_boxes.labels``,
         ``structured_labels.labels`` and ``info.labels`` among them apply to the files next to them.
     :param category: ``training``, ``testing``, ``split`` (the service chooses one of the two) or ``anomaly``.
-    :param label: the label of all files that have none of their own; None: the service derives it from each file's name.
+    :param sample_label: the label of all files that have none of their own; None: the service derives it from each
+        file's name. (Airflow's tasks have a ``label`` already.)
     :param metadata: a flat dict, or a template that renders to one.
     :param if_exists: what to do with a sample that has the content of a file and another label, category or metadata:
         ``update``, ``skip`` or ``fail``.
@@ -55,7 +56,7 @@ class EdgeImpulseUploadSamplesOperator(AuthoredTemplates, EdgeImpulseTask, BaseO
     template_fields: Sequence[str] = (
         "files",
         "category",
-        "label",
+        "sample_label",
         "metadata",
         "if_exists",
         "workers",
@@ -64,7 +65,7 @@ class EdgeImpulseUploadSamplesOperator(AuthoredTemplates, EdgeImpulseTask, BaseO
     )
     template_fields_renderers = {"files": "json", "metadata": "json"}
     collection_fields = frozenset({"files", "metadata"})
-    item_fields = frozenset({"label", "metadata"})
+    item_fields = frozenset({"sample_label", "metadata"})
     item_variable = "file"
     operator_extra_links = (link,)
     _result: UploadSamplesResult | None = None
@@ -74,7 +75,7 @@ class EdgeImpulseUploadSamplesOperator(AuthoredTemplates, EdgeImpulseTask, BaseO
         *,
         files: Any,
         category: str = "training",
-        label: str | None = None,
+        sample_label: str | None = None,
         metadata: dict[str, Any] | str | None = None,
         if_exists: str = "update",
         workers: int | str = 8,
@@ -85,7 +86,7 @@ class EdgeImpulseUploadSamplesOperator(AuthoredTemplates, EdgeImpulseTask, BaseO
         super().__init__(**kwargs)
         self.files = files
         self.category = category
-        self.label = label
+        self.sample_label = sample_label
         self.metadata = metadata
         self.if_exists = if_exists
         self.workers = workers
@@ -107,7 +108,7 @@ class EdgeImpulseUploadSamplesOperator(AuthoredTemplates, EdgeImpulseTask, BaseO
         return hook.upload_samples(
             files=files,
             category=self.category,
-            label=self._for_each_file("label", self.label, context),
+            sample_label=self._for_each_file("sample_label", self.sample_label, context),
             metadata=self._for_each_file("metadata", self.metadata, context),
             if_exists=self.if_exists,
             workers=self.workers,

@@ -41,9 +41,13 @@ def differences(sample: Sample, wanted: Annotation) -> list[Difference]:
     if missing := {key: value for key, value in wanted.metadata if stored.get(key) != value}:
         found.append(Difference("metadata", _shown({key: stored.get(key) for key in missing}), _shown(missing)))
     if wanted.boxes is not None and _boxes(sample) != sorted(map(_box_key, wanted.boxes)):
-        found.append(Difference("bounding boxes", str(len(sample.bounding_boxes or ())), f"the {len(wanted.boxes)} given"))
+        found.append(
+            Difference("bounding boxes", str(len(sample.bounding_boxes or ())), f"the {len(wanted.boxes)} given")
+        )
     if wanted.spans is not None and _merged(_spans(sample)) != _merged(wanted.spans):
-        found.append(Difference("labels of parts", str(len(sample.structured_labels or ())), f"the {len(wanted.spans)} given"))
+        found.append(
+            Difference("labels of parts", str(len(sample.structured_labels or ())), f"the {len(wanted.spans)} given")
+        )
     return found
 
 

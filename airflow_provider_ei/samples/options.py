@@ -29,14 +29,20 @@ class UploadOptions:
     """How to upload samples; see ``hook.upload_samples``."""
 
     category: str
-    label: GivenLabel
+    sample_label: GivenLabel
     metadata: GivenMetadata
     if_exists: str
     workers: int
 
     @classmethod
     def check(
-        cls, *, category: Any, label: Any = None, metadata: Any = None, if_exists: Any = "update", workers: Any = 8
+        cls,
+        *,
+        category: Any,
+        sample_label: Any = None,
+        metadata: Any = None,
+        if_exists: Any = "update",
+        workers: Any = 8,
     ) -> UploadOptions:
         """Check the arguments.
 
@@ -47,7 +53,7 @@ class UploadOptions:
             raise EdgeImpulseInputError(f"workers must be a whole number from 1 to {MAX_WORKERS}, not {workers!r}.")
         return cls(
             category=check_choice("category", category, CATEGORIES),
-            label=label if callable(label) else check_label("label", label),
+            sample_label=sample_label if callable(sample_label) else check_label("sample_label", sample_label),
             metadata=metadata if callable(metadata) else check_metadata("metadata", metadata),
             if_exists=check_choice("if_exists", if_exists, IF_EXISTS),
             workers=count,

@@ -68,7 +68,7 @@ def _sample(file: SourceFile, own: Mapping[str, Any], note: Note, options: Uploa
     }
     label = check_label(where + "label", own.get("label")) or note.label
     if label is None and not note.unlabeled and note.spans is None:
-        label = _for_file(options.label, context, where + "label", _must_be_label)
+        label = _for_file(options.sample_label, context, where + "sample_label", _must_be_label)
     if note.boxes is not None and (size := image_size(file)) is not None:
         check_boxes_inside(note.boxes, size, file.source)
     given = own.get("category")

@@ -11,6 +11,7 @@ import json
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
@@ -117,13 +118,13 @@ def _load(sidecar: SourceFile) -> Any:
 def _read_boxes(value: Mapping[str, Any], place: _Place) -> Iterator[_Said]:
     for path, boxes in _by_file(value, place, "bounding-box-labels", "boundingBoxes"):
         read = _boxes(boxes, place.at("boundingBoxes").at(path))
-        yield path, lambda note, read=read: setattr(note, "boxes", read)  # type: ignore[misc]
+        yield path, partial(_update, {"boxes": read})
 
 
 def _read_spans(value: Mapping[str, Any], place: _Place) -> Iterator[_Said]:
     for path, spans in _by_file(value, place, "structured-labels", "structuredLabels"):
         read = _spans(spans, place.at("structuredLabels").at(path))
-        yield path, lambda note, read=read: setattr(note, "spans", read)  # type: ignore[misc]
+        yield path, partial(_update, {"spans": read})
 
 
 def _by_file(value: Mapping[str, Any], place: _Place, kind: str, key: str) -> Iterator[tuple[str, Any]]:
@@ -139,7 +140,12 @@ def _read_info(value: Mapping[str, Any], place: _Place) -> Iterator[_Said]:
         here.need(entry, dict, "an object")
         path = here.at("path").need(entry.get("path"), str, "a string")
         read = _info(entry, path, here)
-        yield path, lambda note, read=read: vars(note).update(read)  # type: ignore[misc]
+        yield path, partial(_update, read)
+
+
+def _update(read: Mapping[str, Any], note: Note) -> None:
+    for name, value in read.items():
+        setattr(note, name, value)
 
 
 def _info(entry: Mapping[str, Any], path: str, place: _Place) -> dict[str, Any]:
@@ -221,9 +227,7 @@ def _spans(value: Any, place: _Place) -> tuple[Span, ...]:
     for number, span in enumerate(place.need(value, list, "a list")):
         here = place.at(number)
         here.need(span, dict, "an object")
-        start, end = (
-            here.at(key).need(span.get(key), int, "a whole number") for key in ("startIndex", "endIndex")
-        )
+        start, end = (here.at(key).need(span.get(key), int, "a whole number") for key in ("startIndex", "endIndex"))
         if not 0 <= start <= end:
             raise here.error("must have a startIndex of at least 0, and an endIndex that is not before it")
         spans.append(Span(start, end, _label(span.get("label"), here.at("label"))))
@@ -231,9 +235,7 @@ def _spans(value: Any, place: _Place) -> tuple[Span, ...]:
     labeled = 0
     for span in spans:
         if span.start_index > labeled:
-            raise place.error(
-                f"must label every reading: from {labeled} to {span.start_index - 1}, there is no label"
-            )
+            raise place.error(f"must label every reading: from {labeled} to {span.start_index - 1}, there is no label")
         labeled = max(labeled, span.end_index + 1)
     if not spans:
         raise place.error("must have at least one label")

@@ -76,11 +76,13 @@ def _counts(api: SamplesApi) -> dict[str, int]:
     return {category: api.count_samples(category) for category in _CATEGORIES}
 
 
-def _list(api: SamplesApi, counts: Mapping[str, int], **limits: int) -> Iterator[Sample]:
+def _list(
+    api: SamplesApi, counts: Mapping[str, int], min_id: int | None = None, max_id: int | None = None
+) -> Iterator[Sample]:
     """Yield the samples of all categories; one may occur twice if a listing has moved meanwhile."""
     for category, count in counts.items():
         if count:
-            for page in api.list_pages(category, **limits):
+            for page in api.list_pages(category, min_id=min_id, max_id=max_id):
                 yield from page.items
 
 

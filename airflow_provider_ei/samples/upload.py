@@ -94,7 +94,9 @@ class SampleUpload:
         is_csv = os.path.splitext(sample.name)[1].lower() in (".csv", ".txt")
         limit = MAX_CSV_BYTES if is_csv else MAX_FILE_BYTES
         if sample.size > limit:
-            error = EdgeImpulseInputError(f"Divide the file: it has {sample.size} bytes, and the service takes {limit}.")
+            error = EdgeImpulseInputError(
+                f"Divide the file: it has {sample.size} bytes, and the service takes {limit}."
+            )
             self._tally.fail(sample, error)
         return sample.size > limit
 
@@ -183,9 +185,7 @@ class SampleUpload:
 
     def _in_threads(self, pieces: Iterable[_T], work: Callable[[_T], object]) -> None:
         http = self._api.http
-        run_in_threads(
-            pieces, work, workers=self._options.workers, check=http.check_cancelled, interrupt=http.cancel
-        )
+        run_in_threads(pieces, work, workers=self._options.workers, check=http.check_cancelled, interrupt=http.cancel)
 
     def _requests(self) -> tuple[int, int]:
         clients = {self._api.http, self._ingestion.http}

@@ -175,9 +175,7 @@ class HttpClient:
             # A new body for each try: it cannot be sent twice.
             with MultipartBody(fields, files, on_read, part=part) as body:
                 all_headers = {**(headers or {}), "Content-Type": body.content_type}
-                answer = self._send(
-                    operation, "POST", path, read, max_bytes=max_bytes, data=body, headers=all_headers
-                )
+                answer = self._send(operation, "POST", path, read, max_bytes=max_bytes, data=body, headers=all_headers)
                 return answer, body.sha256_by_name()
 
         answer, digests = self._with_retries(attempt, changes=True, idempotent=idempotent, before_retry=before_retry)

@@ -166,7 +166,9 @@ class _Walk(Generic[ItemT]):
     :param is_last: whether no other attempt follows.
     """
 
-    def __init__(self, listing: Listing[ItemT], fetch: Callable[[int], Page[ItemT]], seen: SeenIds, *, is_last: bool) -> None:
+    def __init__(
+        self, listing: Listing[ItemT], fetch: Callable[[int], Page[ItemT]], seen: SeenIds, *, is_last: bool
+    ) -> None:
         self._listing = listing
         self._fetch = fetch
         self._seen = seen

@@ -134,8 +134,8 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
         # The query is left out, since it may contain a token.
         target = printable_excerpt(response.headers.get("Location", "").partition("?")[0])
         return EdgeImpulseRedirectError(
-            f"{check_host(operation)}: it redirects to {target or 'nowhere'}. Redirects are not followed, since the key would "
-            f"travel along. {label}",
+            f"{check_host(operation)}: it redirects to {target or 'nowhere'}. Redirects are not followed, since the "
+            f"key would travel along. {label}",
             **facts,
         )
     if status in (401, 403) or _is_about_the_key(words):
@@ -184,7 +184,9 @@ def _no_success(
         return _wrong_key(response, words, label, facts)
     if answer is None:
         said = f": {words}" if words else ""
-        return EdgeImpulseResponseError(f"{check_host(operation)}: the answer is not that of the API{said}. {label}", **facts)
+        return EdgeImpulseResponseError(
+            f"{check_host(operation)}: the answer is not that of the API{said}. {label}", **facts
+        )
     if answer.get("success") is not False:
         said = f": {words}" if words else ""
         return EdgeImpulseResponseError(

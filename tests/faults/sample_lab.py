@@ -48,7 +48,9 @@ class Files:
 
     def samples(self) -> list[SampleFile]:
         return [
-            SampleFile(name, MadeUpFile(name, data), Annotation(wanted.category, wanted.label, metadata=wanted.metadata))  # type: ignore[arg-type]
+            SampleFile(
+                name, MadeUpFile(name, data), Annotation(wanted.category, wanted.label, metadata=wanted.metadata)
+            )  # type: ignore[arg-type]
             for name, data in self.contents.items()
             for wanted in [self.wanted[name]]
         ]
@@ -88,9 +90,10 @@ class SampleLab(FaultLab):
         values |= {"retry_wait": 0.0, "settle_seconds": SETTLE_SECONDS, **settings}
         studio = StudioSettings(**values)
         ingestion = studio.for_ingestion(self.server.ingestion_url)
-        with HttpClient(studio, connections=4, sleep=self.sleep) as http, HttpClient(
-            ingestion, connections=4, sleep=self.sleep
-        ) as other:
+        with (
+            HttpClient(studio, connections=4, sleep=self.sleep) as http,
+            HttpClient(ingestion, connections=4, sleep=self.sleep) as other,
+        ):
             yield SamplesApi(http, PROJECT), IngestionApi(other)
 
     def upload_samples(self, files: Files, *, workers: int = 1, if_exists: str = "update", **settings: Any) -> Any:

@@ -27,7 +27,10 @@ from .sample_lab import FILES, Kept, SampleLab
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-OTHERS = (Kept("1.csv", csv(100), "of others", "training", (("by", "others"),)), Kept("x.csv", csv(9), "", "testing", ()))
+OTHERS = (
+    Kept("1.csv", csv(100), "of others", "training", (("by", "others"),)),
+    Kept("x.csv", csv(9), "", "testing", ()),
+)
 SAMPLE_KINDS = (*KINDS, Kind("401", "status", {"status": 401}, at=None, in_pairs=False))
 
 
@@ -64,9 +67,16 @@ SINGLES = [
 PAIRS = [
     Variant("one try", attempts=1),
     Variant("two tries"),
-    Variant("one try, other hashes, metadata merge", attempts=1, switches={"sample_hashes": "other", "metadata_update": "merge"}),
+    Variant(
+        "one try, other hashes, metadata merge",
+        attempts=1,
+        switches={"sample_hashes": "other", "metadata_update": "merge"},
+    ),
 ]
-WORKERS = [Variant("two tries", workers=4), Variant("one try, other hashes", attempts=1, workers=4, switches={"sample_hashes": "other"})]
+WORKERS = [
+    Variant("two tries", workers=4),
+    Variant("one try, other hashes", attempts=1, workers=4, switches={"sample_hashes": "other"}),
+]
 
 
 class Uploads(Explorer):
@@ -151,9 +161,7 @@ class TestOneFault:
 
 class TestTwoFaults:
     @pytest.mark.parametrize("variant", named(PAIRS))
-    def test_in_one_run_or_two(
-        self, explore: Explore, variant: Variant, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_in_one_run_or_two(self, explore: Explore, variant: Variant, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Uploads, "kinds", [kind for kind in SAMPLE_KINDS if kind.in_pairs])
         explorer = explore(variant)
         explorer.follow_all(["AB"], 2)

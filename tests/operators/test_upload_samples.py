@@ -65,7 +65,7 @@ def templates():
         task_id="upload",
         files={str(tree)!r},
         category="{{{{ 'testing' }}}}",
-        label="{{{{ file.folder }}}}",
+        sample_label="{{{{ file.folder }}}}",
         metadata={{"name": "{{{{ file.stem }}}}", "task": "{{{{ ti.task_id }}}}"}},
     )
 templates()
@@ -86,7 +86,7 @@ templates()
         done = run(f"""{HEAD}
 @dag(schedule=None)
 def templates():
-    Upload(task_id="upload", files={str(tree)!r}, label="{{{{ file.directory }}}}", retries=3)
+    Upload(task_id="upload", files={str(tree)!r}, sample_label="{{{{ file.directory }}}}", retries=3)
 templates()
 """)
         assert done.states["upload"] == ["failed"]
@@ -119,7 +119,7 @@ upstream()
         done = run(f"""{HEAD}
 @dag(schedule=None)
 def mapped():
-    Upload.partial(task_id="upload", label="x").expand(files=[{str(tree / "a.csv")!r}, {str(tree / "b.csv")!r}])
+    Upload.partial(task_id="upload", sample_label="x").expand(files=[{str(tree / "a.csv")!r}, {str(tree / "b.csv")!r}])
 mapped()
 """)
         assert done.states["upload"] == ["success", "success"]
@@ -127,9 +127,7 @@ mapped()
 
 
 class TestDecorator:
-    def test_a_function_returns_the_files(
-        self, project: EmulatorServer, run: RunDag, write_tree: WriteTree
-    ) -> None:
+    def test_a_function_returns_the_files(self, project: EmulatorServer, run: RunDag, write_tree: WriteTree) -> None:
         tree = write_tree({"idle/a.csv": csv(1), "b.csv": csv(2)})
         done = run(f"""
 @dag(schedule=None)
@@ -138,7 +136,7 @@ def decorated():
     def where():
         return {str(tree)!r}
 
-    @task.edge_impulse_upload_samples(label="{{{{ file.folder }}}}", category="testing")
+    @task.edge_impulse_upload_samples(sample_label="{{{{ file.folder }}}}", category="testing")
     def record(folder, ti=None):
         return [f"{{folder}}/idle", {{"path": f"{{folder}}/b.csv", "label": ti.task_id}}]
 
@@ -154,7 +152,7 @@ decorated()
         done = run("""
 @dag(schedule=None)
 def decorated():
-    @task.edge_impulse_upload_samples(label="x", retries=3)
+    @task.edge_impulse_upload_samples(sample_label="x", retries=3)
     async def record():
         return None
     record()
@@ -170,7 +168,7 @@ decorated()
         done = run(f"""
 @dag(schedule=None)
 def killed():
-    @task.edge_impulse_upload_samples(label="x")
+    @task.edge_impulse_upload_samples(sample_label="x")
     def record(ti=None):
         ti.task.on_kill()
         return {str(tree)!r}
@@ -189,17 +187,19 @@ class TestFailures:
     def test_a_refused_file_fails_the_task_for_good(self, project: EmulatorServer, write_tree: WriteTree) -> None:
         tree = write_tree({"a.csv": csv(1), "b.exe": b"?"})
         with pytest.raises(AirflowFailException, match=r"1 of 2 files failed:\n.*b\.exe.*Unsupported file type"):
-            operator(tree, label="x").execute({})
+            operator(tree, sample_label="x").execute({})
         assert sorted(stored(project)) == ["a.csv"]
 
     def test_a_retry_sends_only_what_is_left(self, project: EmulatorServer, write_tree: WriteTree) -> None:
         tree = write_tree({"a/a.csv": csv(1), "b/b.csv": csv(2)})
         project.inject(Fault(operation=UPLOAD_SAMPLES, kind="status", status=503, skip=1, count=4))
         with pytest.raises(EdgeImpulseSamplesError, match="1 of 2 files failed") as caught:
-            EdgeImpulseProjectHook().upload_samples(files=str(tree), label=lambda file: file.folder, workers=1)
+            EdgeImpulseProjectHook().upload_samples(files=str(tree), sample_label=lambda file: file.folder, workers=1)
         assert caught.value.retryable
         project.clear_requests()
-        result = EdgeImpulseProjectHook().upload_samples(files=str(tree), label=lambda file: file.folder, workers=1)
+        result = EdgeImpulseProjectHook().upload_samples(
+            files=str(tree), sample_label=lambda file: file.folder, workers=1
+        )
         assert (result["created"], result["unchanged"]) == (1, 1)
         assert sent_files(project) == ["b.csv"]
 
@@ -218,7 +218,7 @@ class TestFailures:
 
     def test_a_result_is_small(self, project: EmulatorServer, write_tree: WriteTree) -> None:
         tree = write_tree({f"{number}.csv": csv(number) for number in range(100)})
-        result = operator(tree, label="x", category="split").execute({})
+        result = operator(tree, sample_label="x", category="split").execute({})
         assert len(json.dumps(result)) < MAX_RESULT_BYTES
 
 
@@ -235,7 +235,7 @@ class TestKills:
     ) -> None:
         from airflow_provider_ei.studio.api.ingestion import IngestionApi
 
-        task = operator(write_tree({"a.csv": csv(1)}), label="x")
+        task = operator(write_tree({"a.csv": csv(1)}), sample_label="x")
         original = IngestionApi.upload_files
 
         def kill_and_upload(*args: Any, **kwargs: Any) -> Any:
@@ -250,7 +250,7 @@ class TestKills:
     def test_a_kill_at_the_end_does_not_count_as_success(
         self, project: EmulatorServer, write_tree: WriteTree, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        task = operator(write_tree({"a.csv": csv(1)}), label="x")
+        task = operator(write_tree({"a.csv": csv(1)}), sample_label="x")
         original = EdgeImpulseProjectHook.upload_samples
 
         def upload_and_kill(*args: Any, **kwargs: Any) -> Any:
@@ -271,7 +271,7 @@ class TestReports:
 def assets():
     alias = AssetAlias("samples")
     asset = Asset("edgeimpulse-project://1/training")
-    upload = Upload(task_id="upload", files={str(tree)!r}, label="x", outlets=[asset, alias])
+    upload = Upload(task_id="upload", files={str(tree)!r}, sample_label="x", outlets=[asset, alias])
     @task(inlets=[asset, alias])
     def read(inlet_events=None):
         return [dict(inlet_events[one][-1].extra) for one in (asset, alias)]
@@ -296,14 +296,14 @@ assets()
         for extra in ({}, {"project_id": None}):
             connect_project(**extra)
             pushed.clear()
-            operator(write_tree({"a.csv": csv(1)}), label="x").execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+            operator(write_tree({"a.csv": csv(1)}), sample_label="x").execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
             url = emulator.url.removesuffix("/v1") + "/studio/1/acquisition/training"
             assert pushed == {EdgeImpulseProjectDataLink().xcom_key: url}
 
     def test_openlineage_gets_sources_and_categories(self, project: EmulatorServer, write_tree: WriteTree) -> None:
         pytest.importorskip("openlineage.client")
         tree = write_tree({"a.csv": csv(1)})
-        task = operator(tree, label="x", category="split")
+        task = operator(tree, sample_label="x", category="split")
         assert task.get_openlineage_facets_on_complete(None) is None
         task.execute({})
         lineage = task.get_openlineage_facets_on_complete(None)
@@ -329,5 +329,5 @@ assets()
 
         monkeypatch.setattr(lineage_hook, "get_hook_lineage_collector", Collector)
         tree = write_tree({"a.csv": csv(1)})
-        EdgeImpulseProjectHook().upload_samples(files=str(tree), category="testing", label="x")
+        EdgeImpulseProjectHook().upload_samples(files=str(tree), category="testing", sample_label="x")
         assert assets == [f"file://{tree}", "edgeimpulse-project://1/testing"]

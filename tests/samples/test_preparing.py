@@ -31,7 +31,7 @@ def prepared(files: Any, **options: Any) -> dict[str, Annotation]:
 class TestArguments:
     def test_one_label_and_metadata_apply_to_all_files(self, write_tree: WriteTree) -> None:
         tree = write_tree({"a.csv": csv(1), "b.csv": csv(2)})
-        wanted = prepared(str(tree), label="walking", category="split", metadata={"site": 3})
+        wanted = prepared(str(tree), sample_label="walking", category="split", metadata={"site": 3})
         assert wanted == dict.fromkeys(["a.csv", "b.csv"], Annotation("split", "walking", metadata=(("site", "3"),)))
 
     def test_without_a_label_the_service_chooses_one(self, write_tree: WriteTree) -> None:
@@ -49,18 +49,18 @@ class TestArguments:
             "file": f"{tree}/day1/walking/w.01.csv",
             "relative": "w.01.csv",
         }[given]
-        wanted = prepared(files, label=lambda file: f"{file.folder}-{file.stem}-{file.name}")
+        wanted = prepared(files, sample_label=lambda file: f"{file.folder}-{file.stem}-{file.name}")
         assert wanted["w.01.csv"].label == "walking-w.01-w.01.csv"
 
     def test_a_function_gets_the_path_below_the_directory(self, write_tree: WriteTree) -> None:
         tree = write_tree({"day1/walking/w.csv": csv(1)})
-        wanted = prepared(str(tree), label="x", metadata=lambda file: {"path": file.path})
+        wanted = prepared(str(tree), sample_label="x", metadata=lambda file: {"path": file.path})
         assert wanted["w.csv"].metadata == (("path", "day1/walking/w.csv"),)
 
     def test_a_dict_says_what_applies_to_its_file(self, write_tree: WriteTree) -> None:
         tree = write_tree({"a.csv": csv(1), "b.csv": csv(2)})
         one = {"path": f"{tree}/a.csv", "label": "idle", "category": "testing", "metadata": {"site": 4}}
-        wanted = prepared([one, f"{tree}/b.csv"], label="walking", metadata={"site": 3, "user": "x"})
+        wanted = prepared([one, f"{tree}/b.csv"], sample_label="walking", metadata={"site": 3, "user": "x"})
         assert wanted["a.csv"] == Annotation("testing", "idle", metadata=(("site", "4"), ("user", "x")))
         assert wanted["b.csv"] == Annotation("training", "walking", metadata=(("site", "3"), ("user", "x")))
 
@@ -81,9 +81,9 @@ class TestArguments:
         [
             ({"category": "validation"}, "category must be 'training' or"),
             ({"if_exists": "overwrite"}, "if_exists must be"),
-            ({"label": ""}, "Give label a value"),
-            ({"label": "a\nb"}, "control character"),
-            ({"label": lambda file: None}, "Give files, '.*a.csv': label a value"),
+            ({"sample_label": ""}, "Give sample_label a value"),
+            ({"sample_label": "a\nb"}, "control character"),
+            ({"sample_label": lambda file: None}, "Give files, '.*a.csv': sample_label a value"),
             ({"metadata": {"a": {}}}, r"metadata\['a'\] must be a scalar"),
             ({"metadata": {"a": "x" * 9000}}, "Shorten metadata"),
             ({"workers": 0}, "workers must be"),
@@ -99,7 +99,10 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("more", "message"),
         [
-            ({"labels": "x"}, "'name', 'content_type', 'label', 'metadata' and 'category' if wanted, not with 'path', "),
+            (
+                {"labels": "x"},
+                "'name', 'content_type', 'label', 'metadata' and 'category' if wanted, not with 'path', ",
+            ),
             ({"label": 1.5}, "label must be a string, not float"),
             ({"category": "train"}, "category must be"),
             ({"metadata": "x"}, "metadata must be a dict"),
@@ -115,7 +118,11 @@ class TestSidecars:
     def test_bounding_boxes_apply_to_the_files_next_to_them(self, write_tree: WriteTree) -> None:
         box = {"label": "bolt", "x": 1, "y": 2, "width": 3, "height": 4}
         tree = write_tree(
-            {"left/a.png": png(32, 24), "right/a.png": png(32, 24, 9), "left/bounding_boxes.labels": boxes_file({"a.png": [box]})}
+            {
+                "left/a.png": png(32, 24),
+                "right/a.png": png(32, 24, 9),
+                "left/bounding_boxes.labels": boxes_file({"a.png": [box]}),
+            }
         )
         checked = UploadOptions.check(category="training")
         samples, _ = prepare_samples(str(tree), checked, no_store)
@@ -124,20 +131,32 @@ class TestSidecars:
     def test_labels_of_parts_replace_the_label(self, write_tree: WriteTree) -> None:
         spans = [{"startIndex": 1, "endIndex": 2, "label": "run"}, {"startIndex": 0, "endIndex": 0, "label": "idle"}]
         tree = write_tree({"a.csv": csv(1), "b.csv": csv(2), "structured_labels.labels": spans_file({"a.csv": spans})})
-        wanted = prepared(str(tree), label="walking")
+        wanted = prepared(str(tree), sample_label="walking")
         assert wanted["a.csv"] == Annotation("training", spans=(Span(0, 0, "idle"), Span(1, 2, "run")))
         assert wanted["b.csv"] == Annotation("training", "walking")
 
     def test_info_says_everything_about_a_file(self, write_tree: WriteTree) -> None:
         box = {"label": "bolt", "x": 1, "y": 2, "width": 3, "height": 4}
         info = info_file(
-            {"path": "training/a.png", "name": "first", "category": "training", "label": {"type": "label", "label": "5.02"},
-             "metadata": {"site": "x"}, "boundingBoxes": [box]},
+            {
+                "path": "training/a.png",
+                "name": "first",
+                "category": "training",
+                "label": {"type": "label", "label": "5.02"},
+                "metadata": {"site": "x"},
+                "boundingBoxes": [box],
+            },
             {"path": "testing/b.csv", "category": "testing", "label": {"type": "unlabeled"}},
-            {"path": "testing/c.csv", "category": "split", "label": {"type": "multi-label", "labels": [{"startIndex": 0, "endIndex": 2, "label": "x"}]}},
+            {
+                "path": "testing/c.csv",
+                "category": "split",
+                "label": {"type": "multi-label", "labels": [{"startIndex": 0, "endIndex": 2, "label": "x"}]},
+            },
         )
-        tree = write_tree({"training/a.png": png(32, 24), "testing/b.csv": csv(1), "testing/c.csv": csv(2), "info.labels": info})
-        assert prepared(str(tree), label="walking", category="anomaly") == {
+        tree = write_tree(
+            {"training/a.png": png(32, 24), "testing/b.csv": csv(1), "testing/c.csv": csv(2), "info.labels": info}
+        )
+        assert prepared(str(tree), sample_label="walking", category="anomaly") == {
             "first.png": Annotation("training", "5.02", metadata=(("site", "x"),), boxes=(Box("bolt", 1, 2, 3, 4),)),
             "b.csv": Annotation("testing", unlabeled=True),
             "c.csv": Annotation("split", spans=(Span(0, 2, "x"),)),
@@ -156,7 +175,11 @@ class TestSidecars:
             ("bounding_boxes.labels", b'{"version": 2}', "'version': 1"),
             ("bounding_boxes.labels", spans_file({}), "must be 'bounding-box-labels', not 'structured-labels'"),
             ("bounding_boxes.labels", boxes_file({"b.png": []}), "add 'b.png', or remove it from"),
-            ("bounding_boxes.labels", boxes_file({"a.png": [{"x": 1}]}), r"\['a.png'\]\[0\]\['label'\] must be a string"),
+            (
+                "bounding_boxes.labels",
+                boxes_file({"a.png": [{"x": 1}]}),
+                r"\['a.png'\]\[0\]\['label'\] must be a string",
+            ),
             (
                 "bounding_boxes.labels",
                 boxes_file({"a.png": [{"label": "x", "x": 30, "y": 0, "width": 3, "height": 1}]}),
@@ -215,7 +238,10 @@ def made_up(count: int, *, size: int = 10, label: str = "x", **same: Any) -> lis
 class TestBatches:
     def test_files_with_different_labels_are_sent_apart(self) -> None:
         batches = divide([*made_up(3), *made_up(2, label="y")], workers=1)
-        assert [(len(batch), {sample.wanted.label for sample in batch}) for batch in batches] == [(3, {"x"}), (2, {"y"})]
+        assert [(len(batch), {sample.wanted.label for sample in batch}) for batch in batches] == [
+            (3, {"x"}),
+            (2, {"y"}),
+        ]
 
     def test_a_request_has_room_for_files_with_labels(self) -> None:
         assert [len(batch) for batch in divide(made_up(2000), workers=1)] == [MAX_FILES - 2, MAX_FILES - 2, 4]

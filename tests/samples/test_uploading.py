@@ -77,10 +77,10 @@ class TestNewFiles:
         self, any_project: EmulatorServer, write_tree: WriteTree
     ) -> None:
         tree = write_tree({"a.csv": csv(1), "b.csv": csv(2)})
-        result = upload_samples(any_project, tree, label="größer, als 5%", category="testing", metadata={"ü": "ö\n"})
-        assert stored(any_project) == dict.fromkeys(
-            ["a.csv", "b.csv"], ("testing", "größer, als 5%", {"ü": "ö\n"})
+        result = upload_samples(
+            any_project, tree, sample_label="größer, als 5%", category="testing", metadata={"ü": "ö\n"}
         )
+        assert stored(any_project) == dict.fromkeys(["a.csv", "b.csv"], ("testing", "größer, als 5%", {"ü": "ö\n"}))
         assert counts(result) == {"created": 2}
         assert (result["files_sent"], result["bytes_sent"]) == (2, len(csv(1)) + len(csv(2)))
         assert result["categories"] == ["testing"]
@@ -91,17 +91,19 @@ class TestNewFiles:
         assert project.samples.read(sample.id) == csv(1)
 
     def test_files_of_one_label_take_one_request(self, project: EmulatorServer, write_tree: WriteTree) -> None:
-        tree = write_tree({f"{label}/{number}.csv": csv(10 * len(label) + number) for label in ("a", "bb") for number in range(9)})
-        result = upload_samples(project, tree, label=lambda file: file.folder)
+        tree = write_tree(
+            {f"{label}/{number}.csv": csv(10 * len(label) + number) for label in ("a", "bb") for number in range(9)}
+        )
+        result = upload_samples(project, tree, sample_label=lambda file: file.folder)
         assert project.samples.counts() == {"training": {"a": 9, "bb": 9}}
         assert [request.operation for request in project.requests()].count(UPLOAD) == 2
         assert result["requests"] == len(project.requests())
 
     def test_split_leaves_the_choice_to_the_service(self, project: EmulatorServer, write_tree: WriteTree) -> None:
         tree = write_tree({f"{number}.csv": csv(number) for number in range(40)})
-        assert counts(upload_samples(project, tree, label="x", category="split")) == {"created": 40}
+        assert counts(upload_samples(project, tree, sample_label="x", category="split")) == {"created": 40}
         assert set(project.samples.counts()) == {"training", "testing"}
-        assert counts(upload_samples(project, tree, label="x", category="split")) == {"unchanged": 40}
+        assert counts(upload_samples(project, tree, sample_label="x", category="split")) == {"unchanged": 40}
 
     def test_sidecars_go_along(self, project: EmulatorServer, write_tree: WriteTree) -> None:
         box = {"label": "bolt", "x": 1, "y": 2, "width": 3, "height": 4}
@@ -113,11 +115,13 @@ class TestNewFiles:
                 "images/bounding_boxes.labels": boxes_file({"a.png": [box]}),
                 "motion/c.csv": csv(1),
                 "motion/structured_labels.labels": spans_file({"c.csv": [span]}),
-                "info.labels": info_file({"path": "images/b.png", "category": "testing", "label": {"type": "unlabeled"}}),
+                "info.labels": info_file(
+                    {"path": "images/b.png", "category": "testing", "label": {"type": "unlabeled"}}
+                ),
             }
         )
         for _ in range(2):
-            upload_samples(project, tree, label="parts")
+            upload_samples(project, tree, sample_label="parts")
             labels = {sample.file_name: sample.labels for sample in project.samples.list()}
             assert (list(labels["a.png"].boxes), list(labels["c.csv"].structured)) == ([box], [span])
             assert stored(project)["b.png"] == ("testing", "", {})
@@ -127,17 +131,17 @@ class TestNewFiles:
 class TestWhatIsThere:
     def test_a_second_upload_changes_nothing(self, any_project: EmulatorServer, write_tree: WriteTree) -> None:
         tree = write_tree({f"{number}.csv": csv(number) for number in range(12)})
-        upload_samples(any_project, tree, label="x", metadata={"a": "b"})
+        upload_samples(any_project, tree, sample_label="x", metadata={"a": "b"})
         before = any_project.samples.list()
-        result = upload_samples(any_project, tree, label="x", metadata={"a": "b"})
+        result = upload_samples(any_project, tree, sample_label="x", metadata={"a": "b"})
         assert counts(result) == {"unchanged": 12}
         assert any_project.samples.list() == before
 
     def test_a_second_upload_sends_nothing(self, project: EmulatorServer, write_tree: WriteTree) -> None:
         tree = write_tree({f"{number}.csv": csv(number) for number in range(12)})
-        upload_samples(project, tree, label="x")
+        upload_samples(project, tree, sample_label="x")
         project.clear_requests()
-        result = upload_samples(project, tree, label="x")
+        result = upload_samples(project, tree, sample_label="x")
         assert [request for request in project.requests() if request.method != "GET"] == []
         assert (result["files_sent"], result["bytes_hashed"]) == (0, sum(len(csv(number)) for number in range(12)))
 
@@ -157,11 +161,14 @@ class TestWhatIsThere:
     @pytest.mark.parametrize(
         ("options", "expected"),
         [
-            ({"label": "new"}, ("training", "new", {"a": "1", "by": "others"})),
-            ({"label": "old", "category": "testing"}, ("testing", "old", {"a": "1", "by": "others"})),
-            ({"label": "old", "metadata": {"a": "2", "c": "3"}}, ("training", "old", {"a": "2", "c": "3", "by": "others"})),
+            ({"sample_label": "new"}, ("training", "new", {"a": "1", "by": "others"})),
+            ({"sample_label": "old", "category": "testing"}, ("testing", "old", {"a": "1", "by": "others"})),
             (
-                {"label": "new", "category": "testing", "metadata": {"c": "3"}},
+                {"label": "old", "metadata": {"a": "2", "c": "3"}},
+                ("training", "old", {"a": "2", "c": "3", "by": "others"}),
+            ),
+            (
+                {"sample_label": "new", "category": "testing", "metadata": {"c": "3"}},
                 ("testing", "new", {"a": "1", "c": "3", "by": "others"}),
             ),
         ],
@@ -177,13 +184,15 @@ class TestWhatIsThere:
     def test_skip_leaves_it_alone(self, any_project: EmulatorServer, write_tree: WriteTree) -> None:
         any_project.samples.put("a.csv", csv(1), label="old")
         tree = write_tree({"a.csv": csv(1), "b.csv": csv(2)})
-        result = upload_samples(any_project, tree, label="new", if_exists="skip")
+        result = upload_samples(any_project, tree, sample_label="new", if_exists="skip")
         assert counts(result) == {"created": 1, "skipped": 1}
         assert stored(any_project) == {"a.csv": ("training", "old", {}), "b.csv": ("training", "new", {})}
 
     def test_fail_names_it(self, any_project: EmulatorServer, write_tree: WriteTree) -> None:
         sample_id = any_project.samples.put("a.csv", csv(1), label="old")
-        error = failed(any_project, write_tree({"a.csv": csv(1), "b.csv": csv(2)}), label="new", if_exists="fail")
+        error = failed(
+            any_project, write_tree({"a.csv": csv(1), "b.csv": csv(2)}), sample_label="new", if_exists="fail"
+        )
         assert f"change sample {sample_id} in Studio" in str(error)
         assert "label 'old' instead of 'new'" in str(error)
         assert not error.retryable
@@ -194,11 +203,13 @@ class TestWhatIsThere:
         self, any_project: EmulatorServer, write_tree: WriteTree
     ) -> None:
         one, other = (any_project.samples.put("a.csv", csv(1), label="old") for _ in range(2))
-        error = failed(any_project, write_tree({"a.csv": csv(1)}), label="new")
+        error = failed(any_project, write_tree({"a.csv": csv(1)}), sample_label="new")
         assert str(one) in str(error)
         assert str(other) in str(error)
         any_project.samples.edit(other, label="new")
-        assert counts(upload_samples(any_project, write_tree({"a.csv": csv(1)}), label="new")) == {"unchanged": 1}
+        assert counts(upload_samples(any_project, write_tree({"a.csv": csv(1)}), sample_label="new")) == {
+            "unchanged": 1
+        }
 
     def test_other_bounding_boxes_are_reported(self, project: EmulatorServer, write_tree: WriteTree) -> None:
         box = {"label": "bolt", "x": 1, "y": 2, "width": 3, "height": 4}
@@ -210,37 +221,35 @@ class TestWhatIsThere:
         self, any_project: EmulatorServer, write_tree: WriteTree
     ) -> None:
         tree = write_tree({"a/x.csv": csv(1), "b/y.csv": csv(1)})
-        error = failed(any_project, tree, label=lambda file: file.folder, workers=1)
+        error = failed(any_project, tree, sample_label=lambda file: file.folder, workers=1)
         assert "Give files with the same content the same label" in str(error)
         before = any_project.samples.list()
         assert len(before) == 1
-        failed(any_project, tree, label=lambda file: file.folder)
+        failed(any_project, tree, sample_label=lambda file: file.folder)
         assert any_project.samples.list() == before
 
     def test_files_of_one_content_and_label_become_one_sample(
         self, any_project: EmulatorServer, write_tree: WriteTree
     ) -> None:
         tree = write_tree({"a/x.csv": csv(1), "b/y.csv": csv(1)})
-        assert counts(upload_samples(any_project, tree, label="x", workers=1)) == {"created": 1, "unchanged": 1}
+        assert counts(upload_samples(any_project, tree, sample_label="x", workers=1)) == {"created": 1, "unchanged": 1}
 
     def test_a_large_project_is_not_listed_for_a_few_small_files(
         self, project: EmulatorServer, write_tree: WriteTree, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(stored_module, "PAGE_SAMPLES", 1)
         tree = write_tree({"a.csv": csv(1), "b.csv": csv(2)})
-        upload_samples(project, tree, label="x")
+        upload_samples(project, tree, sample_label="x")
         project.clear_requests()
-        assert counts(upload_samples(project, tree, label="y")) == {"updated": 2}
+        assert counts(upload_samples(project, tree, sample_label="y")) == {"updated": 2}
         assert "listSamples" not in [request.operation for request in project.requests()]
 
-    def test_many_samples_are_compared_in_one_listing(
-        self, project: EmulatorServer, write_tree: WriteTree
-    ) -> None:
+    def test_many_samples_are_compared_in_one_listing(self, project: EmulatorServer, write_tree: WriteTree) -> None:
         project.settings.change({"sample_hashes": "other"})
         tree = write_tree({f"{number}.csv": csv(number) for number in range(30)})
-        upload_samples(project, tree, label="x")
+        upload_samples(project, tree, sample_label="x")
         project.clear_requests()
-        assert counts(upload_samples(project, tree, label="x")) == {"unchanged": 30}
+        assert counts(upload_samples(project, tree, sample_label="x")) == {"unchanged": 30}
         assert "getSample" not in [request.operation for request in project.requests()]
 
 
@@ -249,7 +258,7 @@ class TestRefusedFiles:
         self, any_project: EmulatorServer, write_tree: WriteTree
     ) -> None:
         tree = write_tree({"a.csv": csv(1), "b.txt.exe": b"?", "c.json": b"{", "d.csv": csv(4)})
-        error = failed(any_project, tree, label="x")
+        error = failed(any_project, tree, sample_label="x")
         assert {failure["name"].rpartition("/")[2] for failure in error.summary["failures"]} == {"b.txt.exe", "c.json"}
         assert "Edge Impulse refused: Unsupported file type" in str(error)
         assert "Edge Impulse refused: The file is not valid JSON" in str(error)
@@ -258,9 +267,9 @@ class TestRefusedFiles:
 
     def test_the_next_try_sends_only_what_is_left(self, project: EmulatorServer, write_tree: WriteTree) -> None:
         tree = write_tree({f"{number}.csv": csv(number) for number in range(9)} | {"z.json": b"{"})
-        failed(project, tree, label="x")
+        failed(project, tree, sample_label="x")
         project.clear_requests()
-        error = failed(project, tree, label="x")
+        error = failed(project, tree, sample_label="x")
         assert counts(error.summary) == {"unchanged": 9, "failed": 1}
         assert sent_files(project) == ["z.json"]
 
@@ -269,7 +278,7 @@ class TestRefusedFiles:
     ) -> None:
         monkeypatch.setattr(upload_module, "MAX_FILE_BYTES", 100)
         tree = write_tree({"a.json": b" " * 101, "b.csv": b"x\n" * 51})
-        error = failed(project, tree, label="x")
+        error = failed(project, tree, sample_label="x")
         assert "Divide the file: it has 101 bytes, and the service takes 100" in str(error)
         assert sent_files(project) == ["b.csv"]
 
@@ -277,7 +286,7 @@ class TestRefusedFiles:
         """A proxy that takes only small requests gets small ones; a file that is larger alone is named."""
         project.settings.change({"max_request_bytes": 2000})
         tree = write_tree({f"{number}.csv": csv(number) for number in range(40)} | {"large.csv": b"x\n" * 2000})
-        error = failed(project, tree, label="x")
+        error = failed(project, tree, sample_label="x")
         assert counts(error.summary) == {"created": 40, "failed": 1}
         assert "larger than the service, or a proxy, takes" in str(error)
         assert error.summary["failures"][0]["name"].endswith("large.csv")
@@ -287,7 +296,7 @@ class TestRefusedFiles:
     ) -> None:
         project.inject(Fault(operation=UPLOAD, kind="success_false", count=1000))
         tree = write_tree({f"{number}.csv": csv(number) for number in range(200)})
-        error = failed(project, tree, label="x", workers=1)
+        error = failed(project, tree, sample_label="x", workers=1)
         assert counts(error.summary) == {"failed": 200}
         assert "Not tried: the service has refused all 20 files before it" in str(error) or error.retryable
         assert len(sent_files(project)) < 2000
@@ -303,7 +312,7 @@ class TestRefusedFiles:
             return original(*args)
 
         monkeypatch.setattr(upload_module, "find_stored", change_a_file)
-        error = failed(project, tree, label="x")
+        error = failed(project, tree, sample_label="x")
         assert counts(error.summary) == {"created": 8, "failed": 1}
         assert error.retryable
         assert "4.csv was changed" in str(error)
@@ -312,7 +321,7 @@ class TestRefusedFiles:
 class TestService:
     def test_a_lost_answer_is_answered_by_sending_again(self, project: EmulatorServer, write_tree: WriteTree) -> None:
         project.inject(Fault(operation=UPLOAD, kind="drop_after"))
-        result = upload_samples(project, write_tree({"a.csv": csv(1), "b.csv": csv(2)}), label="x")
+        result = upload_samples(project, write_tree({"a.csv": csv(1), "b.csv": csv(2)}), sample_label="x")
         assert counts(result) == {"unchanged": 2}
         assert result["retries"] == 1
         assert sorted(stored(project)) == ["a.csv", "b.csv"]
@@ -328,24 +337,22 @@ class TestService:
     def test_throttling_slows_down_and_loses_nothing(self, project: EmulatorServer, write_tree: WriteTree) -> None:
         project.inject(Fault(operation=UPLOAD, kind="status", status=429, headers={"Retry-After": "0"}, count=5))
         tree = write_tree({f"{number}/{number}.csv": csv(number) for number in range(20)})
-        assert counts(upload_samples(project, tree, label=lambda file: file.folder)) == {"created": 20}
+        assert counts(upload_samples(project, tree, sample_label=lambda file: file.folder)) == {"created": 20}
 
     def test_an_outage_ends_the_run_early(self, project: EmulatorServer, write_tree: WriteTree) -> None:
         project.inject(Fault(operation=UPLOAD, kind="status", status=503, count=10_000))
         tree = write_tree({f"{number}/{number}.csv": csv(number) for number in range(60)})
-        error = failed(project, tree, label=lambda file: file.folder, workers=1)
+        error = failed(project, tree, sample_label=lambda file: file.folder, workers=1)
         assert error.retryable
         assert "Not tried: the 8 requests before it had no usable answer" in str(error)
         assert len([request for request in project.requests() if request.operation == UPLOAD]) < 40
 
     def test_a_wrong_key_ends_it_at_once(self, project: EmulatorServer, write_tree: WriteTree) -> None:
         with pytest.raises(EdgeImpulseAuthError):
-            upload_samples(
-                project, write_tree({"a.csv": csv(1)}), label="x", settings={"api_key": "ei_wrong"}
-            )
+            upload_samples(project, write_tree({"a.csv": csv(1)}), sample_label="x", settings={"api_key": "ei_wrong"})
         assert project.samples.list() == []
 
     def test_a_wrong_ingestion_host_is_named(self, project: EmulatorServer, write_tree: WriteTree) -> None:
         project.inject(Fault(operation=UPLOAD, kind="status", status=404))
         with pytest.raises(EdgeImpulseNotFoundError, match="^Check extra 'ingestion_host' of the connection"):
-            upload_samples(project, write_tree({"a.csv": csv(1)}), label="x")
+            upload_samples(project, write_tree({"a.csv": csv(1)}), sample_label="x")

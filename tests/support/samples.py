@@ -70,9 +70,10 @@ def clients(
     values = {"api_key": server.project_api_key, "base_url": server.url, "retry_wait": 0.0, "settle_seconds": 0.0}
     studio = StudioSettings(**{**values, **settings})
     ingestion = studio.for_ingestion(server.ingestion_url)
-    with HttpClient(studio, connections=8, sleep=sleep) as http, HttpClient(
-        ingestion, connections=8, sleep=sleep
-    ) as other:
+    with (
+        HttpClient(studio, connections=8, sleep=sleep) as http,
+        HttpClient(ingestion, connections=8, sleep=sleep) as other,
+    ):
         yield SamplesApi(http, PROJECT), IngestionApi(other)
 
 

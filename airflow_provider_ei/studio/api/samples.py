@@ -12,7 +12,14 @@ from msgspec import Meta
 from airflow_provider_ei.exceptions import EdgeImpulseLargeResponseError, EdgeImpulseResponseError
 from airflow_provider_ei.studio.api.arguments import check_metadata, check_unicode
 from airflow_provider_ei.studio.http import HttpClient
-from airflow_provider_ei.studio.listing import ATTEMPTS, ListedPage, Listing, ListingMovedError, OffsetIgnoredError, Page
+from airflow_provider_ei.studio.listing import (
+    ATTEMPTS,
+    ListedPage,
+    Listing,
+    ListingMovedError,
+    OffsetIgnoredError,
+    Page,
+)
 from airflow_provider_ei.studio.models import Answer, ApiModel, Id
 from airflow_provider_ei.studio.reading import LISTING_BYTES
 

@@ -1,7 +1,7 @@
 """From raw recordings of a smart watch to forty labeled samples of a project, without an organization.
 
-An ETL task turns the raw file into one CSV a recording, in a folder for each activity, and one task uploads them all. The
-folders become the labels.
+An ETL task turns the raw file into one CSV a recording, in a folder for each activity, and one task uploads them all.
+The folders become the labels.
 """
 
 from __future__ import annotations

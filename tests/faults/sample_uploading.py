@@ -1,7 +1,7 @@
 """Uploads samples in a process of its own, and asks before each step, so that a test can kill it there.
 
-usage: python -m tests.faults.sample_uploading URL KEY STEPS; see ``uploading``. The first line of standard input has the
-key of the project, the base URL of the ingestion service, and which files to upload, as JSON.
+usage: python -m tests.faults.sample_uploading URL KEY STEPS; see ``uploading``. The first line of standard input has
+the key of the project, the base URL of the ingestion service, and which files to upload, as JSON.
 """
 
 from __future__ import annotations

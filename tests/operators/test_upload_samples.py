@@ -212,7 +212,7 @@ class TestFailures:
         self, emulator: EmulatorServer, connect_project: Connect, write_tree: WriteTree
     ) -> None:
         connect_project(ingestion_host=None)
-        with pytest.raises(EdgeImpulseConfigError, match="^Set extra 'ingestion_host' to the base URL"):
+        with pytest.raises(EdgeImpulseConfigError, match=r"^Set extra 'ingestion_host' to the base URL"):
             EdgeImpulseProjectHook().upload_samples(files=str(write_tree({"a.csv": csv(1)})))
         assert emulator.requests() == []
 

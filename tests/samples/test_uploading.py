@@ -164,7 +164,7 @@ class TestWhatIsThere:
             ({"sample_label": "new"}, ("training", "new", {"a": "1", "by": "others"})),
             ({"sample_label": "old", "category": "testing"}, ("testing", "old", {"a": "1", "by": "others"})),
             (
-                {"label": "old", "metadata": {"a": "2", "c": "3"}},
+                {"sample_label": "old", "metadata": {"a": "2", "c": "3"}},
                 ("training", "old", {"a": "2", "c": "3", "by": "others"}),
             ),
             (
@@ -354,5 +354,5 @@ class TestService:
 
     def test_a_wrong_ingestion_host_is_named(self, project: EmulatorServer, write_tree: WriteTree) -> None:
         project.inject(Fault(operation=UPLOAD, kind="status", status=404))
-        with pytest.raises(EdgeImpulseNotFoundError, match="^Check extra 'ingestion_host' of the connection"):
+        with pytest.raises(EdgeImpulseNotFoundError, match=r"^Check extra 'ingestion_host' of the connection"):
             upload_samples(project, write_tree({"a.csv": csv(1)}), sample_label="x")

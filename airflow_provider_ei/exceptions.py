@@ -13,6 +13,7 @@
     ├── EdgeImpulseSamplesError            files of an upload to a project failed
     ├── EdgeImpulseJobError                a job failed, was cancelled, or is gone
     │   └── EdgeImpulseJobTimeoutError         a job did not end in time
+    ├── EdgeImpulseQualityError            a model is not good enough
     ├── EdgeImpulseJobConflictError        which job is the task's own cannot be told
     └── EdgeImpulseServiceError            the service, or the way to it
         ├── EdgeImpulseAuthError               401, 403
@@ -157,7 +158,13 @@ class EdgeImpulseJobTimeoutError(EdgeImpulseJobError):
 
 
 class EdgeImpulseJobConflictError(EdgeImpulseError):
-    """After a lost answer, several jobs may be the one that the task has started. Nothing more was started."""
+    """Which job, or which build, is the task's own cannot be told. Nothing more was started or saved."""
+
+    retryable = False
+
+
+class EdgeImpulseQualityError(EdgeImpulseError):
+    """A model misses a limit that its test has to reach. The message says what was measured, and which limit."""
 
     retryable = False
 

@@ -52,6 +52,9 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_ei.operators.data",
                     "airflow_provider_ei.operators.retrain",
                     "airflow_provider_ei.operators.samples",
+                    "airflow_provider_ei.operators.test_model",
+                    "airflow_provider_ei.operators.version",
+                    "airflow_provider_ei.operators.build",
                 ],
             }
         ],

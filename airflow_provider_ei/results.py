@@ -58,6 +58,58 @@ class JobResult(TypedDict):
     url: str
 
 
+class ModelTestResult(JobResult):
+    """What the test of a model has measured. Plain JSON, so that it can be an XCom.
+
+    - ``variant``: the variant of the model that was tested, such as ``int8``;
+    - ``accuracy``: from 0 to 1; None when the service reports none, as for a regression;
+    - ``samples``, ``correct``: numbers of samples that the accuracy is made of; None when only the accuracy was read;
+    - ``ignored``: number of samples that it leaves out, since the model does not know their label;
+    - ``accuracy_by_class``: of the 20 classes with the lowest accuracies;
+    - ``min_accuracy``: the limit that was set, or None; ``accepted``: whether the model has reached all limits;
+    - ``last_accuracy``: of the last accepted model; None when it was not asked for, or there is none.
+
+    Without waiting, it has only the fields of :class:`JobResult`.
+    """
+
+    variant: NotRequired[str]
+    accuracy: NotRequired[float | None]
+    samples: NotRequired[int | None]
+    correct: NotRequired[int | None]
+    ignored: NotRequired[int | None]
+    accuracy_by_class: NotRequired[dict[str, float]]
+    min_accuracy: NotRequired[float | None]
+    accepted: NotRequired[bool]
+    last_accuracy: NotRequired[float | None]
+
+
+class VersionResult(JobResult):
+    """The version of a project that was created. Plain JSON, so that it can be an XCom.
+
+    ``version`` is the number that Studio shows; None when the service does not list versions. ``description`` is as it
+    was sent, with the token of the run. Without waiting, it has only the fields of :class:`JobResult`.
+    """
+
+    version: NotRequired[int | None]
+    description: NotRequired[str]
+
+
+class BuildResult(JobResult):
+    """The build of a model, and the file that it was saved as. Plain JSON, so that it can be an XCom.
+
+    ``deployment_version`` identifies the build in the project; ``path`` is the path or URI of its file; ``sha256`` is
+    in hexadecimal. Without waiting, it has only the fields of :class:`JobResult`.
+    """
+
+    deployment_version: NotRequired[int]
+    target: NotRequired[str]
+    engine: NotRequired[str]
+    model_type: NotRequired[str]
+    path: NotRequired[str]
+    size_bytes: NotRequired[int]
+    sha256: NotRequired[str]
+
+
 class ModelFacts(TypedDict, total=False):
     """What the results of a project's jobs say about its model, beside :class:`JobResult`. Each has only its own part.
 

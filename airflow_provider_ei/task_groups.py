@@ -1,23 +1,32 @@
-"""``edge_impulse_sync``: one dataset sync, distributed over the workers of Airflow's executor.
+"""Task groups: ``edge_impulse_sync`` and ``edge_impulse_release``.
 
-``plan`` compares the source with the dataset and divides new or changed items into shards; ``sync_shard`` is mapped
-over the shards; ``finish`` compares again, uploads what is left, and deletes last. Each task reads the source itself,
-so all workers need it at the same path, and the tasks exchange only a few numbers per shard.
+``edge_impulse_sync`` is one dataset sync, distributed over the workers of Airflow's executor. ``plan`` compares the
+source with the dataset and divides new or changed items into shards; ``sync_shard`` is mapped over the shards;
+``finish`` compares again, uploads what is left, and deletes last. Each task reads the source itself, so all workers
+need it at the same path, and the tasks exchange only a few numbers per shard.
 
 If there is nothing to do, the plan has one empty shard. A plan without shards would skip ``sync_shard``, and ``finish``
 could not distinguish that from a skipped upstream task, which must skip the whole group.
+
+``edge_impulse_release`` is the way from new data to firmware: ``retrain``, ``test``, ``approve`` if wanted, ``version``
+and ``build``. Each task runs only if the one before it has succeeded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import TaskGroup
+from airflow.providers.common.compat.sdk import AirflowException, TaskGroup
 
+from airflow_provider_ei.operators.arguments import EdgeImpulseArgumentError
+from airflow_provider_ei.operators.build import EdgeImpulseBuildModelOperator
 from airflow_provider_ei.operators.data import EdgeImpulseSyncDatasetOperator
+from airflow_provider_ei.operators.retrain import EdgeImpulseRetrainOperator
 from airflow_provider_ei.operators.run_report import report_result
+from airflow_provider_ei.operators.test_model import EdgeImpulseTestModelOperator
+from airflow_provider_ei.operators.version import EdgeImpulseCreateVersionOperator
 from airflow_provider_ei.results import add_shards, shard_counts
 
 if TYPE_CHECKING:
@@ -143,3 +152,105 @@ class FinishSyncOperator(_GroupedOperator):
         total = add_shards(summary, (part for part in self.parts or () if part))
         self._result = total
         return super()._end(context, total, skip_unchanged=skip_unchanged)
+
+
+def edge_impulse_release(
+    *,
+    target: str,
+    path: str,
+    engine: str | None = None,
+    model_type: str = "int8",
+    impulse_id: int | str | None = None,
+    min_accuracy: float | str | None = None,
+    min_samples: int | str | None = None,
+    min_accuracy_by_class: float | str | Mapping[str, float | str] | None = None,
+    max_drop: float | str | None = None,
+    on_failure: str = "fail",
+    approval: bool | Mapping[str, Any] = False,
+    description: str = "",
+    outlets: Any = None,
+    group_id: str = "edge_impulse_release",
+    default_args: dict[str, Any] | None = None,
+    trigger_rule: str = "all_success",
+    **arguments: Any,
+) -> TaskGroup:
+    """Train a project's model again, test it, and if it is accepted, create a version and build the firmware.
+
+    :param target: the format of the deployment target, as for
+        :class:`~airflow_provider_ei.operators.build.EdgeImpulseBuildModelOperator`.
+    :param path: where to save the firmware, as for that operator.
+    :param engine: the inference engine, as for that operator.
+    :param model_type: the variant of the model that is tested and built, such as ``int8`` or ``float32``.
+    :param impulse_id: the impulse; None for the project's default impulse.
+    :param min_accuracy: a limit, as for
+        :class:`~airflow_provider_ei.operators.test_model.EdgeImpulseTestModelOperator`.
+    :param min_samples: a limit, as for that operator.
+    :param min_accuracy_by_class: limits, as for that operator.
+    :param max_drop: a limit, as for that operator.
+    :param on_failure: ``fail`` or ``skip`` the test, and with it what follows, when the model is not accepted.
+    :param approval: wait until a person approves, by Airflow's ``ApprovalOperator`` (Airflow 3.1 and newer). A dict has
+        arguments of that operator, such as ``assigned_users``. What is rejected is skipped.
+    :param description: of the version.
+    :param outlets: assets; the result of the build becomes the extra of their events.
+    :param group_id: id of the group, and prefix of its tasks' ids.
+    :param default_args: default arguments of the tasks: retries, queue, pool and so on.
+    :param trigger_rule: trigger rule of the first task, ``retrain``. The others run if the task before has succeeded.
+    :param arguments: arguments of all four operators: ``project_id``, ``edge_impulse_project_conn_id``, ``deferrable``,
+        ``poll_interval``, ``timeout``, ``cancel_on_kill`` and ``durable``.
+    :return: the group. Its last task, ``build``, returns the path and the SHA-256 of the firmware.
+    :raises EdgeImpulseArgumentError: when an approval is wanted, and this Airflow has no operator for it.
+    """
+    with TaskGroup(group_id, default_args=default_args or {}) as group:  # type: ignore[arg-type]
+        retrain = EdgeImpulseRetrainOperator(
+            task_id="retrain", impulse_id=impulse_id, trigger_rule=trigger_rule, **arguments
+        )
+        # Set explicitly, since default_args may differ: nothing may be built that was not accepted.
+        arguments["trigger_rule"] = "all_success"
+        test = EdgeImpulseTestModelOperator(
+            task_id="test",
+            variant=model_type,
+            min_accuracy=min_accuracy,
+            min_samples=min_samples,
+            min_accuracy_by_class=min_accuracy_by_class,
+            max_drop=max_drop,
+            on_failure=on_failure,
+            impulse_id=impulse_id,
+            **arguments,
+        )
+        version = EdgeImpulseCreateVersionOperator(task_id="version", description=description, **arguments)
+        build = EdgeImpulseBuildModelOperator(
+            task_id="build",
+            target=target,
+            path=path,
+            engine=engine,
+            model_type=model_type,
+            impulse_id=impulse_id,
+            outlets=outlets,
+            **arguments,
+        )
+        gate = test
+        if approval:
+            gate = _approval(test.task_id, target, approval if isinstance(approval, Mapping) else {})
+            test >> gate
+        retrain >> test
+        gate >> version >> build
+    return group
+
+
+def _approval(test_id: str, target: str, given: Mapping[str, Any]) -> Any:
+    """Create the task in which a person approves the release."""
+    try:
+        from airflow.providers.standard.operators.hitl import ApprovalOperator
+    except (ImportError, AirflowException) as error:
+        raise EdgeImpulseArgumentError(
+            "Leave out approval, or run Airflow 3.1 or newer with apache-airflow-providers-standard: this Airflow has "
+            f"no ApprovalOperator. ({error})"
+        ) from None
+    tested = f"ti.xcom_pull(task_ids={test_id!r})"
+    arguments = {
+        "subject": f"Release the tested model for {target}?",
+        "body": f"Accuracy {{{{ {tested}['accuracy'] }}}} of the {{{{ {tested}['variant'] }}}} model, "
+        f"measured by {{{{ {tested}['url'] }}}}.",
+        **given,
+    }
+    return ApprovalOperator(task_id="approve", **{**arguments, "trigger_rule": "all_success"})

@@ -94,7 +94,7 @@ def argument_tables() -> ModuleType:
 def with_arguments() -> Iterator[Any]:
     """The classes, functions and methods of the API reference that users call with arguments."""
     from airflow_provider_ei.get_provider_info import get_provider_info
-    from airflow_provider_ei.task_groups import edge_impulse_sync
+    from airflow_provider_ei.task_groups import edge_impulse_release, edge_impulse_sync
 
     info = get_provider_info()
     modules = {
@@ -103,6 +103,7 @@ def with_arguments() -> Iterator[Any]:
     }
 
     yield edge_impulse_sync
+    yield edge_impulse_release
     for decorator in info["task-decorators"]:
         module, _, name = decorator["class-name"].rpartition(".")
         yield getattr(import_module(module), name)

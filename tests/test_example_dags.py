@@ -124,6 +124,65 @@ class TestSamples:
         assert (second["unchanged"], second["files_sent"], changes(emulator)) == (40, 0, [])
 
 
+@pytest.fixture
+def model(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> EmulatorServer:
+    """An emulated project that the default connection leads to; its jobs take no time."""
+    connection = {"conn_type": "edge_impulse_project", "host": emulator.url, "password": emulator.project_api_key}
+    monkeypatch.setenv("AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT", json.dumps(connection))
+    emulator.settings.job_queued_seconds = emulator.settings.job_running_seconds = 0
+    return emulator
+
+
+class TestModelTest:
+    def test_a_model_that_has_become_worse_skips_what_follows(
+        self, model: EmulatorServer, airflow_database: None
+    ) -> None:
+        accepted = run_dag("edge_impulse_model_test")
+        assert accepted.returned["test"][0]["accuracy"] == 0.9
+        assert accepted.states == {"announce": ["success"], "test": ["success"]}
+        model.projects.set_results({"int8": {"idle": (42, 8), "walking": (42, 8)}})
+        assert run_dag("edge_impulse_model_test").states == {"announce": ["skipped"], "test": ["skipped"]}
+
+
+class TestBuild:
+    def test_a_version_and_its_firmware_then_another(
+        self, model: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("BUILD_OUTPUT", f"{tmp_path}/")
+        for number in (1, 2):
+            returned = run_dag("edge_impulse_build").returned
+            assert returned["version"][0]["version"] == number
+            assert Path(returned["build"][0]["path"]).read_bytes() == model.projects.firmware(number)
+
+
+class TestRelease:
+    def test_a_good_model_becomes_firmware_and_a_worse_one_does_not(
+        self, model: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("RELEASE_OUTPUT", f"{tmp_path}/firmware.zip")
+        names = [f"edge_impulse_release.{name}" for name in ("build", "retrain", "test", "version")]
+        released = run_dag("edge_impulse_release")
+        assert released.states == {name: ["success"] for name in names}
+        assert (tmp_path / "firmware.zip").read_bytes() == model.projects.firmware(1)
+        model.projects.set_results({"int8": {"idle": (30, 20), "walking": (44, 6)}})
+        stopped = run_dag("edge_impulse_release")
+        assert [stopped.states[name] for name in names] == [
+            ["upstream_failed"],
+            ["success"],
+            ["failed"],
+            ["upstream_failed"],
+        ]
+        assert (tmp_path / "firmware.zip").read_bytes() == model.projects.firmware(1)
+        assert [job.kind for job in model.jobs.list()] == [
+            "retrain",
+            "classify",
+            "version",
+            "build",
+            "retrain",
+            "classify",
+        ]
+
+
 class TestNightlySync:
     def test_all_then_nothing_then_what_has_changed(
         self, studio: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

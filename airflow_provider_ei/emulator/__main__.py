@@ -7,18 +7,20 @@ import signal
 import sqlite3
 import sys
 import threading
+from typing import Any
 
 from airflow_provider_ei.emulator.data_dir import DataDirError
 from airflow_provider_ei.emulator.emulator_settings import CHOICES, EmulatorSettings
 from airflow_provider_ei.emulator.server import EmulatorServer
 
 DEFAULT_DATA_DIR = "edge-impulse-emulator"
+_PLACE = ("host", "port", "ingestion_port", "data_dir", "certfile", "keyfile")
 
 
 def main() -> int:
     """Run the emulator until SIGINT or SIGTERM, and return the exit code."""
     options = vars(_parser().parse_args())
-    place = {name: options.pop(name) for name in ("host", "port", "data_dir", "certfile", "keyfile")}
+    place = {name: options.pop(name) for name in _PLACE}
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -30,17 +32,23 @@ def main() -> int:
         return 1
     except (OSError, OverflowError, ValueError) as error:
         print(
-            f"Edge Impulse emulator: cannot listen on {place['host']}:{place['port']}: {error}",
+            f"Edge Impulse emulator: cannot listen on {_addresses(place)}: {error}",
             file=sys.stderr,
         )
         return 1
     print(
-        f"Edge Impulse emulator: API {server.url}  page {server.page_url}  data {place['data_dir']}",
+        f"Edge Impulse emulator: API {server.url}  ingestion {server.ingestion_url}  page {server.page_url}"
+        f"  data {place['data_dir']}",
         flush=True,
     )
     ended.wait()
     server.stop()
     return 0
+
+
+def _addresses(place: dict[str, Any]) -> str:
+    ports = [place["port"], *([] if place["ingestion_port"] is None else [place["ingestion_port"]])]
+    return " or ".join(f"{place['host']}:{port}" for port in ports)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8700, help="port to listen on; 0 chooses a free one")
     parser.add_argument(
+        "--ingestion-port",
+        type=int,
+        help="a second port for the ingestion service, which is at --port, too; the official command line expects"
+        " --port 4800 --ingestion-port 4810",
+    )
+    parser.add_argument(
         "--data-dir", default=DEFAULT_DATA_DIR, help="directory of the data: missing, empty, or created by the emulator"
     )
     parser.add_argument("--api-key", default=defaults.api_key, help="the key of the organization")
@@ -63,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--keyfile", help="PEM file with the certificate's private key")
     parser.add_argument(
         "--max-request-bytes", type=int, default=0, help="respond with 413 to larger requests; 0: no limit"
+    )
+    parser.add_argument(
+        "--max-sample-bytes", type=int, default=defaults.max_sample_bytes, help="refuse larger files of samples"
     )
     parser.add_argument("--latency-seconds", type=float, default=0.0, help="delay of every API request")
     for name in ("job_queued_seconds", "job_running_seconds"):
@@ -89,6 +106,10 @@ def _parser() -> argparse.ArgumentParser:
         ("classify_metrics", "whether the metrics of all variants are available"),
         ("partial_transformation", "whether results are imported although some inputs have failed"),
         ("project_hmac_key", "whether an import into a project needs projectHmacKey"),
+        ("sample_names", "whether the name of a sample has the extension of its file"),
+        ("sample_hashes", "whether sha256Hash of a sample is that of its file"),
+        ("sample_order", "the order in which samples are listed"),
+        ("ingestion_errors", "the form of the ingestion service's errors"),
     ):
         ways = CHOICES[name]
         parser.add_argument(

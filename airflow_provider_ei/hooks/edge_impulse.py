@@ -73,8 +73,9 @@ class EdgeImpulseHook(ApiCalls):
         :raises EdgeImpulseFileError: when a file changes while it is being sent.
         :raises EdgeImpulseServiceError: when the service refuses, fails, or cannot be reached.
         """
-        from airflow_provider_ei.sync.item.prepare import check_if_exists, want_item
+        from airflow_provider_ei.sync.item.conflicts import check_if_exists
         from airflow_provider_ei.sync.item.upload import ItemUpload
+        from airflow_provider_ei.sync.item.wanted import want_item
 
         checked_if_exists = check_if_exists(if_exists)
         wanted = want_item(

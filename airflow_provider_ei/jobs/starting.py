@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from airflow_provider_ei.exceptions import EdgeImpulseJobConflictError, EdgeImpulseServiceError
+from airflow_provider_ei.exceptions import EdgeImpulseInputError, EdgeImpulseJobConflictError, EdgeImpulseServiceError
 from airflow_provider_ei.jobs.state import JobStatus
 from airflow_provider_ei.studio.api.jobs import Job, JobsApi
 from airflow_provider_ei.studio.retry import may_be_done
@@ -119,6 +119,9 @@ def start_once(
     for number in range(1, MAX_STARTS + 1):
         try:
             return start()
+        except EdgeImpulseInputError:
+            store.delete(INTENT_KEY)  # nothing was sent
+            raise
         except EdgeImpulseServiceError as error:
             if not may_be_done(error):
                 store.delete(INTENT_KEY)

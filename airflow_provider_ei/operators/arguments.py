@@ -87,6 +87,26 @@ def read_flag(field: str, value: object) -> bool:
     return flag
 
 
+def read_name(field: str, value: object) -> str:
+    """Return a string that is not empty, without spaces around it.
+
+    :raises EdgeImpulseInputError: when the value is anything else.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise EdgeImpulseInputError(f"{field} must be a non-empty string, not {value!r}.")
+    return value.strip()
+
+
+def read_choice(field: str, value: object, choices: tuple[str, ...]) -> str:
+    """Return one of several strings.
+
+    :raises EdgeImpulseInputError: when the value is none of them.
+    """
+    if value not in choices:
+        raise EdgeImpulseInputError(f"{field} must be one of {', '.join(choices)}, not {value!r}.")
+    return str(value)
+
+
 def read_seconds(field: str, value: object) -> float | None:
     """Return a positive number of seconds; None for None and for an empty string.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
@@ -13,7 +14,7 @@ from airflow_provider_ei.hooks.best_effort import best_effort
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_ei.results import AddDataResult, SyncSummary, UploadSamplesResult
+    from airflow_provider_ei.results import AddDataResult, BuildResult, SyncSummary, UploadSamplesResult
 
 #: Key of the last sync in an asset's state (Airflow 3.3 and later).
 STATE_KEY = "edge_impulse_sync"
@@ -60,6 +61,28 @@ def _emit(
                 store = context.get("asset_state_store")  # from Airflow 3.3 on
                 if store is not None and "sync_id" in extra:
                     store[outlet].set(STATE_KEY, dict(extra))
+
+
+def emit_file_events(outlets: Sequence[Any], context: Context, result: BuildResult) -> None:
+    """Add the result of a build to the events of the task's outlets.
+
+    An alias gets an event for the file. Never raises an error, since the file is complete.
+    """
+    extra: dict[str, Any] = dict(result)
+    for outlet in outlets:
+        with best_effort(f"The event of {outlet!r}"):
+            if isinstance(outlet, AssetAlias):
+                context["outlet_events"][outlet].add(Asset(file_uri(result["path"])), extra=extra)
+            elif isinstance(outlet, Asset) or _is_reference(outlet):
+                context["outlet_events"][outlet].extra.update(extra)
+
+
+def file_uri(path: str) -> str:
+    """Return the URI of a path; that of a URI without the id of an Airflow connection."""
+    if "://" not in path:
+        return f"file://{quote(path)}"
+    uri = urlsplit(path)
+    return uri._replace(netloc=uri.netloc.rpartition("@")[2]).geturl()
 
 
 def _is_reference(outlet: object) -> bool:

@@ -22,6 +22,7 @@ from airflow_provider_ei.hooks.best_effort import best_effort
 from airflow_provider_ei.operators.arguments import read_flag, read_seconds
 from airflow_provider_ei.operators.base import EdgeImpulseTask, airflow_errors
 from airflow_provider_ei.operators.links import EdgeImpulseJobLink
+from airflow_provider_ei.operators.model_report import model_reported
 from airflow_provider_ei.operators.templates import AuthoredTemplates
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class JobOperator(AuthoredTemplates, EdgeImpulseTask, ResumableJobMixin, BaseOpe
     def _working(self, context: Context) -> Iterator[Any]:
         hook = self._create_hook()
         try:
-            with airflow_errors():
+            with airflow_errors(), model_reported(self, context):
                 self._check_arguments()
                 self._check_killed()
                 self._notes = self._store(context).get(NOTES_KEY) or {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 from requests import Response
@@ -20,7 +20,7 @@ from airflow_provider_ei.studio.gate import Gate
 from airflow_provider_ei.studio.models import Answer, AnswerT
 from airflow_provider_ei.studio.multipart import MultipartBody
 from airflow_provider_ei.studio.reading import ANSWER_BYTES
-from airflow_provider_ei.studio.responses import read_answer, read_file
+from airflow_provider_ei.studio.responses import FILE_TYPES, read_answer, read_file
 from airflow_provider_ei.studio.retry import Retries, RetryBudget, may_be_done, wants_new_try
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.studio.transport import open_session
@@ -182,18 +182,29 @@ class HttpClient:
         return convert_answer(kind, answer, operation) if isinstance(answer, dict) else answer, digests
 
     def download(
-        self, operation: str, path: str, query: Mapping[str, object], begin: Callable[[], Callable[[bytes], object]]
+        self,
+        operation: str,
+        path: str,
+        query: Mapping[str, object],
+        begin: Callable[[], Callable[[bytes], object]],
+        *,
+        file_types: Collection[str] = FILE_TYPES,
+        on_headers: Callable[[Mapping[str, str]], None] = lambda headers: None,
     ) -> int:
         """Download a file block by block, without keeping it.
 
         :param begin: called before the first block of each try; returns a function that is called with each block.
+        :param file_types: content types of a file; any other one must come as an attachment.
+        :param on_headers: called with the response's headers before ``begin``; it may raise.
         :return: the file's length in bytes.
         :raises EdgeImpulseResponseError: when the response is not a file, or may be incomplete.
         :raises EdgeImpulseServiceError: as :meth:`request_json` does.
         """
 
         def read(response: Response) -> int:
-            return read_file(response, operation, begin(), self.check_cancelled)
+            return read_file(
+                response, operation, begin, self.check_cancelled, file_types=file_types, on_headers=on_headers
+            )
 
         # Request the file's own bytes, not compressed ones.
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}

@@ -7,7 +7,7 @@ the status are at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -48,6 +48,9 @@ UPLOAD_SAMPLES = "uploadSamples"
 
 _CHECK_STUDIO = "Check Host (Studio base URL) of the connection, such as https://studio.edgeimpulse.com/v1"
 _CHECK_INGESTION = "Check extra 'ingestion_host' of the connection, such as https://ingestion.edgeimpulse.com"
+
+#: Content types of a downloaded file, unless told otherwise.
+FILE_TYPES = ("application/octet-stream",)
 _CHECK_KEY = "Check Password (API key) of the connection"
 
 
@@ -82,14 +85,22 @@ def read_answer(
 
 
 def read_file(
-    response: requests.Response, operation: str, on_block: Callable[[bytes], object], check: Callable[[], None]
+    response: requests.Response,
+    operation: str,
+    begin: Callable[[], Callable[[bytes], object]],
+    check: Callable[[], None],
+    *,
+    file_types: Collection[str] = FILE_TYPES,
+    on_headers: Callable[[Mapping[str, str]], None] = lambda headers: None,
 ) -> int:
     """Pass on the bytes of a file.
 
     The status and the headers distinguish a file from an error, not the content: a file may itself be JSON.
 
-    :param on_block: called with each block.
+    :param begin: called before the first block; returns a function that is called with each block.
     :param check: called before each block; it may raise.
+    :param file_types: content types of a file; any other one must come as an attachment.
+    :param on_headers: called with the headers before ``begin``; it may raise.
     :return: the number of bytes.
     :raises EdgeImpulseServiceError: a specific subclass when the response is not a complete file.
     """
@@ -97,7 +108,7 @@ def read_file(
     disposition = response.headers.get("Content-Disposition", "").partition(";")[0].strip().lower()
     if not 200 <= response.status_code < 300:
         raise _refusal(response, operation)
-    is_file = kind == "application/octet-stream" or disposition == "attachment"
+    is_file = kind in file_types or disposition == "attachment"
     if response.status_code != HTTPStatus.OK or not is_file:
         body = read_beginning(response, ERROR_BYTES)
         raise _no_success(response, operation, json_object(body), body)
@@ -111,6 +122,8 @@ def read_file(
             operation=operation,
             status=response.status_code,
         )
+    on_headers(response.headers)
+    on_block = begin()
     allowance = allowance_of(response)
     count = 0
     for block in raw_blocks(response):

@@ -11,7 +11,7 @@ from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
 from tests.support.studio import CHANGING, KEY, ORGANIZATION, UPLOAD_SAMPLES, changes
 
 from .sample_lab import FILES, SampleLab
-from .stepping import Stepping, stepping, wait_for
+from .stepping import Stepping, stepping
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -73,7 +73,7 @@ def test_before_each_request(sample_lab: SampleLab) -> None:
         assert_made_right(lab)
 
 
-def test_after_each_change_is_stored_and_before_the_answer(sample_lab: SampleLab) -> None:
+def test_after_each_change_whose_answer_is_lost(sample_lab: SampleLab) -> None:
     lab = sample_lab
     state, operations = lab.state(), operations_of(lab)
     hit = [at for at, operation in enumerate(operations) if operation in CHANGING]
@@ -81,11 +81,9 @@ def test_after_each_change_is_stored_and_before_the_answer(sample_lab: SampleLab
     for at in hit:
         lab.reset(sample_hashes=lab.server.settings.sample_hashes)
         lab.put(state)
-        lab.inject("slow", at, delay_seconds=3600.0)
+        lab.inject("drop_after", at)
         with uploading(lab) as process:
-            process.pass_by(at)
-            process.go_on()
-            wait_for(lab, at, lambda request: request.status is None and request.bytes_received > 0)
+            process.pass_by(at + 1)
             process.kill()
         assert_made_right(lab)
 

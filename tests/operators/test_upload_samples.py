@@ -90,7 +90,7 @@ def templates():
 templates()
 """)
         assert done.states["upload"] == ["failed"]
-        assert "Use file.name, file.stem, file.folder, file.path in label" in printed()
+        assert "Use file.name, file.stem, file.folder, file.path in sample_label" in printed()
         assert project.samples.list() == []
 
     def test_what_upstream_returns_is_never_rendered(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal, get_args
 
-from airflow_provider_ei.exceptions import EdgeImpulseConflictError
+from airflow_provider_ei.exceptions import EdgeImpulseConflictError, EdgeImpulseInputError
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.studio.spelling import canonical_name
 from airflow_provider_ei.sync.item.wanted import WantedItem
@@ -14,6 +14,17 @@ from airflow_provider_ei.sync.item_state import ItemState
 from airflow_provider_ei.sync.stored_names import Correspondence
 
 IfExists = Literal["update", "skip", "fail", "overwrite"]
+
+
+def check_if_exists(value: Any) -> IfExists:
+    """Return a valid ``if_exists``.
+
+    :raises EdgeImpulseInputError: for any other value.
+    """
+    known = get_args(IfExists)
+    if value not in known:
+        raise EdgeImpulseInputError(f"if_exists must be one of {', '.join(known)}, not {value!r}.")
+    return value  # type: ignore[no-any-return]
 
 
 def ambiguous_items(wanted: WantedItem, items: Sequence[DataItem]) -> str:

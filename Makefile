@@ -31,7 +31,7 @@ test-wheel: dist  ## the same tests on the installed wheel, with the sources out
 	@sh scripts/test_wheel.sh "$(PY)" -n 2 $(ARGS)
 
 test-slow: setup  ## the slow tests: gigabytes, kills, every fault at every request
-	@"$(PY)" -m pytest -m slow -n 2 tests/slow tests/faults $(ARGS)
+	@"$(PY)" -m pytest -m slow -n 2 tests/slow tests/faults tests/operators/test_job_kills.py $(ARGS)
 
 soak: setup  ## syncs, uploads and kills under faults for minutes; memory must not grow (SECONDS=300)
 	@"$(PY)" -m tests.soak $(SECONDS)
@@ -43,7 +43,7 @@ test-pythons:  ## the tests that use Airflow, on Python 3.12 and 3.13 if they ar
 		"$(MAKE)" --no-print-directory test-wheel VENV=.venv-py$$version PYTHON="$$python" ARGS="$(PYTHONS_TESTS)" || exit 1; \
 	done
 
-test-celery:  ## a sync on two Celery workers, one of them killed; installs Redis and PostgreSQL (needs root)
+test-celery:  ## a sync on two Celery workers, a job in a triggerer, both killed; installs Redis and PostgreSQL (needs root)
 	@sh scripts/install_debian.sh redis-server postgresql
 	@"$(MAKE)" --no-print-directory setup VENV=.venv-celery AIRFLOW=3.3-celery
 	@.venv-celery/bin/python -m pytest tests/celery $(ARGS)

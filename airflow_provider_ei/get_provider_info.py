@@ -52,6 +52,10 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_ei.operators.data",
                     "airflow_provider_ei.operators.retrain",
                     "airflow_provider_ei.operators.samples",
+                    "airflow_provider_ei.operators.pipeline",
+                    "airflow_provider_ei.operators.transform",
+                    "airflow_provider_ei.operators.bucket_data",
+                    "airflow_provider_ei.operators.download",
                     "airflow_provider_ei.operators.test_model",
                     "airflow_provider_ei.operators.version",
                     "airflow_provider_ei.operators.build",
@@ -67,7 +71,11 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {
                 "integration-name": "Edge Impulse",
-                "python-modules": ["airflow_provider_ei.triggers.dataset", "airflow_provider_ei.triggers.job"],
+                "python-modules": [
+                    "airflow_provider_ei.triggers.dataset",
+                    "airflow_provider_ei.triggers.job",
+                    "airflow_provider_ei.triggers.events",
+                ],
             }
         ],
         "task-decorators": [
@@ -85,6 +93,7 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider_ei.operators.links.EdgeImpulseJobLink",
             "airflow_provider_ei.operators.links.EdgeImpulseProjectDataLink",
         ],
+        "cli": ["airflow_provider_ei.cli.definition.get_edge_impulse_cli_commands"],
         "asset-uris": [ASSET_URIS, PROJECT_ASSET_URIS],
         "dataset-uris": [ASSET_URIS, PROJECT_ASSET_URIS],  # their name in Airflow 2
         "connection-types": [

@@ -57,6 +57,7 @@ def connection_error(error: Exception, operation: str, host: str, *, has_sent: b
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
         # requests raises a plain OSError when a file named in the environment (such as REQUESTS_CA_BUNDLE) is missing.
         return EdgeImpulseConfigError(f"Check the environment of the worker: {words}. {label}")
+    timed_out = False
     if isinstance(error, requests.exceptions.ProxyError):
         what = f"{_CHECK_PROXY}: the proxy on the way to {host} failed: {words}."
     elif isinstance(cause, NameResolutionError):
@@ -69,11 +70,11 @@ def connection_error(error: Exception, operation: str, host: str, *, has_sent: b
         what = f"Is it http://? If so, write that before Host in the connection: {host} does not speak TLS: {words}."
     elif not has_sent:
         what = f"{check_host(operation)}: no connection to {host}: {words}."
-    elif isinstance(error, requests.exceptions.Timeout | ReadTimeoutError):
+    elif timed_out := isinstance(error, requests.exceptions.Timeout | ReadTimeoutError):
         what = f"Try again later: {host} did not answer within the read timeout."
     else:
         what = f"Try again: the connection to {host} was lost before the answer was complete: {words}."
-    return EdgeImpulseUnavailableError(f"{what} {label}", ambiguous=has_sent, operation=operation)
+    return EdgeImpulseUnavailableError(f"{what} {label}", ambiguous=has_sent, timed_out=timed_out, operation=operation)
 
 
 def _root(error: BaseException) -> BaseException:

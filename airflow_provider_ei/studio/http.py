@@ -10,6 +10,7 @@ from requests import Response
 
 from airflow_provider_ei.exceptions import MAX_RETRY_WAIT, EdgeImpulseServiceError
 from airflow_provider_ei.redaction import know_secret
+from airflow_provider_ei.studio.abilities import Abilities
 from airflow_provider_ei.studio.cancellation import CancelFlag
 from airflow_provider_ei.studio.clock import Clock
 from airflow_provider_ei.studio.counter import RequestCounter
@@ -41,6 +42,7 @@ class HttpClient:
     :param settings: base URL, key and timeouts.
     :param connections: maximum number of open connections; one is enough for one thread.
     :param sleep: waits between two tries; the default can be interrupted by :meth:`cancel`.
+    :ivar abilities: what the service cannot do.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class HttpClient:
     ) -> None:
         know_secret(settings.api_key)
         self.settings = settings
+        self.abilities = Abilities(settings.service)
         self._cancelled = CancelFlag()
         self._clock = Clock(sleep or self._cancelled.sleep)
         self._budget = RetryBudget()

@@ -177,6 +177,7 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
             f"Try again later: the service is not available{said}. {label}",
             ambiguous=True,
             retry_after=retry_after,
+            timed_out=status == HTTPStatus.GATEWAY_TIMEOUT,
             **facts,
         )
     return EdgeImpulseRefusedError(f"Edge Impulse refused: {words or 'it gave no reason'}. {label}", **facts)

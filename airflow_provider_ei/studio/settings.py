@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_ei.exceptions import EdgeImpulseConfigError
 from airflow_provider_ei.redaction import know_secret, looks_like_key
+from airflow_provider_ei.studio.known_service import DEFAULT_SETTLE_SECONDS, NOTHING_KNOWN, KnownService
 
 DEFAULT_BASE_URL = "https://studio.edgeimpulse.com/v1"
 
@@ -47,6 +48,7 @@ class StudioSettings:
         error. The default outlasts limits per minute and per five minutes.
     :param batch_files: maximum number of files in one request; the API accepts 10,000.
     :param batch_bytes: maximum number of bytes of files in one request; a larger file is sent alone.
+    :param service: what a check has found out about the service.
     """
 
     api_key: str = field(repr=False)
@@ -56,10 +58,11 @@ class StudioSettings:
     read_timeout: float = 300.0
     retry_attempts: int = 4
     retry_wait: float = 1.0
-    settle_seconds: float = 5.0
+    settle_seconds: float = DEFAULT_SETTLE_SECONDS
     throttle_patience: float = 600.0
     batch_files: int = 10_000
     batch_bytes: int = 256 * 1024 * 1024
+    service: KnownService = NOTHING_KNOWN
 
     def __post_init__(self) -> None:
         # For an invalid character, http.client would raise an error that quotes the key.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from functools import partial
 
-from airflow_provider_ei.exceptions import EdgeImpulseLargeResponseError, EdgeImpulseResponseError
+from airflow_provider_ei.exceptions import EdgeImpulseFilterError, EdgeImpulseLargeResponseError
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.listing import Page
 from airflow_provider_ei.studio.models import DataItem, DataPageAnswer
@@ -33,7 +33,7 @@ class PageFetcher:
         answer = self._get(offset)
         if answer.filter_parse_error:
             words = printable_excerpt(str(answer.filter_parse_error))
-            raise EdgeImpulseResponseError(
+            raise EdgeImpulseFilterError(
                 f"Correct the filter: the service cannot read {self._query['filter']!r}: {words}. ({self._operation})",
                 operation=self._operation,
                 status=200,

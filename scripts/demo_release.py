@@ -8,7 +8,6 @@ emulator what its next test finds. Everything else is done by the DAG, over HTTP
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sqlite3
 import tempfile
@@ -57,16 +56,9 @@ def main() -> NoReturn:
 
 def show(home: Path, studio: EmulatorServer, screen: Screen) -> int:
     begun = time.monotonic()
-    set_environment(home, studio.url)
-    connection = {
-        "conn_type": "edge_impulse_project",
-        "host": studio.url,
-        "password": studio.project_api_key,
-        "extra": {"project_id": 1},
-    }
+    set_environment(home, studio)
     source, firmware = home / "recordings", home / "firmware" / "motion.zip"
     os.environ |= {
-        "AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT": json.dumps(connection),
         "DATA_TO_MODEL_SOURCE": str(source),
         "DATA_TO_MODEL_FIRMWARE": str(firmware),
     }
@@ -74,7 +66,7 @@ def show(home: Path, studio: EmulatorServer, screen: Screen) -> int:
     studio.settings.job_queued_seconds = studio.settings.job_running_seconds = 0
     screen.say(f"Emulated Edge Impulse Studio: {studio.page_url}")
     screen.say("Starting Airflow ...")
-    load = prepare_airflow(home, DAG_ID, migrated=TEMPLATE.exists())
+    load = prepare_airflow(DAG_ID, home, migrated=TEMPLATE.exists())
     recordings = read_recordings()
     learned: list[tuple[str, Channels]] = []
     rows, states = [], []

@@ -72,7 +72,7 @@ def choose_engine(targets: Sequence[DeploymentTarget], order: BuildOrder) -> str
 
 
 def notes_before(api: DeploymentsApi, order: BuildOrder) -> dict[str, Any]:
-    """Return what a download needs to know from before the build: the engine, and the version of the last build, or 0."""
+    """Return the notes from before the build: the engine, and the version of the last build, or 0."""
     engine = choose_engine(api.list_targets(order.impulse_id), order)
     last = api.get_last_build(order.impulse_id)
     return {ENGINE_NOTE: engine, LAST_BUILD_NOTE: last.version if last else 0}

@@ -50,7 +50,7 @@ def trigger_arguments(stack: Stack) -> str:
     """Return the decrypted arguments of the only trigger."""
     from cryptography.fernet import Fernet
 
-    ((arguments,),) = rows(stack, f"select encrypted_kwargs from trigger where classpath = '{TRIGGER}'")
+    ((arguments,),) = rows(stack, f"select kwargs from trigger where classpath = '{TRIGGER}'")
     return Fernet(stack.fernet_key.encode()).decrypt(arguments.encode()).decode()
 
 

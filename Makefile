@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 SECONDS ?= 300
 PYTHONS_TESTS := tests/hooks tests/operators tests/plugins tests/sensors tests/test_*.py
 
-.PHONY: help setup demo test test-wheel test-slow soak test-pythons test-celery test-e2e coverage screenshots \
+.PHONY: help setup demo demo-project test test-wheel test-slow soak test-pythons test-celery test-e2e coverage screenshots \
 	lint docs bench dist release-check lock clean
 
 help:  ## show the targets
@@ -20,6 +20,9 @@ $(VENV)/.ready: requirements/airflow-$(AIRFLOW).txt requirements/uv.txt pyprojec
 
 demo: setup  ## upload recordings to an emulated Edge Impulse with real Airflow (KEEP=1 keeps the emulator's page open)
 	@"$(PY)" scripts/demo.py $(if $(KEEP),--keep)
+
+demo-project: setup  ## the same recordings as samples of a project, without an organization (KEEP=1 as for demo)
+	@"$(PY)" scripts/demo.py --project $(if $(KEEP),--keep)
 
 test: setup  ## the fast tests
 	@"$(PY)" -m pytest -m "not slow" -n 2 $(ARGS)

@@ -179,7 +179,7 @@ class BuildResult(JobResult):
 
 
 class Failure(TypedDict):
-    """A data item that a sync could not bring up to date or did not delete, and why."""
+    """A data item or a file that could not be brought up to date, or an item that was not deleted, and why."""
 
     name: str
     reason: str
@@ -247,6 +247,43 @@ class SyncSummary(ItemCounts, WorkCounts):
     url: str
     plan: NotRequired[PlanNames]
 
+
+class SampleCounts(TypedDict):
+    """Numbers of files, by what happened to them."""
+
+    created: int
+    updated: int
+    unchanged: int
+    skipped: int
+    failed: int
+
+
+class UploadSamplesResult(SampleCounts):
+    """What ``upload_samples`` did. Plain JSON of a bounded size, so that it can be an XCom.
+
+    - ``categories``: where the files were to go: ``training``, ``testing``, ``split`` or ``anomaly``;
+    - ``created``, ``unchanged``, ``failed``: files;
+    - ``updated``: files whose content was there with another label, category or metadata, which were changed;
+    - ``skipped``: the same with ``if_exists="skip"``;
+    - ``files_sent``, ``bytes_sent``: of files that the service has answered for; ``bytes_hashed``: read only to
+      compare;
+    - ``seconds``: how long it took;
+    - ``failures``: the first 20; ``url``: the page of the project's data in Studio.
+    """
+
+    project_id: int
+    categories: list[str]
+    files_sent: int
+    bytes_sent: int
+    bytes_hashed: int
+    requests: int
+    retries: int
+    seconds: float
+    failures: list[Failure]
+    url: str
+
+
+SAMPLE_COUNTS = tuple(SampleCounts.__annotations__)
 
 ITEM_COUNTS = tuple(ItemCounts.__annotations__)
 WORK_COUNTS = tuple(WorkCounts.__annotations__)

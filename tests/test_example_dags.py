@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -106,6 +107,32 @@ class TestRetrain:
             (result,) = run_dag("edge_impulse_retrain").returned["retrain"]
             assert (result["job_id"], result["project_id"], result["state"]) == (number, 1, "succeeded")
             assert emulator.projects.get().model_version == number + 1
+
+
+class TestSamples:
+    def test_forty_samples_then_nothing_to_do(
+        self, emulator: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connection = {
+            "conn_type": "edge_impulse_project",
+            "host": emulator.url,
+            "password": emulator.project_api_key,
+            "extra": {"ingestion_host": emulator.ingestion_url},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT", json.dumps(connection))
+        monkeypatch.setenv("MOTION_SAMPLES_OUTPUT", str(tmp_path))
+        (first,) = run_dag("edge_impulse_samples").returned["upload_samples"]
+        assert (first["created"], first["project_id"]) == (40, 1)
+        labels: Counter[str] = Counter()
+        for by_label in emulator.samples.counts().values():
+            labels.update(by_label)
+        assert labels == dict.fromkeys(("standing", "running", "walking", "badminton"), 10)
+        sample = emulator.samples.list()[0]
+        assert sample.metadata == {"source": "BasicMotions_TRAIN.ts", "frequency_hz": "10"}
+
+        emulator.clear_requests()
+        (second,) = run_dag("edge_impulse_samples").returned["upload_samples"]
+        assert (second["unchanged"], second["files_sent"], changes(emulator)) == (40, 0, [])
 
 
 @pytest.fixture

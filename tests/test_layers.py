@@ -28,6 +28,7 @@ IMPORTS: dict[str, set[str]] = {
     "sources": {"exceptions", "studio"},
     "destinations": {"exceptions", "sources"},
     "sync": {"exceptions", "results", "numeric", "scalars", "studio", "sources"},
+    "samples": {"exceptions", "results", "numeric", "studio", "sources", "sync"},
     "downloads": {"exceptions", "studio", "sources", "destinations", "sync"},
     "hooks": {
         "exceptions",
@@ -38,6 +39,7 @@ IMPORTS: dict[str, set[str]] = {
         "sources",
         "destinations",
         "sync",
+        "samples",
         "downloads",
         "jobs",
         "assets",
@@ -50,6 +52,7 @@ IMPORTS: dict[str, set[str]] = {
         "scalars",
         "sources",
         "sync",
+        "samples",
         "hooks",
         "jobs",
         "numeric",

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from airflow_provider_ei import __version__
-from airflow_provider_ei.get_provider_info import ASSET_URIS, get_provider_info
+from airflow_provider_ei.get_provider_info import ASSET_URIS, PROJECT_ASSET_URIS, get_provider_info
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
 from tests.support.airflow_runs import is_airflow_2
@@ -45,7 +45,8 @@ def test_everything_that_is_named_is_there() -> None:
         name for kind in ("hooks", "operators", "sensors", "triggers") for name in info[kind][0]["python-modules"]
     ]
     classes = [decorator["class-name"] for decorator in info["task-decorators"]] + info["extra-links"]
-    for path in [*classes, *(value for value in ASSET_URIS.values() if isinstance(value, str))]:
+    uris = [value for each in (ASSET_URIS, PROJECT_ASSET_URIS) for value in each.values() if isinstance(value, str)]
+    for path in [*classes, *uris]:
         module, _, name = path.rpartition(".")
         assert hasattr(importlib.import_module(module), name)
     for module in modules:

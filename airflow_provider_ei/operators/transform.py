@@ -15,6 +15,8 @@ from airflow_provider_ei.operators.organization_job import EdgeImpulseOrganizati
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_ei.studio.api.jobs import JobsApi
+
 #: Tries of a task whose jobs are looked for where Airflow keeps no state.
 MAX_EARLIER_TRIES = 20
 
@@ -94,6 +96,7 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
         self.parallel = parallel
         self._job_name = ""
         self._failed_job_id: int | None = None
+        self._repeated_job_id: int | None = None
         self._make_plain()
 
     def _create_hook(self) -> TransformationsHook:  # type: ignore[override]
@@ -136,9 +139,13 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
         failed = self._failed_job_id
         if failed is not None and jobs.is_known(failed):
             self.log.info("Trying again what has failed of transformation job %d.", failed)
+            self._repeated_job_id = failed
             jobs.retry_failed(failed)
             return failed
         return hook.start(self._request.body(self._job_name))
+
+    def _find_started(self, jobs: JobsApi, context: Context) -> int | None:
+        return self._repeated_job_id or super()._find_started(jobs, context)
 
     def _fail(self, error: EdgeImpulseError, context: Context) -> NoReturn:
         """Raise an error. A job that has failed is remembered, so that a retry continues it."""

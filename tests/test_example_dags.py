@@ -238,6 +238,35 @@ class TestRelease:
         ]
 
 
+class TestDataToModel:
+    def test_the_recordings_of_a_day_become_firmware_and_a_model_that_got_worse_does_not(
+        self, quick_jobs: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DATA_TO_MODEL_RECORDINGS", str(tmp_path / "recordings"))
+        monkeypatch.setenv("DATA_TO_MODEL_FIRMWARE", str(tmp_path / "firmware"))
+        tree(tmp_path / "recordings", {f"monday/{name}/motion.csv": name for name in ("standing", "walking")})
+        done = run_dag("edge_impulse_data_to_model")
+        assert set(map(tuple, done.states.values())) == {("success",)}
+        assert sorted(item.name for item in quick_jobs.items("motion")) == ["monday/standing", "monday/walking"]
+        project = quick_jobs.projects.get()
+        assert (project.samples, project.model_version, len(project.versions)) == (2, 2, 1)
+        assert "Recordings of monday" in project.versions[0].description
+        assert (tmp_path / "firmware" / "monday.zip").read_bytes() == quick_jobs.projects.firmware(1)
+
+        tree(tmp_path / "recordings", {"tuesday/running/motion.csv": "running"})
+        quick_jobs.projects.set_results({"int8": {"running": (60, 40)}})
+        done = run_dag("edge_impulse_data_to_model", {"day": "tuesday"})
+        states = {name.rpartition(".")[2]: state for name, (state,) in done.states.items()}
+        assert states == {
+            **dict.fromkeys(("upload", "to_project", "retrain"), "success"),
+            "test": "failed",
+            **dict.fromkeys(("version", "build"), "upstream_failed"),
+        }
+        project = quick_jobs.projects.get()
+        assert (project.samples, project.model_version, len(project.versions)) == (3, 3, 1)
+        assert [path.name for path in (tmp_path / "firmware").iterdir()] == ["monday.zip"]
+
+
 class TestNightlySync:
     def test_all_then_nothing_then_what_has_changed(
         self, studio: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

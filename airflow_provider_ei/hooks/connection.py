@@ -25,6 +25,10 @@ _warned: set[tuple[str, tuple[str, ...]]] = set()
 
 CONN_TYPE = "edge_impulse"
 HOOK_NAME = "Edge Impulse"
+
+#: The connection that a task of an organization uses by default.
+DEFAULT_CONN_ID = "edge_impulse_default"
+
 DEFAULT_INGESTION_URL = "https://ingestion.edgeimpulse.com"
 
 

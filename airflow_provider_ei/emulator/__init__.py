@@ -22,7 +22,10 @@ from airflow_provider_ei.emulator.job_engine import FOREVER, JobPlan
 from airflow_provider_ei.emulator.pipeline_control import PipelineControl
 from airflow_provider_ei.emulator.project_control import EmulatorProject, ProjectControl
 from airflow_provider_ei.emulator.request_log import RequestRecord, UploadedFile
+from airflow_provider_ei.emulator.sample_control import SampleControl
+from airflow_provider_ei.emulator.sample_files import SampleFacts
 from airflow_provider_ei.emulator.stored_data import StoredItem, StoredItemFile
+from airflow_provider_ei.emulator.stored_samples import SampleLabels, StoredSample
 
 __all__ = [
     "FOREVER",
@@ -36,7 +39,11 @@ __all__ = [
     "PipelineControl",
     "ProjectControl",
     "RequestRecord",
+    "SampleControl",
+    "SampleFacts",
+    "SampleLabels",
     "StoredItem",
     "StoredItemFile",
+    "StoredSample",
     "UploadedFile",
 ]

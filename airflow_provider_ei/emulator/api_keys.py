@@ -59,6 +59,8 @@ class KeyCheck:
             if project is None or self._settings.organization_key_in_projects == "reject":
                 return "Invalid API key: this is the key of an organization, not of a project"
             return None
+        if operation.service == "ingestion":
+            return None if key.project.role != "readonly" else "This API key has no permission for that: it is readonly"
         if project not in (None, str(key.project.id)):
             return f"Project {project} not found, or this API key has no access to it"
         if operation.changes and key.project.role != "admin":

@@ -51,7 +51,7 @@ class ControlApi:
     ) -> None:
         self._store = store
         self._workspace = workspace
-        self._projects = ProjectRoutes(workspace)
+        self._projects = ProjectRoutes(workspace, store)
         self._settings = settings
         self._faults = faults
         self._log = log
@@ -73,6 +73,7 @@ class ControlApi:
             ("POST", "reset", self._post_reset),
             ("GET", "projects", self._projects.get_projects),
             ("POST", "projects", self._projects.post_projects),
+            ("GET", "samples", self._projects.get_samples),
             ("POST", "results", self._projects.post_results),
             ("POST", "plans", self._projects.post_plans),
             ("POST", "clock", self._projects.post_clock),

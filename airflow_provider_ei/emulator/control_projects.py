@@ -11,20 +11,24 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_ei.emulator.control_requests import ControlError, count, json_object
+from airflow_provider_ei.emulator.item_store import ItemStore
 from airflow_provider_ei.emulator.job_control import JobControl
 from airflow_provider_ei.emulator.project_control import ProjectControl
 from airflow_provider_ei.emulator.project_report import describe_projects
+from airflow_provider_ei.emulator.stored_samples import SampleFilter
 from airflow_provider_ei.emulator.workspace import Workspace
 
 DEFAULT_JOBS = 10
+DEFAULT_SAMPLES = 200
 _MAX_SECONDS = 1e9
 
 
 class ProjectRoutes:
     """Handlers for the control API."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, store: ItemStore) -> None:
         self._workspace = workspace
+        self._store = store
         self._jobs = JobControl(lambda: workspace)
         self._projects = ProjectControl(lambda: workspace)
 
@@ -34,7 +38,7 @@ class ProjectRoutes:
         The ETag stands for the content: a request with ``If-None-Match`` gets a 304 until something changes.
         """
         limit = count(request, "jobs", DEFAULT_JOBS)
-        report = await asyncio.to_thread(describe_projects, self._workspace, jobs_limit=limit)
+        report = await asyncio.to_thread(describe_projects, self._workspace, self._store.samples, jobs_limit=limit)
         body = msgspec.json.encode(report)
         headers = {"etag": f'"{hashlib.sha256(body).hexdigest()[:16]}"', "cache-control": "no-cache"}
         if request.headers.get("if-none-match") == headers["etag"]:
@@ -46,6 +50,14 @@ class ProjectRoutes:
         body = await json_object(request)
         project = self._projects.add(_string(body, "name"), role=body.get("role", "admin"))
         return JSONResponse({"id": project.id, "api_key": project.api_key})
+
+    async def get_samples(self, request: Request) -> Response:
+        """Return the newest samples of a ``project``, by default of the first one; ``limit`` limits their number."""
+        selection = SampleFilter(project_id=count(request, "project", 1))
+        limit = count(request, "limit", DEFAULT_SAMPLES)
+        samples = await asyncio.to_thread(self._store.samples.select, selection, limit=limit, order="newest")
+        total = await asyncio.to_thread(self._store.samples.count, selection)
+        return Response(msgspec.json.encode({"samples": samples, "count": total}), media_type="application/json")
 
     async def post_results(self, request: Request) -> Response:
         """Set what the next tests of a model find, with the parameters of ``ProjectControl.set_results``."""

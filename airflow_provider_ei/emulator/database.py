@@ -63,14 +63,38 @@ CREATE TABLE IF NOT EXISTS files (
 );
 CREATE INDEX IF NOT EXISTS files_by_item ON files (item_id);
 CREATE INDEX IF NOT EXISTS files_by_upload ON files (upload);
+CREATE TABLE IF NOT EXISTS samples (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    project_id INTEGER NOT NULL,
+    category TEXT NOT NULL,
+    name TEXT NOT NULL,
+    file_name TEXT NOT NULL,
+    label TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    content_type TEXT NOT NULL,
+    device_type TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    created TEXT NOT NULL,
+    modified TEXT NOT NULL,
+    upload TEXT NOT NULL,
+    offset INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS samples_by_category ON samples (project_id, category, id);
+CREATE INDEX IF NOT EXISTS samples_by_label ON samples (project_id, category, label);
+CREATE INDEX IF NOT EXISTS samples_by_hash ON samples (project_id, sha256);
+CREATE INDEX IF NOT EXISTS samples_by_upload ON samples (upload);
 """
+_UPLOADS = "SELECT upload FROM files UNION SELECT upload FROM samples"
 
 
 class Database:
     """The open data directory. All threads share one connection: hold the lock to use it."""
 
     def __init__(self, data_dir: Path) -> None:
-        """Open it, and remove uploads that no data item needs: a crash leaves some behind.
+        """Open it, and remove uploads that no data item or sample needs: a crash leaves some behind.
 
         :raises OSError: if the directory cannot be used: see :class:`DataDir`.
         :raises sqlite3.OperationalError: if another emulator uses the directory.
@@ -82,7 +106,7 @@ class Database:
         try:
             self._prepare(folder)
             self.uploads = UploadFolder(folder.uploads)
-            kept = {row["upload"] for row in self.connection.execute("SELECT DISTINCT upload FROM files")}
+            kept = {row["upload"] for row in self.connection.execute(_UPLOADS)}
             self.uploads.remove(self.uploads.names() - kept)
         except BaseException:
             self.connection.close()
@@ -148,9 +172,9 @@ class Database:
         self._released.add(upload)
 
     def _remove_released(self) -> None:
-        needed = "SELECT 1 FROM files WHERE upload = ? LIMIT 1"
+        needed = "SELECT 1 FROM files WHERE upload = :it UNION ALL SELECT 1 FROM samples WHERE upload = :it LIMIT 1"
         for upload in self._released:
-            if self.connection.execute(needed, (upload,)).fetchone() is None:
+            if self.connection.execute(needed, {"it": upload}).fetchone() is None:
                 self.uploads.remove([upload])
         self._released.clear()
 

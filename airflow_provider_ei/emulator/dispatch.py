@@ -14,14 +14,15 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from airflow_provider_ei.emulator.api import ingestion
 from airflow_provider_ei.emulator.api.arguments import Arguments
-from airflow_provider_ei.emulator.api.operation import Call, Operation
+from airflow_provider_ei.emulator.api.operation import Answer, Call, Operation
 from airflow_provider_ei.emulator.api.routes import find_operation
 from airflow_provider_ei.emulator.api.unknown_paths import explain
 from airflow_provider_ei.emulator.api_keys import KeyCheck, ValidKey
 from airflow_provider_ei.emulator.downloads import CHUNK_BYTES, Download
 from airflow_provider_ei.emulator.emulator_settings import EmulatorSettings
-from airflow_provider_ei.emulator.error_responses import error_response
+from airflow_provider_ei.emulator.error_responses import error_response, ingestion_error
 from airflow_provider_ei.emulator.faults import Fault, FaultQueue
 from airflow_provider_ei.emulator.form_parser import MultipartReader
 from airflow_provider_ei.emulator.item_store import ItemStore
@@ -56,7 +57,7 @@ BeforeRequest = Callable[[RequestRecord], object]
 
 
 class Dispatcher:
-    """The ASGI application below ``/v1/api``.
+    """The ASGI application of Studio's API, below ``/v1/api``, and of the ingestion service, below ``/api``.
 
     :ivar before_request: called in a thread with each request that has arrived, before it is carried out.
     :ivar late: what ``store_late`` faults have delayed.
@@ -110,14 +111,14 @@ class Dispatcher:
         """Send the response, and break the connection where that is the fault."""
         kind = None if fault is None else fault.kind
         if response is None:
-            self._connections.reset(scope["client"])
+            self._connections.reset(scope)
         elif fault is not None and kind == "cut_response":
             await response(scope, receive, _first_bytes(send, fault.after_bytes))
-            self._connections.close(scope["client"])
+            self._connections.close(scope)
         else:
             await response(scope, receive, send)
             if kind == "early_status":
-                self._connections.reset(scope["client"])
+                self._connections.reset(scope)
         if response is None or kind in ("early_status", "cut_response"):
             # Until uvicorn has seen the end of the connection: it would send a response of its own.
             while (await receive())["type"] != "http.disconnect":
@@ -196,7 +197,7 @@ class Dispatcher:
         try:
             call = await self._read(request, request.operation)
         except StoreError as error:
-            return error_response(str(error))
+            return self._error(request.operation, str(error))
         if late_by is not None:
             self.late.add(late_by, lambda: self._run(request, call), call.discard)
             return None
@@ -207,11 +208,19 @@ class Dispatcher:
         if most and length.isdecimal() and int(length) > most:
             return error_response("Request Entity Too Large", 413)
         if request.key is None:
-            return error_response("Invalid API key", self._settings.wrong_key_status)
+            status = 401 if _is_ingestion(request.operation) else self._settings.wrong_key_status
+            return self._error(request.operation, "Invalid API key", status)
         if request.operation is None:
             return error_response(*explain(request.method, request.path))
         error = self._keys.refusal(request.key, request.operation, request.path_values)
-        return None if error is None else error_response(error)
+        if error is None:
+            return None
+        return self._error(request.operation, error, 401 if _is_ingestion(request.operation) else 200)
+
+    def _error(self, operation: Operation | None, error: str, status: int = 200) -> Response:
+        if _is_ingestion(operation):
+            return ingestion_error(error, status, self._settings.ingestion_errors)
+        return error_response(error, status)
 
     async def _read_for_log(self, request: _Request) -> None:
         if request.operation is None:
@@ -228,7 +237,7 @@ class Dispatcher:
         upload: Upload | None = None
         if operation.body == "multipart":
             upload = self._store.new_upload()
-            fields = await self._read_multipart(request, upload)
+            fields = await self._read_multipart(request, upload, operation)
         elif operation.body == "json":
             fields = await request.body.json_object()
             self._log.update(request.seq, fields=fields)
@@ -243,11 +252,19 @@ class Dispatcher:
             request.path_values,
             request.query,
             arguments,
+            request.headers,
             upload,
         )
 
-    async def _read_multipart(self, request: _Request, upload: Upload) -> dict[str, str]:
-        reader = MultipartReader(request.headers.get("content-type", ""), upload, self._settings)
+    async def _read_multipart(self, request: _Request, upload: Upload, operation: Operation) -> dict[str, str]:
+        form: dict[str, Any] = {}
+        if _is_ingestion(operation):
+            form = {
+                "file_field": ingestion.FILE_FIELD,
+                "max_files": ingestion.MAX_FILES,
+                "max_file_bytes": self._settings.max_sample_bytes,
+            }
+        reader = MultipartReader(request.headers.get("content-type", ""), upload, self._settings, **form)
         try:
             await request.body.feed(reader, self._executor)
             if reader.error is not None:
@@ -257,7 +274,8 @@ class Dispatcher:
             raise
         finally:
             files = tuple(file.logged() for file in upload.files)
-            self._log.update(request.seq, fields=reader.fields, files=files)
+            told = _told_in_headers(request) if _is_ingestion(operation) else {}
+            self._log.update(request.seq, fields={**told, **reader.fields}, files=files)
         return reader.fields
 
     async def _run(self, request: _Request, call: Call) -> Response:
@@ -272,9 +290,9 @@ class Dispatcher:
         except BaseException as error:
             call.discard()
             if isinstance(error, StoreError):
-                return error_response(str(error), error.status)
+                return self._error(request.operation, str(error), error.status)
             raise
-        if request.operation.changes:
+        if request.operation.changes and _has_changed(request.operation, answer):
             self._log.update(request.seq, changed=True)
         if isinstance(answer, Download):
             return StreamingResponse(self._stream(answer), headers=answer.headers())
@@ -300,6 +318,22 @@ class Dispatcher:
         except TimeoutError:
             return
         raise Disconnected
+
+
+def _has_changed(operation: Operation, answer: Answer) -> bool:
+    """Return whether a changing operation has changed something: ingestion may refuse every file."""
+    if not _is_ingestion(operation) or isinstance(answer, Download):
+        return True
+    return any(file["success"] for file in answer["files"])
+
+
+def _is_ingestion(operation: Operation | None) -> bool:
+    return operation is not None and operation.service == "ingestion"
+
+
+def _told_in_headers(request: _Request) -> dict[str, str]:
+    """Return the headers in which an ingestion request says what its files are."""
+    return {name: value for name, value in request.headers.items() if name.startswith("x-") and name != "x-api-key"}
 
 
 def _first_bytes(send: Send, left: int) -> Send:

@@ -16,6 +16,8 @@ TrailingBackslash = Literal["keep", "drop_file"]
 NameForm = Literal["raw", "nfc", "trim", "collapse"]
 ListingOrder = Literal["oldest", "newest", "name"]
 ListingOffset = Literal["honored", "ignored"]
+Filters = Literal["supported", "rejected", "ignored"]
+FileListing = Literal["available", "missing", "slow"]
 Archive = Literal["zip", "tar"]
 OrganizationKeyInProjects = Literal["reject", "accept"]
 ConcurrentJobs = Literal["run", "reject"]
@@ -25,6 +27,10 @@ AccuracyUnit = Literal["fraction", "percent"]
 ClassifyMetrics = Literal["available", "missing"]
 PartialTransformation = Literal["stop", "import"]
 ProjectHmacKey = Literal["optional", "required"]
+SampleNames = Literal["without_extension", "as_sent"]
+SampleHashes = Literal["file", "other"]
+SampleOrder = Literal["newest", "oldest"]
+IngestionErrors = Literal["text", "json"]
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "duplicate_names": get_args(DuplicateNames),
@@ -37,6 +43,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "name_form": get_args(NameForm),
     "listing_order": get_args(ListingOrder),
     "listing_offset": get_args(ListingOffset),
+    "filters": get_args(Filters),
+    "file_listing": get_args(FileListing),
     "archive": get_args(Archive),
     "organization_key_in_projects": get_args(OrganizationKeyInProjects),
     "concurrent_jobs": get_args(ConcurrentJobs),
@@ -46,6 +54,10 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "classify_metrics": get_args(ClassifyMetrics),
     "partial_transformation": get_args(PartialTransformation),
     "project_hmac_key": get_args(ProjectHmacKey),
+    "sample_names": get_args(SampleNames),
+    "sample_hashes": get_args(SampleHashes),
+    "sample_order": get_args(SampleOrder),
+    "ingestion_errors": get_args(IngestionErrors),
 }
 """The switches with named values, and these values; the first one is the default."""
 
@@ -63,7 +75,7 @@ class EmulatorSettings:
     :param duplicate_names: the result of ``data/add`` if the name exists in the dataset: a second item, an error, or
         the files and metadata added to the existing item, whose id is returned.
     :param wrong_key_status: HTTP status for a wrong key; the body has ``success: false`` in each case.
-    :param metadata_update: whether an update replaces an item's metadata or merges into it.
+    :param metadata_update: whether an update replaces the metadata of an item or a sample, or merges into it.
     :param file_names: the encoding of an uploaded file's name.
     :param file_folders: whether an uploaded file keeps the folders in its name, or is stored under what follows the
         last ``/`` or ``\\``. If two files of an item then have the same name, the later one replaces the other.
@@ -77,6 +89,10 @@ class EmulatorSettings:
     :param listing_order: whether items are listed oldest first, newest first, or by name.
     :param listing_offset: whether a listing begins at the requested offset, or always at its first item.
     :param listing_totals: whether a listing includes the numbers of items and files.
+    :param listing_delay_seconds: how long a new item is missing in listings. By its id, it is found at once.
+    :param filters: whether listings apply a filter, report every filter as one that cannot be parsed, or ignore it.
+    :param file_listing: whether items can be listed together with their files. Otherwise the request gets status 404,
+        or 504, as from a proxy that does not wait for a slow service.
     :param archive: the format of a downloaded item: a ZIP, as in the contract, or a tar with the files inside the
         item's bucket path, as the newest official command line expects.
     :param organization_key_in_projects: whether the organization's key can be used for its projects.
@@ -88,6 +104,13 @@ class EmulatorSettings:
     :param classify_metrics: whether the experimental metrics of all variants are available.
     :param partial_transformation: whether results are imported into a project although some inputs have failed.
     :param project_hmac_key: whether an import into a project needs ``projectHmacKey``.
+    :param sample_names: whether the name of a sample is that of its file without the extension, or with it.
+    :param sample_hashes: whether ``sha256Hash`` of a sample is that of its file, or that of the form in which the
+        service stores it. Duplicates are found by the file either way.
+    :param sample_order: the order in which samples are listed unless ``sortBy`` says otherwise.
+    :param ingestion_errors: whether the ingestion service's response to a request that it refuses is a text, or JSON
+        with ``success: false``.
+    :param max_sample_bytes: the size of a file above which the ingestion service refuses it.
     :param job_queued_seconds: how long a job waits before it starts, unless it has a plan of its own.
     :param job_running_seconds: how long a job runs, unless it has a plan of its own.
     :param max_request_bytes: larger requests get status 413, as from a proxy before the service; 0 means no limit.
@@ -109,6 +132,9 @@ class EmulatorSettings:
     listing_order: ListingOrder = "oldest"
     listing_offset: ListingOffset = "honored"
     listing_totals: bool = True
+    listing_delay_seconds: float = 0.0
+    filters: Filters = "supported"
+    file_listing: FileListing = "available"
     archive: Archive = "zip"
     organization_key_in_projects: OrganizationKeyInProjects = "reject"
     concurrent_jobs: ConcurrentJobs = "run"
@@ -118,6 +144,11 @@ class EmulatorSettings:
     classify_metrics: ClassifyMetrics = "available"
     partial_transformation: PartialTransformation = "stop"
     project_hmac_key: ProjectHmacKey = "optional"
+    sample_names: SampleNames = "without_extension"
+    sample_hashes: SampleHashes = "file"
+    sample_order: SampleOrder = "newest"
+    ingestion_errors: IngestionErrors = "text"
+    max_sample_bytes: int = 100 << 20
     job_queued_seconds: float = 0.2
     job_running_seconds: float = 1.0
     max_request_bytes: int = 0
@@ -150,12 +181,15 @@ def _check(name: str, value: Any) -> None:
     if name in CHOICES:
         if isinstance(value, bool) or value not in CHOICES[name]:
             raise ValueError(f"{name} must be one of {', '.join(map(str, CHOICES[name]))}")
-    elif name in ("latency_seconds", "job_queued_seconds", "job_running_seconds"):
+    elif name in ("latency_seconds", "listing_delay_seconds", "job_queued_seconds", "job_running_seconds"):
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e9:
             raise ValueError(f"{name} must be a number of seconds, from 0 to 1e9")
     elif name == "max_request_bytes":
         if type(value) is not int or value < 0:
             raise ValueError("max_request_bytes must be a number of bytes, or 0")
+    elif name == "max_sample_bytes":
+        if type(value) is not int or value < 1:
+            raise ValueError("max_sample_bytes must be a number of bytes, of 1 or more")
     elif name == "listing_totals":
         if not isinstance(value, bool):
             raise ValueError("listing_totals must be true or false")

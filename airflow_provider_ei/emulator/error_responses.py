@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ExceptionHandler
+
+from airflow_provider_ei.emulator.emulator_settings import IngestionErrors
 
 
 def error_response(error: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -13,6 +15,17 @@ def error_response(error: str, status: int = 200, headers: dict[str, str] | None
     # It may quote the request, and JSON can hold half of a surrogate pair, which cannot be encoded as UTF-8.
     text = error.encode("utf-8", "replace").decode()
     return JSONResponse({"success": False, "error": text}, status_code=status, headers=headers)
+
+
+def ingestion_error(error: str, status: int, form: IngestionErrors) -> Response:
+    """Return the response of the ingestion service that says what is wrong.
+
+    :param status: 200 stands for a request that is invalid.
+    """
+    status = 400 if status == 200 else status
+    if form == "json":
+        return error_response(error, status)
+    return PlainTextResponse(error.encode("utf-8", "replace").decode(), status_code=status)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -39,13 +39,29 @@ class MultipartReader:
     :param content_type: the request's Content-Type header.
     :param upload: receives the files.
     :param settings: decide how the files' names are stored.
+    :param file_field: the name of the parts that are files.
+    :param max_files: the number of files that are accepted.
+    :param max_file_bytes: a larger file is marked and not kept; 0 means no limit.
     """
 
-    def __init__(self, content_type: str, upload: Upload, settings: EmulatorSettings) -> None:
+    def __init__(
+        self,
+        content_type: str,
+        upload: Upload,
+        settings: EmulatorSettings,
+        *,
+        file_field: str = "files[]",
+        max_files: int = MAX_FILES,
+        max_file_bytes: int = 0,
+    ) -> None:
         self.upload = upload
         self.fields: dict[str, str] = {}
         self.error: str | None = None
         self._settings = settings
+        self._file_field = file_field
+        self._max_files = max_files
+        self._max_file_bytes = max_file_bytes
+        self._file_bytes = 0
         self._complete = False
         self._text_bytes = 0
         self._header_name = b""
@@ -128,16 +144,17 @@ class MultipartReader:
         self._text.clear()
         if len(self.fields) >= MAX_TEXT_FIELDS:
             raise _Refused(f"More than {MAX_TEXT_FIELDS} text fields")
-        if self._field_name == "files[]":
-            raise _Refused("files[] must be a file")
+        if self._field_name == self._file_field:
+            raise _Refused(f"{self._file_field} must be a file")
 
     def _begin_file(self, sent_name: bytes) -> None:
-        if self._field_name != "files[]":
-            raise _Refused(f"Unexpected file field {self._field_name!r}; files go into files[]")
+        if self._field_name != self._file_field:
+            raise _Refused(f"Unexpected file field {self._field_name!r}; files go into {self._file_field}")
         if not sent_name:
             raise _Refused("A file has no name")
-        if len(self.upload.files) >= MAX_FILES:
-            raise _Refused(f"More than {MAX_FILES} files in one call")
+        if len(self.upload.files) >= self._max_files:
+            raise _Refused(f"More than {self._max_files} files in one call")
+        self._file_bytes = 0
         self._file_name = stored_file_name(sent_name, self._settings)
         if self._file_name:
             self.upload.begin_file()
@@ -148,19 +165,30 @@ class MultipartReader:
         piece = memoryview(data)[start:end]
         if self._file_name is not None:
             if self._file_name:
-                self.upload.write(piece)
+                self._write(piece)
             return
         self._text_bytes += len(piece)
         if self._text_bytes > MAX_TEXT_BYTES:
             raise _Refused(f"More than {MAX_TEXT_BYTES} bytes of text fields")
         self._text += piece
 
+    def _write(self, piece: memoryview) -> None:
+        was_too_large = self._is_too_large()
+        self._file_bytes += len(piece)
+        if not self._is_too_large():
+            self.upload.write(piece)
+        elif not was_too_large:
+            self.upload.cut_file()
+
+    def _is_too_large(self) -> bool:
+        return 0 < self._max_file_bytes < self._file_bytes
+
     def _on_part_end(self) -> None:
         if self._file_name is None:
             self.fields[self._field_name] = self._text.decode("utf-8", "replace")
         elif self._file_name:
             content_type = self._headers.get(b"content-type", b"application/octet-stream").decode("latin-1")
-            self.upload.end_file(self._file_name, content_type)
+            self.upload.end_file(self._file_name, content_type, too_large=self._is_too_large())
 
     def _on_end(self) -> None:
         self._complete = True

@@ -12,16 +12,21 @@ from typing import Any
 from airflow_provider_ei.emulator.database import Database
 from airflow_provider_ei.emulator.emulator_settings import DuplicateNames, MetadataUpdate
 from airflow_provider_ei.emulator.item_catalog import ItemCatalog, item_not_found
+from airflow_provider_ei.emulator.sample_store import SampleStore
 from airflow_provider_ei.emulator.stored_data import StoreError
 from airflow_provider_ei.emulator.uploads import Upload
 
 
 class ItemStore(ItemCatalog):
-    """The items, datasets and buckets of the organization. Each change is one transaction."""
+    """The items, datasets and buckets of the organization. Each change is one transaction.
+
+    :ivar samples: the samples of the projects, in the same directory.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         """Open the data directory: see :class:`Database`."""
         super().__init__(Database(data_dir))
+        self.samples = SampleStore(self._database)
 
     def close(self) -> None:
         """Close the database."""
@@ -165,7 +170,8 @@ class ItemStore(ItemCatalog):
             return self._bucket(name, None)
 
     def reset(self) -> None:
-        """Delete all items, datasets, and buckets except the default one."""
+        """Delete all samples, items, datasets, and buckets except the default one."""
+        self.samples.delete_others(())
         with self._database.change():
             self._delete_files("1", ())
             for rows in ("items", "datasets", "buckets WHERE id != 1"):

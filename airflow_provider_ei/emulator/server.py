@@ -19,6 +19,7 @@ from airflow_provider_ei.emulator.job_control import JobControl
 from airflow_provider_ei.emulator.pipeline_control import PipelineControl
 from airflow_provider_ei.emulator.project_control import ProjectControl
 from airflow_provider_ei.emulator.request_log import RequestLog, RequestRecord
+from airflow_provider_ei.emulator.sample_control import SampleControl
 from airflow_provider_ei.emulator.server_thread import ServerThread
 from airflow_provider_ei.emulator.state_report import describe_state
 from airflow_provider_ei.emulator.stored_data import StoredItem, StoreError
@@ -46,9 +47,12 @@ class EmulatorServer:
     :param port: 0 chooses a free one.
     :param certfile: PEM file with a certificate, for TLS.
     :param keyfile: PEM file with the private key, unless ``certfile`` contains it.
+    :param ingestion_port: a second port, which only the ingestion service uses; 0 chooses a free one. Without it,
+        the service is at ``port``, too.
     :ivar clock: the clock of the jobs, which tests can stop and turn.
     :ivar jobs: control of the jobs: see :class:`JobControl`.
     :ivar projects: control of the projects: see :class:`ProjectControl`.
+    :ivar samples: the samples of the projects: see :class:`SampleControl`.
     :ivar pipelines: control of pipelines and transformation jobs: see :class:`PipelineControl`.
     """
 
@@ -61,10 +65,12 @@ class EmulatorServer:
         keyfile: str | Path | None = None,
         *,
         host: str = "127.0.0.1",
+        ingestion_port: int | None = None,
     ) -> None:
         self.settings = settings or EmulatorSettings()
         self._data_dir = data_dir
         self._address = (host, port)
+        self._ingestion_port = ingestion_port
         self._certfile = certfile
         self._keyfile = keyfile
         self._faults = FaultQueue(OPERATION_IDS)
@@ -73,6 +79,7 @@ class EmulatorServer:
         self.clock = EmulatorClock()
         self.jobs = JobControl(lambda: self._live.workspace)
         self.projects = ProjectControl(lambda: self._live.workspace)
+        self.samples = SampleControl(lambda: self._live.store)
         self.pipelines = PipelineControl(lambda: self._live.workspace)
 
     def __enter__(self) -> EmulatorServer:
@@ -99,6 +106,7 @@ class EmulatorServer:
                 self.clock,
                 data_dir=self._data_dir,
                 address=self._address,
+                ingestion_port=self._ingestion_port,
                 certfile=self._certfile,
                 keyfile=self._keyfile,
             )
@@ -112,15 +120,22 @@ class EmulatorServer:
     @property
     def page_url(self) -> str:
         """URL of the page in a browser. The control API is below it, under ``emulator/``."""
-        scheme = "http" if self._certfile is None else "https"
-        host, port = self._live.address
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-        return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
+        return f"{self._origin(self._live.address[1])}/"
 
     @property
     def url(self) -> str:
         """Base URL of the API: the host of an Airflow connection."""
         return f"{self.page_url}v1"
+
+    @property
+    def ingestion_url(self) -> str:
+        """Base URL of the ingestion service, which takes the key of a project."""
+        return self._origin(self._live.ingestion_port)
+
+    def _origin(self, port: int) -> str:
+        scheme = "http" if self._certfile is None else "https"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._live.address[0], self._live.address[0])
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     @property
     def api_key(self) -> str:

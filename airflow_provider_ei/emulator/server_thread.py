@@ -6,7 +6,7 @@ import asyncio
 import socket
 import tempfile
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from airflow_provider_ei.emulator.api.ingestion import PATHS as INGESTION_PATHS
 from airflow_provider_ei.emulator.control import ControlApi
 from airflow_provider_ei.emulator.cross_site_guard import CrossSiteGuard
 from airflow_provider_ei.emulator.dispatch import Dispatcher
@@ -54,12 +56,17 @@ class ServerThread:
         *,
         data_dir: str | Path | None,
         address: tuple[str, int],
+        ingestion_port: int | None,
         certfile: str | Path | None,
         keyfile: str | Path | None,
     ) -> None:
         with ExitStack() as resources:
             listener = resources.enter_context(_listen(address))
             self.address: tuple[str, int] = (address[0], listener.getsockname()[1])
+            listeners = [listener]
+            if ingestion_port is not None:
+                listeners.append(resources.enter_context(_listen((address[0], ingestion_port))))
+            self.ingestion_port: int = listeners[-1].getsockname()[1]
             if data_dir is None:
                 folder = tempfile.TemporaryDirectory(prefix="edge-impulse-emulator-")
                 data_dir = resources.enter_context(folder)
@@ -68,13 +75,14 @@ class ServerThread:
             executor = resources.enter_context(ThreadPoolExecutor(_WORKERS, "emulator-worker"))
             connections = TcpConnections()
             self.workspace = Workspace(settings, clock, log)
+            self.store.samples.delete_others(self.workspace.projects)  # projects are forgotten when the server stops
             self.dispatcher = Dispatcher(self.store, self.workspace, settings, faults, log, connections, executor)
             self._control = ControlApi(self.store, self.workspace, settings, faults, log, self.dispatcher, executor)
-            application = Starlette(
-                routes=[*page_routes(settings), *self._control.routes(), Mount("/v1/api", app=self.dispatcher)],
-                exception_handlers=EXCEPTION_HANDLERS,
-            )
-            application.router.redirect_slashes = False
+            ingestion = [Route(f"/api/{path}/files", self.dispatcher) for path in INGESTION_PATHS]
+            studio = [*page_routes(settings), *self._control.routes(), Mount("/v1/api", app=self.dispatcher)]
+            application = _application([*studio, *ingestion])
+            if ingestion_port is not None:
+                application = _by_port(application, self.ingestion_port, _application(ingestion))
             config = uvicorn.Config(
                 CrossSiteGuard(application, address[0]),
                 http=connections.protocol(),
@@ -93,7 +101,7 @@ class ServerThread:
             config.load()
             self._server = _Server(config, self.dispatcher, connections)
             self._thread = threading.Thread(
-                target=self._server.run, args=([listener],), name="edge-impulse-emulator", daemon=True
+                target=self._server.run, args=(listeners,), name="edge-impulse-emulator", daemon=True
             )
             self._thread.start()
             while not self._server.accepting.wait(0.05):
@@ -152,6 +160,22 @@ class _Server(uvicorn.Server):
         self._connections.close_all()
         if self.server_state.tasks:
             await asyncio.wait(list(self.server_state.tasks), timeout=_GRACE_SECONDS)
+
+
+def _application(routes: Sequence[BaseRoute]) -> ASGIApp:
+    application = Starlette(routes=routes, exception_handlers=EXCEPTION_HANDLERS)
+    application.router.redirect_slashes = False
+    return application
+
+
+def _by_port(application: ASGIApp, port: int, application_of_port: ASGIApp) -> ASGIApp:
+    """Return an application that passes the requests to one port to another application."""
+
+    async def choose(scope: Scope, receive: Receive, send: Send) -> None:
+        is_there = scope.get("server") is not None and scope["server"][1] == port
+        await (application_of_port if is_there else application)(scope, receive, send)
+
+    return choose
 
 
 def _listen(address: tuple[str, int]) -> socket.socket:

@@ -8,10 +8,11 @@ import struct
 from typing import Any
 
 import h11
+from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-Peer = tuple[str, int]
-"""Address and port of the other end, which ASGI calls the client."""
+Ends = tuple[Any, ...]
+"""The addresses of both ends: two connections to different ports may come from one port of the client."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -20,7 +21,7 @@ class TcpConnections:
     """The transports of a server's connections. For the server's event loop only."""
 
     def __init__(self) -> None:
-        self._transports: dict[Peer, asyncio.Transport] = {}
+        self._transports: dict[Ends, asyncio.Transport] = {}
 
     def protocol(self) -> type[asyncio.Protocol]:
         """Return a protocol class for uvicorn that registers its connections here.
@@ -32,13 +33,13 @@ class TcpConnections:
         class TrackedProtocol(H11Protocol):
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
                 super().connection_made(transport)
-                self._peer = _peer(transport)
-                if self._peer is not None:
-                    transports[self._peer] = transport
+                self._ends = _ends(transport)
+                if self._ends is not None:
+                    transports[self._ends] = transport
 
             def connection_lost(self, exc: Exception | None) -> None:
-                if self._peer is not None:
-                    transports.pop(self._peer, None)
+                if self._ends is not None:
+                    transports.pop(self._ends, None)
                 super().connection_lost(exc)
 
             def send_400_response(self, msg: str) -> None:
@@ -55,9 +56,9 @@ class TcpConnections:
 
         return TrackedProtocol
 
-    def reset(self, peer: Peer) -> None:
-        """Break a connection immediately, with a TCP reset."""
-        transport = self._transports.get(peer)
+    def reset(self, scope: Scope) -> None:
+        """Break the connection of a request immediately, with a TCP reset."""
+        transport = self._of(scope)
         if transport is None:
             return
         connection: socket.socket | None = transport.get_extra_info("socket")
@@ -65,9 +66,9 @@ class TcpConnections:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         transport.abort()
 
-    def close(self, peer: Peer) -> None:
-        """Close a connection after what has been sent, although the response is not complete."""
-        transport = self._transports.get(peer)
+    def close(self, scope: Scope) -> None:
+        """Close the connection of a request after what has been sent, although the response is not complete."""
+        transport = self._of(scope)
         if transport is not None:
             transport.close()
 
@@ -76,7 +77,10 @@ class TcpConnections:
         for transport in list(self._transports.values()):
             transport.abort()
 
+    def _of(self, scope: Scope) -> asyncio.Transport | None:
+        return self._transports.get((*scope["client"], *scope["server"]))
 
-def _peer(transport: asyncio.Transport) -> Peer | None:
-    name: Any = transport.get_extra_info("peername")
-    return (str(name[0]), int(name[1])) if name else None
+
+def _ends(transport: asyncio.Transport) -> Ends | None:
+    names: list[Any] = [transport.get_extra_info(name) for name in ("peername", "sockname")]
+    return tuple(part for name in names for part in (str(name[0]), int(name[1]))) if all(names) else None

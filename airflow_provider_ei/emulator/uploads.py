@@ -23,13 +23,17 @@ _NAME = re.compile(r"upload-[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFile:
-    """A data file that has arrived completely: ``size`` bytes from ``offset`` of its upload."""
+    """A data file that has arrived completely: ``size`` bytes from ``offset`` of its upload.
+
+    :ivar too_large: the file was larger than allowed, and nothing of it is kept.
+    """
 
     name: str
     content_type: str
     size: int
     sha256: str
     offset: int
+    too_large: bool = False
 
     def logged(self) -> UploadedFile:
         """Return the entry for the request log."""
@@ -64,10 +68,18 @@ class Upload:
         self._hash.update(data)
         self._end += len(data)
 
-    def end_file(self, name: str, content_type: str) -> None:
+    def cut_file(self) -> None:
+        """Forget the bytes of the current file."""
+        if self._out is not None:
+            self._out.seek(self._begin)
+            self._out.truncate()
+        self._end = self._begin
+        self._hash = hashlib.sha256()
+
+    def end_file(self, name: str, content_type: str, *, too_large: bool = False) -> None:
         """End the current file."""
         size = self._end - self._begin
-        self.files.append(ReceivedFile(name, content_type, size, self._hash.hexdigest(), self._begin))
+        self.files.append(ReceivedFile(name, content_type, size, self._hash.hexdigest(), self._begin, too_large))
 
     def close(self) -> None:
         """Complete the upload: its bytes can be read from the path."""

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from airflow_provider_ei.exceptions import EdgeImpulseConfigError
 from airflow_provider_ei.numeric import read_number
+from airflow_provider_ei.redaction import know_secret
+from airflow_provider_ei.studio.known_service import KnownService
 from airflow_provider_ei.studio.settings import DEFAULT_BASE_URL, MAX_SECONDS, StudioSettings, parse_base_url
 
 log = logging.getLogger(__name__)
@@ -25,10 +27,10 @@ _warned: set[tuple[str, tuple[str, ...]]] = set()
 
 CONN_TYPE = "edge_impulse"
 HOOK_NAME = "Edge Impulse"
-
 #: The connection that a task of an organization uses by default.
 DEFAULT_CONN_ID = "edge_impulse_default"
-
+#: The extra with what a check has found out.
+SERVICE_FIELD = "service"
 DEFAULT_INGESTION_URL = "https://ingestion.edgeimpulse.com"
 
 
@@ -74,6 +76,11 @@ EXTRA_FIELDS = {
     "batch_bytes": ExtraField(
         "Bytes per request", "Maximum size; a larger file gets its own request. Default: 268435456.", "integer"
     ),
+    SERVICE_FIELD: ExtraField(
+        "Service",
+        "What a check has found out about the service: python -m airflow_provider_ei check --write --save.",
+        "string",
+    ),
 }
 
 PROJECT_FIELDS = {
@@ -82,6 +89,10 @@ PROJECT_FIELDS = {
     ),
     "ingestion_host": ExtraField(
         "Ingestion host", f"Base URL of the ingestion service. Default: {DEFAULT_INGESTION_URL}.", "string"
+    ),
+    # Airflow masks an extra only if its name says that it is a secret.
+    "hmac_secret": ExtraField(
+        "HMAC key", "Only for transformations into the project, if the service asks for projectHmacKey.", "string"
     ),
     **{
         name: EXTRA_FIELDS[name]
@@ -187,6 +198,14 @@ def read_ingestion_url(connection: AirflowConnection) -> str:
     return text.rstrip("/")
 
 
+def read_hmac_key(connection: AirflowConnection) -> str | None:
+    """Return the HMAC key in a connection to a project; None when it has none."""
+    value = _read_extra(connection, PROJECT).get("hmac_secret")
+    key = str(value or "").strip()
+    know_secret(key)
+    return key or None
+
+
 def _read_extra(connection: AirflowConnection, kind: ConnectionType) -> dict[str, Any]:
     """Return the extra, which Airflow does not always check. An invalid extra is not shown: it may contain secrets."""
     if not connection.extra:
@@ -220,10 +239,13 @@ def _settings(connection: AirflowConnection, extra: dict[str, Any], kind: Connec
         for name, field in kind.fields.items()
         if name != kind.id_field and field.kind != "string"
     }
+    service = KnownService.parse(extra.get(SERVICE_FIELD))
+    known = {} if service.settle_seconds is None else {"settle_seconds": service.settle_seconds}
     return StudioSettings(
         api_key=key,
         base_url=parse_base_url(connection.host, port=connection.port),
-        **{name: value for name, value in given.items() if value is not None},
+        service=service,
+        **known | {name: value for name, value in given.items() if value is not None},
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
+from airflow_provider_ei.hooks.organization_runs import PipelineRunsHook, TransformationsHook
 
 if TYPE_CHECKING:
     from airflow_provider_ei.studio.settings import StudioSettings
@@ -39,4 +40,20 @@ class ShortRequestsHook(EdgeImpulseHook):
         self.allowed_tries = settings.retry_attempts
         self.base_wait = settings.retry_wait
         self.throttle_patience = settings.throttle_patience
+        return settings.for_one_try(REQUEST_TIMEOUT), organization_id
+
+
+class ShortRequestsPipelineRunsHook(PipelineRunsHook):
+    """Hook of a pipeline whose requests have one try and short timeouts. The caller waits and retries."""
+
+    def _read_connection(self) -> tuple[StudioSettings, int | None]:
+        settings, organization_id = super()._read_connection()
+        return settings.for_one_try(REQUEST_TIMEOUT), organization_id
+
+
+class ShortRequestsTransformationsHook(TransformationsHook):
+    """Hook for transformation jobs whose requests have one try and short timeouts. The caller waits and retries."""
+
+    def _read_connection(self) -> tuple[StudioSettings, int | None]:
+        settings, organization_id = super()._read_connection()
         return settings.for_one_try(REQUEST_TIMEOUT), organization_id

@@ -14,7 +14,9 @@ import pytest
 import requests
 
 KEY = "ei_key-of-the-command"
-LINE = re.compile(r"Edge Impulse emulator: API (?P<api>\S+)  page (?P<page>\S+)  data (?P<data>\S+)\n")
+LINE = re.compile(
+    r"Edge Impulse emulator: API (?P<api>\S+)  ingestion (?P<ingestion>\S+)  page (?P<page>\S+)  data (?P<data>\S+)\n"
+)
 
 
 def run(cwd: Path, *options: str) -> subprocess.Popen[str]:

@@ -275,7 +275,7 @@ API = "/v1/api/organizations/1"
         ("POST", f"{API}/dataset/x", 405, "takes GET, not POST"),
         ("PATCH", f"{API}/data/1", 405, "takes DELETE, GET, POST, not PATCH"),
         ("POST", f"{API}/buckets", 405, "takes GET, not POST"),
-        ("GET", "/v1/api/123/raw-data", 404, "The emulator does not implement GET /v1/api/123/raw-data: after"),
+        ("GET", "/v1/api/123/data-axes", 404, "The emulator does not implement GET /v1/api/123/data-axes: after"),
         ("GET", "/v1/api/user", 501, "The emulator does not implement GET /v1/api/user"),
         ("GET", "/v1/api/" + "x" * 5_000, 501, "xxx…"),
         ("GET", f"{API}/data/" + "x" * 5_000, 404, "xxx…"),

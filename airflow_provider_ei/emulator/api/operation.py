@@ -24,6 +24,8 @@ ORGANIZATION = "/organizations/{organizationId}"
 PROJECT = "/{projectId}"
 
 KeyKind = Literal["organization", "project"]
+Service = Literal["studio", "ingestion"]
+_ROOTS: dict[Service, str] = {"studio": "/v1/api", "ingestion": "/api"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Call:
     :param query: the parameters of the query.
     :param fields: the text fields of a multipart body, or the members of a JSON body.
     :param key_project_id: the project of the key; 0 if it is an organization's.
+    :param headers: by lower-case name, decoded as Latin-1.
     :param upload: the files of a multipart body.
     """
 
@@ -44,6 +47,7 @@ class Call:
     path: Mapping[str, str]
     query: Arguments
     fields: Arguments
+    headers: Mapping[str, str]
     upload: Upload | None = None
 
     @property
@@ -93,7 +97,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation of the API.
+    """An operation of the API: of Studio, below ``/v1/api``, or of the ingestion service, below ``/api``.
 
     ``run`` blocks. It returns the members of a JSON answer (without ``success``) or a download, and raises
     ``StoreError`` for an answer with ``success: false``.
@@ -105,12 +109,13 @@ class Operation:
     run: Callable[[Call], Answer]
     body: BodyKind = "none"
     changes: bool = False
+    service: Service = "studio"
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
         pattern = re.sub(r"\{(\w+Id)\}", r"(?P<\1>[0-9]+)", self.path)
         pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)
-        object.__setattr__(self, "pattern", re.compile(f"/v1/api{pattern}"))
+        object.__setattr__(self, "pattern", re.compile(f"{_ROOTS[self.service]}{pattern}"))
 
     @property
     def key_kind(self) -> KeyKind:

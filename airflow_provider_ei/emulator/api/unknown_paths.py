@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_ei.emulator.api.routes import OPERATIONS
+from airflow_provider_ei.emulator.api.routes import INGESTION_OPERATIONS, OPERATIONS
 
 _ROOT = "/v1/api"
 _MAX_CHARACTERS = 200
@@ -11,7 +11,8 @@ _TEMPLATES = [operation.path.split("/")[1:] for operation in OPERATIONS]
 
 def explain(method: str, raw_path: str) -> tuple[str, int, dict[str, str]]:
     """Return the error, the HTTP status and the headers for a path or method that the emulator does not implement."""
-    methods = sorted({operation.method for operation in OPERATIONS if operation.pattern.fullmatch(raw_path)})
+    known_operations = (*OPERATIONS, *INGESTION_OPERATIONS)
+    methods = sorted({operation.method for operation in known_operations if operation.pattern.fullmatch(raw_path)})
     if methods:
         allowed = ", ".join(methods)
         return f"{_shorten(raw_path)} takes {allowed}, not {_shorten(method)}", 405, {"allow": allowed}

@@ -1,13 +1,13 @@
-"""From new recordings to firmware: upload, import into a project, retrain, test, and build if the model is good enough.
+"""From new recordings to firmware: sync a dataset, transform it into a project, train, test, and build if it is good.
 
-Each day has a directory of recordings, such as ``/data/recordings/monday/walking-01/motion.csv``. Run it with
-``{"day": "monday"}``.
+The recordings come from ``DATA_TO_MODEL_SOURCE``, a directory or bucket with a folder for each of them; the firmware
+goes to ``DATA_TO_MODEL_FIRMWARE``. ``make demo-release`` runs this DAG twice.
 """
 
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from airflow.providers.common.compat.sdk import dag
 
@@ -15,43 +15,35 @@ from airflow_provider_ei.operators.data import EdgeImpulseSyncDatasetOperator
 from airflow_provider_ei.operators.transform import EdgeImpulseTransformOperator
 from airflow_provider_ei.task_groups import edge_impulse_release
 
-#: A directory that all workers see under the same path, or a URI; the same for the firmware.
-RECORDINGS = os.environ.get("DATA_TO_MODEL_RECORDINGS", "/data/recordings")
-FIRMWARE = os.environ.get("DATA_TO_MODEL_FIRMWARE", "/data/firmware")
+SOURCE = os.environ.get("DATA_TO_MODEL_SOURCE", "/data/motion")
+FIRMWARE = os.environ.get("DATA_TO_MODEL_FIRMWARE", "/srv/firmware/motion.zip")
+DATASET = "motion"
 
 
-@dag(
-    schedule=None,
-    start_date=datetime(2026, 1, 1),
-    max_active_runs=1,  # two runs would train the same model
-    params={"day": "monday"},
-    tags=["edge-impulse", "example"],
-)
+@dag(schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False, tags=["edge-impulse", "example"])
 def edge_impulse_data_to_model():
-    """A model that misses a limit fails the test, and neither a version nor firmware is made of it."""
+    """Every step waits for its job; the test decides whether there is firmware."""
     # [START data_to_model]
-    upload = EdgeImpulseSyncDatasetOperator(
-        task_id="upload",
-        dataset="motion",
-        source=RECORDINGS,
-        depth=2,  # monday/walking-01 is one data item
-        metadata={"day": "{{ item.name.split('/')[0] }}"},
-    )
-    to_project = EdgeImpulseTransformOperator(
-        task_id="to_project",
-        name="Recordings of {{ params.day }}",
-        filter="dataset = 'motion' AND metadata->day = '{{ params.day }}'",
+    sync = EdgeImpulseSyncDatasetOperator(task_id="sync", dataset=DATASET, source=SOURCE)
+    transform = EdgeImpulseTransformOperator(
+        task_id="transform",
+        name="motion",
+        filter=f"dataset = '{DATASET}'",
+        transformation_block_id=1,
         edge_impulse_project_conn_id="edge_impulse_project_default",
         category="split",
     )
     release = edge_impulse_release(
+        group_id="release",
         target="zip",
-        path=f"{FIRMWARE}/{{{{ params.day }}}}.zip",
+        path=FIRMWARE,
         min_accuracy=0.85,
-        min_samples=100,
-        description="Recordings of {{ params.day }}",
+        min_samples=12,
+        max_drop=0.1,
+        description="Daily release",
+        timeout=timedelta(hours=4),
     )
-    upload >> to_project >> release
+    sync >> transform >> release
     # [END data_to_model]
 
 

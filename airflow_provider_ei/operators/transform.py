@@ -33,6 +33,7 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
 
     :param name: name of the job, to which the token is appended.
     :param filter: the data items to transform, as an SQL condition, such as ``dataset = 'raw'``.
+    :param path_filters: what to transform of datasets of files: a list of dicts with ``dataset`` and ``filter``.
     :param transformation_block_id: the organization's transformation block; or
     :param builtin_block: a block of Edge Impulse itself, in the form of the API.
     :param output_dataset: the dataset that gets the results; or
@@ -49,6 +50,7 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
     template_fields: Sequence[str] = (
         "name",
         "filter",
+        "path_filters",
         "transformation_block_id",
         "builtin_block",
         "output_dataset",
@@ -61,7 +63,7 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
         "parallel",
         *EdgeImpulseOrganizationJobOperator.template_fields,
     )
-    collection_fields = frozenset({"builtin_block", "parameters"})
+    collection_fields = frozenset({"path_filters", "builtin_block", "parameters"})
     job_kind = "transform"
 
     def __init__(
@@ -69,6 +71,7 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
         *,
         name: str,
         filter: str | None = None,
+        path_filters: Sequence[Mapping[str, str]] | str | None = None,
         transformation_block_id: int | str | None = None,
         builtin_block: Mapping[str, Any] | str | None = None,
         output_dataset: str | None = None,
@@ -84,6 +87,7 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
         super().__init__(**kwargs)
         self.name = name
         self.filter = filter
+        self.path_filters = path_filters
         self.transformation_block_id = transformation_block_id
         self.builtin_block = builtin_block
         self.output_dataset = output_dataset

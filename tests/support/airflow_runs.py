@@ -48,16 +48,13 @@ def _dag_bag(path: Path) -> Any:
     return DagBag(str(path), include_examples=False) if is_airflow_2() else DagBag(str(path))
 
 
-def run_dag(path: Path | str, conf: dict[str, Any] | None = None) -> Run:
-    """Run the only DAG of a file (or the example of that name) to its end.
-
-    :param conf: the configuration of the run.
-    """
+def run_dag(path: Path | str) -> Run:
+    """Run the only DAG of a file (or the example of that name) to its end."""
     path = DAGS_FOLDER / "examples" / f"{path}.py" if isinstance(path, str) else path
     (dag,) = load_dags(path).values()
     if is_airflow_2():
         dag.sync_to_db()  # as its scheduler does: events need the outlets to be known
-    dag_run = dag.test(run_conf=conf)
+    dag_run = dag.test()
     with sqlite3.connect(HOME / "airflow.db") as database:
         states = database.execute(
             "select task_id, state from task_instance where run_id = ? order by task_id, map_index", (dag_run.run_id,)

@@ -10,6 +10,7 @@
     ├── EdgeImpulseCancelledError          the task was killed
     ├── EdgeImpulseDeleteLimitError        a sync would delete too much
     ├── EdgeImpulseSyncError               data items of a sync failed
+    ├── EdgeImpulseSamplesError            files of an upload to a project failed
     ├── EdgeImpulseJobError                a job failed, was cancelled, or is gone
     │   └── EdgeImpulseJobTimeoutError         a job did not end in time
     ├── EdgeImpulseQualityError            a model is not good enough
@@ -120,6 +121,18 @@ class EdgeImpulseSyncError(EdgeImpulseError):
     """Some data items of a sync failed; the others are up to date. The next run does only what is left.
 
     :ivar summary: what the sync did, with the names of the failed items and the reasons.
+    """
+
+    def __init__(self, message: str, *, summary: Mapping[str, Any], retryable: bool) -> None:
+        super().__init__(message)
+        self.summary = summary
+        self.retryable = retryable
+
+
+class EdgeImpulseSamplesError(EdgeImpulseError):
+    """Some files of an upload to a project failed; the others are there. The next run sends only what is left.
+
+    :ivar summary: what the upload did, with the names of the first failed files and the reasons.
     """
 
     def __init__(self, message: str, *, summary: Mapping[str, Any], retryable: bool) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +21,18 @@ from tests.support.s3 import airflow_connection, s3_client
 EXAMPLES = sorted((Path(__file__).resolve().parent.parent / "example_dags").glob("*.py"))
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+#: Examples that Airflow 2.11 cannot parse, since it has no event triggers.
+NEED_AIRFLOW_3 = ("edge_impulse_on_changed_dataset", "edge_impulse_retrain_on_new_samples")
+needs_airflow_3 = pytest.mark.skipif(is_airflow_2(), reason="Airflow 2.11 has no event triggers")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=needs_airflow_3 if path.stem in NEED_AIRFLOW_3 else (), id=path.stem)
+        for path in EXAMPLES
+    ],
+)
 def test_every_example_is_parsed_without_an_error(path: Path) -> None:
     assert list(load_dags(path)) == [path.stem]
 
@@ -97,6 +109,32 @@ class TestRetrain:
             assert emulator.projects.get().model_version == number + 1
 
 
+class TestSamples:
+    def test_forty_samples_then_nothing_to_do(
+        self, emulator: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connection = {
+            "conn_type": "edge_impulse_project",
+            "host": emulator.url,
+            "password": emulator.project_api_key,
+            "extra": {"ingestion_host": emulator.ingestion_url},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT", json.dumps(connection))
+        monkeypatch.setenv("MOTION_SAMPLES_OUTPUT", str(tmp_path))
+        (first,) = run_dag("edge_impulse_samples").returned["upload_samples"]
+        assert (first["created"], first["project_id"]) == (40, 1)
+        labels: Counter[str] = Counter()
+        for by_label in emulator.samples.counts().values():
+            labels.update(by_label)
+        assert labels == dict.fromkeys(("standing", "running", "walking", "badminton"), 10)
+        sample = emulator.samples.list()[0]
+        assert sample.metadata == {"source": "BasicMotions_TRAIN.ts", "frequency_hz": "10"}
+
+        emulator.clear_requests()
+        (second,) = run_dag("edge_impulse_samples").returned["upload_samples"]
+        assert (second["unchanged"], second["files_sent"], changes(emulator)) == (40, 0, [])
+
+
 @pytest.fixture
 def quick_jobs(studio: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> EmulatorServer:
     """The emulated Studio, whose jobs take no time, with a connection to its project as well."""
@@ -126,6 +164,8 @@ class TestTransform:
         returned = run_dag("edge_impulse_transform").returned
         assert [item.name for item in quick_jobs.items("clean")] == ["a"]
         assert returned["to_project"][0]["project_id"] == 1
+        for key in (quick_jobs.api_key, quick_jobs.project_api_key):
+            assert key.encode() not in (HOME / "airflow.db").read_bytes()
         assert quick_jobs.projects.get().samples == 1
 
 
@@ -200,6 +240,19 @@ class TestRelease:
         ]
 
 
+class TestDataToModel:
+    def test_recordings_become_firmware(
+        self, studio: EmulatorServer, model: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: Any
+    ) -> None:
+        tree(tmp_path / "motion", {f"idle-{number}/motion.csv": "timestamp,x\n0,1\n" for number in range(3)})
+        monkeypatch.setenv("DATA_TO_MODEL_SOURCE", str(tmp_path / "motion"))
+        monkeypatch.setenv("DATA_TO_MODEL_FIRMWARE", str(tmp_path / "motion.zip"))
+        done = run_dag("edge_impulse_data_to_model")
+        assert {state for states in done.states.values() for state in states} == {"success"}
+        assert model.projects.get().samples == 3
+        assert (tmp_path / "motion.zip").read_bytes() == model.projects.firmware(1)
+
+
 class TestNightlySync:
     def test_all_then_nothing_then_what_has_changed(
         self, studio: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -255,6 +308,28 @@ def lead_to_runs_of(dag_id: str, event: int) -> None:
         )
 
 
+def stop_leading() -> None:
+    """Undo :func:`lead_to_runs_of`."""
+    with closing(sqlite3.connect(HOME / "airflow.db")) as database:
+        database.execute("drop trigger event_of_a_test")
+
+
+def event_of_watcher(asset: str, payload: dict[str, Any]) -> int:
+    """Enter an event as the triggerer does for an asset that is watched, and return its number."""
+    from airflow.assets.manager import asset_manager
+    from airflow.models.asset import AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        (known,) = session.scalars(select(AssetModel).where(AssetModel.name == asset))
+        extra = {"from_trigger": True, "payload": payload}
+        asset_manager.register_asset_change(asset=known.to_serialized(), extra=extra, session=session)
+    with closing(sqlite3.connect(HOME / "airflow.db")) as database:
+        (number,) = database.execute("select max(id) from asset_event").fetchone()
+    return int(number)
+
+
 class TestBucketAndNewData:
     def test_the_event_of_the_sync_carries_its_summary_to_the_dag_that_waits_for_it(
         self, studio: EmulatorServer, bucket: Any, airflow_database: None, capfd: pytest.CaptureFixture[str]
@@ -275,8 +350,7 @@ class TestBucketAndNewData:
         try:
             done = run_dag("edge_impulse_on_new_data")
         finally:
-            with closing(sqlite3.connect(HOME / "airflow.db")) as database:
-                database.execute("drop trigger event_of_a_test")
+            stop_leading()
         assert done.returned["tell"] == [[extra]]
         printed = capfd.readouterr()
         assert f"motion: 2 created, 0 updated: {summary['url']}" in printed.out + printed.err
@@ -286,6 +360,40 @@ class TestBucketAndNewData:
         (dag,) = load_dags(path).values()
         condition = dag.timetable.dataset_condition if is_airflow_2() else dag.timetable.asset_condition
         assert [asset.uri for asset in condition.objects] == ["edgeimpulse://7/motion"]
+
+
+@needs_airflow_3
+class TestEvents:
+    def test_the_event_of_a_changed_dataset_carries_its_totals_to_the_dag(
+        self, studio: EmulatorServer, airflow_database: None, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run_dag("edge_impulse_on_changed_dataset").returned["tell"] == [[]]  # started by hand
+        payload = {"dataset": "motion", "organization_id": 7, "before": {"items": 1}, "now": {"items": 3}}
+        event = event_of_watcher("motion_in_studio", payload)
+        lead_to_runs_of("edge_impulse_on_changed_dataset", event)
+        try:
+            done = run_dag("edge_impulse_on_changed_dataset")
+        finally:
+            stop_leading()
+        assert done.returned["tell"] == [[payload]]
+        printed = capfd.readouterr()
+        assert "motion: 3 items, before: 1" in printed.out + printed.err
+
+    def test_new_samples_lead_to_a_training(
+        self, emulator: EmulatorServer, airflow_database: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connection = {"conn_type": "edge_impulse_project", "host": emulator.url, "password": emulator.project_api_key}
+        monkeypatch.setenv("AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT", json.dumps(connection))
+        emulator.settings.job_queued_seconds = emulator.settings.job_running_seconds = 0
+        (result,) = run_dag("edge_impulse_retrain_on_new_samples").returned["retrain"]
+        assert (result["state"], emulator.projects.get().model_version) == ("succeeded", 2)
+
+    @pytest.mark.parametrize("example", NEED_AIRFLOW_3)
+    def test_it_is_scheduled_on_an_asset_with_a_watcher(self, example: str) -> None:
+        (path,) = (path for path in EXAMPLES if path.stem == example)
+        (dag,) = load_dags(path).values()
+        (asset,) = dag.schedule
+        assert len(asset.watchers) == 1
 
 
 class TestBucketData:

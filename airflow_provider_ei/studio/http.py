@@ -153,6 +153,9 @@ class HttpClient:
         *,
         idempotent: bool,
         before_retry: BeforeRetry | None = None,
+        headers: Mapping[str, str] | None = None,
+        part: str = "files[]",
+        max_bytes: int = ANSWER_BYTES,
     ) -> tuple[AnswerT, dict[str, str]]:
         """Send fields and files as one multipart form.
 
@@ -160,18 +163,22 @@ class HttpClient:
         :param on_read: called with a file's name and progress before each of its blocks is sent.
         :param idempotent: whether to retry the request even if it may have been carried out.
         :param before_retry: called before each retry.
+        :param headers: additional headers.
+        :param part: name of the files' parts.
+        :param max_bytes: maximum size of the response; a longer one is an error.
         :return: the response, and the SHA-256 of each file that was sent, by name.
         :raises EdgeImpulseFileError: when a file changed while it was being sent.
         :raises EdgeImpulseServiceError: as :meth:`request_json` does.
         """
 
         def read(response: Response) -> AnswerT | dict[str, Any]:
-            return read_answer(response, operation, ANSWER_BYTES, kind)
+            return read_answer(response, operation, max_bytes, kind)
 
         def attempt() -> tuple[AnswerT | dict[str, Any], dict[str, str]]:
-            with MultipartBody(fields, files, on_read) as body:  # a new one for each try: a body cannot be sent twice
-                headers = {"Content-Type": body.content_type}
-                answer = self._send(operation, "POST", path, read, data=body, headers=headers)
+            # A new body for each try: it cannot be sent twice.
+            with MultipartBody(fields, files, on_read, part=part) as body:
+                all_headers = {**(headers or {}), "Content-Type": body.content_type}
+                answer = self._send(operation, "POST", path, read, max_bytes=max_bytes, data=body, headers=all_headers)
                 return answer, body.sha256_by_name()
 
         answer, digests = self._with_retries(attempt, changes=True, idempotent=idempotent, before_retry=before_retry)

@@ -11,6 +11,9 @@ from airflow_provider_ei.studio.known_service import DEFAULT_SETTLE_SECONDS, NOT
 
 DEFAULT_BASE_URL = "https://studio.edgeimpulse.com/v1"
 
+#: Default read timeout of the ingestion service in seconds: as long as the official command line waits.
+INGESTION_READ_TIMEOUT = 1200.0
+
 #: Maximum of each duration in seconds: one day. The operating system's own limits are only slightly higher.
 MAX_SECONDS = 86_400.0
 
@@ -92,6 +95,15 @@ class StudioSettings:
             write_timeout=min(self.write_timeout, max_timeout),
             read_timeout=min(self.read_timeout, max_timeout),
         )
+
+    def for_ingestion(self, base_url: str) -> StudioSettings:
+        """Return the same settings for the ingestion service, with a longer read timeout unless it was changed.
+
+        :param base_url: of the ingestion service.
+        """
+        is_default = self.read_timeout == StudioSettings.read_timeout
+        read_timeout = INGESTION_READ_TIMEOUT if is_default else self.read_timeout
+        return replace(self, base_url=base_url, read_timeout=read_timeout)
 
     def data_url(self, organization_id: int) -> str:
         """Return the page of an organization's data in Studio."""

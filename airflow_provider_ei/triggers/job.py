@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseUnavailableError
+from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
 from airflow_provider_ei.hooks.job_calls import JobCalls
 from airflow_provider_ei.jobs.state import JobStatus
 from airflow_provider_ei.jobs.waiting import JobWatcher, cancel_job, give_up
+from airflow_provider_ei.triggers.hook_calls import call_hook
 from airflow_provider_ei.triggers.short_requests import (
     ShortRequestsHook,
     ShortRequestsPipelineRunsHook,
@@ -26,9 +27,6 @@ from airflow_provider_ei.triggers.threads import TRIGGER_THREADS
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
-
-#: Seconds after which a look that does not end is abandoned.
-STALL_SECONDS = 60.0
 
 
 class EdgeImpulseJobTrigger(BaseTrigger):
@@ -163,23 +161,4 @@ class EdgeImpulseJobTrigger(BaseTrigger):
 
         :raises EdgeImpulseUnavailableError: when it does not end in time.
         """
-        hook = self._create_hook()
-
-        def run() -> _T:
-            with hook:
-                return call(hook)
-
-        result = asyncio.wrap_future(TRIGGER_THREADS.submit(run))
-        try:
-            return await asyncio.wait_for(result, STALL_SECONDS)
-        except EdgeImpulseError:
-            raise
-        except TimeoutError:
-            raise EdgeImpulseUnavailableError(
-                f"Check that the service is up: a look at job {self.job_id} did not end within {STALL_SECONDS:g} s.",
-                ambiguous=False,
-            ) from None
-        except Exception as error:  # for instance a connection that does not exist
-            raise EdgeImpulseError(f"{error} ({type(error).__name__})") from None
-        finally:
-            hook.cancel()  # ends a running call when the trigger is canceled
+        return await call_hook(self._create_hook(), call, f"a look at job {self.job_id}")

@@ -98,6 +98,16 @@ def test_the_page_lists_the_datasets(page: Page, airflow: Airflow, study: Path, 
     page.screenshot(path=pictures / "airflow-page.png")
 
 
+def test_the_page_shows_the_model_of_a_project(page: Page, airflow: Airflow, studio: EmulatorServer) -> None:
+    assert airflow.run("edge_impulse_retrain") == "success"
+    page.goto(airflow.url)
+    page.get_by_role("link", name="Edge Impulse").click()
+    card = page.frame_locator("iframe").get_by_role("region", name="Project 1")
+    expect(card.get_by_text("Last training")).to_be_visible()
+    studio_page = card.get_by_role("link", name="Open in Studio")
+    expect(studio_page).to_have_attribute("href", f"{studio.url.removesuffix('/v1')}/studio/1")
+
+
 def test_the_tab_tells_what_the_upload_did(page: Page, airflow: Airflow, pictures: Path) -> None:
     run = ended_run(airflow)
     assert run is not None

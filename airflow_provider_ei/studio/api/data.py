@@ -71,7 +71,7 @@ class OrganizationDataApi:
 
     def list_pages(
         self, dataset: str | None = None, *, filter: str | None = None, with_files: bool = False
-    ) -> Iterator[ListedPage]:
+    ) -> Iterator[ListedPage[DataItem]]:
         """Yield all data items page by page, so that they need not be in memory all at once.
 
         While others change the dataset, a listing may move and must be repeated, up to three times, each time
@@ -106,7 +106,7 @@ class OrganizationDataApi:
         queries = [
             {"dataset": spelling, "filter": filter} for spelling in ((None,) if dataset is None else spellings(dataset))
         ]
-        fetches: list[Callable[[int], Page]] = [
+        fetches: list[Callable[[int], Page[DataItem]]] = [
             PageWithFilesFetcher(self.http, self._path, query, self.get_data_item)
             if with_files
             else PageFetcher(self.http, operation, self._path, query)

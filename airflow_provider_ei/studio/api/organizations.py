@@ -8,6 +8,8 @@ from airflow_provider_ei.studio.api.arguments import check_unicode
 from airflow_provider_ei.studio.api.jobs import StartedAnswer
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.models import (
+    Answer,
+    ApiModel,
     Bucket,
     BucketsAnswer,
     Dataset,
@@ -15,6 +17,23 @@ from airflow_provider_ei.studio.models import (
     Organization,
     OrganizationsAnswer,
 )
+from airflow_provider_ei.studio.reading import LISTING_BYTES
+
+
+class DatasetTotals(ApiModel, frozen=True, kw_only=True):
+    """The totals of a dataset (``getOrganizationInfo``). The time is as the service writes it."""
+
+    dataset: str
+    total_item_count: int
+    total_file_count: int
+    total_file_size: int
+    last_file_created: str | None = None
+
+
+class OrganizationInfoAnswer(Answer, frozen=True, kw_only=True):
+    """Response of ``getOrganizationInfo``."""
+
+    datasets: list[DatasetTotals]
 
 
 def list_organizations(http: HttpClient) -> list[Organization]:
@@ -41,6 +60,13 @@ class OrganizationApi:
         check_unicode(dataset=dataset)
         path = f"{self._path}/dataset/{quote(dataset, safe='')}"
         return self._http.request_json("getOrganizationDataset", "GET", path, DatasetAnswer).dataset
+
+    def list_datasets(self) -> list[DatasetTotals]:
+        """List all datasets of the organization with their totals (``getOrganizationInfo``)."""
+        answer = self._http.request_json(
+            "getOrganizationInfo", "GET", self._path, OrganizationInfoAnswer, max_bytes=LISTING_BYTES
+        )
+        return answer.datasets
 
     def list_buckets(self) -> list[Bucket]:
         """List the organization's storage buckets (``listOrganizationBuckets``)."""

@@ -38,7 +38,7 @@ class PageWithFilesFetcher:
         self._without = PageFetcher(http, "listOrganizationData", path, query)
         self._get_item = get_item
 
-    def __call__(self, offset: int) -> Page:
+    def __call__(self, offset: int) -> Page[DataItem]:
         """Get the page at an offset."""
         if self._abilities.has("file_listing"):
             try:

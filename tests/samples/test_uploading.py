@@ -237,7 +237,7 @@ class TestWhatIsThere:
     def test_a_large_project_is_not_listed_for_a_few_small_files(
         self, project: EmulatorServer, write_tree: WriteTree, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(stored_module, "PAGE_SAMPLES", 1)
+        monkeypatch.setattr(stored_module, "SMALL_PROJECT", 1)
         tree = write_tree({"a.csv": csv(1), "b.csv": csv(2)})
         upload_samples(project, tree, sample_label="x")
         project.clear_requests()

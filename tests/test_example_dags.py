@@ -164,6 +164,8 @@ class TestTransform:
         returned = run_dag("edge_impulse_transform").returned
         assert [item.name for item in quick_jobs.items("clean")] == ["a"]
         assert returned["to_project"][0]["project_id"] == 1
+        for key in (quick_jobs.api_key, quick_jobs.project_api_key):
+            assert key.encode() not in (HOME / "airflow.db").read_bytes()
         assert quick_jobs.projects.get().samples == 1
 
 
@@ -236,6 +238,19 @@ class TestRelease:
             "retrain",
             "classify",
         ]
+
+
+class TestDataToModel:
+    def test_recordings_become_firmware(
+        self, studio: EmulatorServer, model: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: Any
+    ) -> None:
+        tree(tmp_path / "motion", {f"idle-{number}/motion.csv": "timestamp,x\n0,1\n" for number in range(3)})
+        monkeypatch.setenv("DATA_TO_MODEL_SOURCE", str(tmp_path / "motion"))
+        monkeypatch.setenv("DATA_TO_MODEL_FIRMWARE", str(tmp_path / "motion.zip"))
+        done = run_dag("edge_impulse_data_to_model")
+        assert {state for states in done.states.values() for state in states} == {"success"}
+        assert model.projects.get().samples == 3
+        assert (tmp_path / "motion.zip").read_bytes() == model.projects.firmware(1)
 
 
 class TestNightlySync:

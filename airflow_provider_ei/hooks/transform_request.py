@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.exceptions import EdgeImpulseConfigError, EdgeImpulseInputError
 from airflow_provider_ei.numeric import whole_number
 
 CATEGORIES = ("training", "testing", "split")
@@ -45,6 +45,7 @@ class TransformRequest:
         parameters = _mapping("parameters", given.parameters)
         fields = {
             "filter": given.filter or None,
+            "pathFilters": _path_filters(given.path_filters) or None,
             "transformationBlockId": block,
             "builtinTransformationBlock": dict(builtin) if builtin else None,
             "uploadType": "project" if dataset is None else "dataset",
@@ -58,21 +59,39 @@ class TransformRequest:
         }
         return cls(name, {name: value for name, value in fields.items() if value is not None}, conn_id)
 
-    def body(self, name: str) -> dict[str, Any]:
+    def body(self, name: str, base_url: str) -> dict[str, Any]:
         """Return the body of the request, with the project's key.
 
         :param name: the name of the job.
-        :raises EdgeImpulseConfigError: when the project's connection is incomplete.
+        :param base_url: where the request is sent.
+        :raises EdgeImpulseConfigError: when the project's connection is incomplete, or leads to another host, which
+            must not get the key.
         """
         body = {"name": name, **self.fields}
         if self.project_conn_id is not None:
             from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
 
             with EdgeImpulseProjectHook(self.project_conn_id) as hook:  # it masks the key
+                if hook.settings.base_url != base_url:
+                    raise EdgeImpulseConfigError(
+                        f"Use connections to the same Studio: connection {self.project_conn_id!r} of the project leads "
+                        f"to {hook.settings.base_url}, that of the organization to {base_url}. Nothing was sent."
+                    )
                 body["projectApiKey"] = hook.settings.api_key
+                if hook.hmac_key is not None:
+                    body["projectHmacKey"] = hook.hmac_key
                 if hook.given_project_id is not None:
                     body["projectId"] = hook.given_project_id
         return body
+
+
+def _path_filters(value: object) -> list[dict[str, str]]:
+    if value is None or value == "":
+        return []
+    ones = value if isinstance(value, list | tuple) else None
+    if ones is None or not all(isinstance(one, Mapping) and set(one) == {"dataset", "filter"} for one in ones):
+        raise EdgeImpulseInputError("path_filters must be a list of dicts with 'dataset' and 'filter'.")
+    return [{name: str(text) for name, text in one.items()} for one in ones]
 
 
 def _mapping(field: str, value: object) -> Mapping[str, Any]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_ei.hooks.job_calls import JobCalls
     from airflow_provider_ei.jobs.starting import JobStore
+    from airflow_provider_ei.studio.api.jobs import JobsApi
 
 link = EdgeImpulseJobLink()
 
@@ -56,7 +57,7 @@ class JobOperator(AuthoredTemplates, EdgeImpulseTask, ResumableJobMixin, BaseOpe
     :param timeout: seconds, or a timedelta, after which the job is cancelled and the task fails; None for no limit.
     :param cancel_on_kill: cancel the job when the task is killed, times out, or is ended by a user.
     :cvar job_kind: a kind of job that :mod:`~airflow_provider_ei.jobs.starting` knows, such as ``retrain``.
-    :ivar _notes: what has to be known when the job has ended: small JSON, kept beside the job's id. Empty when a try on
+    :ivar _notes: what must be known when the job has ended: small JSON, kept next to the job's id. Empty when a try on
         Airflow 2.11 has found the job of the try before.
     """
 
@@ -114,7 +115,7 @@ class JobOperator(AuthoredTemplates, EdgeImpulseTask, ResumableJobMixin, BaseOpe
         raise NotImplementedError
 
     def _prepare_start(self, hook: Any) -> None:
-        """Put into ``_notes`` what has to be known from before the start. Called right before each start request."""
+        """Put into ``_notes`` what must be known from before the start. Called right before each start request."""
 
     def _collect_result(self, hook: Any, job_id: int, context: Context) -> Mapping[str, Any]:
         """Return the task's result when the job has succeeded: small JSON.
@@ -356,16 +357,21 @@ class JobOperator(AuthoredTemplates, EdgeImpulseTask, ResumableJobMixin, BaseOpe
 
     def _cancel_what_was_started(self, context: Context) -> None:
         """Cancel the job of a task that was killed, also when its start request was under way."""
-        from airflow_provider_ei.jobs.starting import find_started
         from airflow_provider_ei.studio.http import HttpClient
 
         hook, job_id = self._hook, self._job_id
         if job_id is None and hook.knows_owner:
             with HttpClient(hook.settings.for_one_try(CANCEL_TIMEOUT)) as client:
                 client.sleep(min(hook.settings.settle_seconds, CANCEL_TIMEOUT))  # it may just arrive
-                job_id = find_started(hook.open_jobs_api(client), self._store(context), self.job_kind)
+                job_id = self._find_started(hook.open_jobs_api(client), context)
         if job_id is not None:
             self._cancel(job_id)
+
+    def _find_started(self, jobs: JobsApi, context: Context) -> int | None:
+        """Return the job whose start request was under way; None when there is none."""
+        from airflow_provider_ei.jobs.starting import find_started
+
+        return find_started(jobs, self._store(context), self.job_kind)
 
 
 def _retried_run(context: Context) -> Any:

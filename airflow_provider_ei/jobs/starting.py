@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from airflow_provider_ei.exceptions import (
+    EdgeImpulseConfigError,
     EdgeImpulseDeleteLimitError,
     EdgeImpulseInputError,
     EdgeImpulseJobConflictError,
@@ -125,7 +126,7 @@ def start_once(
     for number in range(1, MAX_STARTS + 1):
         try:
             return start()
-        except (EdgeImpulseInputError, EdgeImpulseDeleteLimitError):
+        except (EdgeImpulseConfigError, EdgeImpulseInputError, EdgeImpulseDeleteLimitError):
             store.delete(INTENT_KEY)  # nothing was sent
             raise
         except EdgeImpulseServiceError as error:
@@ -156,7 +157,8 @@ def find_active(jobs: JobsApi, kind: str, since: datetime) -> int | None:
     :param since: when the DAG run started; older jobs are not ours.
     :raises EdgeImpulseJobConflictError: when nobody can tell which job is ours.
     """
-    return _only_one([job for job in jobs.list_jobs(since) if JobStatus.of(job).active], kind)
+    listed = [job for job in jobs.list_jobs(since) if job.created >= since]
+    return _only_one([job for job in listed if JobStatus.of(job).active], kind)
 
 
 def _find(jobs: JobsApi, store: JobStore, kind: str, intent: _Intent, ended_job_id: int | None) -> int | None:

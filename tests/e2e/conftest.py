@@ -45,7 +45,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file that a release makes."""
+    """The file of the release that a person approves."""
     return tmp_path_factory.mktemp("firmware") / "motion.zip"
 
 
@@ -59,7 +59,8 @@ def airflow(
     environment = {
         "MOTION_ETL_OUTPUT": str(folder / "motion"),
         "NIGHTLY_SYNC_SOURCE": str(study),
-        "RELEASE_OUTPUT": str(firmware),
+        "APPROVED_OUTPUT": str(firmware),
+        "RELEASE_OUTPUT": str(folder / "firmware.zip"),
         "AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT": json.dumps(project),
     }
     with Airflow(folder, environment) as running:

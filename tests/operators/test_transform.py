@@ -7,7 +7,9 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -179,9 +181,6 @@ def test_the_name_is_that_of_the_task_and_its_try(organization: EmulatorServer, 
 
 
 def test_where_airflow_keeps_no_state_a_retry_finds_its_job_by_name(organization: EmulatorServer) -> None:
-    from datetime import UTC, datetime, timedelta
-    from types import SimpleNamespace
-
     organization.jobs.plan("transform", running_seconds=0.5, count=2)
     EdgeImpulseHook().transform("clean up", **TO_DATASET, wait_for_completion=False)
     stateless = {
@@ -257,6 +256,16 @@ def test_the_hmac_key_of_the_connection_is_sent_where_the_service_asks_for_it(
     assert transform(**TO_PROJECT)["file_count"] == 3
     assert secret not in caplog.text
     assert secret not in safe_text(f"the key {secret}")
+
+
+def test_the_key_of_a_project_is_not_sent_to_another_host(
+    organization: EmulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT"
+    monkeypatch.setenv(name, json.dumps(json.loads(os.environ[name]) | {"host": "https://studio.acme.example/v1"}))
+    with pytest.raises(AirflowFailException, match="Use connections to the same Studio"):
+        transform(**TO_PROJECT)
+    assert [request for request in organization.requests() if request.method != "GET"] == []
 
 
 def test_path_filters_select_what_is_transformed(organization: EmulatorServer) -> None:

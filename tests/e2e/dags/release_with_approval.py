@@ -14,7 +14,7 @@ def release_with_approval():
     edge_impulse_release(
         group_id="release",
         target="zip",
-        path=os.environ["RELEASE_OUTPUT"],
+        path=os.environ["APPROVED_OUTPUT"],
         min_accuracy=0.8,
         min_samples=100,
         approval=True,

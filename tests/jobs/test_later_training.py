@@ -32,9 +32,7 @@ def test_a_training_after_the_test_is_an_error_that_names_it(project: Project, a
         project.server.jobs.plan("retrain", running_seconds=FOREVER)
     training = project.retrain()
     project.server.clock.advance(10)
-    with pytest.raises(
-        EdgeImpulseQualityError, match=f"job {training} has trained .* its test, job {test}"
-    ):
+    with pytest.raises(EdgeImpulseQualityError, match=f"job {training} has trained .* its test, job {test}"):
         check_model_is_tested(project.jobs, test)
 
 

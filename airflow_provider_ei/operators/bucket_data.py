@@ -40,9 +40,9 @@ class EdgeImpulseImportFolderOperator(_DatasetJobOperator):
     """Import a folder of a bucket into a dataset (``addOrganizationDataFolder``), and wait until that has succeeded.
 
     The data lies in the bucket already and is not moved: each folder below the path becomes a data item. Nothing is
-    removed. Cancelling leaves what was imported by then. Give the tasks that import or refresh a pool with one slot: the
-    service does not say which dataset a job is for, so that after a lost answer another task's job could be taken for
-    this one's.
+    removed. Cancelling leaves what was imported by then. Give the tasks that import or refresh a pool with one slot:
+    the service does not say which dataset a job is for, so that after a lost answer another task's job could be taken
+    for this one's.
 
     :param dataset: name of the dataset; it is created if it does not exist.
     :param bucket_id: the organization's bucket.

@@ -205,6 +205,26 @@ class SyncSummary(ItemCounts, WorkCounts):
     plan: NotRequired[PlanNames]
 
 
+class SampleSyncSummary(ItemCounts, WorkCounts):
+    """What a sync of samples did. Plain JSON of a bounded size, so that it can be an XCom.
+
+    The keys mean the same as in :class:`SyncSummary`, of samples in the place of data items: names are paths relative to
+    the source, and ``listed`` counts the samples of the project. ``updated`` includes files with new content, whose
+    sample with the earlier content was removed; ``deleted`` does not.
+    """
+
+    project_id: int
+    sync_id: str
+    dry_run: bool
+    listed: int
+    seconds: float
+    changed: list[str]
+    kept_items: list[Failure]
+    failures: list[Failure]
+    url: str
+    plan: NotRequired[PlanNames]
+
+
 ITEM_COUNTS = tuple(ItemCounts.__annotations__)
 WORK_COUNTS = tuple(WorkCounts.__annotations__)
 PLANNED_ACTIONS = tuple(PlanNames.__annotations__)

@@ -175,6 +175,26 @@ class WorkCounts(TypedDict):
     ambiguous_reconciled: int
 
 
+class SampleSyncSummary(ItemCounts, WorkCounts):
+    """What a sync of samples did. Plain JSON of a bounded size, so that it can be an XCom.
+
+    The keys mean the same as in :class:`SyncSummary`, of samples in the place of data items: names are paths relative to
+    the source, and ``listed`` counts the samples of the project. ``updated`` includes files with new content, whose
+    sample with the earlier content was removed; ``deleted`` does not.
+    """
+
+    project_id: int
+    sync_id: str
+    dry_run: bool
+    listed: int
+    seconds: float
+    changed: list[str]
+    kept_items: list[Failure]
+    failures: list[Failure]
+    url: str
+    plan: NotRequired[PlanNames]
+
+
 class SyncSummary(ItemCounts, WorkCounts):
     """What a sync did. Plain JSON of a bounded size, so that it can be an XCom.
 
@@ -195,26 +215,6 @@ class SyncSummary(ItemCounts, WorkCounts):
     organization_id: int
     sync_id: str
     comparison: str
-    dry_run: bool
-    listed: int
-    seconds: float
-    changed: list[str]
-    kept_items: list[Failure]
-    failures: list[Failure]
-    url: str
-    plan: NotRequired[PlanNames]
-
-
-class SampleSyncSummary(ItemCounts, WorkCounts):
-    """What a sync of samples did. Plain JSON of a bounded size, so that it can be an XCom.
-
-    The keys mean the same as in :class:`SyncSummary`, of samples in the place of data items: names are paths relative to
-    the source, and ``listed`` counts the samples of the project. ``updated`` includes files with new content, whose
-    sample with the earlier content was removed; ``deleted`` does not.
-    """
-
-    project_id: int
-    sync_id: str
     dry_run: bool
     listed: int
     seconds: float

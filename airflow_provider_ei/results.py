@@ -180,10 +180,11 @@ class SampleSyncSummary(ItemCounts, WorkCounts):
 
     The keys mean the same as in :class:`SyncSummary`, of samples in the place of data items: names are paths relative to
     the source, and ``listed`` counts the samples of the project. ``updated`` includes files with new content, whose
-    sample with the earlier content was removed; ``deleted`` does not.
+    sample with the earlier content was removed; ``deleted`` does not. ``categories``: those of the source's files.
     """
 
     project_id: int
+    categories: list[str]
     sync_id: str
     dry_run: bool
     listed: int

@@ -41,6 +41,16 @@ def add(folder: Path, name: str, data: bytes) -> None:
     os.utime(path, (_LONG_AGO, _LONG_AGO + zlib.crc32(data) % 1_000_000))
 
 
+def remove(folder: Path, name: str) -> None:
+    """Remove one file, and the folders that are empty then."""
+    path = folder / name
+    path.unlink()
+    for above in path.parents:
+        if above == folder or any(above.iterdir()):
+            return
+        above.rmdir()
+
+
 def run(api: SamplesApi, ingestion: IngestionApi, source: object, *, dry_run: bool = False, **arguments: Any) -> Any:
     """One run of the product, as the hook does it."""
     options = SampleSyncOptions.check(**{"source": source, "sync_id": SYNC_ID, "workers": 4, **arguments})

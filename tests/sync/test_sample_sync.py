@@ -16,7 +16,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseSyncError,
 )
 from airflow_provider_ei.sync.metadata import STATE_KEY
-from tests.support.sample_syncs import add, contents, run, stored, sync, write
+from tests.support.sample_syncs import add, contents, remove, run, stored, sync, write
 from tests.support.samples import clients, csv
 from tests.support.studio import changes, operations
 
@@ -108,7 +108,6 @@ def test_a_touched_file_is_read_and_not_sent(server: EmulatorServer, folder: Pat
 def test_a_moved_file_moves_its_sample(server: EmulatorServer, folder: Path) -> None:
     sync(server, folder)
     before = {sample.file_name: sample.id for sample in server.samples.list()}
-    (folder / "training/running").mkdir()
     (folder / "training/idle/1.csv").rename(folder / "testing/idle/1.csv")
     summary = sync(server, folder, delete="extra")
     assert (summary["updated"], summary["deleted"], summary["kept"]) == (1, 0, 0)
@@ -205,8 +204,7 @@ class TestDeletes:
         sync(server, write(folder.parent / "other", {"training/idle/o.csv": csv(21)}), sync_id="weekly")
         before = {sample.id: sample for sample in server.samples.list()}
         sync(server, folder)
-        (folder / "testing/idle/3.csv").unlink()
-        (folder / "testing/idle").rmdir()
+        remove(folder, "testing/idle/3.csv")
         assert sync(server, folder, delete="extra")["deleted"] == 1
         assert {key: server.samples.get(key) for key in before} == before
         assert by_hand in before
@@ -223,8 +221,7 @@ class TestDeletes:
         self, server: EmulatorServer, folder: Path, change: dict[str, object], reason: str
     ) -> None:
         sync(server, folder)
-        (folder / "testing/idle/3.csv").unlink()
-        (folder / "testing/idle").rmdir()
+        remove(folder, "testing/idle/3.csv")
         sample = next(each for each in server.samples.list() if each.file_name == "3.csv")
         if change.get("metadata", "") is None:
             change = {"metadata": {**sample.metadata, "who": "Eva"}}
@@ -244,16 +241,14 @@ class TestDeletes:
         sync(server, folder)
         sample = next(each for each in server.samples.list() if each.file_name == "3.csv")
         crop = server.samples.put("3.s1.csv", csv(30), label="idle", category="testing", metadata=sample.metadata)
-        (folder / "testing/idle/3.csv").unlink()
-        (folder / "testing/idle").rmdir()
+        remove(folder, "testing/idle/3.csv")
         summary = sync(server, folder, delete="extra", max_delete="100%")
         assert summary["kept"] == 2
         assert {each.id for each in server.samples.list()} >= {sample.id, crop}
 
     def test_a_file_that_is_back_keeps_its_sample(self, server: EmulatorServer, folder: Path) -> None:
         sync(server, folder)
-        (folder / "training/idle/1.csv").unlink()
-        (folder / "training/idle").rmdir()
+        remove(folder, "training/idle/1.csv")
 
         def put_back(request: object) -> None:
             if getattr(request, "operation", "") == "getSample":
@@ -266,8 +261,7 @@ class TestDeletes:
 
     def test_nothing_is_deleted_when_a_sample_has_failed(self, server: EmulatorServer, folder: Path) -> None:
         sync(server, folder)
-        (folder / "testing/idle/3.csv").unlink()
-        (folder / "testing/idle").rmdir()
+        remove(folder, "testing/idle/3.csv")
         add(folder, "training/idle/broken.json", b"{")
         with pytest.raises(EdgeImpulseSyncError, match="not valid JSON") as raised:
             sync(server, folder, delete="extra")
@@ -288,8 +282,7 @@ class TestContentThatIsThereAlready:
         assert (summary["created"], summary["updated"]) == (2, 1)
         assert contents(server) == names(FILES)
         settled(server, folder)
-        (folder / "training/idle/1.csv").unlink()
-        (folder / "training/idle").rmdir()
+        remove(folder, "training/idle/1.csv")
         assert sync(server, folder, delete="extra")["deleted"] == 0
         assert server.samples.get(theirs).metadata["who"] == "Eva"
 
@@ -399,8 +392,7 @@ def test_works_with_every_kind_of_service(server: EmulatorServer, folder: Path, 
     sync(server, folder)
     settled(server, folder)
     add(folder, "training/idle/1.csv", csv(7))
-    (folder / "testing/idle/3.csv").unlink()
-    (folder / "testing/idle").rmdir()
+    remove(folder, "testing/idle/3.csv")
     sync(server, folder, delete="extra")
     assert contents(server) == {"training/idle/1.csv": csv(7), "training/walking/2.csv": csv(2)}
     settled(server, folder, delete="extra")

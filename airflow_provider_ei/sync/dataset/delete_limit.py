@@ -20,6 +20,9 @@ class DeleteLimit:
     share: float = 0.5
 
 
+DEFAULT_LIMIT = DeleteLimit()
+
+
 def check_max_delete(name: str, value: object) -> DeleteLimit:
     """Read a number, which adds to the default limit of half of the items; or a percentage, which replaces it."""
     if isinstance(value, DeleteLimit):

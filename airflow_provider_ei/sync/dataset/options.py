@@ -12,7 +12,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.numeric import whole_number
 from airflow_provider_ei.sources.names import check_text
 from airflow_provider_ei.sync.checks import check_bucket, check_choice, is_missing, optional_text
-from airflow_provider_ei.sync.dataset.delete_limit import DeleteLimit, check_max_delete
+from airflow_provider_ei.sync.dataset.delete_limit import DEFAULT_LIMIT, DeleteLimit, check_max_delete
 from airflow_provider_ei.sync.metadata import metadata_strings
 
 #: Maximum number of threads of one sync, and so of connections to the service.
@@ -95,6 +95,7 @@ def _check_comparison(name: str, value: object) -> str:
 
 
 def check_workers(name: str, value: object) -> int:
+    """Read the number of threads."""
     workers = whole_number(name, value)
     if workers is None or workers > MAX_WORKERS:
         raise EdgeImpulseInputError(f"{name} must be a number from 1 to {MAX_WORKERS}, not {value!r}.")
@@ -102,6 +103,7 @@ def check_workers(name: str, value: object) -> int:
 
 
 def check_sync_id(name: str, value: object) -> str:
+    """Read a sync id; without one, it is the default."""
     return check_text(name, value or DEFAULT_SYNC_ID)
 
 
@@ -130,7 +132,7 @@ class SyncOptions:
     bucket_name: Annotated[str | None, optional_text] = None
     bucket_id: Annotated[int | None, whole_number] = None
     delete: Annotated[str, _check_delete] = "never"
-    max_delete: Annotated[DeleteLimit, check_max_delete] = DeleteLimit()
+    max_delete: Annotated[DeleteLimit, check_max_delete] = DEFAULT_LIMIT
     comparison: Annotated[str, _check_comparison] = "digest"
     workers: Annotated[int, check_workers] = 8
     sync_id: Annotated[str, check_sync_id] = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +20,34 @@ CATEGORIES = ("training", "testing", "anomaly")
 #: What may be deleted: nothing, or samples whose file the source no longer has.
 DELETE_MODES = ("never", "extra")
 
+
+@dataclass(frozen=True)
+class PathContext:
+    """What metadata templates can use of their file, as in ``{{ file.name }}``.
+
+    :ivar name: file name, such as ``walking.01.csv``.
+    :ivar stem: file name without its last extension: ``walking.01``.
+    :ivar folder: name of the folder that the file is in.
+    :ivar path: path relative to the source, such as ``training/walking/walking.01.csv``.
+    """
+
+    name: str
+    stem: str
+    folder: str
+    path: str
+
+    @classmethod
+    def of(cls, path: str) -> PathContext:
+        """Return the properties of a file."""
+        above, _, name = path.rpartition("/")
+        return cls(name, posixpath.splitext(name)[0], above.rpartition("/")[2], path)
+
+
 #: Returns the category and the label of a file by its path relative to the source.
 Layout = Callable[[str], tuple[str, str]]
 
-#: Metadata for all samples, or a function that returns those of one by its path relative to the source.
-GivenMetadata = Mapping[str, Any] | Callable[[str], Mapping[str, Any] | None] | None
+#: Metadata for all samples, or a function that returns those of one.
+GivenMetadata = Mapping[str, Any] | Callable[[PathContext], Mapping[str, Any] | None] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +132,7 @@ class SampleSyncOptions:
 
         :raises EdgeImpulseInputError: when they cannot be stored.
         """
-        return metadata_strings(self.metadata(path)) if callable(self.metadata) else self.metadata or {}
+        return metadata_strings(self.metadata(PathContext.of(path))) if callable(self.metadata) else self.metadata or {}
 
 
 def _by_folders(path: str) -> tuple[str, str]:

@@ -190,7 +190,7 @@ def plan_sample(source: SourceSample, listed: Sequence[Listed], sha256: str | No
         return PlannedSample(source.path, "create", source, sha256)
     sha256 = sha256 or _known_hash(source, listed)
     same = [one for one in listed if one.state.sha256 == sha256]
-    # A sample that was made from another one in Studio may have its state. The one with the file's name is the real one.
+    # A sample that was made from another one in Studio may have its state. The real one has the file's name.
     same.sort(key=lambda one: (not one.state.names(one.sample), one.sample.id))
     current = same[0] if same else None
     earlier = [one for one in listed if one.state.sha256 != sha256]
@@ -212,11 +212,17 @@ def is_as_wanted(source: SourceSample, sample: Sample) -> bool:
     )
 
 
-def wanted_state(source: SourceSample, sync: str, sha256: str, before: SampleState | None = None) -> SampleState:
+def wanted_state(source: SourceSample, sync: str, sha256: str, sample: Sample | None = None) -> SampleState:
     """Return the state of a sample that is as it should be.
 
-    :param before: the state that the sample has.
+    Its keys include those that an earlier state had and that the sample still has, so that another run finds them if
+    the service merges metadata and this run ends before it has removed their values.
+
+    :param sample: the sample as it is.
     """
+    before = None if sample is None else SampleState.of(sample)
+    earlier = frozenset() if before is None else before.keys
+    there = frozenset() if sample is None else earlier & (sample.metadata or {}).keys()
     return SampleState(
         path=source.path,
         sync=sync,
@@ -224,7 +230,7 @@ def wanted_state(source: SourceSample, sync: str, sha256: str, before: SampleSta
         label=source.label,
         sha256=sha256,
         look=source.look or "",
-        keys=frozenset(source.metadata),
+        keys=there.union(source.metadata),
         values=digest_of_values(source.metadata),
         adopted=before is not None and before.adopted,
     )

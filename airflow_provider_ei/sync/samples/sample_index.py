@@ -75,11 +75,13 @@ class SampleIndex:
 
     :ivar uri: the source as given, for lineage.
     :ivar excluded: paths of files and folders that the patterns exclude.
+    :ivar categories: the categories of the files.
     """
 
     def __init__(self, options: SampleSyncOptions) -> None:
         self.uri = options.source
         self.excluded: set[str] = set()
+        self.categories: set[str] = set()
         self._options = options
         self._positions: dict[str, int] = {}
         self._looks = bytearray()
@@ -111,7 +113,7 @@ class SampleIndex:
         return path in self._problems
 
     def lacks(self, path: str) -> bool:
-        """Return whether the source certainly had neither the file nor an excluded one of that path when it was read."""
+        """Return whether the source had neither that file nor an excluded one of its path when it was read."""
         steps = path.split("/")
         above = ("/".join(steps[:end]) for end in range(1, len(steps) + 1))
         return path not in self._positions and not any(one in self.excluded or one in self._problems for one in above)
@@ -168,8 +170,8 @@ class SampleIndex:
         try:
             if path.endswith(_SIDECARS):
                 raise EdgeImpulseInputError(
-                    f"Exclude {path!r}: a sync does not read files with labels of others. Upload samples that have some "
-                    "with EdgeImpulseUploadSamplesOperator."
+                    f"Exclude {path!r}: a sync does not read files with labels of others. Upload samples that have "
+                    "some with EdgeImpulseUploadSamplesOperator."
                 )
             if entry.kind != FILE:
                 raise entry.refuse()
@@ -185,4 +187,5 @@ class SampleIndex:
     def _described(self, path: str, file: SourceFile) -> SourceSample:
         check_file_name(posixpath.basename(path), file.source)
         category, label = self._options.place_of(path)
+        self.categories.add(category)
         return SourceSample(path, file, category, label, self._options.metadata_of(path))

@@ -8,8 +8,8 @@ project already has; the sample that it names is then looked at.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from dataclasses import dataclass, replace
+from typing import BinaryIO
 
 from airflow_provider_ei.exceptions import (
     EdgeImpulseConflictError,
@@ -190,8 +190,8 @@ class SampleSender:
         if state is not None or (sample.category, sample.label) != (source.category, source.label):
             owner = f"sync {state.sync!r}" if state is not None else "somebody else"
             raise EdgeImpulseConflictError(
-                f"Delete sample {sample.id} in Studio, or exclude the file: the sample has the same content, belongs to "
-                f"{owner}, and is {sample.label!r} in {sample.category}, not {source.label!r} in {source.category}."
+                f"Delete sample {sample.id} in Studio, or exclude the file: the sample has the same content, belongs "
+                f"to {owner}, and is {sample.label!r} in {sample.category}, not {source.label!r} in {source.category}."
             )
         if not self._context.take(sample.id):
             raise _same_content(sample.id, "another file")
@@ -202,8 +202,9 @@ class SampleSender:
         return state is not None and state.sync == self._context.options.sync_id
 
     def _is_left_behind(self, state: SampleState) -> bool:
-        """Return whether the file that a sample was made from is certainly gone from the source."""
-        return self._context.source.lacks(state.path) and self._context.source.presence(state.path).state == "absent"
+        """Return whether the file that a sample was made from is gone from the source."""
+        source = self._context.source
+        return source.lacks(state.path) and source.presence(state.path).state in ("absent", "empty")
 
     # --- category, label and metadata ---------------------------------------------------------------------
 
@@ -224,11 +225,10 @@ class SampleSender:
                 raise EdgeImpulseConflictError(
                     f"Sync the file with only one sync: sample {sample_id} belongs to sync {before.sync!r} now."
                 )
-            state = wanted_state(source, self._context.options.sync_id, sha256, before)
-            if adopt and not state.adopted:
-                state = _adopted(state)
-            is_done = is_as_wanted(source, sample)
-            if is_done and before == state:
+            state = wanted_state(source, self._context.options.sync_id, sha256, sample)
+            if adopt:
+                state = replace(state, adopted=True)
+            if is_as_wanted(source, sample) and before is not None and before == replace(state, keys=before.keys):
                 return
             if sample.label != source.label:
                 api.edit_label(sample_id, source.label)
@@ -256,8 +256,3 @@ def _same_content(sample_id: int, other: str) -> EdgeImpulseConflictError:
         "Exclude one of two files with the same content: a project has each content only once, and sample "
         f"{sample_id} has it for {other}."
     )
-
-
-def _adopted(state: SampleState) -> SampleState:
-    facts: dict[str, Any] = {name: getattr(state, name) for name in state.__slots__}
-    return SampleState(**{**facts, "adopted": True})

@@ -104,6 +104,7 @@ class SampleSync:
             retries=retries - self._before[1],
             ambiguous_reconciled=tally.stats.unanswered,
             project_id=context.api.project_id,
+            categories=sorted(context.source.categories),
             sync_id=context.options.sync_id,
             dry_run=False,
             listed=plan.listed,

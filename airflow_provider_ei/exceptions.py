@@ -10,6 +10,7 @@
     ├── EdgeImpulseCancelledError          the task was killed
     ├── EdgeImpulseDeleteLimitError        a sync would delete too much
     ├── EdgeImpulseSyncError               data items of a sync failed
+    ├── EdgeImpulseSamplesError            files of an upload to a project failed
     ├── EdgeImpulseJobError                a job failed, was cancelled, or is gone
     │   └── EdgeImpulseJobTimeoutError         a job did not end in time
     ├── EdgeImpulseQualityError            a model is not good enough
@@ -23,6 +24,7 @@
         ├── EdgeImpulseRateLimitError          429
         ├── EdgeImpulseUnavailableError        no answer, 5xx
         └── EdgeImpulseResponseError           an answer that is not what the API promises
+            ├── EdgeImpulseFilterError             a filter that the service cannot parse
             └── EdgeImpulseLargeResponseError      an answer that is too large
 
 Each message says what to do, then what is wrong. ``retryable`` says whether a retry can succeed: the operators raise
@@ -119,6 +121,18 @@ class EdgeImpulseSyncError(EdgeImpulseError):
     """Some data items of a sync failed; the others are up to date. The next run does only what is left.
 
     :ivar summary: what the sync did, with the names of the failed items and the reasons.
+    """
+
+    def __init__(self, message: str, *, summary: Mapping[str, Any], retryable: bool) -> None:
+        super().__init__(message)
+        self.summary = summary
+        self.retryable = retryable
+
+
+class EdgeImpulseSamplesError(EdgeImpulseError):
+    """Some files of an upload to a project failed; the others are there. The next run sends only what is left.
+
+    :ivar summary: what the upload did, with the names of the first failed files and the reasons.
     """
 
     def __init__(self, message: str, *, summary: Mapping[str, Any], retryable: bool) -> None:
@@ -238,14 +252,22 @@ class EdgeImpulseUnavailableError(EdgeImpulseServiceError):
 
     :ivar ambiguous: True when the service may have carried out the request all the same.
     :ivar retry_after: seconds that the service asked to wait, or None.
+    :ivar timed_out: True when the service took too long for this request: it may still answer another one.
     """
 
     def __init__(
-        self, message: str, *, ambiguous: bool = True, retry_after: float | None = None, **kwargs: object
+        self,
+        message: str,
+        *,
+        ambiguous: bool = True,
+        retry_after: float | None = None,
+        timed_out: bool = False,
+        **kwargs: object,
     ) -> None:
         super().__init__(message, **kwargs)  # type: ignore[arg-type]
         self.ambiguous = ambiguous
         self.retry_after = retry_after
+        self.timed_out = timed_out
 
     @property
     def throttled(self) -> bool:
@@ -255,6 +277,10 @@ class EdgeImpulseUnavailableError(EdgeImpulseServiceError):
 
 class EdgeImpulseResponseError(EdgeImpulseServiceError):
     """A 2xx response is not what the API promises: not JSON, a missing field, an incomplete listing."""
+
+
+class EdgeImpulseFilterError(EdgeImpulseResponseError):
+    """The service cannot parse the filter of a listing."""
 
 
 class EdgeImpulseLargeResponseError(EdgeImpulseResponseError):

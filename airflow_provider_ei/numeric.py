@@ -45,6 +45,20 @@ def whole_number(field: str, value: object) -> int | None:
     return int(number)
 
 
+def required_number(field: str, value: object, *, least: int = 1) -> int:
+    """Return a whole number that must be given.
+
+    :param field: the parameter's name, for the message.
+    :param least: the smallest number that is allowed.
+    :raises EdgeImpulseInputError: when the value is missing, smaller, or anything else.
+    """
+    number = read_number(value)
+    if number is None or number < least or number != int(number):
+        what = "a positive whole number" if least == 1 else f"a whole number, {least} or more"
+        raise EdgeImpulseInputError(f"{field} must be {what}, not {_printable(value)}.")
+    return int(number)
+
+
 def _printable(value: object) -> str:
     try:
         return repr(value)

@@ -58,6 +58,74 @@ class JobResult(TypedDict):
     url: str
 
 
+class PipelineRunResult(TypedDict):
+    """What the run of a pipeline returns. Plain JSON, so that it can be an XCom.
+
+    ``job_id`` is the id of the run, and ``url`` the page of the pipelines in Studio. The counts are there when the task
+    has waited: ``file_count`` inputs of all steps, ``failed_imports`` items that could not be imported into a project;
+    ``items_before`` and ``items_after`` in what the pipeline feeds, None where the service does not tell them.
+    """
+
+    job_id: int
+    pipeline_id: int
+    organization_id: int
+    state: Literal["succeeded", "started"]
+    url: str
+    step_count: NotRequired[int]
+    file_count: NotRequired[int]
+    failed_imports: NotRequired[int]
+    items_before: NotRequired[int | None]
+    items_after: NotRequired[int | None]
+
+
+class TransformResult(TypedDict):
+    """What a transformation job returns. Plain JSON, so that it can be an XCom.
+
+    ``job_id`` is what the API calls ``createProjectId``; ``file_count`` is the number of inputs. It has the dataset or
+    the project that has got the results.
+    """
+
+    job_id: int
+    organization_id: int
+    state: Literal["succeeded", "started"]
+    url: str
+    file_count: NotRequired[int]
+    output_dataset: NotRequired[str]
+    project_id: NotRequired[int]
+
+
+class DatasetJobResult(TypedDict):
+    """What an import from a bucket, or a refresh, returns. Plain JSON, so that it can be an XCom.
+
+    The dataset and its counts are there when the task has waited.
+    """
+
+    job_id: int
+    organization_id: int
+    state: Literal["succeeded", "started"]
+    url: str
+    dataset: NotRequired[str]
+    items_before: NotRequired[int]
+    items_after: NotRequired[int]
+    files_before: NotRequired[int]
+    files_after: NotRequired[int]
+
+
+class DownloadResult(TypedDict):
+    """What a download returns. Plain JSON, so that it can be an XCom.
+
+    ``downloaded`` and ``unchanged`` are numbers of files; ``bytes`` is the size of those that were downloaded.
+    """
+
+    destination: str
+    organization_id: int
+    item_count: int
+    file_count: int
+    downloaded: int
+    unchanged: int
+    bytes: int
+
+
 class ModelTestResult(JobResult):
     """What the test of a model has measured. Plain JSON, so that it can be an XCom.
 
@@ -110,33 +178,8 @@ class BuildResult(JobResult):
     sha256: NotRequired[str]
 
 
-class ModelFacts(TypedDict, total=False):
-    """What the results of a project's jobs say about its model, beside :class:`JobResult`. Each has only its own part.
-
-    - a test: ``accuracy`` from 0 to 1, of the model's ``variant``, on so many ``samples``; ``accepted``: whether the
-      model passed the gate, ``min_accuracy``: what the gate required;
-    - a version: its number ``version``;
-    - a build: ``target``, ``engine``, ``model_type``, ``deployment_version``, and the downloaded file: its ``path``
-      (a path or URI without credentials), ``size_bytes``, ``sha256``.
-    """
-
-    accuracy: float
-    variant: str
-    samples: int
-    accepted: bool
-    min_accuracy: float
-    version: int
-    target: str
-    engine: str
-    model_type: str
-    deployment_version: int
-    path: str
-    size_bytes: int
-    sha256: str
-
-
 class Failure(TypedDict):
-    """A data item that a sync could not bring up to date or did not delete, and why."""
+    """A data item or a file that could not be brought up to date, or an item that was not deleted, and why."""
 
     name: str
     reason: str
@@ -226,10 +269,51 @@ class SyncSummary(ItemCounts, WorkCounts):
     plan: NotRequired[PlanNames]
 
 
+class SampleCounts(TypedDict):
+    """Numbers of files, by what happened to them."""
+
+    created: int
+    updated: int
+    unchanged: int
+    skipped: int
+    failed: int
+
+
+class UploadSamplesResult(SampleCounts):
+    """What ``upload_samples`` did. Plain JSON of a bounded size, so that it can be an XCom.
+
+    - ``categories``: where the files were to go: ``training``, ``testing``, ``split`` or ``anomaly``;
+    - ``created``, ``unchanged``, ``failed``: files;
+    - ``updated``: files whose content was there with another label, category or metadata, which were changed;
+    - ``skipped``: the same with ``if_exists="skip"``;
+    - ``files_sent``, ``bytes_sent``: of files that the service has answered for; ``bytes_hashed``: read only to
+      compare;
+    - ``seconds``: how long it took;
+    - ``failures``: the first 20; ``url``: the page of the project's data in Studio.
+    """
+
+    project_id: int
+    categories: list[str]
+    files_sent: int
+    bytes_sent: int
+    bytes_hashed: int
+    requests: int
+    retries: int
+    seconds: float
+    failures: list[Failure]
+    url: str
+
+
+SAMPLE_COUNTS = tuple(SampleCounts.__annotations__)
+
 ITEM_COUNTS = tuple(ItemCounts.__annotations__)
 WORK_COUNTS = tuple(WorkCounts.__annotations__)
 PLANNED_ACTIONS = tuple(PlanNames.__annotations__)
-MODEL_FACTS = tuple(ModelFacts.__annotations__)
+
+#: What the page shows of the results of a project's jobs: of a test, a version, and a build with its file.
+TEST_FACTS = ("accuracy", "variant", "samples", "accepted", "min_accuracy")
+BUILD_FACTS = ("deployment_version", "target", "engine", "model_type", "path", "size_bytes", "sha256")
+MODEL_FACTS = (*TEST_FACTS, "version", *BUILD_FACTS)
 
 #: Data items that files or metadata were sent for, and all that changed in the dataset.
 SENT_ITEMS = ("created", "updated", "repaired")

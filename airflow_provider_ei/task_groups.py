@@ -200,6 +200,8 @@ def edge_impulse_release(
     :return: the group. Its last task, ``build``, returns the path and the SHA-256 of the firmware.
     :raises EdgeImpulseArgumentError: when an approval is wanted, and this Airflow has no operator for it.
     """
+    # Each task needs what the one before has done, so none may end before its job.
+    arguments["wait_for_completion"] = True
     with TaskGroup(group_id, default_args=default_args or {}) as group:  # type: ignore[arg-type]
         retrain = EdgeImpulseRetrainOperator(
             task_id="retrain", impulse_id=impulse_id, trigger_rule=trigger_rule, **arguments
@@ -253,4 +255,6 @@ def _approval(test_id: str, target: str, given: Mapping[str, Any]) -> Any:
         f"measured by {{{{ {tested}['url'] }}}}.",
         **given,
     }
-    return ApprovalOperator(task_id="approve", **{**arguments, "trigger_rule": "all_success"})
+    # An execution_timeout in default_args is meant for jobs; here it would limit how long the person may take.
+    fixed = {"trigger_rule": "all_success", "execution_timeout": None}
+    return ApprovalOperator(task_id="approve", **{**arguments, **fixed})

@@ -33,15 +33,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         with Sink(folder / "server") as sink:
-            meter = Meter(sink, folder)
+            meter = Meter(sink, folder, rounds, _tell)
             parts = {
-                "uploads": lambda: uploads.run(folder, sizes, meter, rounds, _tell),
-                "first": lambda: syncs.first(folder, sizes.new, meter, rounds, _tell),
-                "idle": lambda: syncs.idle(folder, sizes.idle, meter, rounds, _tell),
-                "link": lambda: link.run(folder, sizes, rounds, _tell),
-                "emulator": lambda: emulated.run(folder, sizes.emulated, meter, rounds, _tell),
-                "samples": lambda: samples.run(folder, sizes.emulated, meter, _tell),
-                "stores": lambda: object_stores.run(sizes.objects, meter, _tell),
+                "uploads": lambda: uploads.run(folder, sizes, meter),
+                "first": lambda: syncs.first(folder, sizes.new, meter),
+                "idle": lambda: syncs.idle(folder, sizes.idle, meter),
+                "link": lambda: link.run(folder, sizes, meter),
+                "emulator": lambda: emulated.run(folder, sizes.emulated, meter),
+                "samples": lambda: samples.run(folder, sizes.emulated, meter),
+                "stores": lambda: object_stores.run(sizes.objects, meter),
                 "airflow": lambda: airflow.run(folder, sizes, rounds, _tell),
             }
             for part in _PARTS:

@@ -9,55 +9,46 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 from bench import material
 from bench.clients.catalog import SYNC_FOLDER
 from bench.clients.job import API_KEY, DATASET
-from bench.measure import Bout, Load, Meter, Tell, in_turn
+from bench.measure import Bout, Meter
 from bench.results import Aim, Row, Table
-from bench.syncs import PAGE
-from bench.uploads import THREADS
+from bench.syncs import PAGE, begin_dataset
 
 
-def run(folder: Path, items: int, meter: Meter, rounds: int, tell: Tell) -> list[Table]:
+def run(folder: Path, items: int, meter: Meter) -> list[Table]:
     """Fill an emulator, list it, and sync it without a change."""
     title = f"{items:,} items of {material.FILES} files in the emulator"
-    tell(f"{title}: filling it")
-    source = folder / "emulated"
-    made = material.tree(source, 1, material.TINY_BYTES)
     command = [sys.executable, "-m", "bench.emulated", str(items)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None and server.stdout is not None
         try:
             url = server.stdout.readline().strip()
-            load = Load("emulated", made, THREADS, source=str(source), keeps=True, url=url)
-            filling = meter.measure(SYNC_FOLDER, load, "http")
-            assert filling.told["summary"]["created"] == 1, filling.told
+            load = begin_dataset(folder / "emulated", meter, title, url)
             server.stdin.write("fill\n")
             server.stdin.flush()
             server.stdout.readline()
-            material.link_items(source, items)
+            material.link_items(Path(load.source), items)
             seconds = []
-            for number in range(rounds):
-                tell(f"{title}, round {number + 1} of {rounds}: listing")
+            for number in range(meter.rounds):
+                meter.tell(f"{title}, round {number + 1} of {meter.rounds}: listing")
                 seconds.append(_list(url, items))
             bout = Bout(SYNC_FOLDER, load)
-            in_turn([bout], 1, meter, "http", tell, title)
+            meter.in_turn([bout], title, rounds=1)
         finally:
             server.kill()
-    for sample in bout.samples.values():
-        if sample.told["summary"]["unchanged"] != items:
-            bout.fail(f"{sample.told}")
-            break
+    bout.expect(lambda run: run.told["summary"]["unchanged"] == items)
     listing = Row("the emulator's listing, to its last page", seconds)
-    row = bout.row(bout)
-    rows = [Row(f"{row.client}, nothing has changed", row.seconds, None, row.cpu, row.memory, note=row.note), listing]
+    ours = replace(bout.row(bout), client=f"{SYNC_FOLDER.name}, nothing has changed", ratio=None, requests=None)
     aims = [
-        Aim("memory beyond an idle start", "≤", 150, bout.median(lambda sample: sample.memory / 1e6), "MB"),
+        Aim("memory beyond an idle start", "≤", 150, bout.median(lambda run: run.memory / 1e6), "MB"),
         Aim("the emulator lists", "≥", 20_000, items / (listing.median or 1), "items/s"),
     ]
-    return [Table("emulator", title, rows, aims)]
+    return [Table("emulator", title, [ours, listing], aims)]
 
 
 def _list(url: str, items: int) -> float:

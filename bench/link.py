@@ -15,8 +15,8 @@ from pathlib import Path
 
 from bench import material
 from bench.clients.catalog import ADD_DATA, CURL, ENCODER, RCLONE, SNIPPET, SYNC_FOLDER, SYNC_ITEMS
-from bench.measure import Bout, Load, Meter, Tell, in_turn
-from bench.results import Row, Table, ratio
+from bench.measure import Bout, Load, Meter
+from bench.results import Row, Table
 from bench.sink import Sink
 from bench.uploads import THREADS, format_bytes
 
@@ -26,29 +26,32 @@ _ADDRESSES = ("10.199.0.1", "10.199.0.2")
 _TITLE = "1 Gbit/s and 20 ms to the server, TLS"
 
 
-def run(folder: Path, sizes: material.Sizes, rounds: int, tell: Tell) -> list[Table]:
-    """Measure one large file, many items, and a first sync."""
-    tell(f"{_TITLE}: making the network")
+def run(folder: Path, sizes: material.Sizes, near: Meter) -> list[Table]:
+    """Measure one large file, many items, and a first sync.
+
+    :param near: the meter of the other parts.
+    """
+    near.tell(f"{_TITLE}: making the network")
     try:
         with _namespaces() as (server, client), Sink(folder / "far-server", _ADDRESSES[0], server) as sink:
             jobs = folder / "link"
             jobs.mkdir()
-            return _measure(jobs, sizes, Meter(sink, jobs, client), rounds, tell)
+            return _measure(jobs, sizes, Meter(sink, jobs, near.rounds, near.tell, client))
     except _NotAllowedError as error:
         return [Table("link", _TITLE, [Row(ADD_DATA.name, note=f"left out: {error}")])]
 
 
-def _measure(folder: Path, sizes: material.Sizes, meter: Meter, rounds: int, tell: Tell) -> list[Table]:
+def _measure(folder: Path, sizes: material.Sizes, meter: Meter) -> list[Table]:
     large = Load("large", material.one_large(folder, sizes.link))
     items = Load("items", material.tree(folder / "items", sizes.items, material.SMALL_BYTES, 1), THREADS)
     new_items = material.tree(folder / "new", sizes.new // 5, material.SMALL_BYTES)
     new = Load("new", new_items, THREADS, source=str(folder / "new"))
-    wire = sizes.link * 8 / RATE
+    many = f"{THREADS} at once"
     cases = (
         (f"One file of {format_bytes(sizes.link)}", large, (ADD_DATA, CURL, SNIPPET, ENCODER), sizes.link),
-        (f"{sizes.items} items of 20 KB, {THREADS} at once", items, (SYNC_ITEMS, CURL, SNIPPET), 0),
+        (f"{sizes.items} items of 20 KB, {many}", items, (SYNC_ITEMS, CURL, SNIPPET), 0),
         (
-            f"First sync of {sizes.new // 5} items of {material.FILES} files of 20 KB, {THREADS} at once",
+            f"First sync of {len(new_items)} items of {material.FILES} files of 20 KB, {many}",
             new,
             (SYNC_FOLDER, SNIPPET, RCLONE),
             0,
@@ -58,11 +61,10 @@ def _measure(folder: Path, sizes: material.Sizes, meter: Meter, rounds: int, tel
     for words, load, clients, size in cases:
         title = f"{words}, {_TITLE}"
         bouts = [Bout(client, load) for client in clients]
-        in_turn(bouts, rounds, meter, "https", tell, title)
+        meter.in_turn(bouts, title, "https")
         rows = [bout.row(bouts[0], len(load.items)) for bout in bouts]
         if size:
-            part = ratio(dict.fromkeys(bouts[0].seconds, wire), bouts[0].seconds)
-            rows.append(Row("the bytes alone, at this rate", [wire], part))
+            rows.append(bouts[0].bound("the bytes alone, at this rate", size * 8 / RATE))
         tables.append(Table(f"link-{load.key}", title, rows, size=size))
     return tables
 

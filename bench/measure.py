@@ -91,17 +91,30 @@ class Meter:
     """Runs clients against the server.
 
     :param folder: for the jobs.
+    :param rounds: how often each client runs.
+    :param tell: called with what is being measured.
     :param prefix: what each client's command begins with.
     """
 
-    def __init__(self, sink: Sink, folder: Path, prefix: Sequence[str] = ()) -> None:
+    def __init__(self, sink: Sink, folder: Path, rounds: int, tell: Tell, prefix: Sequence[str] = ()) -> None:
         self.sink = sink
+        self.rounds = rounds
+        self.tell = tell
         self._folder = folder
         self._prefix = prefix
         self._idle: dict[tuple[str, str], _Ended] = {}
         away = re.compile(r"AWS_.*|.*_proxy", re.IGNORECASE)  # rclone would read the former
         kept = {name: value for name, value in os.environ.items() if not away.fullmatch(name)}
         self._environment = kept | {"REQUESTS_CA_BUNDLE": str(sink.bundle)}
+
+    def in_turn(self, bouts: Sequence[Bout], title: str, scheme: str = "http", *, rounds: int | None = None) -> None:
+        """Let all clients run, in every round in another order."""
+        rounds = self.rounds if rounds is None else rounds
+        for number in range(rounds):
+            turn = number % len(bouts)
+            for bout in [*bouts[turn:], *bouts[:turn]]:
+                self.tell(f"{title}, round {number + 1} of {rounds}: {bout.client.name}")
+                bout.go(number, self, scheme)
 
     def measure(self, client: Client, load: Load, scheme: str, *, open_files: int = USUAL_OPEN_FILES) -> Sample:
         """Let the client do its work once.
@@ -206,6 +219,12 @@ class Bout:
         self._given_up, self.note = True, f"FAILED: {words}"
         self.samples.clear()
 
+    def expect(self, right: Callable[[Sample], bool]) -> None:
+        """Fail unless what the client reports and the server has seen is right in every round."""
+        wrong = next((sample for sample in self.samples.values() if not right(sample)), None)
+        if wrong is not None:
+            self.fail(f"{wrong.told}, {wrong.seen}")
+
     def median(self, figure: Callable[[Sample], float]) -> float | None:
         """Return the median of a figure over the rounds."""
         return statistics.median(map(figure, self.samples.values())) if self.samples else None
@@ -226,16 +245,11 @@ class Bout:
             self.note,
         )
 
+    def bound(self, what: str, seconds: float, requests: float | None = None) -> Row:
+        """Return a row for a time that was computed, compared with this client's."""
+        return Row(what, [seconds], ratio(dict.fromkeys(self.seconds, seconds), self.seconds), requests=requests)
+
     @property
     def seconds(self) -> dict[int, float]:
         """Seconds by round, for all items."""
         return {number: sample.seconds * self.share for number, sample in self.samples.items()}
-
-
-def in_turn(bouts: Sequence[Bout], rounds: int, meter: Meter, scheme: str, tell: Tell, title: str) -> None:
-    """Let all clients run, in every round in another order."""
-    for number in range(rounds):
-        turn = number % len(bouts)
-        for bout in [*bouts[turn:], *bouts[:turn]]:
-            tell(f"{title}, round {number + 1} of {rounds}: {bout.client.name}")
-            bout.go(number, meter, scheme)

@@ -11,12 +11,13 @@ import os
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from bench.clients.catalog import ADD_OBJECTS
 from bench.clients.job import Item
-from bench.measure import Bout, Load, Meter, Tell, in_turn
-from bench.results import Aim, Row, Table
+from bench.measure import Bout, Load, Meter
+from bench.results import Aim, Table
 
 _BYTES = 20_000
 _BUCKET = "recordings"
@@ -25,13 +26,13 @@ _CREDENTIALS = {"aws_access_key_id": "bench", "aws_secret_access_key": "bench", 
 _SECONDS_AN_OBJECT = 503 / 2500 / 5
 
 
-def run(count: int, meter: Meter, tell: Tell) -> list[Table]:
+def run(count: int, meter: Meter) -> list[Table]:
     """Upload all objects below a prefix once."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
     title = f"{count:,} objects of {_BYTES // 1000} KB from S3 into one item"
-    tell(f"{title}: filling the bucket")
+    meter.tell(f"{title}: filling the bucket")
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     seen: Counter[str] = Counter()
     store = DomainDispatcherApplication(create_backend_app)
@@ -53,13 +54,13 @@ def run(count: int, meter: Meter, tell: Tell) -> list[Table]:
         load = Load("objects", [item], file_bytes=_BYTES, environment=environment)
         bout = Bout(ADD_OBJECTS, load)
         seen.clear()
-        in_turn([bout], 1, meter, "http", tell, title)
+        meter.in_turn([bout], title, rounds=1)
         each = sum(seen.values()) / count
     finally:
         server.shutdown()
     row = bout.row(bout)
     counts = {f"{method} an object": number / count for method, number in sorted(seen.items())}
-    rows = [Row(row.client, row.seconds, None, row.cpu, row.memory, note=row.note, counts=counts)]
+    rows = [replace(row, ratio=None, requests=None, counts=counts)]
     floor = f"boto3's GET alone, one after another: {alone:.1f} s"
     aims = [
         Aim("requests to the store, listing included", "≤", 2.1, each if row.seconds else None, "an object"),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from bench.uploads import SCHEMES
 
 _OURS, _OTHER, _FLOOR = "#1f6feb", "#afb8c1", "#e6eaef"
 #: Bars end at so many times ours; otherwise the slowest one would leave nothing of the others.
 _LONGEST = 4.0
 _CASES = ("large", "many", "items", "first")
-_SCHEMES = ("http", "https")
 
 
 def draw(facts: Mapping[str, Any], folder: Path) -> None:
@@ -28,16 +28,18 @@ def draw(facts: Mapping[str, Any], folder: Path) -> None:
 def _bars(by_key: Mapping[str, Any], path: Path) -> None:
     from matplotlib import pyplot
 
-    panels = [[by_key[f"{case}-{scheme}"] for scheme in _SCHEMES] for case in _CASES]
-    heights = [len(left["rows"]) for left, _ in panels]
-    figure, axes = pyplot.subplots(
-        len(panels), 2, figsize=(13, 0.27 * sum(heights) + 2.6), height_ratios=heights, layout="constrained"
-    )
-    for row, pair in zip(axes, panels, strict=True):
-        for axis, table in zip(row, pair, strict=True):
+    cases = [[by_key[f"{case}-{scheme}"] for scheme in SCHEMES] for case in _CASES]
+    heights = [len(first["rows"]) + 3 for first, _ in cases]
+    figure = pyplot.figure(figsize=(13, 0.27 * sum(heights)), layout="constrained")
+    parts: Any = figure.subfigures(len(cases), 1, height_ratios=heights)
+    for part, pair in zip(parts, cases, strict=True):
+        title = pair[0]["title"].removesuffix(f", {SCHEMES['http']}")
+        part.suptitle(title, x=0.01, horizontalalignment="left", size=10, weight="bold")
+        for axis, table, scheme in zip(part.subplots(1, 2), pair, SCHEMES.values(), strict=True):
+            axis.set_title(scheme, loc="left", size=9)
             _panel(axis, table)
     words = "Seconds; less is better. »: longer than the picture shows. Pale: does only a part of the work."
-    figure.supxlabel(words, size=9)
+    part.supxlabel(words, size=9)
     figure.savefig(path, metadata={"Date": None})
 
 
@@ -54,7 +56,6 @@ def _panel(axis: Any, table: Mapping[str, Any]) -> None:
             words += f", {row['memory'] / 1e6:,.0f} MB"
         axis.text(min(seconds or 0, longest), place, f" {words}", va="center")
     axis.set(xlim=(0, longest * 1.35), yticks=range(len(rows)), yticklabels=[row["client"] for row in rows])
-    axis.set_title(textwrap.fill(table["title"], 70), loc="left", size=9, weight="bold")
     axis.invert_yaxis()
     axis.xaxis.set_visible(False)
     axis.spines[["top", "right", "bottom"]].set_visible(False)

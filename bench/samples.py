@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.clients.catalog import SYNC_SAMPLES
 from bench.clients.job import API_KEY, Item
-from bench.measure import Bout, Load, Meter, Tell, in_turn
+from bench.measure import Bout, Load, Meter
 from bench.results import Aim, Table
 from bench.uploads import THREADS
 
@@ -24,10 +24,10 @@ _FOLDER = "training/idle"
 _BATCH = 1000
 
 
-def run(folder: Path, samples: int, meter: Meter, tell: Tell) -> list[Table]:
+def run(folder: Path, samples: int, meter: Meter) -> list[Table]:
     """Fill an emulator, and sync its project without a change."""
     title = f"{samples:,} samples of a project in the emulator, nothing has changed"
-    tell(f"{title}: filling it")
+    meter.tell(f"{title}: filling it")
     source = folder / "samples"
     first = _write(source, 0)
     command = [sys.executable, "-m", "bench.samples", str(samples)]
@@ -46,17 +46,14 @@ def run(folder: Path, samples: int, meter: Meter, tell: Tell) -> list[Table]:
             server.stdin.flush()
             server.stdout.readline()
             bout = Bout(SYNC_SAMPLES, load)
-            in_turn([bout], 1, meter, "http", tell, title)
+            meter.in_turn([bout], title, rounds=1)
             changes = _changing_requests(url)
         finally:
             server.kill()
-    for sample in bout.samples.values():
-        if sample.told["summary"]["unchanged"] != samples:
-            bout.fail(f"{sample.told}")
-            break
+    bout.expect(lambda run: run.told["summary"]["unchanged"] == samples)
     aims = [
-        Aim("changing requests", "≤", 0, changes if bout.samples else None),
-        Aim("memory of the whole process", "≤", 300, bout.median(lambda sample: sample.peak / 1e6), "MB"),
+        Aim("changing requests", "≤", 0, changes),
+        Aim("memory of the whole process", "≤", 300, bout.median(lambda run: run.peak / 1e6), "MB"),
     ]
     return [Table("samples", title, [bout.row(bout)], aims)]
 

@@ -1,4 +1,6 @@
-"""Runs the example DAG twice in real Airflow against the emulator, and shows what arrived.
+"""Runs an example DAG twice in real Airflow against the emulator, and shows what arrived.
+
+By default the recordings become data items of an organization; with ``--project``, samples of a project.
 
 One process does all of it: starting Airflow takes longer than either run. Everything lives in a temporary folder that
 is removed at the end, except for an empty metadata database in ``.demo``, which the next demo copies instead of
@@ -21,6 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
@@ -28,7 +31,6 @@ from typing import Any, NoReturn, TextIO
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
 
 ROOT = Path(__file__).resolve().parent.parent
-DAG_ID = "edge_impulse_motion_etl"
 KEY = "ei_demo_key"
 ITEMS = 40
 TEMPLATE = ROOT / ".demo" / f"airflow-{version('apache-airflow')}.db"
@@ -37,10 +39,31 @@ TEMPLATE = ROOT / ".demo" / f"airflow-{version('apache-airflow')}.db"
 LOOK_SECONDS = 0.5
 
 
+@dataclass(frozen=True)
+class Demo:
+    """What is uploaded, and to where.
+
+    :ivar task_id: the task that uploads.
+    :ivar what: the name of what it uploads.
+    :ivar done: returns how many are done in all runs, with Airflow's home.
+    :ivar numbers: returns how many there are, their files and bytes, and their outcomes, from what the tasks returned.
+    :ivar requests: the requests of the first run that change anything.
+    """
+
+    dag_id: str
+    task_id: str
+    what: str
+    done: Callable[[EmulatorServer, Path], int]
+    numbers: Callable[[list[dict]], tuple[int, int, int, Counter[str]]]
+    requests: int
+
+
 def main() -> NoReturn:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", action="store_true", help="keep the emulator's page open until Ctrl-C")
-    keep = parser.parse_args().keep
+    parser.add_argument("--project", action="store_true", help="upload samples to a project")
+    given = parser.parse_args()
+    keep, demo = given.keep, TO_PROJECT if given.project else TO_ORGANIZATION
     home = Path(tempfile.mkdtemp(prefix="edge-impulse-demo-"))
     screen = Screen(home / "airflow.log")
     leave = leave_with(home)
@@ -48,14 +71,15 @@ def main() -> NoReturn:
     spend_less()
     try:
         with EmulatorServer(EmulatorSettings(api_key=KEY, organization_id=1), data_dir=home / "emulator") as studio:
-            set_environment(home, studio.url)
-            code = show(home, studio, screen)
+            set_environment(home, studio)
+            code = show(demo, home, studio, screen)
             if code == 0 and keep:
                 end_on_signals(leave, code=0)  # the way out that is offered, and no failure to make
-                screen.say(f"The data items are on {studio.page_url} until you press Ctrl-C.")
+                screen.say(f"The {demo.what} are on {studio.page_url} until you press Ctrl-C.")
                 threading.Event().wait()
             elif code == 0:
-                screen.say("To look at the data items on the emulator's page: make demo KEEP=1")
+                target = "demo-project" if given.project else "demo"
+                screen.say(f"To look at the {demo.what} on the emulator's page: make {target} KEEP=1")
     except BaseException as error:
         screen.fail(f"The demo failed: {type(error).__name__}: {error}")
         code = 1
@@ -117,23 +141,23 @@ class Screen:
                 return
 
 
-def show(home: Path, studio: EmulatorServer, screen: Screen) -> int:
+def show(demo: Demo, home: Path, studio: EmulatorServer, screen: Screen) -> int:
     begun = time.monotonic()
     screen.say(f"Emulated Edge Impulse Studio: {studio.page_url}")
     migrated = TEMPLATE.exists()
     doing = "Starting Airflow" if migrated else "Starting Airflow and migrating its database (once)"
     screen.say(f"{doing} ...")
-    load = prepare_airflow(home, migrated=migrated)
+    load = prepare_airflow(demo, home, migrated=migrated)
     screen.say(f"Airflow {version('apache-airflow')} is ready: {time.monotonic() - begun:.0f} s")
     rows = []
     for number in (1, 2):
         dag = load()
         studio.clear_requests()
-        before = uploads_done(home)
+        before = demo.done(studio, home)
         ended = threading.Event()
         counter = threading.Thread(
             target=screen.count,
-            args=(f"Run {number} of 2", lambda: uploads_done(home) - before, ended),  # noqa: B023
+            args=(f"Run {number} of 2", lambda: demo.done(studio, home) - before, ended),  # noqa: B023
         )
         counter.start()
         try:
@@ -141,27 +165,26 @@ def show(home: Path, studio: EmulatorServer, screen: Screen) -> int:
         finally:
             ended.set()
             counter.join()
-        results = newest_results(home)
-        outcomes = Counter(result["outcome"] for result in results)
+        count, files, size, outcomes = demo.numbers(newest_results(demo, home))
         rows.append(
             (
                 f"run {number}",
-                str(len(results)),
-                str(sum(result["file_count"] for result in results)),
-                f"{sum(result['total_bytes'] for result in results):,}",
+                str(count),
+                str(files),
+                f"{size:,}",
                 ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()),
                 str(sum(request.changed for request in studio.requests())),
             )
         )
     screen.say()
-    head = ("", "items", "files", "bytes", "outcome", "requests that changed anything")
+    head = ("", demo.what.removeprefix("data "), "files", "bytes", "outcome", "requests that changed anything")
     for line in table(head, rows):
         screen.say(line)
     cpu = os.times()
     screen.say(
         f"\n{time.monotonic() - begun:.0f} s in all, {cpu.user + cpu.system:.0f} s of CPU time, without the set-up."
     )
-    expected = [(f"{ITEMS} created", str(ITEMS)), (f"{ITEMS} unchanged", "0")]
+    expected = [(f"{ITEMS} created", str(demo.requests)), (f"{ITEMS} unchanged", "0")]
     if [row[4:] for row in rows] != expected:
         screen.fail(f"This is not what should have come out: {expected}.")
         return 1
@@ -178,13 +201,19 @@ def spend_less() -> None:
         uvloop.install()
 
 
-def set_environment(home: Path, url: str) -> None:
+def set_environment(home: Path, studio: EmulatorServer) -> None:
     """Set what Airflow reads when it is imported."""
     # Other AIRFLOW__ settings of this shell belong to another installation.
     for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
         del os.environ[name]
     sys.dont_write_bytecode = False  # without bytecode, each start of Airflow takes seconds longer
-    connection = {"conn_type": "edge_impulse", "host": url, "password": KEY, "extra": {"organization_id": 1}}
+    connection = {"conn_type": "edge_impulse", "host": studio.url, "password": KEY, "extra": {"organization_id": 1}}
+    project = {
+        "conn_type": "edge_impulse_project",
+        "host": studio.url,
+        "password": studio.project_api_key,
+        "extra": {"ingestion_host": studio.ingestion_url},
+    }
     os.environ |= {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
@@ -195,15 +224,17 @@ def set_environment(home: Path, url: str) -> None:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_PRE_PING": "False",
         "AIRFLOW__OPENLINEAGE__DISABLED": "True",
         "AIRFLOW_CONN_EDGE_IMPULSE_DEFAULT": json.dumps(connection),
+        "AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT": json.dumps(project),
         "MOTION_ETL_OUTPUT": str(home / "motion"),
+        "MOTION_SAMPLES_OUTPUT": str(home / "motion"),
     }
 
 
-def prepare_airflow(home: Path, *, migrated: bool) -> Callable[[], Any]:
+def prepare_airflow(demo: Demo, home: Path, *, migrated: bool) -> Callable[[], Any]:
     """Give Airflow a database and a DAGs folder, and return what loads the demo's DAG as it does."""
     examples = ROOT / "example_dags"
     shutil.copytree(examples / "data", home / "dags" / "data")
-    dag_file = shutil.copy(examples / f"{DAG_ID}.py", home / "dags")
+    dag_file = shutil.copy(examples / f"{demo.dag_id}.py", home / "dags")
     if migrated:
         shutil.copy(TEMPLATE, home / "airflow.db")
     try:
@@ -220,7 +251,7 @@ def prepare_airflow(home: Path, *, migrated: bool) -> Callable[[], Any]:
         bag = DagBag(str(dag_file))
         if bag.import_errors:
             raise RuntimeError(f"{dag_file} cannot be imported: {bag.import_errors}")
-        dag = bag.dags[DAG_ID]
+        dag = bag.dags[demo.dag_id]
         if version("apache-airflow").startswith("2."):
             dag.sync_to_db()
         return dag
@@ -246,13 +277,13 @@ def uploads_done(home: Path) -> int:
     return int(count)
 
 
-def newest_results(home: Path) -> list[dict]:
+def newest_results(demo: Demo, home: Path) -> list[dict]:
     """Return what the upload tasks of the newest run returned, from Airflow's own database."""
     with closing(sqlite3.connect(home / "airflow.db")) as database:
         rows = database.execute(
-            "select value from xcom where task_id = 'add_data' and key = 'return_value' and dag_run_id ="
+            "select value from xcom where task_id = ? and key = 'return_value' and dag_run_id ="
             " (select max(id) from dag_run where dag_id = ?)",
-            (DAG_ID,),
+            (demo.task_id, demo.dag_id),
         ).fetchall()
     return [json.loads(value) for (value,) in rows]
 
@@ -262,6 +293,36 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
     ]
+
+
+def numbers_of_items(results: list[dict]) -> tuple[int, int, int, Counter[str]]:
+    files, size = (sum(result[key] for result in results) for key in ("file_count", "total_bytes"))
+    return len(results), files, size, Counter(result["outcome"] for result in results)
+
+
+def numbers_of_samples(results: list[dict]) -> tuple[int, int, int, Counter[str]]:
+    (result,) = results
+    outcomes = Counter({key: result[key] for key in ("created", "updated", "unchanged") if result[key]})
+    files = outcomes.total()
+    return files, files, result["bytes_sent"] + result["bytes_hashed"], outcomes
+
+
+TO_ORGANIZATION = Demo(
+    dag_id="edge_impulse_motion_etl",
+    task_id="add_data",
+    what="data items",
+    done=lambda studio, home: uploads_done(home),
+    numbers=numbers_of_items,
+    requests=ITEMS,
+)
+TO_PROJECT = Demo(
+    dag_id="edge_impulse_samples",
+    task_id="upload_samples",
+    what="samples",
+    done=lambda studio, home: len(studio.samples.list()),
+    numbers=numbers_of_samples,
+    requests=4,  # one for each label
+)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "airflow_provider_ei"
 CHANGELOG = ROOT / "CHANGELOG.md"
 #: Layers below the public ones; of the emulator, only what its package exports is public.
-INTERNAL = ("studio", "sync", "sources", "jobs", "plugins", "emulator", "redaction", "scalars")
+INTERNAL = ("studio", "sync", "sources", "jobs", "plugins", "emulator", "redaction", "scalars", "check", "cli")
 #: Of internal modules, what the API reference lists all the same.
 REFERENCE = "docs/api.rst"
 #: Below this, two pieces of code are not the same one renamed.

@@ -8,7 +8,15 @@ from urllib.parse import urlsplit
 import pytest
 from airflow.providers.common.compat.sdk import Asset
 
-from airflow_provider_ei.assets import create_asset, dataset_uri, sanitize_uri
+from airflow_provider_ei.assets import (
+    category_uri,
+    create_asset,
+    create_project_asset,
+    dataset_uri,
+    sanitize_project_uri,
+    sanitize_uri,
+    stored_categories,
+)
 
 SPECIAL = "a b/c?d#e%é:@"
 
@@ -67,3 +75,28 @@ def test_openlineage_names_it() -> None:
 
     named = convert_to_openlineage(create_asset(organization_id=7, dataset=SPECIAL))
     assert (named.namespace, named.name) == ("edgeimpulse://7", SPECIAL)
+
+
+class TestProjects:
+    @pytest.mark.parametrize("category", ["training", "testing", "anomaly"])
+    def test_a_category_has_one_uri(self, category: str) -> None:
+        uri = category_uri(12, category)
+        assert sanitize_project_uri(urlsplit(uri)).geturl() == Asset(uri=uri).uri == uri
+        assert create_project_asset(project_id="12", category=category, extra={"a": 1}).uri == uri
+        assert sanitize_project_uri(urlsplit(uri.replace("//12", "//0012"))).geturl() == uri
+
+    @pytest.mark.parametrize("uri", ["//12", "//12/split", "//acme/training", "//12/training/x", "//12/training?x=1"])
+    def test_other_uris_are_refused(self, uri: str) -> None:
+        with pytest.raises(ValueError, match="edgeimpulse-project://12/training"):
+            sanitize_project_uri(urlsplit(f"edgeimpulse-project:{uri}"))
+
+    def test_a_split_is_stored_in_two_categories(self) -> None:
+        assert stored_categories(["split", "anomaly"]) == ["training", "testing", "anomaly"]
+        assert stored_categories(["testing"]) == ["testing"]
+
+    def test_openlineage_names_it(self) -> None:
+        pytest.importorskip("openlineage.client")
+        from airflow_provider_ei.assets import convert_project_to_openlineage
+
+        named = convert_project_to_openlineage(create_project_asset(project_id=12, category="testing"))
+        assert (named.namespace, named.name) == ("edgeimpulse-project://12", "testing")

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +21,18 @@ from tests.support.s3 import airflow_connection, s3_client
 EXAMPLES = sorted((Path(__file__).resolve().parent.parent / "example_dags").glob("*.py"))
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+#: Examples that Airflow 2.11 cannot parse, since it has no event triggers.
+NEED_AIRFLOW_3 = ("edge_impulse_on_changed_dataset", "edge_impulse_retrain_on_new_samples")
+needs_airflow_3 = pytest.mark.skipif(is_airflow_2(), reason="Airflow 2.11 has no event triggers")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=needs_airflow_3 if path.stem in NEED_AIRFLOW_3 else (), id=path.stem)
+        for path in EXAMPLES
+    ],
+)
 def test_every_example_is_parsed_without_an_error(path: Path) -> None:
     assert list(load_dags(path)) == [path.stem]
 
@@ -95,6 +107,76 @@ class TestRetrain:
             (result,) = run_dag("edge_impulse_retrain").returned["retrain"]
             assert (result["job_id"], result["project_id"], result["state"]) == (number, 1, "succeeded")
             assert emulator.projects.get().model_version == number + 1
+
+
+class TestSamples:
+    def test_forty_samples_then_nothing_to_do(
+        self, emulator: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connection = {
+            "conn_type": "edge_impulse_project",
+            "host": emulator.url,
+            "password": emulator.project_api_key,
+            "extra": {"ingestion_host": emulator.ingestion_url},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT", json.dumps(connection))
+        monkeypatch.setenv("MOTION_SAMPLES_OUTPUT", str(tmp_path))
+        (first,) = run_dag("edge_impulse_samples").returned["upload_samples"]
+        assert (first["created"], first["project_id"]) == (40, 1)
+        labels: Counter[str] = Counter()
+        for by_label in emulator.samples.counts().values():
+            labels.update(by_label)
+        assert labels == dict.fromkeys(("standing", "running", "walking", "badminton"), 10)
+        sample = emulator.samples.list()[0]
+        assert sample.metadata == {"source": "BasicMotions_TRAIN.ts", "frequency_hz": "10"}
+
+        emulator.clear_requests()
+        (second,) = run_dag("edge_impulse_samples").returned["upload_samples"]
+        assert (second["unchanged"], second["files_sent"], changes(emulator)) == (40, 0, [])
+
+
+@pytest.fixture
+def quick_jobs(studio: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> EmulatorServer:
+    """The emulated Studio, whose jobs take no time, with a connection to its project as well."""
+    connection = {"conn_type": "edge_impulse_project", "host": studio.url, "password": studio.project_api_key}
+    monkeypatch.setenv("AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT", json.dumps(connection))
+    studio.settings.job_queued_seconds = studio.settings.job_running_seconds = 0
+    return studio
+
+
+class TestPipeline:
+    def test_uploads_then_runs_the_pipeline(
+        self, quick_jobs: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tree(tmp_path, {"a/x.csv": "1", "b/x.csv": "2"})
+        monkeypatch.setenv("PIPELINE_SOURCE", str(tmp_path))
+        step = {"name": "s", "filter": "dataset = 'raw'", "uploadType": "dataset", "outputDatasetName": "clean"}
+        quick_jobs.pipelines.add("nightly", [step], dataset="clean")
+        (result,) = run_dag("edge_impulse_pipeline").returned["run_pipeline"]
+        assert (result["items_before"], result["items_after"]) == (0, 2)
+        (result,) = run_dag("edge_impulse_pipeline").returned["run_pipeline"]
+        assert (result["file_count"], result["items_after"]) == (0, 2)
+
+
+class TestTransform:
+    def test_cleans_and_imports(self, quick_jobs: EmulatorServer, airflow_database: None) -> None:
+        quick_jobs.put_item("a", "raw", {}, {"x.csv": b"1"})
+        returned = run_dag("edge_impulse_transform").returned
+        assert [item.name for item in quick_jobs.items("clean")] == ["a"]
+        assert returned["to_project"][0]["project_id"] == 1
+        assert quick_jobs.projects.get().samples == 1
+
+
+class TestDownload:
+    def test_what_the_filter_finds_then_nothing(
+        self, studio: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        studio.put_item("a", "motion", {"activity": "running"}, {"x.csv": b"1"})
+        studio.put_item("b", "motion", {"activity": "resting"}, {"x.csv": b"1"})
+        monkeypatch.setenv("DOWNLOAD_DESTINATION", str(tmp_path))
+        counts = [run_dag("edge_impulse_download").returned["download"][0]["downloaded"] for _ in range(2)]
+        assert counts == [1, 0]
+        assert (tmp_path / "a" / "x.csv").read_bytes() == b"1"
 
 
 @pytest.fixture
@@ -211,6 +293,28 @@ def lead_to_runs_of(dag_id: str, event: int) -> None:
         )
 
 
+def stop_leading() -> None:
+    """Undo :func:`lead_to_runs_of`."""
+    with closing(sqlite3.connect(HOME / "airflow.db")) as database:
+        database.execute("drop trigger event_of_a_test")
+
+
+def event_of_watcher(asset: str, payload: dict[str, Any]) -> int:
+    """Enter an event as the triggerer does for an asset that is watched, and return its number."""
+    from airflow.assets.manager import asset_manager
+    from airflow.models.asset import AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        (known,) = session.scalars(select(AssetModel).where(AssetModel.name == asset))
+        extra = {"from_trigger": True, "payload": payload}
+        asset_manager.register_asset_change(asset=known.to_serialized(), extra=extra, session=session)
+    with closing(sqlite3.connect(HOME / "airflow.db")) as database:
+        (number,) = database.execute("select max(id) from asset_event").fetchone()
+    return int(number)
+
+
 class TestBucketAndNewData:
     def test_the_event_of_the_sync_carries_its_summary_to_the_dag_that_waits_for_it(
         self, studio: EmulatorServer, bucket: Any, airflow_database: None, capfd: pytest.CaptureFixture[str]
@@ -231,8 +335,7 @@ class TestBucketAndNewData:
         try:
             done = run_dag("edge_impulse_on_new_data")
         finally:
-            with closing(sqlite3.connect(HOME / "airflow.db")) as database:
-                database.execute("drop trigger event_of_a_test")
+            stop_leading()
         assert done.returned["tell"] == [[extra]]
         printed = capfd.readouterr()
         assert f"motion: 2 created, 0 updated: {summary['url']}" in printed.out + printed.err
@@ -242,6 +345,49 @@ class TestBucketAndNewData:
         (dag,) = load_dags(path).values()
         condition = dag.timetable.dataset_condition if is_airflow_2() else dag.timetable.asset_condition
         assert [asset.uri for asset in condition.objects] == ["edgeimpulse://7/motion"]
+
+
+@needs_airflow_3
+class TestEvents:
+    def test_the_event_of_a_changed_dataset_carries_its_totals_to_the_dag(
+        self, studio: EmulatorServer, airflow_database: None, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run_dag("edge_impulse_on_changed_dataset").returned["tell"] == [[]]  # started by hand
+        payload = {"dataset": "motion", "organization_id": 7, "before": {"items": 1}, "now": {"items": 3}}
+        event = event_of_watcher("motion_in_studio", payload)
+        lead_to_runs_of("edge_impulse_on_changed_dataset", event)
+        try:
+            done = run_dag("edge_impulse_on_changed_dataset")
+        finally:
+            stop_leading()
+        assert done.returned["tell"] == [[payload]]
+        printed = capfd.readouterr()
+        assert "motion: 3 items, before: 1" in printed.out + printed.err
+
+    def test_new_samples_lead_to_a_training(
+        self, emulator: EmulatorServer, airflow_database: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connection = {"conn_type": "edge_impulse_project", "host": emulator.url, "password": emulator.project_api_key}
+        monkeypatch.setenv("AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT", json.dumps(connection))
+        emulator.settings.job_queued_seconds = emulator.settings.job_running_seconds = 0
+        (result,) = run_dag("edge_impulse_retrain_on_new_samples").returned["retrain"]
+        assert (result["state"], emulator.projects.get().model_version) == ("succeeded", 2)
+
+    @pytest.mark.parametrize("example", NEED_AIRFLOW_3)
+    def test_it_is_scheduled_on_an_asset_with_a_watcher(self, example: str) -> None:
+        (path,) = (path for path in EXAMPLES if path.stem == example)
+        (dag,) = load_dags(path).values()
+        (asset,) = dag.schedule
+        assert len(asset.watchers) == 1
+
+
+class TestBucketData:
+    def test_imports_and_refreshes(self, quick_jobs: EmulatorServer, bucket: Any, airflow_database: None) -> None:
+        for key in ("lab/2026/r1/a.csv", "lab/2026/r2/a.csv"):
+            bucket.put_object(Bucket="recordings", Key=key, Body=b"1")
+            quick_jobs.put_object(key, b"1")
+        returned = run_dag("edge_impulse_bucket_data").returned
+        assert [returned[task][0]["items_after"] for task in ("import", "refresh")] == [2, 2]
 
 
 class TestTaskflow:

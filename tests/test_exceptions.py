@@ -21,6 +21,7 @@ ARGUMENTS: dict[str, Any] = {
     "status": 503,
     "server_text": "come back later",
     "ambiguous": False,
+    "timed_out": True,
     "retry_after": 7.5,
     "job_id": 5,
     "state": "failed",

@@ -13,6 +13,8 @@ from airflow.providers.common.compat.sdk import ResumableJobMixin, dag, task
 before = set(sys.modules)
 import airflow_provider_ei.operators.data
 import airflow_provider_ei.operators.retrain
+import airflow_provider_ei.operators.pipeline, airflow_provider_ei.operators.transform
+import airflow_provider_ei.operators.bucket_data, airflow_provider_ei.operators.download
 import airflow_provider_ei.operators.test_model
 import airflow_provider_ei.operators.version
 import airflow_provider_ei.operators.build

@@ -28,6 +28,8 @@ IMPORTS: dict[str, set[str]] = {
     "sources": {"exceptions", "studio"},
     "destinations": {"exceptions", "sources"},
     "sync": {"exceptions", "results", "numeric", "scalars", "studio", "sources"},
+    "samples": {"exceptions", "results", "numeric", "studio", "sources", "sync"},
+    "downloads": {"exceptions", "studio", "sources", "destinations", "sync"},
     "hooks": {
         "exceptions",
         "results",
@@ -37,17 +39,20 @@ IMPORTS: dict[str, set[str]] = {
         "sources",
         "destinations",
         "sync",
+        "samples",
+        "downloads",
         "jobs",
         "assets",
     },
-    "polling": {"exceptions", "numeric", "studio", "sources", "sync", "hooks"},
-    "triggers": {"exceptions", "studio", "hooks", "jobs", "polling"},
+    "polling": {"exceptions", "numeric", "studio", "sources", "sync", "hooks", "jobs"},
+    "triggers": {"exceptions", "numeric", "studio", "hooks", "jobs", "polling"},
     "operators": {
         "exceptions",
         "results",
         "scalars",
         "sources",
         "sync",
+        "samples",
         "hooks",
         "jobs",
         "numeric",
@@ -60,9 +65,12 @@ IMPORTS: dict[str, set[str]] = {
     "task_groups": {"results", "sync", "operators"},
     "plugins": {"results", "operators"},
     "get_provider_info": {"hooks"},
+    "check": {"exceptions", "studio"},
+    "cli": {"exceptions", "studio", "hooks", "check"},
+    "__main__": {"cli"},
 }
 KNOWS_AIRFLOW = {
-    *("assets", "hooks", "operators", "task_groups", "decorators", "sensors", "triggers", "plugins"),
+    *("assets", "hooks", "operators", "task_groups", "decorators", "sensors", "triggers", "plugins", "cli"),
 }
 
 

@@ -116,6 +116,7 @@ MISTAKES = [
     Mistake({}, "Check Host (Studio base URL) of the conn", retried=True, connection=host("http://127.0.0.1:1/v1")),
     Mistake({}, "Check the organization id, and Host (Studio base URL)", connection=host("{url}/v2")),  # not the API
     Mistake({}, "Set extra 'read_timeout' to a positive number of seconds", connection={"read_timeout": "soon"}),
+    Mistake({}, "Save the result of `python -m airflow_provider_ei check", connection={"service": "soon"}),
     Mistake({"organization_id": "mine"}, "organization_id must be a positive whole number, not 'mine'."),
     # Syncs
     Mistake({"source": None}, "Give source (a folder or a URI) or items (a list), and not both.", operator=SYNC),

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import (
-    DecoratedOperator,
-    context_merge,
-    determine_kwargs,
-    task_decorator_factory,
-)
+from airflow.providers.common.compat.sdk import DecoratedOperator, task_decorator_factory
 
+from airflow_provider_ei.decorators.function_call import call_function
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.operators.arguments import plain
 from airflow_provider_ei.operators.asset_events import emit_asset_events
@@ -58,7 +52,8 @@ class _AddDataDecoratedOperator(DecoratedOperator, EdgeImpulseAddDataOperator):
         )
 
     def execute(self, context: Context) -> Any:
-        returned = self._call(context)
+        self._check_killed()
+        returned = call_function(self, context)
         many = isinstance(returned, Sequence) and not isinstance(returned, str | bytes)
         if isinstance(returned, Mapping):
             label_mapped_task(context, self, returned.get("name", self.name))
@@ -74,13 +69,6 @@ class _AddDataDecoratedOperator(DecoratedOperator, EdgeImpulseAddDataOperator):
         for result in results:
             emit_asset_events(self.outlets, context, result)
         return results if many else results[0]
-
-    def _call(self, context: Context) -> Any:
-        self._check_killed()
-        context_merge(context, self.op_kwargs)
-        arguments = determine_kwargs(self.python_callable, self.op_args, context)
-        returned = self.python_callable(*self.op_args, **arguments)
-        return asyncio.run(_result(returned)) if inspect.isawaitable(returned) else returned
 
     def _upload(self, item: Mapping[str, Any]) -> dict[str, Any]:
         """Merge what the function returned into the decorator's arguments; metadata key by key."""
@@ -108,10 +96,6 @@ class _AddDataDecoratedOperator(DecoratedOperator, EdgeImpulseAddDataOperator):
                 "Return one dict, or omit multiple_outputs (and the annotation '-> dict'): Airflow cannot store the "
                 "results of a list as multiple outputs."
             )
-
-
-async def _result(awaitable: Awaitable[Any]) -> Any:
-    return await awaitable
 
 
 def edge_impulse_add_data_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:

@@ -7,11 +7,13 @@ import signal
 import sqlite3
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_ei.emulator.data_dir import DataDirError
 from airflow_provider_ei.emulator.emulator_settings import CHOICES, EmulatorSettings
 from airflow_provider_ei.emulator.server import EmulatorServer
+from airflow_provider_ei.emulator.service_file import read_service_file
 
 DEFAULT_DATA_DIR = "edge-impulse-emulator"
 _PLACE = ("host", "port", "ingestion_port", "data_dir", "certfile", "keyfile")
@@ -19,7 +21,7 @@ _PLACE = ("host", "port", "ingestion_port", "data_dir", "certfile", "keyfile")
 
 def main() -> int:
     """Run the emulator until SIGINT or SIGTERM, and return the exit code."""
-    options = vars(_parser().parse_args())
+    options = vars(_parse(sys.argv[1:]))
     place = {name: options.pop(name) for name in _PLACE}
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -44,6 +46,20 @@ def main() -> int:
     ended.wait()
     server.stop()
     return 0
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the arguments. Those that are given take precedence over the file of ``--service``."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.service is not None:
+        try:
+            parser.set_defaults(**read_service_file(options.service))
+        except (OSError, ValueError) as error:
+            parser.error(f"--service: {error}")
+        options = parser.parse_args(arguments)
+    del options.service
+    return options
 
 
 def _addresses(place: dict[str, Any]) -> str:
@@ -73,6 +89,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--organization-id", type=int, default=defaults.organization_id, help="the organization of the key"
     )
+    parser.add_argument(
+        "--service",
+        metavar="FILE",
+        help="behave like the service in this file: the JSON of `python -m airflow_provider_ei check --write --json`",
+    )
     parser.add_argument("--certfile", help="PEM file with a certificate, for TLS")
     parser.add_argument("--keyfile", help="PEM file with the certificate's private key")
     parser.add_argument(
@@ -82,6 +103,9 @@ def _parser() -> argparse.ArgumentParser:
         "--max-sample-bytes", type=int, default=defaults.max_sample_bytes, help="refuse larger files of samples"
     )
     parser.add_argument("--latency-seconds", type=float, default=0.0, help="delay of every API request")
+    parser.add_argument(
+        "--listing-delay-seconds", type=float, default=0.0, help="how long a new item is missing in listings"
+    )
     for name in ("job_queued_seconds", "job_running_seconds"):
         help_text = f"how long a job {'waits before it starts' if 'queued' in name else 'runs'}"
         flag = f"--{name.replace('_', '-')}"
@@ -97,6 +121,8 @@ def _parser() -> argparse.ArgumentParser:
         ("name_form", "how names of items, datasets and files are stored"),
         ("listing_order", "the order in which items are listed"),
         ("listing_offset", "whether a listing begins at the requested offset"),
+        ("filters", "whether listings apply a filter"),
+        ("file_listing", "whether items can be listed together with their files"),
         ("archive", "the format of a downloaded item"),
         ("organization_key_in_projects", "whether the organization's key can be used for its projects"),
         ("concurrent_jobs", "whether a job can start while another one of its kind is active"),

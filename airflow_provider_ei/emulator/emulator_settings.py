@@ -16,6 +16,8 @@ TrailingBackslash = Literal["keep", "drop_file"]
 NameForm = Literal["raw", "nfc", "trim", "collapse"]
 ListingOrder = Literal["oldest", "newest", "name"]
 ListingOffset = Literal["honored", "ignored"]
+Filters = Literal["supported", "rejected", "ignored"]
+FileListing = Literal["available", "missing", "slow"]
 Archive = Literal["zip", "tar"]
 OrganizationKeyInProjects = Literal["reject", "accept"]
 ConcurrentJobs = Literal["run", "reject"]
@@ -41,6 +43,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "name_form": get_args(NameForm),
     "listing_order": get_args(ListingOrder),
     "listing_offset": get_args(ListingOffset),
+    "filters": get_args(Filters),
+    "file_listing": get_args(FileListing),
     "archive": get_args(Archive),
     "organization_key_in_projects": get_args(OrganizationKeyInProjects),
     "concurrent_jobs": get_args(ConcurrentJobs),
@@ -85,6 +89,10 @@ class EmulatorSettings:
     :param listing_order: whether items are listed oldest first, newest first, or by name.
     :param listing_offset: whether a listing begins at the requested offset, or always at its first item.
     :param listing_totals: whether a listing includes the numbers of items and files.
+    :param listing_delay_seconds: how long a new item is missing in listings. By its id, it is found at once.
+    :param filters: whether listings apply a filter, report every filter as one that cannot be parsed, or ignore it.
+    :param file_listing: whether items can be listed together with their files. Otherwise the request gets status 404,
+        or 504, as from a proxy that does not wait for a slow service.
     :param archive: the format of a downloaded item: a ZIP, as in the contract, or a tar with the files inside the
         item's bucket path, as the newest official command line expects.
     :param organization_key_in_projects: whether the organization's key can be used for its projects.
@@ -124,6 +132,9 @@ class EmulatorSettings:
     listing_order: ListingOrder = "oldest"
     listing_offset: ListingOffset = "honored"
     listing_totals: bool = True
+    listing_delay_seconds: float = 0.0
+    filters: Filters = "supported"
+    file_listing: FileListing = "available"
     archive: Archive = "zip"
     organization_key_in_projects: OrganizationKeyInProjects = "reject"
     concurrent_jobs: ConcurrentJobs = "run"
@@ -170,7 +181,7 @@ def _check(name: str, value: Any) -> None:
     if name in CHOICES:
         if isinstance(value, bool) or value not in CHOICES[name]:
             raise ValueError(f"{name} must be one of {', '.join(map(str, CHOICES[name]))}")
-    elif name in ("latency_seconds", "job_queued_seconds", "job_running_seconds"):
+    elif name in ("latency_seconds", "listing_delay_seconds", "job_queued_seconds", "job_running_seconds"):
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e9:
             raise ValueError(f"{name} must be a number of seconds, from 0 to 1e9")
     elif name == "max_request_bytes":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any, BinaryIO, Literal
 
@@ -271,6 +272,12 @@ class ItemCatalog:
         cursor = self._database.connection.cursor()
         cursor.row_factory = None
         return cursor.execute(sql, values).fetchall()
+
+
+def created_before(seconds: float) -> str:
+    """Return the creation time of an item that is as old as that, in the form in which items have it."""
+    moment = datetime.now(UTC) - timedelta(seconds=seconds)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def item_not_found(item_id: int, condition: SqlCondition = EVERYTHING) -> StoreError:

@@ -42,3 +42,13 @@ class PipelineControl:
         """Make the transformation of the data items of these names fail, and of no others."""
         with self._workspace() as workspace:
             workspace.transformations.failing = set(names)
+
+    def run_ids(self) -> list[int]:
+        """Return the ids of all runs of pipelines, oldest first."""
+        with self._workspace() as workspace:
+            return sorted(run.id for pipeline in workspace.pipelines.all() for run in pipeline.runs)
+
+    def transformation_ids(self) -> list[int]:
+        """Return the ids of all transformation jobs, oldest first; also those of pipelines."""
+        with self._workspace() as workspace:
+            return [transformation.id for transformation in workspace.transformations.all()]

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_ei.exceptions import EdgeImpulseConfigError
 from airflow_provider_ei.numeric import read_number
+from airflow_provider_ei.studio.known_service import KnownService
 from airflow_provider_ei.studio.settings import DEFAULT_BASE_URL, MAX_SECONDS, StudioSettings, parse_base_url
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ _warned: set[tuple[str, tuple[str, ...]]] = set()
 
 CONN_TYPE = "edge_impulse"
 HOOK_NAME = "Edge Impulse"
+#: The extra with what a check has found out.
+SERVICE_FIELD = "service"
 DEFAULT_INGESTION_URL = "https://ingestion.edgeimpulse.com"
 
 
@@ -69,6 +72,11 @@ EXTRA_FIELDS = {
     ),
     "batch_bytes": ExtraField(
         "Bytes per request", "Maximum size; a larger file gets its own request. Default: 268435456.", "integer"
+    ),
+    SERVICE_FIELD: ExtraField(
+        "Service",
+        "What a check has found out about the service: python -m airflow_provider_ei check --write --save.",
+        "string",
     ),
 }
 
@@ -216,10 +224,13 @@ def _settings(connection: AirflowConnection, extra: dict[str, Any], kind: Connec
         for name, field in kind.fields.items()
         if name != kind.id_field and field.kind != "string"
     }
+    service = KnownService.parse(extra.get(SERVICE_FIELD))
+    known = {} if service.settle_seconds is None else {"settle_seconds": service.settle_seconds}
     return StudioSettings(
         api_key=key,
         base_url=parse_base_url(connection.host, port=connection.port),
-        **{name: value for name, value in given.items() if value is not None},
+        service=service,
+        **known | {name: value for name, value in given.items() if value is not None},
     )
 
 

@@ -6,9 +6,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.hooks.api_calls import ApiCalls
 from airflow_provider_ei.hooks.interruptible import interruptible
 from airflow_provider_ei.hooks.lineage import report_lineage
+from airflow_provider_ei.hooks.organization_jobs import OrganizationJobCalls
 from airflow_provider_ei.hooks.stores import open_store
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class EdgeImpulseHook(ApiCalls):
+class EdgeImpulseHook(OrganizationJobCalls):
     """Hook for an Edge Impulse organization.
 
     The connection is read at the first call; nothing is sent before. Every method raises
@@ -35,7 +35,9 @@ class EdgeImpulseHook(ApiCalls):
     """
 
     def __init__(
-        self, edge_impulse_conn_id: str = ApiCalls.default_conn_name, organization_id: int | str | None = None
+        self,
+        edge_impulse_conn_id: str = OrganizationJobCalls.default_conn_name,
+        organization_id: int | str | None = None,
     ) -> None:
         super().__init__(edge_impulse_conn_id, organization_id)
         self.source_uris: Sequence[str] = ()
@@ -73,8 +75,9 @@ class EdgeImpulseHook(ApiCalls):
         :raises EdgeImpulseFileError: when a file changes while it is being sent.
         :raises EdgeImpulseServiceError: when the service refuses, fails, or cannot be reached.
         """
-        from airflow_provider_ei.sync.item.prepare import check_if_exists, want_item
+        from airflow_provider_ei.sync.item.conflicts import check_if_exists
         from airflow_provider_ei.sync.item.upload import ItemUpload
+        from airflow_provider_ei.sync.item.wanted import want_item
 
         checked_if_exists = check_if_exists(if_exists)
         wanted = want_item(

@@ -11,6 +11,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.hooks.connection import PROJECT, read_ingestion_url
 from airflow_provider_ei.hooks.interruptible import interruptible
 from airflow_provider_ei.hooks.project_models import ProjectModelCalls
+from airflow_provider_ei.hooks.sample_calls import SampleCalls
 
 if TYPE_CHECKING:
     from airflow_provider_ei.results import JobResult
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class EdgeImpulseProjectHook(ProjectModelCalls):
+class EdgeImpulseProjectHook(SampleCalls, ProjectModelCalls):
     """Talks to a project of Edge Impulse Studio with the key of an Airflow connection.
 
     The connection is read at the first call; nothing is sent before. Every method raises

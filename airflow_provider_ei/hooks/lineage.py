@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from airflow_provider_ei.assets import dataset_uri
+from airflow_provider_ei.assets import category_uri, dataset_uri, stored_categories
 from airflow_provider_ei.hooks.best_effort import best_effort
 
 #: Maximum number of reported inputs. If there are more, their folders are reported.
@@ -20,6 +20,20 @@ def report_lineage(hook: Any, sources: Iterable[str], organization_id: int, data
     :param hook: the hook that uploaded them.
     :param sources: paths and URIs.
     """
+    _report(hook, sources, [dataset_uri(organization_id, dataset)])
+
+
+def report_project_lineage(hook: Any, sources: Iterable[str], project_id: int, categories: Iterable[str]) -> None:
+    """Report to Airflow's collector that files from these sources were uploaded to a project.
+
+    :param hook: the hook that uploaded them.
+    :param sources: paths and URIs.
+    :param categories: where the files were to go.
+    """
+    _report(hook, sources, [category_uri(project_id, category) for category in stored_categories(categories)])
+
+
+def _report(hook: Any, sources: Iterable[str], outputs: Iterable[str]) -> None:
     with best_effort("Lineage"):
         from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
@@ -27,7 +41,8 @@ def report_lineage(hook: Any, sources: Iterable[str], organization_id: int, data
         for namespace, name in collapse_to_folders(sources):
             where = "file://" + name if namespace == "file" else f"{namespace}/{name}"
             collector.add_input_asset(context=hook, uri=quote(where, safe=":/@%+"))
-        collector.add_output_asset(context=hook, uri=dataset_uri(organization_id, dataset))
+        for uri in outputs:
+            collector.add_output_asset(context=hook, uri=uri)
 
 
 def collapse_to_folders(sources: Iterable[str]) -> list[tuple[str, str]]:

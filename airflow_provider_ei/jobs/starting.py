@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from airflow_provider_ei.exceptions import EdgeImpulseInputError, EdgeImpulseJobConflictError, EdgeImpulseServiceError
+from airflow_provider_ei.exceptions import (
+    EdgeImpulseDeleteLimitError,
+    EdgeImpulseInputError,
+    EdgeImpulseJobConflictError,
+    EdgeImpulseServiceError,
+)
 from airflow_provider_ei.jobs.state import JobStatus
 from airflow_provider_ei.studio.api.jobs import Job, JobsApi
 from airflow_provider_ei.studio.retry import may_be_done
@@ -41,6 +46,7 @@ _KIND_WORDS: dict[str, tuple[str, ...]] = {
     "refresh": ("refresh",),
     "add_dataset": ("add_dataset", "add-dataset"),
     "add_folder": ("add_folder", "add-folder"),
+    "pipeline": ("pipeline_run",),
 }
 
 
@@ -119,7 +125,7 @@ def start_once(
     for number in range(1, MAX_STARTS + 1):
         try:
             return start()
-        except EdgeImpulseInputError:
+        except (EdgeImpulseInputError, EdgeImpulseDeleteLimitError):
             store.delete(INTENT_KEY)  # nothing was sent
             raise
         except EdgeImpulseServiceError as error:
@@ -154,7 +160,7 @@ def find_active(jobs: JobsApi, kind: str, since: datetime) -> int | None:
 
 
 def _find(jobs: JobsApi, store: JobStore, kind: str, intent: _Intent, ended_job_id: int | None) -> int | None:
-    new = [job for job in jobs.list_jobs(intent.since) if job.id not in intent.known and job.id != ended_job_id]
+    new = [job for job in jobs.list_new_jobs(intent.since, intent.known) if job.id != ended_job_id]
     try:
         return _only_one(new, kind)
     except EdgeImpulseJobConflictError:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
-from airflow_provider_ei.assets import create_asset
+from airflow_provider_ei.assets import create_asset, create_project_asset, stored_categories
 from airflow_provider_ei.hooks.best_effort import best_effort
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_ei.results import AddDataResult, BuildResult, SyncSummary
+    from airflow_provider_ei.results import AddDataResult, BuildResult, SampleSyncSummary, SyncSummary, UploadSamplesResult
 
 #: Key of the last sync in an asset's state (Airflow 3.3 and later).
 STATE_KEY = "edge_impulse_sync"
@@ -25,12 +25,35 @@ def emit_asset_events(outlets: Sequence[Any], context: Context, summary: AddData
 
     An alias gets an event for the asset of the dataset. Never raises an error, since the upload is complete.
     """
-    extra: dict[str, Any] = {key: value for key, value in summary.items() if isinstance(value, str | int | float)}
+
+    def assets() -> list[Asset]:
+        return [create_asset(organization_id=summary["organization_id"], dataset=summary["dataset"])]
+
+    _emit(outlets, context, summary, assets)
+
+
+def emit_project_events(outlets: Sequence[Any], context: Context, result: UploadSamplesResult | SampleSyncSummary) -> None:
+    """Add the task's result, without its lists, to the events of its outlets.
+
+    An alias gets an event for the asset of each category. Never raises an error, since the upload is complete.
+    """
+
+    def assets() -> list[Asset]:
+        categories = stored_categories(result["categories"])
+        return [create_project_asset(project_id=result["project_id"], category=category) for category in categories]
+
+    _emit(outlets, context, result, assets)
+
+
+def _emit(
+    outlets: Sequence[Any], context: Context, result: Mapping[str, Any], assets: Callable[[], list[Asset]]
+) -> None:
+    extra: dict[str, Any] = {key: value for key, value in result.items() if isinstance(value, str | int | float)}
     for outlet in outlets:
         if isinstance(outlet, AssetAlias):
             with best_effort(f"The event of {outlet!r}"):
-                asset = create_asset(organization_id=summary["organization_id"], dataset=summary["dataset"])
-                context["outlet_events"][outlet].add(asset, extra=extra)
+                for asset in assets():
+                    context["outlet_events"][outlet].add(asset, extra=extra)
         elif isinstance(outlet, Asset) or _is_reference(outlet):
             with best_effort(f"The event of {outlet!r}"):
                 context["outlet_events"][outlet].extra.update(extra)

@@ -50,3 +50,23 @@ class EdgeImpulseJobLink(BaseOperatorLink):
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Return the URL; an empty string for a task that has not started a job."""
         return XCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""
+
+
+class EdgeImpulseProjectDataLink(BaseOperatorLink):
+    """Link to a project's data in Studio, on the connection's host. Available as soon as the task runs."""
+
+    name = "Edge Impulse data"
+
+    @property
+    def xcom_key(self) -> str:
+        """Name of the XCom that holds the URL."""
+        return "edge_impulse_project_data_url"
+
+    def persist(self, context: Context, url: str) -> None:
+        """Store the URL for a task that is running."""
+        if (task_instance := context.get("ti")) is not None:
+            task_instance.xcom_push(key=self.xcom_key, value=url)
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the URL; an empty string for a task that has not started."""
+        return XCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""

@@ -1,7 +1,7 @@
 """The report of a task that ran a job of a project: a small XCom, from which Airflow's page shows the model.
 
-An operator's base wraps its work in :func:`model_reported`. The report has those keys of
-:class:`~airflow_provider_ei.results.ModelFacts` that the operator's result has.
+An operator's base wraps its work in :func:`model_reported`. The report has those keys of ``MODEL_FACTS`` that the
+operator's result has.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def model_reported(operator: Any, context: Context) -> Iterator[None]:
 
     A job of another kind, and a task that defers itself, leave no report.
 
-    :param operator: has ``job_kind``, and as soon as they are known ``_result``, ``_job_id`` and ``_hook``. A gate that
-        rejects a model sets ``_result`` before it raises, so that the page shows the accuracy.
+    :param operator: has ``job_kind``, and as soon as they are known ``_result``, ``_job_id`` and ``_hook``. A test sets
+        ``_result`` before it rejects a model, so that the page shows the accuracy.
     """
     if operator.job_kind not in MODEL_KINDS:
         yield
@@ -67,9 +67,8 @@ def build_model_report(operator: Any, error: BaseException | None = None) -> dic
         "error": None if error is None else first_sentence(error),
     }
     report = {name: _short(name, value) for name, value in report.items() if value is not None}
-    for name in ("url", "path", "error"):
-        if len(json.dumps(report)) > MAX_REPORT_BYTES:
-            report.pop(name, None)
+    while len(json.dumps(report)) > MAX_REPORT_BYTES:
+        report.pop(max(report, key=lambda name: len(str(report[name]))))
     return report
 
 

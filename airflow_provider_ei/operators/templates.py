@@ -33,11 +33,13 @@ class AuthoredTemplates(_Base):
     dict renders to that list or dict.
 
     :cvar collection_fields: template fields that may be lists or dicts.
-    :cvar item_fields: collection fields whose templates may use ``item``; those are rendered for each data item.
+    :cvar item_fields: template fields whose templates may use ``item``; those are rendered for each data item.
+    :cvar item_variable: another name instead of ``item``.
     """
 
     collection_fields: Set[str] = frozenset()
     item_fields: Set[str] = frozenset()
+    item_variable = "item"
 
     def _do_render_template_fields(
         self,
@@ -91,24 +93,25 @@ class AuthoredTemplates(_Base):
             template = env.get_template(source)
         else:
             template = env.from_string(source)
-            if field in self.item_fields and _uses_item(source, env):
-                return ItemTemplate(field, source, template)
+            if field in self.item_fields and _uses_variable(self.item_variable, source, env):
+                return ItemTemplate(field, source, template, self.item_variable)
         return _render(field, source, template, context, collections=field in self.collection_fields)
 
 
 class ItemTemplate:
-    """A template that is rendered for each data item, with the item's properties as ``item``."""
+    """A template that is rendered for each data item or file, with its properties as a variable."""
 
-    def __init__(self, field: str, source: str, template: jinja2.Template) -> None:
+    def __init__(self, field: str, source: str, template: jinja2.Template, variable: str) -> None:
         self._field = field
         self._source = source
         self._template = template
+        self._variable = variable
 
     def __repr__(self) -> str:
         return self._source  # shown by Airflow as the rendered value
 
     def render(self, context: Mapping[str, Any]) -> Any:
-        """Render the template with a context that has ``item``.
+        """Render the template with a context that has the variable.
 
         :raises AirflowFailException: when the template uses an unknown property.
         """
@@ -118,14 +121,14 @@ class ItemTemplate:
         try:
             return _render(self._field, self._source, self._template, context, collections=True)
         except UndefinedError as error:
-            known = ", ".join(f"item.{name}" for name in vars(context["item"]))
+            known = ", ".join(f"{self._variable}.{name}" for name in vars(context[self._variable]))
             raise AirflowFailException(
                 f"Use {known} in {self._field}; {self._source!r} cannot be rendered: {error}."
             ) from None
 
 
 def has_item_templates(value: Any) -> bool:
-    """Return whether a rendered value contains templates that need a data item."""
+    """Return whether a rendered value contains templates that need a data item or a file."""
     if isinstance(value, dict):
         return any(has_item_templates(one) for pair in value.items() for one in pair)
     if isinstance(value, list | tuple):
@@ -133,10 +136,13 @@ def has_item_templates(value: Any) -> bool:
     return isinstance(value, ItemTemplate)
 
 
-def render_for_item(field: str, value: Any, context: Context, item: object) -> Any:
-    """Render the item templates in a rendered value for one data item."""
+def render_for_item(field: str, value: Any, context: Context, item: object, variable: str = "item") -> Any:
+    """Render the item templates in a rendered value for one data item or file.
+
+    :param variable: the name under which the templates know it.
+    """
     with_item = copy.copy(context)
-    with_item["item"] = item  # type: ignore[typeddict-unknown-key]
+    with_item[variable] = item  # type: ignore[literal-required]
 
     def fill(one: Any) -> Any:
         if isinstance(one, ItemTemplate):
@@ -167,10 +173,10 @@ def _render(
     return text
 
 
-def _uses_item(source: str, env: jinja2.Environment) -> bool:
+def _uses_variable(name: str, source: str, env: jinja2.Environment) -> bool:
     from jinja2.meta import find_undeclared_variables
 
-    return "item" in source and "item" in find_undeclared_variables(env.parse(source))
+    return name in source and name in find_undeclared_variables(env.parse(source))
 
 
 def _is_collection(value: object) -> bool:

@@ -19,12 +19,14 @@ from markupsafe import Markup
 
 from airflow_provider_ei.operators.run_report import DRY_RUN
 from airflow_provider_ei.plugins import formatting
-from airflow_provider_ei.plugins.chart import Bar, draw
+from airflow_provider_ei.plugins.chart import Bar, Point, draw, draw_accuracy
 from airflow_provider_ei.plugins.dataset_history import MAX_RUNS, DatasetHistory
 from airflow_provider_ei.plugins.details import read_details
+from airflow_provider_ei.plugins.model_history import KIND_NAMES, ModelHistory
 from airflow_provider_ei.plugins.overview import read_overview
 from airflow_provider_ei.plugins.permissions import ENTITIES
-from airflow_provider_ei.plugins.task_instances import FAILED_STATES, TaskKey, TaskRecord, returned_value, task_records
+from airflow_provider_ei.plugins.task_instances import FAILED_STATES, TaskRecord, returned_value, task_records
+from airflow_provider_ei.plugins.task_keys import TaskKey
 from airflow_provider_ei.results import ITEM_OUTCOMES
 
 DAYS = 30
@@ -54,7 +56,7 @@ def create_app() -> FastAPI:
 
 
 def get_page(user: GetUserDep, session: SessionDep, skip: Annotated[int, Query(ge=0, le=1_000_000)] = 0) -> Response:
-    """Show the datasets that this Airflow has written to, and the tasks that failed.
+    """Show the datasets that this Airflow has written to, the models that it has worked on, and the tasks that failed.
 
     :param skip: number of datasets that earlier pages have shown.
     """
@@ -76,6 +78,7 @@ def get_task(dag_id: str, run_id: str, task_id: str, session: SessionDep, map_in
         now=datetime.now(UTC),
         record=record,
         report=record.report if record else None,
+        model=record.model if record else None,
         failures=details.failures or (record.report.failures if record and record.report else ()),
         details=details,
         problem=returned.problem,
@@ -106,6 +109,20 @@ def _chart(dataset: DatasetHistory) -> Markup:
     return draw(bars)
 
 
+def _accuracy_chart(model: ModelHistory) -> Markup:
+    points = [
+        Point(
+            f"{formatting.date(test.job.when)}: {formatting.percent(test.report.accuracy or 0)}"
+            + (f", {test.report.variant}" if test.report.variant else "")
+            + (", rejected" if test.report.is_rejected else ""),
+            test.report.accuracy or 0,
+            test.report.is_rejected,
+        )
+        for test in reversed(model.tests)
+    ]
+    return draw_accuracy(points)
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -114,6 +131,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "short": formatting.short,
         "size": formatting.size,
+        "percent": formatting.percent,
         "duration": formatting.duration,
         "date": formatting.date,
     }
@@ -121,6 +139,8 @@ def _environment() -> Environment:
         "ago": formatting.ago,
         "count": formatting.count,
         "chart": _chart,
+        "accuracy_chart": _accuracy_chart,
+        "job_names": KIND_NAMES,
         "run_address": formatting.run_address,
         "task_address": formatting.task_address,
         "log_address": formatting.log_address,

@@ -1,4 +1,4 @@
-"""A small chart of a dataset's last runs as SVG: data items above, bytes below, text for screen readers."""
+"""Small charts as SVG, with text for screen readers: a dataset's last runs, and the accuracy of a model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from airflow_provider_ei.plugins.formatting import count, size
+from airflow_provider_ei.plugins.formatting import count, percent, size
 
 _STEP, _BAR, _HEIGHT, _GAP, _LABEL = 15, 11, 30, 12, 64
 #: Number of bars, the same in all charts, so that they can be compared.
@@ -51,6 +51,58 @@ def draw(bars: Sequence[Bar]) -> Markup:
         drawn.append(
             Markup('<rect class="touch" x="{}" width="{}" height="{}"><title>{}</title></rect>').format(
                 _x(place, len(bars)), _STEP, height, bar.title
+            )
+        )
+    return Markup("").join([*drawn, Markup("</svg>")])
+
+
+@dataclass(frozen=True)
+class Point:
+    """A test of a model.
+
+    :ivar title: tooltip of the point.
+    :ivar accuracy: from 0 to 1.
+    :ivar rejected: whether a gate has rejected the model.
+    """
+
+    title: str
+    accuracy: float
+    rejected: bool
+
+
+def draw_accuracy(points: Sequence[Point]) -> Markup:
+    """Return the chart of a model's accuracy, from 0 % at the bottom to 100 % at the top.
+
+    :param points: oldest first.
+    """
+    points = points[-_PLACES:]
+    height, bottom = 2 * _HEIGHT + _GAP, 2 * _HEIGHT
+    width = _LABEL + _PLACES * _STEP
+    name = f"Accuracy of the last {count(len(points), 'test')}, oldest first"
+    if points:
+        name += (
+            f": {percent(points[-1].accuracy)} in the newest, {percent(max(one.accuracy for one in points))} at most"
+        )
+    places = [
+        (_x(place, len(points)) + _STEP / 2, round(bottom - (bottom - 4) * one.accuracy, 1))
+        for place, one in enumerate(points)
+    ]
+    drawn = [
+        Markup('<svg class="chart" role="img" viewBox="0 0 {} {}" width="{}" height="{}" aria-label="{}">').format(
+            width, height, width, height, name
+        ),
+        Markup('<text x="{}" y="10" text-anchor="end">100 %</text>').format(_LABEL - 10),
+        Markup('<text class="of" x="{}" y="{}" text-anchor="end">accuracy</text>').format(_LABEL - 10, bottom - 4),
+        Markup('<line x1="{}" y1="{}" x2="{}" y2="{}"/>').format(_LABEL, bottom + 0.5, width, bottom + 0.5),
+        Markup('<polyline class="accuracy" points="{}"/>').format(" ".join(f"{x:g},{y:g}" for x, y in places)),
+    ]
+    for place, (one, (x, y)) in enumerate(zip(points, places, strict=True)):
+        drawn.append(
+            Markup('<circle class="{}" cx="{}" cy="{}" r="3"/>').format("rejected" if one.rejected else "items", x, y)
+        )
+        drawn.append(
+            Markup('<rect class="touch" x="{}" width="{}" height="{}"><title>{}</title></rect>').format(
+                _x(place, len(points)), _STEP, height, one.title
             )
         )
     return Markup("").join([*drawn, Markup("</svg>")])

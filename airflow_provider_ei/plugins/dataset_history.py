@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from airflow_provider_ei.operators.run_report import DRY_RUN, SHARD, SYNC, UPLOAD
 from airflow_provider_ei.plugins.stored_values import Head
-from airflow_provider_ei.plugins.task_instances import FAILED_STATES, States, TaskKey, TaskRecord
+from airflow_provider_ei.plugins.task_instances import FAILED_STATES, States, TaskRecord
+from airflow_provider_ei.plugins.task_keys import TaskKey
 from airflow_provider_ei.plugins.task_reports import ReportedRun
 from airflow_provider_ei.results import Counts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from airflow_provider_ei.plugins.task_instances import TaskKey
+from airflow_provider_ei.plugins.task_keys import TaskKey
 
 #: Shown instead of an unknown value.
 NOTHING = "\N{EN DASH}"
@@ -28,6 +28,11 @@ def size(number: float) -> str:
     while number >= 999.5 and unit < len(units) - 1:
         number, unit = number / 1000, unit + 1
     return f"{number:.1f} {units[unit]}" if unit and number < 9.95 else f"{number:.0f} {units[unit]}"
+
+
+def percent(fraction: float) -> str:
+    """Return a fraction as a percentage."""
+    return f"{100 * fraction:.1f} %"
 
 
 def duration(seconds: float | None) -> str:

@@ -14,13 +14,17 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_ei.plugins import task_instances, task_reports
 from airflow_provider_ei.plugins.dataset_history import MAX_RUNS, DatasetHistory, TaskRun
+from airflow_provider_ei.plugins.model_history import ModelHistory, group_by_project
+from airflow_provider_ei.plugins.model_reports import MAX_MODEL_REPORTS, reported_jobs
 from airflow_provider_ei.plugins.permissions import dags_with_readable_xcoms, readable_dags
 from airflow_provider_ei.plugins.stored_values import read_head
-from airflow_provider_ei.plugins.task_instances import FAILED_STATES, RUNNING_STATES, States, TaskKey, TaskRecord
+from airflow_provider_ei.plugins.task_instances import FAILED_STATES, RUNNING_STATES, States, TaskRecord
+from airflow_provider_ei.plugins.task_keys import TaskKey
 from airflow_provider_ei.plugins.task_reports import MAX_RUN_REPORTS, ReportedRun, RunReports
 
-#: Datasets on a page, and failed and running tasks.
+#: Datasets on a page, projects, and failed and running tasks.
 MAX_DATASETS = 10
+MAX_MODELS = 10
 MAX_FAILED = 20
 MAX_RUNNING = 50
 
@@ -36,7 +40,7 @@ class FailedTask:
 
     :ivar first: its first instance that failed.
     :ivar failed: number of instances that failed.
-    :ivar target: the dataset that it was to write to, if known.
+    :ivar target: the dataset that it was to write to, or the project whose job it was to run, if known.
     """
 
     first: TaskRecord
@@ -52,6 +56,8 @@ class Overview:
 
     :ivar datasets: most recently written first, without the ``skipped`` ones.
     :ivar total: number of all datasets.
+    :ivar models: projects, the one with the newest job first; ``model_count`` counts all.
+    :ivar models_since: since when jobs were read, if there were too many to read all.
     :ivar oldest: since when tasks were read, if there were too many to read all.
     :ivar failed: newest first; ``is_failed_cut`` when there are more.
     :ivar unreadable: number of reports that cannot be read, by DAG.
@@ -60,6 +66,9 @@ class Overview:
     datasets: Sequence[DatasetHistory]
     skipped: int
     total: int
+    models: Sequence[ModelHistory]
+    model_count: int
+    models_since: datetime | None
     oldest: datetime | None
     failed: Sequence[FailedTask]
     is_failed_cut: bool
@@ -81,8 +90,11 @@ def read_overview(session: Session, user: Any, since: datetime, skip: int = 0) -
     """
     readable = readable_dags(user)
     reports = task_reports.run_reports(session, readable, since)
-    dag_ids = {one.key.dag_id for one in reports} | task_instances.dags_without_reports(session, readable, since)
+    jobs = reported_jobs(session, readable, since)
+    dag_ids = {one.key.dag_id for one in reports} | {one.key.dag_id for one in jobs}
+    dag_ids |= task_instances.dags_without_reports(session, readable, since)
     dag_ids = dags_with_readable_xcoms(user, dag_ids, session)
+    models = group_by_project(one for one in jobs if one.key.dag_id in dag_ids)
     found, unreadable = _group_by_dataset(one for one in reports if one.key.dag_id in dag_ids)
     shown = dict(list(found.items())[skip : skip + MAX_DATASETS])
     runs = task_reports.sum_reports(session, _runs_to_sum(list(shown.values())))
@@ -106,6 +118,9 @@ def read_overview(session: Session, user: Any, since: datetime, skip: int = 0) -
         datasets=[one for one in datasets.values() if one.runs],
         skipped=skip,
         total=len(found),
+        models=models[:MAX_MODELS],
+        model_count=len(models),
+        models_since=jobs[-1].when if len(jobs) == MAX_MODEL_REPORTS else None,
         oldest=reports[-1].when if len(reports) == MAX_RUN_REPORTS else None,
         failed=[
             _failed_task(records[key], states[key.task], homes)
@@ -195,5 +210,9 @@ def _failed_task(first: TaskRecord, states: States, homes: Mapping[tuple[str, st
         failed=sum(states.counts.get(state, 0) for state in FAILED_STATES),
         instances=sum(states.counts.values()),
         when=first.ended or first.started,
-        target=_target(first)[0] or (home.name if home else None),
+        target=_target(first)[0] or (home.name if home else None) or _project_of(first),
     )
+
+
+def _project_of(record: TaskRecord) -> str | None:
+    return f"project {record.model.project_id}" if record.model and record.model.project_id else None

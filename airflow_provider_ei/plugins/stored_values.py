@@ -58,14 +58,14 @@ class Value:
 
 def read_report(text: str | None) -> Report | None:
     """Read a report; None when it is not a report or cannot be read."""
-    value = _parse(text)
+    value = parse_json(text)
     if not isinstance(value, Mapping):
         return None
     return Report(
         dataset=read_string(value.get("dataset")),
         organization_id=read_id(value.get("organization_id")),
         kind=read_string(value.get("kind")),
-        url=_safe_url(value.get("url")),
+        url=safe_url(value.get("url")),
         has_written=value.get("written") is True,
         counts=Counts.read(value),
         error=read_string(value.get("error")),
@@ -82,21 +82,21 @@ def read_failures(value: object) -> tuple[tuple[str, str], ...]:
 
 def read_head(text: str | None) -> Head | None:
     """Read what reports are grouped by; None without a dataset."""
-    value = _parse(text)
+    value = parse_json(text)
     if not isinstance(value, list) or not value or not (dataset := read_string(value[0])):
         return None
     organization_id, written, kind, url = (*value[1:], None, None, None, None)[:4]
-    return Head(dataset, read_id(organization_id), written is True, read_string(kind), _safe_url(url))
+    return Head(dataset, read_id(organization_id), written is True, read_string(kind), safe_url(url))
 
 
 def read_url(text: str | None) -> str | None:
     """Read a URL that is safe to link to."""
-    return _safe_url(_parse(text))
+    return safe_url(parse_json(text))
 
 
 def read_argument(text: str | None, name: str) -> str | None:
     """Read a rendered argument that is a string."""
-    value = _parse(text)
+    value = parse_json(text)
     return read_string(value.get(name)) if isinstance(value, Mapping) else None
 
 
@@ -114,11 +114,12 @@ def read_value(text: str | None, size: int) -> Value:
         return Value(problem="It is not JSON, or nested too deeply")
 
 
-def _parse(text: str | None) -> Any:
+def parse_json(text: str | None) -> Any:
+    """Return the value of a JSON string; None when it is not JSON."""
     return read_value(text, 0).content
 
 
-def _safe_url(value: object) -> str | None:
+def safe_url(value: object) -> str | None:
     """Return a URL that is safe to link to, or None: the host of a connection can be anything."""
     if not isinstance(value, str) or len(value) > MAX_URL_LENGTH or not value.isprintable():
         return None

@@ -14,11 +14,14 @@ from typing import Any
 from airflow.models.renderedtifields import RenderedTaskInstanceFields as Rendered
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, exists, func, or_, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
+from airflow_provider_ei.operators.model_report import MODEL_REPORT_KEY
 from airflow_provider_ei.operators.run_report import MAX_REPORT_BYTES, REPORT_KEY
 from airflow_provider_ei.plugins import stored_values
+from airflow_provider_ei.plugins.model_reports import ModelReport, read_model_report
+from airflow_provider_ei.plugins.task_keys import TaskKey, bounded
 
 #: DAGs that are read although none of their tasks has left a report.
 MAX_DAGS = 1000
@@ -30,8 +33,11 @@ MAX_VALUE_LENGTH = 2_000_000
 #: XCom with Studio's address; the same as ``EdgeImpulseDatasetLink.xcom_key``.
 LINK_KEY = "edge_impulse_studio_url"
 
+#: The same of a job: ``EdgeImpulseJobLink.xcom_key``.
+JOB_LINK_KEY = "edge_impulse_job_url"
+
 #: Our operators as Airflow's database names them. They identify tasks that failed before they could push an XCom.
-OPERATORS = (
+DATASET_OPERATORS = (
     "EdgeImpulseAddDataOperator",
     "EdgeImpulseSyncDatasetOperator",
     "FinishSyncOperator",
@@ -39,24 +45,16 @@ OPERATORS = (
     "PlanShardsOperator",
     "SyncShardOperator",
 )
+MODEL_OPERATORS = (
+    "EdgeImpulseRetrainOperator",
+    "EdgeImpulseTestModelOperator",
+    "EdgeImpulseCreateVersionOperator",
+    "EdgeImpulseBuildModelOperator",
+)
+OPERATORS = (*DATASET_OPERATORS, *MODEL_OPERATORS)
 
 FAILED_STATES = ("failed", "up_for_retry")
 RUNNING_STATES = ("running", "deferred", "up_for_reschedule")
-
-
-@dataclass(frozen=True)
-class TaskKey:
-    """A task in a DAG run, or one mapped instance of it."""
-
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int = -1
-
-    @property
-    def task(self) -> TaskKey:
-        """The task with all its mapped instances."""
-        return TaskKey(self.dag_id, self.run_id, self.task_id)
 
 
 @dataclass
@@ -83,6 +81,7 @@ class TaskRecord:
     :ivar is_ours: whether it is a task of this package.
     :ivar url: Studio's address, which the task pushed when it started.
     :ivar report: its report; None when there is none or it cannot be read (``is_unreadable``).
+    :ivar model: the report of a job of a project.
     :ivar dataset: its rendered argument.
     """
 
@@ -97,7 +96,18 @@ class TaskRecord:
     is_ours: bool
     report: stored_values.Report | None
     is_unreadable: bool
+    model: ModelReport | None
     dataset: str | None
+
+    @property
+    def is_of_model(self) -> bool:
+        """Whether the task ran a job of a project."""
+        return self.model is not None or self.operator in MODEL_OPERATORS
+
+    @property
+    def error(self) -> str | None:
+        """The first sentence of the error that it failed with, if it has reported one."""
+        return (self.report.error if self.report else None) or (self.model.error if self.model else None)
 
 
 def dags_without_reports(session: Session, dag_ids: Collection[str], since: datetime) -> set[str]:
@@ -118,7 +128,7 @@ def unfinished(
     mark = aliased(XComModel)
     is_ours = or_(
         TaskInstance.operator.in_(OPERATORS),
-        exists().where(*_same_task(mark), mark.key.in_((LINK_KEY, REPORT_KEY))),
+        exists().where(*_same_task(mark), mark.key.in_((LINK_KEY, REPORT_KEY, MODEL_REPORT_KEY))),
     )
     task = (TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id)
     query = (
@@ -177,7 +187,7 @@ def task_records(session: Session, keys: Iterable[TaskKey]) -> dict[TaskKey, Tas
 
 def returned_value(session: Session, key: TaskKey) -> stored_values.Value:
     """Return the whole return value of a task instance, with names."""
-    query = select(_bounded(XComModel.value, MAX_VALUE_LENGTH), func.length(cast(XComModel.value, Text))).where(
+    query = select(bounded(XComModel.value, MAX_VALUE_LENGTH), func.length(cast(XComModel.value, Text))).where(
         XComModel.key == "return_value",
         XComModel.dag_id == key.dag_id,
         XComModel.task_id == key.task_id,
@@ -189,7 +199,7 @@ def returned_value(session: Session, key: TaskKey) -> stored_values.Value:
 
 
 def _select_records() -> Select[Any]:
-    mark, report = aliased(XComModel), aliased(XComModel)
+    mark, report, model, job = (aliased(XComModel) for _ in range(4))
     columns: list[Any] = [
         TaskInstance.dag_id,
         TaskInstance.run_id,
@@ -202,23 +212,27 @@ def _select_records() -> Select[Any]:
         TaskInstance.start_date,
         TaskInstance.end_date,
         mark.key,
-        _bounded(mark.value, stored_values.MAX_URL_LENGTH),
+        bounded(mark.value, stored_values.MAX_URL_LENGTH),
         report.key,
-        _bounded(report.value, MAX_REPORT_BYTES),
-        _bounded(Rendered.rendered_fields, MAX_ARGUMENTS_LENGTH),
+        bounded(report.value, MAX_REPORT_BYTES),
+        bounded(model.value, MAX_REPORT_BYTES),
+        bounded(job.value, stored_values.MAX_URL_LENGTH),
+        bounded(Rendered.rendered_fields, MAX_ARGUMENTS_LENGTH),
     ]
     return (
         select(*columns)
         .select_from(TaskInstance)
         .join(mark, and_(*_same_task(mark), mark.key == LINK_KEY), isouter=True)
         .join(report, and_(*_same_task(report), report.key == REPORT_KEY), isouter=True)
+        .join(model, and_(*_same_task(model), model.key == MODEL_REPORT_KEY), isouter=True)
+        .join(job, and_(*_same_task(job), job.key == JOB_LINK_KEY), isouter=True)
         .join(Rendered, and_(*_same_task(Rendered)), isouter=True)
     )
 
 
 def _record(row: Any) -> TaskRecord:
-    state, operator, label, try_number, started, ended, mark, url, reported, report, arguments = row[4:]
-    read = stored_values.read_report(report)
+    state, operator, label, try_number, started, ended, mark, url, reported, report, model, job_url, arguments = row[4:]
+    read, read_model = stored_values.read_report(report), read_model_report(model)
     return TaskRecord(
         key=TaskKey(*row[:4]),
         state=state,
@@ -227,18 +241,13 @@ def _record(row: Any) -> TaskRecord:
         try_number=try_number or 0,
         started=started,
         ended=ended,
-        url=stored_values.read_url(url) or (read.url if read else None),
-        is_ours=mark is not None or reported is not None or operator in OPERATORS,
+        url=stored_values.read_url(url) or (read.url if read else None) or stored_values.read_url(job_url),
+        is_ours=mark is not None or reported is not None or read_model is not None or operator in OPERATORS,
         report=read,
         is_unreadable=reported is not None and read is None,
+        model=read_model,
         dataset=stored_values.read_argument(arguments, "dataset"),
     )
-
-
-def _bounded(value: Any, max_length: int) -> ColumnElement[str | None]:
-    """Select a JSON value as stored, unless it is too long; it is decoded later, where errors can be handled."""
-    text = cast(value, Text)
-    return case((func.length(text) <= max_length, text))
 
 
 def _same_task(other: Any) -> list[ColumnElement[bool]]:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_ei.operators.run_report import REPORT_KEY
 from airflow_provider_ei.plugins import json_sql
-from airflow_provider_ei.plugins.task_instances import TaskKey
+from airflow_provider_ei.plugins.task_keys import TaskKey
 from airflow_provider_ei.results import NUMBERS, Counts
 
 #: Tasks in DAG runs that are read, the newest ones.

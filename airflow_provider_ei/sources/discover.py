@@ -8,8 +8,8 @@ are left out of directories and patterns. Symbolic links are followed; a link to
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from airflow_provider_ei.exceptions import EdgeImpulseFileError, EdgeImpulseInputError
@@ -32,11 +32,16 @@ from airflow_provider_ei.sources.source_file import SourceFile
 
 
 class _Found(NamedTuple):
-    """A file that was found: its name, its source, and a function of source, name and content type that pins it."""
+    """What was found for one spec.
 
-    name: str
-    source: str
+    :ivar files: pairs of name and source.
+    :ivar pin: a function of a source, a name and a content type that pins the file.
+    :ivar is_one_file: whether the spec names a single file.
+    """
+
+    files: Sequence[tuple[str, str]]
     pin: Callable[[str, str, str], SourceFile]
+    is_one_file: bool = False
 
 
 def discover_files(specs: Iterable[FileSpec], open_store: OpenStore) -> list[SourceFile]:
@@ -46,31 +51,33 @@ def discover_files(specs: Iterable[FileSpec], open_store: OpenStore) -> list[Sou
         or when two names collide.
     :raises EdgeImpulseFileError: when a store fails with a transient error.
     """
-    named = [
-        (check_file_name(found.name if spec.name is None else spec.name, spec.path), spec, found)
-        for spec in specs
-        for found in _find(spec, open_store)
+    found = [(spec, _find(spec, open_store)) for spec in specs]
+    for spec, its in found:
+        for name, _ in its.files:
+            check_file_name(name, spec.path)
+    check_collisions([file for _, its in found for file in its.files])
+    pinned = [
+        its.pin(source, name, spec.content_type or content_types.guess(name))
+        for spec, its in found
+        for name, source in its.files
     ]
-    check_collisions((name, found.source) for name, _, found in named)
-    named.sort(key=lambda one: one[0])
-    return [
-        found.pin(found.source, name, spec.content_type or content_types.guess(name)) for name, spec, found in named
-    ]
+    return sorted(pinned, key=attrgetter("name"))
 
 
-def _find(spec: FileSpec, open_store: OpenStore) -> list[_Found]:
+def _find(spec: FileSpec, open_store: OpenStore) -> _Found:
     path = local_path("files", spec.path)
-    files, is_one_file = _find_in_store(spec.path, open_store) if path is None else _find_locally(path)
-    if spec.name is not None and not is_one_file:
+    found = _find_in_store(spec.path, open_store) if path is None else _find_locally(path)
+    if spec.name is None:
+        return found
+    if not found.is_one_file:
         raise EdgeImpulseInputError(
             f"files: leave out the name {spec.name!r}, which is for one file: {spec.path!r} is a directory or a "
             "pattern."
         )
-    return files
+    return found._replace(files=[(spec.name, source) for _, source in found.files])
 
 
-def _find_locally(path: str) -> tuple[list[_Found], bool]:
-    """Return the files, and whether the path names a single file."""
+def _find_locally(path: str) -> _Found:
     try:
         if os.path.isdir(path):
             entries = find_visible(Folder(Disk(), path))
@@ -82,19 +89,18 @@ def _find_locally(path: str) -> tuple[list[_Found], bool]:
             entries = find_matches(Folder(Disk(), base), steps)
             none = f"files: give a pattern that matches a file: {path!r} matches none."
         else:
-            return [_Found(os.path.basename(path), path, LocalFile.pin)], True
-        found = [_Found(name, entry.path, LocalFile.pin) for name, entry in entries]
+            return _Found([(os.path.basename(path), path)], LocalFile.pin, is_one_file=True)
+        files = [(name, entry.path) for name, entry in entries]
     except EdgeImpulseInputError as error:
         raise EdgeImpulseInputError(f"files: {str(error).removeprefix('files: ')}") from error.__cause__
     except EdgeImpulseFileError as error:
         raise EdgeImpulseInputError(f"files: {error}") from error.__cause__
-    if not found:
+    if not files:
         raise EdgeImpulseInputError(none)
-    return found, False
+    return _Found(files, LocalFile.pin)
 
 
-def _find_in_store(uri: str, open_store: OpenStore) -> tuple[list[_Found], bool]:
-    """Return the objects, and whether the URI names a single object."""
+def _find_in_store(uri: str, open_store: OpenStore) -> _Found:
     with open_object_store("files", uri, open_store) as (store, key):
         if has_wildcard(key) and not exists(store, key):
             base, *steps = split_pattern(key)
@@ -106,15 +112,20 @@ def _find_in_store(uri: str, open_store: OpenStore) -> tuple[list[_Found], bool]
             none = f"files: give a directory with files, hidden ones aside: {uri!r} has none."
         else:
             entry = store.entry(key.rstrip("/").rpartition("/")[2], store.fs.info(key))
-            return [_Found(entry.name, entry.source, partial(_pin_object, store, entry))], True
-        found = [_Found(name, entry.source, partial(_pin_object, store, entry)) for name, entry in _regular(entries)]
-    if not found:
+            return _objects(store, [(entry.name, entry)], is_one_file=True)
+        objects = list(_regular(entries))
+    if not objects:
         raise EdgeImpulseInputError(none)
-    return found, False
+    return _objects(store, objects)
 
 
-def _pin_object(store: ObjectStore, entry: Entry, source: str, name: str, content_type: str) -> SourceFile:
-    return store.pin(entry, name, content_type)
+def _objects(store: ObjectStore, objects: Sequence[tuple[str, Entry]], *, is_one_file: bool = False) -> _Found:
+    by_source = {entry.source: entry for _, entry in objects}
+
+    def pin(source: str, name: str, content_type: str) -> SourceFile:
+        return store.pin(by_source[source], name, content_type)
+
+    return _Found([(name, entry.source) for name, entry in objects], pin, is_one_file)
 
 
 def _regular(entries: Iterable[tuple[str, Entry]]) -> Iterator[tuple[str, Entry]]:

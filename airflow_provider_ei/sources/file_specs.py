@@ -6,15 +6,15 @@ This module does not access files: :mod:`.discover` finds them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.sources import content_types
 from airflow_provider_ei.sources.literals import parse_literal
 from airflow_provider_ei.sources.names import check_characters, check_file_name
 
-_SPEC_KEYS = {"path", "name", "content_type"}
+_SPEC_KEYS = ("path", "name", "content_type")
 
 _SKIPPED_UPSTREAM = "If it comes from an upstream task, that task returned nothing or was skipped."
 
@@ -26,21 +26,24 @@ class FileSpec:
     :ivar path: path or URI of a file or directory, or a pattern.
     :ivar name: name of the file in the data item; None for the file's own name.
     :ivar content_type: media type of its files; None to derive it from each file's name.
+    :ivar more: what was given under other keys that the caller accepts.
     """
 
     path: str
     name: str | None = None
     content_type: str | None = None
+    more: Mapping[str, object] = field(default_factory=dict)
 
 
-def parse_file_specs(files: object) -> list[FileSpec]:
+def parse_file_specs(files: object, more_keys: Collection[str] = ()) -> list[FileSpec]:
     """Parse the ``files`` argument.
 
     :param files: a path or URI, a directory, a glob, ``{"path", "name"?, "content_type"?}``, a list of these (nested
         lists are flattened), or a string with such a list or dict in JSON or as a Python literal.
+    :param more_keys: other keys that a dict may have, for :attr:`FileSpec.more`.
     :raises EdgeImpulseInputError: when it has another form, names no file, or has an invalid name or content type.
     """
-    specs = [_parse_spec(one) for one in _flatten(files)]
+    specs = [_parse_spec(one, more_keys) for one in _flatten(files)]
     if not specs:
         raise EdgeImpulseInputError(f"files is empty: give at least one file. {_SKIPPED_UPSTREAM}")
     return specs
@@ -65,14 +68,15 @@ def _flatten(files: object) -> Iterator[str | Mapping[str, object]]:
         )
 
 
-def _parse_spec(given: str | Mapping[str, object]) -> FileSpec:
+def _parse_spec(given: str | Mapping[str, object], more_keys: Collection[str]) -> FileSpec:
     spec = {"path": given} if isinstance(given, str) else given
     path = spec.get("path")
     if path is None and "path" in spec:
         raise EdgeImpulseInputError(f"files has None as a path. {_SKIPPED_UPSTREAM}")
-    if set(spec) - _SPEC_KEYS or not (isinstance(path, str) or _is_path(path)):
+    if set(spec) - {*_SPEC_KEYS, *more_keys} or not (isinstance(path, str) or _is_path(path)):
+        *others, last = map(repr, [*_SPEC_KEYS[1:], *more_keys])
         raise EdgeImpulseInputError(
-            "files: give a dict with 'path', and 'name' and 'content_type' if wanted, not with "
+            f"files: give a dict with 'path', and {', '.join(others)} and {last} if wanted, not with "
             f"{', '.join(map(repr, spec)) or 'nothing'}."
         )
     path = _to_string(path)
@@ -85,6 +89,7 @@ def _parse_spec(given: str | Mapping[str, object]) -> FileSpec:
         path,
         None if name is None else check_file_name(_to_string(name), path),
         None if content_type is None else content_types.check(content_type, path),
+        {key: spec[key] for key in more_keys if key in spec},
     )
 
 

@@ -13,6 +13,9 @@ from airflow_provider_ei.sources.folders import BROKEN_LINK, DIRECTORY, FILE, En
 from airflow_provider_ei.sources.problems import kind_of, missing, unreadable
 from airflow_provider_ei.sources.source_file import SourceFile
 
+#: Flags to open a file without blocking: opening a pipe would otherwise wait until somebody writes to it.
+_WITHOUT_WAITING = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
 
 class Disk:
     """The folders of this machine; see :class:`~.folders.Storage`."""
@@ -177,7 +180,7 @@ class LocalFile:
     def read_whole(self) -> bytes:
         """Read the file with as few system calls as possible; see ``UploadFile.read_whole``."""
         try:
-            descriptor = _open_without_waiting(self.path, os.O_RDONLY)
+            descriptor = os.open(self.path, os.O_RDONLY | _WITHOUT_WAITING)
         except OSError as error:
             raise self._cannot_be_read(error) from error
         try:
@@ -218,5 +221,5 @@ def _may_read(path: str) -> bool:
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    """Open a file without blocking: opening a pipe would otherwise wait until somebody writes to it."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    """Open a file without blocking, for ``open``."""
+    return os.open(path, flags | _WITHOUT_WAITING)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from numbers import Integral, Rational
 
@@ -100,11 +100,22 @@ def check_collisions(
     :raises EdgeImpulseInputError: when two names are equal, or differ only in Unicode form, in case, or in ``"`` and
         ``%22``; the message names both sources.
     """
+    files = list(files)
+    keys = _collision_keys([name for name, _ in files])
+    if len(set(keys)) == len(keys):
+        return
     seen: dict[str, tuple[str, str]] = {}
-    for number, file in enumerate(files, 1):
+    for number, (key, file) in enumerate(zip(keys, files, strict=True), 1):
         name, source = file
-        key = unicodedata.normalize("NFC", name.replace('"', "%22")).casefold()
         other_name, other_source = seen.setdefault(key, file)
         if len(seen) < number:
             same = f"the name {name!r}" if name == other_name else f"names that collide, {other_name!r} and {name!r}"
             raise EdgeImpulseInputError(f"files: {remedy}: {other_source!r} and {source!r} have {same}.")
+
+
+def _collision_keys(names: Sequence[str]) -> list[str]:
+    """Return for each name a key that is the same for all names that cannot be distinguished from it."""
+    text = "".join(names)
+    if text.isascii() and '"' not in text:
+        return [name.lower() for name in names]  # the usual case; the same as below, in a fraction of the time
+    return [unicodedata.normalize("NFC", name.replace('"', "%22")).casefold() for name in names]

@@ -18,7 +18,7 @@ from urllib3.exceptions import (
 from airflow_provider_ei.exceptions import EdgeImpulseConfigError, EdgeImpulseError, EdgeImpulseUnavailableError
 from airflow_provider_ei.redaction import know_proxies
 from airflow_provider_ei.studio.reading import AnswerTooLargeError
-from airflow_provider_ei.studio.responses import CHECK_HOST, large_answer
+from airflow_provider_ei.studio.responses import check_host, large_answer
 from airflow_provider_ei.studio.server_text import printable_excerpt
 
 _CHECK_PROXY = "Check the proxy in the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY)"
@@ -51,29 +51,30 @@ def connection_error(error: Exception, operation: str, host: str, *, has_sent: b
     if isinstance(cause, _BAD_PROXIES):
         return EdgeImpulseConfigError(f"{_CHECK_PROXY}: it cannot be used: {words} {label}")
     if isinstance(cause, requests.exceptions.InvalidURL | LocationValueError | UnicodeError):
-        return EdgeImpulseConfigError(f"{CHECK_HOST}: {host!r} is not a host name: {words}. {label}")
+        return EdgeImpulseConfigError(f"{check_host(operation)}: {host!r} is not a host name: {words}. {label}")
     if isinstance(error, TypeError | ValueError) and not isinstance(error, requests.RequestException):
         return EdgeImpulseConfigError(f"{_CHECK_PROXY}: it cannot be used: {words}. {label}")
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
         # requests raises a plain OSError when a file named in the environment (such as REQUESTS_CA_BUNDLE) is missing.
         return EdgeImpulseConfigError(f"Check the environment of the worker: {words}. {label}")
+    timed_out = False
     if isinstance(error, requests.exceptions.ProxyError):
         what = f"{_CHECK_PROXY}: the proxy on the way to {host} failed: {words}."
     elif isinstance(cause, NameResolutionError):
-        what = f"{CHECK_HOST}: the host name {host} is not known."
+        what = f"{check_host(operation)}: the host name {host} is not known."
     elif isinstance(error, requests.exceptions.ConnectTimeout):
-        what = f"{CHECK_HOST}: no connection to {host} within the connect timeout."
+        what = f"{check_host(operation)}: no connection to {host} within the connect timeout."
     elif isinstance(cause, NewConnectionError):
-        what = f"{CHECK_HOST}: no connection to {host}: {words.rpartition(': ')[2]}."
+        what = f"{check_host(operation)}: no connection to {host}: {words.rpartition(': ')[2]}."
     elif isinstance(cause, ssl.SSLError) and not has_sent:
         what = f"Is it http://? If so, write that before Host in the connection: {host} does not speak TLS: {words}."
     elif not has_sent:
-        what = f"{CHECK_HOST}: no connection to {host}: {words}."
-    elif isinstance(error, requests.exceptions.Timeout | ReadTimeoutError):
+        what = f"{check_host(operation)}: no connection to {host}: {words}."
+    elif timed_out := isinstance(error, requests.exceptions.Timeout | ReadTimeoutError):
         what = f"Try again later: {host} did not answer within the read timeout."
     else:
         what = f"Try again: the connection to {host} was lost before the answer was complete: {words}."
-    return EdgeImpulseUnavailableError(f"{what} {label}", ambiguous=has_sent, operation=operation)
+    return EdgeImpulseUnavailableError(f"{what} {label}", ambiguous=has_sent, timed_out=timed_out, operation=operation)
 
 
 def _root(error: BaseException) -> BaseException:

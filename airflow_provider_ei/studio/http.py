@@ -10,6 +10,7 @@ from requests import Response
 
 from airflow_provider_ei.exceptions import MAX_RETRY_WAIT, EdgeImpulseServiceError
 from airflow_provider_ei.redaction import know_secret
+from airflow_provider_ei.studio.abilities import Abilities
 from airflow_provider_ei.studio.cancellation import CancelFlag
 from airflow_provider_ei.studio.clock import Clock
 from airflow_provider_ei.studio.counter import RequestCounter
@@ -41,6 +42,7 @@ class HttpClient:
     :param settings: base URL, key and timeouts.
     :param connections: maximum number of open connections; one is enough for one thread.
     :param sleep: waits between two tries; the default can be interrupted by :meth:`cancel`.
+    :ivar abilities: what the service cannot do.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class HttpClient:
     ) -> None:
         know_secret(settings.api_key)
         self.settings = settings
+        self.abilities = Abilities(settings.service)
         self._cancelled = CancelFlag()
         self._clock = Clock(sleep or self._cancelled.sleep)
         self._budget = RetryBudget()
@@ -150,6 +153,9 @@ class HttpClient:
         *,
         idempotent: bool,
         before_retry: BeforeRetry | None = None,
+        headers: Mapping[str, str] | None = None,
+        part: str = "files[]",
+        max_bytes: int = ANSWER_BYTES,
     ) -> tuple[AnswerT, dict[str, str]]:
         """Send fields and files as one multipart form.
 
@@ -157,18 +163,22 @@ class HttpClient:
         :param on_read: called with a file's name and progress before each of its blocks is sent.
         :param idempotent: whether to retry the request even if it may have been carried out.
         :param before_retry: called before each retry.
+        :param headers: additional headers.
+        :param part: name of the files' parts.
+        :param max_bytes: maximum size of the response; a longer one is an error.
         :return: the response, and the SHA-256 of each file that was sent, by name.
         :raises EdgeImpulseFileError: when a file changed while it was being sent.
         :raises EdgeImpulseServiceError: as :meth:`request_json` does.
         """
 
         def read(response: Response) -> AnswerT | dict[str, Any]:
-            return read_answer(response, operation, ANSWER_BYTES, kind)
+            return read_answer(response, operation, max_bytes, kind)
 
         def attempt() -> tuple[AnswerT | dict[str, Any], dict[str, str]]:
-            with MultipartBody(fields, files, on_read) as body:  # a new one for each try: a body cannot be sent twice
-                headers = {"Content-Type": body.content_type}
-                answer = self._send(operation, "POST", path, read, data=body, headers=headers)
+            # A new body for each try: it cannot be sent twice.
+            with MultipartBody(fields, files, on_read, part=part) as body:
+                all_headers = {**(headers or {}), "Content-Type": body.content_type}
+                answer = self._send(operation, "POST", path, read, max_bytes=max_bytes, data=body, headers=all_headers)
                 return answer, body.sha256_by_name()
 
         answer, digests = self._with_retries(attempt, changes=True, idempotent=idempotent, before_retry=before_retry)

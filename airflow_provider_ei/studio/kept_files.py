@@ -66,7 +66,7 @@ class KeptFiles:
 
     def instead_of(self, files: Sequence[UploadFile]) -> list[UploadFile]:
         """Return the files, each replaced by its kept copy if there is one."""
-        return [self._files.get(file.name, file) for file in files]
+        return [self._files.get(file.name, file) for file in files] if self._files else list(files)
 
     def release(self) -> None:
         """Drop all kept files."""

@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Generic, Protocol, TypeVar
 
-from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.studio.seen_ids import SeenIds
 
 #: Maximum number of attempts for a listing.
@@ -37,15 +37,34 @@ _MORE_PAGES = 10
 _Facts = tuple[int, str, str]
 
 
+class Listed(Protocol):
+    """A data item or a sample, with what a list may be ordered by."""
+
+    @property
+    def id(self) -> int:
+        """Its id, which never changes."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def dataset(self) -> str:
+        """The dataset or category that it is in."""
+
+
+ItemT = TypeVar("ItemT", bound=Listed)
+
+
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Generic[ItemT]):
     """One response: its items begin at ``offset`` in a list of ``total`` items, or None if the total is unknown.
 
     :ivar is_full: whether it has as many items as were requested.
     """
 
     offset: int
-    items: Sequence[DataItem]
+    items: Sequence[ItemT]
     total: int | None
     is_full: bool
 
@@ -60,7 +79,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedPage:
+class ListedPage(Generic[ItemT]):
     """A part of a listing.
 
     :ivar items: the data items that no earlier page of this listing had.
@@ -68,7 +87,7 @@ class ListedPage:
         again whenever the listing has moved and starts again: the caller must then discard all earlier pages.
     """
 
-    items: Sequence[DataItem]
+    items: Sequence[ItemT]
     is_first: bool
 
 
@@ -80,7 +99,7 @@ class OffsetIgnoredError(ListingMovedError):
     """The service returns its first page for every offset, so retrying does not help."""
 
 
-class Listing:
+class Listing(Generic[ItemT]):
     """Reads a complete listing, and starts again when it has moved.
 
     :param fetches: one function per list, which gets the page at an offset; an item may be in several lists.
@@ -88,7 +107,7 @@ class Listing:
     :ivar total: the total that the service reported last.
     """
 
-    def __init__(self, fetches: Sequence[Callable[[int], Page]], sleep: Callable[[float], None]) -> None:
+    def __init__(self, fetches: Sequence[Callable[[int], Page[ItemT]]], sleep: Callable[[float], None]) -> None:
         self._fetches = fetches
         self._sleep = sleep
         self._seen: list[SeenIds] = []
@@ -99,19 +118,19 @@ class Listing:
         """The number of items that the last attempt has seen."""
         return sum(map(len, self._seen))
 
-    def take(self) -> list[DataItem]:
+    def take(self) -> list[ItemT]:
         """Return all data items, each once.
 
         :raises ListingMovedError: if it has moved in each attempt.
         """
-        items: list[DataItem] = []
+        items: list[ItemT] = []
         for page in self.pages():
             if page.is_first:
                 items.clear()
             items += page.items
         return items
 
-    def pages(self) -> Iterator[ListedPage]:
+    def pages(self) -> Iterator[ListedPage[ItemT]]:
         """Yield the listing page by page; after the last page with ``is_first``, each item occurs once.
 
         :raises ListingMovedError: if it has moved in each attempt.
@@ -126,7 +145,7 @@ class Listing:
                 return
             self._sleep(FIRST_WAIT_SECONDS * 2 ** (attempt - 1))
 
-    def _attempt(self, *, is_last: bool) -> Iterator[ListedPage]:
+    def _attempt(self, *, is_last: bool) -> Iterator[ListedPage[ItemT]]:
         self._seen = []
         is_first = True
         for fetch in self._fetches:
@@ -140,14 +159,16 @@ class Listing:
                 is_first = False
 
 
-class _Walk:
+class _Walk(Generic[ItemT]):
     """One attempt to read one list.
 
     :param seen: the ids of the items that it has listed.
     :param is_last: whether no other attempt follows.
     """
 
-    def __init__(self, listing: Listing, fetch: Callable[[int], Page], seen: SeenIds, *, is_last: bool) -> None:
+    def __init__(
+        self, listing: Listing[ItemT], fetch: Callable[[int], Page[ItemT]], seen: SeenIds, *, is_last: bool
+    ) -> None:
         self._listing = listing
         self._fetch = fetch
         self._seen = seen
@@ -157,7 +178,7 @@ class _Walk:
         self._first: list[int] = []
         self._steps: set[bool] = set()  # whether the id rises from an item of a page to the next one
 
-    def new_items(self) -> Iterator[Sequence[DataItem]]:
+    def new_items(self) -> Iterator[Sequence[ItemT]]:
         """Yield the items of each page that no earlier page had.
 
         :raises ListingMovedError: when an item may have been missed.
@@ -189,7 +210,7 @@ class _Walk:
         if is_disturbed and self._get(2 * page.end).items:
             raise ListingMovedError(_LEFT)
 
-    def _next(self, before: Page) -> tuple[Page, int, int]:
+    def _next(self, before: Page[ItemT]) -> tuple[Page[ItemT], int, int]:
         """Get the page after another one.
 
         :return: the page, and the position of an item that both pages have, in the old and in the current list.
@@ -204,7 +225,7 @@ class _Walk:
                 return page, *shared
         raise ListingMovedError("A page has no data item of the page before it.")
 
-    def _get(self, offset: int) -> Page:
+    def _get(self, offset: int) -> Page[ItemT]:
         if self._pages >= self._most_pages:
             raise ListingMovedError(f"It does not end: it has more than {self._most_pages} pages.")
         self._pages += 1
@@ -216,7 +237,7 @@ class _Walk:
             raise ListingMovedError("A page has more data items than the total says.")
         return page
 
-    def _keep(self, page: Page) -> Sequence[DataItem]:
+    def _keep(self, page: Page[ItemT]) -> Sequence[ItemT]:
         """Record the items of a page; return those that are new."""
         ids = [item.id for item in page.items]
         if len(set(ids)) < len(ids):
@@ -227,11 +248,11 @@ class _Walk:
         return new
 
 
-def _is_end(page: Page) -> bool:
+def _is_end(page: Page[ItemT]) -> bool:
     return not page.items if page.total is None else page.end >= page.total
 
 
-def _shared(before: Page, page: Page) -> tuple[int, int] | None:
+def _shared(before: Page[ItemT], page: Page[ItemT]) -> tuple[int, int] | None:
     """Find the last item of a page that the next one also has; return its position in the old and the new list."""
     if page.items and _facts(before.items[-1]) == _facts(page.items[0]):
         return before.end - 1, page.offset
@@ -242,6 +263,6 @@ def _shared(before: Page, page: Page) -> tuple[int, int] | None:
     return None
 
 
-def _facts(item: DataItem) -> _Facts:
+def _facts(item: Listed) -> _Facts:
     # The fields that a list may be ordered by. An item that was renamed may have moved: it proves nothing about others.
     return item.id, item.name, item.dataset

@@ -29,12 +29,18 @@ class MultipartBody(MultipartEncoder):  # type: ignore[misc]
     identical bytes.
 
     :param fields: names and values of the form fields, in order.
-    :param files: the ``files[]`` parts, in order.
+    :param files: the parts of the files, in order.
     :param on_read: called for each file, and for each block of a large one.
+    :param part: name of the files' parts.
     """
 
     def __init__(
-        self, fields: Iterable[tuple[str, str]], files: Sequence[UploadFile], on_read: OnRead | None = None
+        self,
+        fields: Iterable[tuple[str, str]],
+        files: Sequence[UploadFile],
+        on_read: OnRead | None = None,
+        *,
+        part: str = "files[]",
     ) -> None:
         super().__init__(list(fields))
         self._files = files
@@ -42,7 +48,7 @@ class MultipartBody(MultipartEncoder):  # type: ignore[misc]
         self._delimiter = b"\r\n" + self.boundary.encode()
         # The encoder closes the body after the fields. Without the last four bytes, "--\r\n", more parts may follow.
         self._fields = super().read()[:-4]
-        self._heads = [_head(file) for file in files]
+        self._heads = [_head(file, part) for file in files]
         content = sum(map(len, self._heads)) + sum(file.size for file in files)
         self._length = len(self._fields) + content + len(self._delimiter) * len(files) + len(_CLOSE)
         self._hashing = HashThread()
@@ -88,21 +94,21 @@ class MultipartBody(MultipartEncoder):  # type: ignore[misc]
         room = BLOCK_BYTES - len(self._delimiter) - len(_CLOSE)
         with ReadAhead(self._files) as ahead:
             for file, head in zip(self._files, self._heads, strict=True):
-                is_ahead = ahead.covers(file)
-                if file.size >= LARGE_FILE_BYTES and not is_ahead:
+                size, is_ahead = file.size, ahead.is_next(file)
+                if size >= LARGE_FILE_BYTES and not is_ahead:
                     yield b"".join((*parts, head))
                     parts, count = [], 0
                     yield from self._stream(file)
                 else:
-                    if count + len(head) + file.size > room:
+                    if count + len(head) + size > room:
                         yield b"".join(parts)
                         parts, count = [], 0
                     data = ahead.read(file) if is_ahead else read_whole(file)
                     self._digests[file.name] = hashlib.sha256(data).hexdigest()
                     if self._on_read is not None:
-                        self._on_read(file.name, file.size)
+                        self._on_read(file.name, size)
                     parts += head, data
-                    count += len(head) + file.size
+                    count += len(head) + size
                 parts.append(self._delimiter)
                 count += len(self._delimiter)
         yield b"".join((*parts, _CLOSE))
@@ -122,8 +128,10 @@ class MultipartBody(MultipartEncoder):  # type: ignore[misc]
 _CLOSE = b"--\r\n"
 
 
-def _head(file: UploadFile) -> bytes:
+def _head(file: UploadFile, part: str) -> bytes:
     """Return the headers of a file's part, preceded by the end of the boundary line."""
-    name = format_multipart_header_param("filename", file.name)
-    head = f'\r\nContent-Disposition: form-data; name="files[]"; {name}\r\nContent-Type: {file.content_type}\r\n\r\n'
+    name = file.name
+    needs_no_escapes = name.isprintable() and '"' not in name  # the usual case, in a fraction of the time
+    param = f'filename="{name}"' if needs_no_escapes else format_multipart_header_param("filename", name)
+    head = f'\r\nContent-Disposition: form-data; name="{part}"; {param}\r\nContent-Type: {file.content_type}\r\n\r\n'
     return head.encode()

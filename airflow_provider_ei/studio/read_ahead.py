@@ -30,7 +30,8 @@ class ReadAhead:
     """
 
     def __init__(self, files: Sequence[UploadFile]) -> None:
-        self._todo = deque(file for file in files if self.covers(file))
+        is_possible = any(hasattr(kind, "start_reading") for kind in set(map(type, files)))
+        self._todo = deque(file for file in files if self.covers(file)) if is_possible else deque()
         self._started: deque[tuple[UploadFile, Future[bytes]]] = deque()
 
     def __enter__(self) -> ReadAhead:
@@ -49,6 +50,10 @@ class ReadAhead:
     def covers(file: UploadFile) -> bool:
         """Return whether a file is read in the background: it must be small and have a method ``start_reading``."""
         return hasattr(file, "start_reading") and file.size <= MAX_FILE_BYTES
+
+    def is_next(self, file: UploadFile) -> bool:
+        """Return whether the next file of the upload is read in the background."""
+        return bool(self._todo or self._started) and self.covers(file)
 
     def read(self, file: UploadFile) -> bytes:
         """Return the bytes of the next file; see :func:`~.files.read_whole`.

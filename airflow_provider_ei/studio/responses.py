@@ -43,10 +43,14 @@ ERROR_BYTES = 64 * 1024
 #: Approximate maximum of bytes of memory that reading one JSON response may take.
 MAX_JSON_MEMORY = 96 * 1024 * 1024
 
+#: Id of the only operation of the ingestion service, which the API's description does not have.
+UPLOAD_SAMPLES = "uploadSamples"
+
+_CHECK_STUDIO = "Check Host (Studio base URL) of the connection, such as https://studio.edgeimpulse.com/v1"
+_CHECK_INGESTION = "Check extra 'ingestion_host' of the connection, such as https://ingestion.edgeimpulse.com"
+
 #: Content types of a downloaded file, unless told otherwise.
 FILE_TYPES = ("application/octet-stream",)
-
-CHECK_HOST = "Check Host (Studio base URL) of the connection, such as https://studio.edgeimpulse.com/v1"
 _CHECK_KEY = "Check Password (API key) of the connection"
 
 
@@ -143,15 +147,15 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
         # The query is left out, since it may contain a token.
         target = printable_excerpt(response.headers.get("Location", "").partition("?")[0])
         return EdgeImpulseRedirectError(
-            f"{CHECK_HOST}: it redirects to {target or 'nowhere'}. Redirects are not followed, since the key would "
-            f"travel along. {label}",
+            f"{check_host(operation)}: it redirects to {target or 'nowhere'}. Redirects are not followed, since the "
+            f"key would travel along. {label}",
             **facts,
         )
     if status in (401, 403) or _is_about_the_key(words):
         return _wrong_key(response, words, label, facts)
     if status == 404:
         return EdgeImpulseNotFoundError(
-            f"Check the organization id, and Host (Studio base URL) of the connection: not found{said}. {label}",
+            f"{_check_address(operation)}: not found{said}. {label}",
             **facts,
         )
     if status == 413:
@@ -173,6 +177,7 @@ def _refusal(response: requests.Response, operation: str) -> EdgeImpulseServiceE
             f"Try again later: the service is not available{said}. {label}",
             ambiguous=True,
             retry_after=retry_after,
+            timed_out=status == HTTPStatus.GATEWAY_TIMEOUT,
             **facts,
         )
     return EdgeImpulseRefusedError(f"Edge Impulse refused: {words or 'it gave no reason'}. {label}", **facts)
@@ -193,11 +198,13 @@ def _no_success(
         return _wrong_key(response, words, label, facts)
     if answer is None:
         said = f": {words}" if words else ""
-        return EdgeImpulseResponseError(f"{CHECK_HOST}: the answer is not that of the API{said}. {label}", **facts)
+        return EdgeImpulseResponseError(
+            f"{check_host(operation)}: the answer is not that of the API{said}. {label}", **facts
+        )
     if answer.get("success") is not False:
         said = f": {words}" if words else ""
         return EdgeImpulseResponseError(
-            f"{CHECK_HOST}: the answer does not say whether it succeeded{said}. {label}", **facts
+            f"{check_host(operation)}: the answer does not say whether it succeeded{said}. {label}", **facts
         )
     return EdgeImpulseRefusedError(f"Edge Impulse refused: {words or 'it gave no reason'}. {label}", **facts)
 
@@ -218,10 +225,21 @@ def _is_about_the_key(server_text: str) -> bool:
     return "invalid api key" in server_text.lower()
 
 
+def check_host(operation: str) -> str:
+    """Return what to do when the host of an operation is probably not the right one."""
+    return _CHECK_INGESTION if operation == UPLOAD_SAMPLES else _CHECK_STUDIO
+
+
+def _check_address(operation: str) -> str:
+    if operation == UPLOAD_SAMPLES:
+        return _CHECK_INGESTION
+    return "Check the organization id, and Host (Studio base URL) of the connection"
+
+
 def large_answer(operation: str, status: int | None) -> EdgeImpulseLargeResponseError:
     """Return the error for a response that is larger than this client reads."""
     return EdgeImpulseLargeResponseError(
-        f"{CHECK_HOST}: the answer is larger than any that is expected there. {_label(operation, status)}",
+        f"{check_host(operation)}: the answer is larger than any that is expected there. {_label(operation, status)}",
         operation=operation,
         status=status,
     )

@@ -7,8 +7,12 @@ from urllib.parse import urlsplit
 
 from airflow_provider_ei.exceptions import EdgeImpulseConfigError
 from airflow_provider_ei.redaction import know_secret, looks_like_key
+from airflow_provider_ei.studio.known_service import DEFAULT_SETTLE_SECONDS, NOTHING_KNOWN, KnownService
 
 DEFAULT_BASE_URL = "https://studio.edgeimpulse.com/v1"
+
+#: Default read timeout of the ingestion service in seconds: as long as the official command line waits.
+INGESTION_READ_TIMEOUT = 1200.0
 
 #: Maximum of each duration in seconds: one day. The operating system's own limits are only slightly higher.
 MAX_SECONDS = 86_400.0
@@ -44,6 +48,7 @@ class StudioSettings:
         error. The default outlasts limits per minute and per five minutes.
     :param batch_files: maximum number of files in one request; the API accepts 10,000.
     :param batch_bytes: maximum number of bytes of files in one request; a larger file is sent alone.
+    :param service: what a check has found out about the service.
     """
 
     api_key: str = field(repr=False)
@@ -53,10 +58,11 @@ class StudioSettings:
     read_timeout: float = 300.0
     retry_attempts: int = 4
     retry_wait: float = 1.0
-    settle_seconds: float = 5.0
+    settle_seconds: float = DEFAULT_SETTLE_SECONDS
     throttle_patience: float = 600.0
     batch_files: int = 10_000
     batch_bytes: int = 256 * 1024 * 1024
+    service: KnownService = NOTHING_KNOWN
 
     def __post_init__(self) -> None:
         # For an invalid character, http.client would raise an error that quotes the key.
@@ -89,6 +95,15 @@ class StudioSettings:
             write_timeout=min(self.write_timeout, max_timeout),
             read_timeout=min(self.read_timeout, max_timeout),
         )
+
+    def for_ingestion(self, base_url: str) -> StudioSettings:
+        """Return the same settings for the ingestion service, with a longer read timeout unless it was changed.
+
+        :param base_url: of the ingestion service.
+        """
+        is_default = self.read_timeout == StudioSettings.read_timeout
+        read_timeout = INGESTION_READ_TIMEOUT if is_default else self.read_timeout
+        return replace(self, base_url=base_url, read_timeout=read_timeout)
 
     def data_url(self, organization_id: int) -> str:
         """Return the page of an organization's data in Studio."""

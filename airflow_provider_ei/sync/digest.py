@@ -52,7 +52,7 @@ def files_digest(files: Mapping[str, tuple[int, str]]) -> str:
 
     :param files: size in bytes and SHA-256 in hex, by name.
     """
-    return _digest({"scheme": DIGEST_VERSION, "files": [[name, *files[name]] for name in sorted(files)]})
+    return _digest({"scheme": DIGEST_VERSION, "files": [(name, *files[name]) for name in sorted(files)]})
 
 
 def item_digest(files: str, metadata: Mapping[str, str]) -> str:

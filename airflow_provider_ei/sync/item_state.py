@@ -206,7 +206,7 @@ def creation_digest(files: Iterable[tuple[str, int]], metadata: Mapping[str, str
     :param metadata: the item's metadata; our own key and the one that the service adds are ignored.
     """
     user = {key: value for key, value in without_injected(metadata).items() if key != STATE_KEY}
-    return hashlib.sha256(canonical([sorted(map(list, files)), user])).hexdigest()
+    return hashlib.sha256(canonical([sorted(files), user])).hexdigest()
 
 
 def _read_json(text: str) -> Any:

@@ -22,31 +22,28 @@ class ProgressLog:
 
     def __init__(self, item: WantedItem, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._name = item.name
-        self._sizes = sizes = item.sizes
+        self._sizes = item.sizes
         self._clock = clock
         self._read: dict[str, int] = {}
-        self._bytes = 0
-        self._files = sum(size == 0 for size in sizes.values())
-        self._total = sum(sizes.values())
+        self._total = item.total_bytes
         self._begun = self._told = clock()
 
     def __call__(self, name: str, position: int) -> None:
         """Record that a file was read up to a position. A file that is sent again starts over at 0."""
-        before, size = self._read.get(name, 0), self._sizes[name]
         self._read[name] = position
-        self._bytes += position - before
-        self._files += (position == size) - (before == size)
         now = self._clock()
         if now - self._told >= LOG_INTERVAL_SECONDS:
             self._told = now
             log.info("%s", self._line(now - self._begun))
 
     def _line(self, seconds: float) -> str:
-        rate = self._bytes / seconds
-        left = (self._total - self._bytes) / rate if rate else 0.0
+        done = sum(self._read.values())
+        files = sum(self._read.get(name, 0) == size for name, size in self._sizes.items())
+        rate = done / seconds
+        left = (self._total - done) / rate if rate else 0.0
         return (
-            f"Data item {self._name!r}: {self._files:,} of {len(self._sizes):,} files, "
-            f"{format_bytes(self._bytes)} of {format_bytes(self._total)}, "
+            f"Data item {self._name!r}: {files:,} of {len(self._sizes):,} files, "
+            f"{format_bytes(done)} of {format_bytes(self._total)}, "
             f"{format_bytes(rate)}/s, about {format_seconds(left)} left."
         )
 

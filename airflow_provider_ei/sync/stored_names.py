@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
+from airflow_provider_ei.studio.known_service import KnownService
 from airflow_provider_ei.studio.models import DataFile
 from airflow_provider_ei.sync.digest import canonical
 
@@ -72,6 +73,24 @@ def stored_forms(name: str) -> frozenset[str]:
 def names_digest(names: Iterable[str]) -> str:
     """Return a short digest of the names that the service lists."""
     return hashlib.sha256(canonical(sorted(names))).hexdigest()[:16]
+
+
+def lost_in(service: KnownService, names: Sequence[str]) -> Correspondence:
+    """Return which of the wanted names a service does not distinguish, or drops, as far as a check has found out.
+
+    An unknown fact changes nothing here, since it can only make more names equal.
+    """
+    folders = {"drop": _FOLDERS[2]}.get(service.file_folders or "")
+    form = {"nfc": _FORMS[1], "trim": _FORMS[3], "collapse": _FORMS[4]}.get(service.name_form or "")
+    way = _way(*(step for step in (folders, form) if step is not None))
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(way(name), []).append(name)
+    missing = groups.pop("", [])
+    if service.trailing_backslash == "drop_file":
+        missing += [name for name in names if name.endswith("\\") and name not in missing]
+    merged = {stored: sorted(group) for stored, group in groups.items() if len(group) > 1}
+    return Correspondence({}, exact=False, missing=missing, merged=merged)
 
 
 def _way(*steps: Callable[[str], str]) -> Callable[[str], str]:

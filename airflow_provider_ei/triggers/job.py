@@ -9,21 +9,24 @@ from typing import Any, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseUnavailableError
+from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
 from airflow_provider_ei.hooks.job_calls import JobCalls
 from airflow_provider_ei.jobs.state import JobStatus
 from airflow_provider_ei.jobs.waiting import JobWatcher, cancel_job, give_up
-from airflow_provider_ei.triggers.short_requests import ShortRequestsHook, ShortRequestsProjectHook
+from airflow_provider_ei.triggers.hook_calls import call_hook
+from airflow_provider_ei.triggers.short_requests import (
+    ShortRequestsHook,
+    ShortRequestsPipelineRunsHook,
+    ShortRequestsProjectHook,
+    ShortRequestsTransformationsHook,
+)
 from airflow_provider_ei.triggers.threads import TRIGGER_THREADS
 
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
-
-#: Seconds after which a look that does not end is abandoned.
-STALL_SECONDS = 60.0
 
 
 class EdgeImpulseJobTrigger(BaseTrigger):
@@ -34,6 +37,9 @@ class EdgeImpulseJobTrigger(BaseTrigger):
     :param job_id: id of the job.
     :param project_id: the project that it belongs to; or
     :param organization_id: the organization that it belongs to.
+    :param pipeline_id: the job is a run of this pipeline of the organization.
+    :param max_failed_imports: how many items such a run may fail to import into a project.
+    :param is_transformation: the job is a transformation job of the organization.
     :param edge_impulse_project_conn_id: the Airflow connection for a project.
     :param edge_impulse_conn_id: the Airflow connection for an organization.
     :param poll_interval: seconds between the first two looks; later intervals are longer.
@@ -47,6 +53,9 @@ class EdgeImpulseJobTrigger(BaseTrigger):
         job_id: int,
         project_id: int | None = None,
         organization_id: int | None = None,
+        pipeline_id: int | None = None,
+        max_failed_imports: int = 0,
+        is_transformation: bool = False,
         edge_impulse_project_conn_id: str = EdgeImpulseProjectHook.default_conn_name,
         edge_impulse_conn_id: str = EdgeImpulseHook.default_conn_name,
         poll_interval: float = 10.0,
@@ -57,6 +66,9 @@ class EdgeImpulseJobTrigger(BaseTrigger):
         self.job_id = job_id
         self.project_id = project_id
         self.organization_id = organization_id
+        self.pipeline_id = pipeline_id
+        self.max_failed_imports = max_failed_imports
+        self.is_transformation = is_transformation
         self.edge_impulse_project_conn_id = edge_impulse_project_conn_id
         self.edge_impulse_conn_id = edge_impulse_conn_id
         self.poll_interval = poll_interval
@@ -72,6 +84,9 @@ class EdgeImpulseJobTrigger(BaseTrigger):
                 "job_id": self.job_id,
                 "project_id": self.project_id,
                 "organization_id": self.organization_id,
+                "pipeline_id": self.pipeline_id,
+                "max_failed_imports": self.max_failed_imports,
+                "is_transformation": self.is_transformation,
                 "edge_impulse_project_conn_id": self.edge_impulse_project_conn_id,
                 "edge_impulse_conn_id": self.edge_impulse_conn_id,
                 "poll_interval": self.poll_interval,
@@ -100,6 +115,15 @@ class EdgeImpulseJobTrigger(BaseTrigger):
             log.info("%s, since the task was ended.", cancel_job(hook.jobs_api, self.job_id))
 
     def _create_hook(self) -> JobCalls:
+        if self.pipeline_id is not None:
+            return ShortRequestsPipelineRunsHook(
+                self.edge_impulse_conn_id,
+                self.organization_id,
+                pipeline_id=self.pipeline_id,
+                max_failed_imports=self.max_failed_imports,
+            )
+        if self.is_transformation:
+            return ShortRequestsTransformationsHook(self.edge_impulse_conn_id, self.organization_id)
         if self.organization_id is not None:
             return ShortRequestsHook(self.edge_impulse_conn_id, self.organization_id)
         return ShortRequestsProjectHook(self.edge_impulse_project_conn_id, self.project_id)
@@ -137,23 +161,4 @@ class EdgeImpulseJobTrigger(BaseTrigger):
 
         :raises EdgeImpulseUnavailableError: when it does not end in time.
         """
-        hook = self._create_hook()
-
-        def run() -> _T:
-            with hook:
-                return call(hook)
-
-        result = asyncio.wrap_future(TRIGGER_THREADS.submit(run))
-        try:
-            return await asyncio.wait_for(result, STALL_SECONDS)
-        except EdgeImpulseError:
-            raise
-        except TimeoutError:
-            raise EdgeImpulseUnavailableError(
-                f"Check that the service is up: a look at job {self.job_id} did not end within {STALL_SECONDS:g} s.",
-                ambiguous=False,
-            ) from None
-        except Exception as error:  # for instance a connection that does not exist
-            raise EdgeImpulseError(f"{error} ({type(error).__name__})") from None
-        finally:
-            hook.cancel()  # ends a running call when the trigger is canceled
+        return await call_hook(self._create_hook(), call, f"a look at job {self.job_id}")

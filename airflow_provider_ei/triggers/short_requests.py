@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_ei.hooks.connected import ConnectedHook
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
+from airflow_provider_ei.hooks.organization_runs import PipelineRunsHook, TransformationsHook
 
 if TYPE_CHECKING:
     from airflow_provider_ei.studio.settings import StudioSettings
@@ -41,3 +42,11 @@ class ShortRequestsProjectHook(ShortRequests, EdgeImpulseProjectHook):
 
 class ShortRequestsHook(ShortRequests, EdgeImpulseHook):
     """Hook of an organization with short requests."""
+
+
+class ShortRequestsPipelineRunsHook(ShortRequests, PipelineRunsHook):
+    """Hook of a pipeline with short requests."""
+
+
+class ShortRequestsTransformationsHook(ShortRequests, TransformationsHook):
+    """Hook for transformation jobs with short requests."""

@@ -32,12 +32,14 @@ class Client:
     timed_outside: bool = False
 
 
-def _python(name: str, module: str, function: str, *, is_ours: bool = False, is_floor: bool = False) -> Client:
+def _python(
+    name: str, module: str, function: str, *, is_ours: bool = False, is_floor: bool = False, missing: str | None = None
+) -> Client:
     def start(job: Path, idle: bool) -> list[str]:
         command = [sys.executable, "-m", f"bench.clients.{module}", function, str(job)]
         return [*command, "--idle"] if idle else command
 
-    return Client(name, start, is_ours=is_ours, is_floor=is_floor)
+    return Client(name, start, missing, is_ours=is_ours, is_floor=is_floor)
 
 
 def _curl(job: Path, idle: bool) -> list[str]:
@@ -91,5 +93,9 @@ CURL = _program("curl -F", "curl", _curl)
 SNIPPET = _python("the documented snippet", "scripts", "snippet")
 ENCODER = _python("the snippet with MultipartEncoder", "scripts", "encoder")
 RCLONE = _program("rclone copy, to S3", "rclone", _rclone)
+CURL_AND_SHA256 = _python(
+    "curl -F, and SHA-256 alone beside it", "floors", "curl_and_sha256", is_floor=True, missing=CURL.missing
+)
+BARE_ITEMS = _python("these requests alone, by http.client", "floors", "bare_items", is_floor=True)
 SHA256 = _python("SHA-256 alone, no upload", "floors", "sha256", is_floor=True)
 LOOK = _python("file times and listing alone", "floors", "look", is_floor=True)

@@ -14,8 +14,8 @@ from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.read_source import read_source
 from airflow_provider_ei.sync.dataset.sync import DatasetSync
-from airflow_provider_ei.sync.item.prepare import want_item
 from airflow_provider_ei.sync.item.upload import ItemUpload
+from airflow_provider_ei.sync.item.wanted import want_item
 from airflow_provider_ei.sync.samples.options import SampleSyncOptions
 from airflow_provider_ei.sync.samples.sample_index import SampleIndex
 from airflow_provider_ei.sync.samples.sync import SampleSync

@@ -1,4 +1,4 @@
-"""Fixtures: PostgreSQL, Redis, Airflow with two workers, and an emulated Studio."""
+"""Fixtures: PostgreSQL, Redis, Airflow with two workers and a triggerer, and an emulated Studio."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from tests.support.sockets import free_ports
 from .services import postgres, redis
 from .stack import Stack
 
+PROJECT_API_KEY = "ei_fedcba9876543210_the_project_key_of_the_tests"
+
 #: The folder of the sources; each DAG syncs the subfolder with its own name.
 SOURCES_VARIABLE = "CELERY_TEST_SOURCES"
 
@@ -34,7 +36,8 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def studio_server() -> Iterator[EmulatorServer]:
-    with EmulatorServer(EmulatorSettings(api_key=API_KEY, organization_id=7)) as server:
+    settings = EmulatorSettings(api_key=API_KEY, organization_id=7, project_api_key=PROJECT_API_KEY)
+    with EmulatorServer(settings) as server:
         yield server
 
 
@@ -46,7 +49,12 @@ def one_stack(folder: Path, studio_server: EmulatorServer) -> Iterator[Stack]:
         "password": API_KEY,
         "extra": {"organization_id": 7, "retry_wait": 0.1, "settle_seconds": 0.1},
     }
-    settings = {"AIRFLOW_CONN_EDGE_IMPULSE_DEFAULT": json.dumps(connection), SOURCES_VARIABLE: str(folder / "sources")}
+    project = {"conn_type": "edge_impulse_project", "host": studio_server.url, "password": PROJECT_API_KEY}
+    settings = {
+        "AIRFLOW_CONN_EDGE_IMPULSE_DEFAULT": json.dumps(connection),
+        "AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT": json.dumps(project),
+        SOURCES_VARIABLE: str(folder / "sources"),
+    }
     # When the tests are terminated, everything that they have started ends too.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     postgres_port, redis_port, api_port = free_ports(3)

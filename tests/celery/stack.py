@@ -1,4 +1,4 @@
-"""Airflow as large installations run it: scheduler, API server, DAG processor, and two Celery workers."""
+"""Airflow as large installations run it: scheduler, API server, DAG processor, triggerer, and two Celery workers."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ DAGS = Path(__file__).resolve().parent / "dags"
 WORKERS = ("one", "two")
 #: After so many seconds without a sign of life from a task, the scheduler calls it failed.
 HEARTBEAT_TIMEOUT = 15
+#: After so many seconds without a sign of life from a triggerer, another one takes its triggers.
+TRIGGERER_TIMEOUT = 5
 
 _AIRFLOW = (sys.executable, "-m", "airflow")
 _READY = re.compile(r"\S+@\S+ ready\.")
@@ -69,6 +71,8 @@ class Stack:
     def __init__(self, folder: Path, *, port: int, broker: str, database: str, settings: dict[str, str]) -> None:
         url = f"http://127.0.0.1:{port}"
         self.api = RestApi(url)
+        self.database = f"postgresql://{database}"
+        self.fernet_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
         self._folder = folder
         # The shell's variables belong to another Airflow; and without bytecode, every start takes seconds longer.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
@@ -78,7 +82,7 @@ class Stack:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            "AIRFLOW__CORE__FERNET_KEY": self.fernet_key,
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{database}",
@@ -95,11 +99,14 @@ class Stack:
             "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(HEARTBEAT_TIMEOUT),
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": str(TRIGGERER_TIMEOUT),
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
             **settings,
         }
         self._services: list[Process] = []
         self._workers: dict[str, Worker] = {}
+        self._triggerers: list[Process] = []
 
     @property
     def workers(self) -> list[Worker]:
@@ -108,7 +115,7 @@ class Stack:
 
     @property
     def _processes(self) -> list[Process]:
-        return [*(worker.process for worker in self.workers), *self._services]
+        return [*(worker.process for worker in self.workers), *self._triggerers[-1:], *self._services]
 
     def start(self) -> None:
         """Create the database and start everything; return when the DAGs are parsed and the workers are ready."""
@@ -120,6 +127,7 @@ class Stack:
             self._services.append(
                 Process(name, [*_AIRFLOW, name], self._folder / f"{name}.log", environment=environment)
             )
+        self.start_triggerer()
         self.start_workers()
         self.wait_for("the API server answers", self.api.log_in)
         dag_ids = {path.stem for path in DAGS.glob("*.py")}
@@ -140,6 +148,18 @@ class Stack:
                 )
                 self._workers[name] = Worker(name, Path(environment["AIRFLOW_HOME"]), process)
         self.wait_for("the workers are ready", lambda: all(_READY.search(w.process.log()) for w in self.workers))
+
+    def start_triggerer(self) -> None:
+        """Start a triggerer."""
+        name = f"triggerer-{len(self._triggerers) + 1}"
+        log = self._folder / f"{name}.log"
+        environment = self._with_home("triggerer")
+        self._triggerers.append(Process(name, [*_AIRFLOW, "triggerer"], log, environment=environment))
+
+    def kill_triggerer(self) -> None:
+        """Kill the triggerer and everything that it has started, and start another one."""
+        self._triggerers[-1].kill()
+        self.start_triggerer()
 
     def kill(self, worker: Worker) -> None:
         """Kill a worker and everything that it has started."""

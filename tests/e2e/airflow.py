@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from tests.support.sockets import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 
-_EXAMPLES = ("edge_impulse_motion_etl.py", "edge_impulse_nightly_sync.py")
+_EXAMPLES = ("edge_impulse_motion_etl.py", "edge_impulse_nightly_sync.py", "edge_impulse_retrain.py")
 
 
 class Airflow:
@@ -87,6 +88,13 @@ class Airflow:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{begun['dag_run_id']}"
         ended = self.wait_for(f"{dag_id} has ended", lambda: self.get(path)["state"] in ("success", "failed"))
         return str(self.get(path)["state"]) if ended else ""
+
+    def command(self, *arguments: str) -> str:
+        """Run ``airflow …`` next to the running Airflow, and return what it says."""
+        command = [sys.executable, "-m", "airflow", *arguments]
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     def _healthy(self) -> bool:
         try:

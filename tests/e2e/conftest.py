@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,10 +44,15 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def airflow(tmp_path_factory: pytest.TempPathFactory, study: Path) -> Iterator[Airflow]:
+def airflow(tmp_path_factory: pytest.TempPathFactory, study: Path, studio: EmulatorServer) -> Iterator[Airflow]:
     """A running Airflow."""
     folder = tmp_path_factory.mktemp("airflow")
-    environment = {"MOTION_ETL_OUTPUT": str(folder / "motion"), "NIGHTLY_SYNC_SOURCE": str(study)}
+    project = {"conn_type": "edge_impulse_project", "host": studio.url, "password": studio.project_api_key}
+    environment = {
+        "MOTION_ETL_OUTPUT": str(folder / "motion"),
+        "NIGHTLY_SYNC_SOURCE": str(study),
+        "AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT": json.dumps(project),
+    }
     with Airflow(folder, environment) as running:
         yield running
 

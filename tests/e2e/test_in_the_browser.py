@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,7 @@ def test_the_connection_is_made_in_the_form(
     page.locator("input[name=port]").fill("0")
     page.get_by_text("Extra Fields", exact=True).click()
     page.locator("input[name=element_organization_id]").fill("7")
+    expect(page.locator("input[name=element_service]")).to_be_visible()
     page.screenshot(path=pictures / "connection-form.png")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("edge_impulse_default").first).to_be_visible()
@@ -46,6 +49,19 @@ def test_the_test_button_says_what_it_found(page: Page, airflow: Airflow, studio
     answer = tested.value.json()
     assert answer["status"] is True
     assert answer["message"].startswith(f"Connected to {studio.url}: organization 7")
+
+
+def test_what_a_check_has_saved_is_in_the_form(page: Page, airflow: Airflow, studio: EmulatorServer) -> None:
+    done = airflow.command("edge-impulse", "check", "--write", "--save")
+    assert "Saved as 'service' in the extra of connection 'edge_impulse_default'." in done
+    assert studio.items() == []
+    page.goto(f"{airflow.url}/connections")
+    page.get_by_role("button", name="Edit Connection").first.click()
+    page.get_by_text("Extra Fields", exact=True).click()
+    expect(page.locator("input[name=element_service]")).to_have_value(re.compile('"duplicate_names": "new_id"'))
+    page.get_by_role("button", name="Save").click()
+    saved = json.loads(airflow.get("/api/v2/connections/edge_impulse_default")["extra"])
+    assert json.loads(saved["service"])["duplicate_names"] == "new_id"
 
 
 def test_a_run_is_triggered_and_its_uploads_have_names(page: Page, airflow: Airflow, pictures: Path) -> None:
@@ -80,6 +96,16 @@ def test_the_page_lists_the_datasets(page: Page, airflow: Airflow, study: Path, 
     expect(frame.get_by_role("heading", name="basic-motions")).to_be_visible()
     expect(frame.get_by_role("heading", name="sleep-study")).to_be_visible()
     page.screenshot(path=pictures / "airflow-page.png")
+
+
+def test_the_page_shows_the_model_of_a_project(page: Page, airflow: Airflow, studio: EmulatorServer) -> None:
+    assert airflow.run("edge_impulse_retrain") == "success"
+    page.goto(airflow.url)
+    page.get_by_role("link", name="Edge Impulse").click()
+    card = page.frame_locator("iframe").get_by_role("region", name="Project 1")
+    expect(card.get_by_text("Last training")).to_be_visible()
+    studio_page = card.get_by_role("link", name="Open in Studio")
+    expect(studio_page).to_have_attribute("href", f"{studio.url.removesuffix('/v1')}/studio/1")
 
 
 def test_the_tab_tells_what_the_upload_did(page: Page, airflow: Airflow, pictures: Path) -> None:

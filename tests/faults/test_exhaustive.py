@@ -98,6 +98,8 @@ SINGLES = [
                 {"name_form": "collapse"},
                 {"listing_totals": False},
                 {"listing_order": "newest"},
+                {"filters": "rejected"},
+                {"file_listing": "missing"},
             ),
         )
     ),

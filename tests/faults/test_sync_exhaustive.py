@@ -74,6 +74,7 @@ SINGLES = [
     Variant("no versions", versions=False),
     Variant("newest first, in pages", page_items=4, switches={"listing_order": "newest"}),
     Variant("by name, in pages, without totals", page_items=4, switches=NO_TOTALS),
+    Variant("without filters and a listing of files", switches={"filters": "rejected", "file_listing": "missing"}),
 ]
 WORKERS = [
     Variant("two tries, names and metadata merge", workers=4, switches=MERGES),

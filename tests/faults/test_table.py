@@ -37,7 +37,7 @@ from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.item import plan as plan_module
-from airflow_provider_ei.sync.item.prepare import want_item
+from airflow_provider_ei.sync.item.wanted import want_item
 from tests.studio.wire import ScriptedServer, SocketServer, read_request
 from tests.support.files import FailingFile, MadeUpFile, MeddledFile, MeddlingFile, made_up, no_store, pinned
 from tests.support.items import complete, state_of

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHoo
 from airflow_provider_ei.operators.build import EdgeImpulseBuildModelOperator
 from tests.operators.project_jobs import connect_project, maker, operations, started
 from tests.operators.test_jobs import FileStore, needs_store
-from tests.support.airflow_runs import RunDag
+from tests.support.airflow_runs import HOME, RunDag, is_airflow_2
 from tests.support.job_runs import Mode, TaskInstance, both_modes
 from tests.support.s3 import airflow_connection, s3_client
 
@@ -339,4 +341,21 @@ def test_in_airflow_the_event_of_the_file_carries_the_result(
         """
     )
     assert done.states == {"build": ["success"]}
-    assert done.returned["build"][0]["path"] == f"{tmp_path}/building.zip"
+    (result,) = done.returned["build"]
+    assert result["path"] == f"{tmp_path}/building.zip"
+    events = asset_events("building")
+    assert events["x-firmware://motion"] == result
+    if not is_airflow_2():  # whose ``dags test`` leaves aliases to the scheduler
+        assert events[f"file://{tmp_path}/building.zip"] == result
+
+
+def asset_events(dag_id: str) -> dict[str, Any]:
+    """Return the extras of a DAG's asset events, by the assets' URIs."""
+    kind = "dataset" if is_airflow_2() else "asset"
+    with closing(sqlite3.connect(HOME / "airflow.db")) as database:
+        rows = database.execute(
+            f"select {kind}.uri, event.extra from {kind}_event event join {kind} on {kind}.id = event.{kind}_id "
+            "where event.source_dag_id = ?",
+            (dag_id,),
+        ).fetchall()
+    return {uri: json.loads(extra) for uri, extra in rows}

@@ -24,6 +24,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseJobTimeoutError,
     EdgeImpulseUnavailableError,
 )
+from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
 from airflow_provider_ei.jobs.starting import INTENT_KEY
 from airflow_provider_ei.operators.job_base import JOB_ID_KEY
@@ -354,6 +355,59 @@ class TestSensor:
         else:
             with pytest.raises(ends):
                 wait()
+
+
+class TestSensorOfAnOrganization:
+    @pytest.fixture
+    def job_id(self, studio: EmulatorServer) -> int:
+        """A job of the organization."""
+        studio.settings.job_queued_seconds = studio.settings.job_running_seconds = 0
+        studio.put_object("lab/r1/a.csv", b"1")
+        with EdgeImpulseHook() as hook:
+            return hook.organization_api.start_import("lab", 1, "lab")
+
+    @pytest.mark.parametrize("deferrable", [False, True])
+    @pytest.mark.parametrize("owner", [{"organization_id": "7"}, {"edge_impulse_conn_id": "edge_impulse_default"}])
+    def test_waits_for_a_job_of_the_organization(
+        self, studio: EmulatorServer, job_id: int, deferrable: bool, owner: dict[str, Any]
+    ) -> None:
+        sensor = EdgeImpulseJobSensor(
+            task_id="wait", job_id=job_id, poke_interval=0.05, timeout=5, deferrable=deferrable, **owner
+        )
+        try:
+            sensor.execute({})
+        except TaskDeferred as deferral:
+            arguments = json.loads(json.dumps(deferral.trigger.serialize()[1]))
+            assert (arguments["organization_id"], arguments["project_id"]) == (7, None)
+            event = asyncio.run(event_of(type(deferral.trigger)(**arguments)))
+            sensor.execute_complete({}, json.loads(json.dumps(event)))
+        looks = {request.operation for request in studio.requests()} - {"addOrganizationDataFolder"}
+        assert looks <= {"getOrganizationJobStatus", "getOrganizationJobsLogs"}
+
+    @pytest.mark.parametrize("deferrable", [False, True])
+    def test_a_project_and_an_organization_are_too_much(self, studio: EmulatorServer, deferrable: bool) -> None:
+        sensor = EdgeImpulseJobSensor(
+            task_id="wait", job_id=1, project_id=1, edge_impulse_conn_id="edge_impulse_default", deferrable=deferrable
+        )
+        with pytest.raises(AirflowFailException, match=r"^Leave out edge_impulse_conn_id to wait for"):
+            sensor.execute({})
+        assert studio.requests() == []
+
+    def test_a_user_who_ends_a_deferred_task_ends_the_job(self, studio: EmulatorServer) -> None:
+        studio.jobs.plan("add_folder", running_seconds=FOREVER)
+        with EdgeImpulseHook() as hook:
+            job_id = hook.organization_api.start_import("lab", 1, "lab")
+        asyncio.run(EdgeImpulseJobTrigger(job_id=job_id, organization_id=7).on_kill())
+        assert states(studio) == ["failed"]
+
+    def test_the_trigger_of_an_organization_reports_a_failed_job(self, studio: EmulatorServer) -> None:
+        studio.settings.job_queued_seconds = studio.settings.job_running_seconds = 0
+        studio.jobs.plan("add_folder", outcome="failure", log=["error: access denied\n"])
+        with EdgeImpulseHook() as hook:
+            job_id = hook.organization_api.start_import("lab", 1, "lab")
+        event = asyncio.run(event_of(EdgeImpulseJobTrigger(job_id=job_id, organization_id=7, poll_interval=0.05)))
+        assert (event["kind"], event["job_id"]) == ("EdgeImpulseJobError", job_id)
+        assert "access denied" in event["error"] and "/organization/7/jobs" in event["error"]
 
 
 @pytest.mark.parametrize("deferrable", [False, True])

@@ -65,6 +65,18 @@ def test_the_variant_that_is_tested_is_the_one_that_is_built() -> None:
     assert {task.deferrable for task in made.values()} == {True}
 
 
+def test_no_task_ends_before_its_job() -> None:
+    made = tasks(wait_for_completion=False, default_args={"wait_for_completion": False})
+    assert {task.wait_for_completion for task in made.values()} == {True}
+
+
+@pytest.mark.skipif(is_airflow_2(), reason="Airflow 2.11 has no approvals")
+def test_the_time_limit_of_a_job_is_not_that_of_a_person() -> None:
+    made = tasks(approval=True, default_args={"execution_timeout": timedelta(hours=1)})
+    assert made["retrain"].execution_timeout == timedelta(hours=1)
+    assert (made["approve"].execution_timeout, made["approve"].response_timeout) == (None, None)
+
+
 def test_default_arguments_cannot_open_the_gate() -> None:
     made = tasks(
         approval=not is_airflow_2(),

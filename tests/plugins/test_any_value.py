@@ -17,9 +17,7 @@ from airflow_provider_ei.operators.run_report import REPORT_KEY, build_failure
 from airflow_provider_ei.plugins.plugin import URL_PREFIX
 from airflow_provider_ei.results import NUMBERS
 from tests.plugins.conftest import Rows, sync, upload
-from tests.plugins.test_page import TASK, airflow, client, page
-
-__all__ = ["airflow", "client", "page"]  # fixtures
+from tests.plugins.test_page import TASK
 
 KEYS = sorted(
     {

@@ -20,7 +20,8 @@ from airflow_provider_ei.operators.links import EdgeImpulseDatasetLink
 from airflow_provider_ei.plugins import json_sql, task_instances, task_reports
 from airflow_provider_ei.plugins import overview as overview_module
 from airflow_provider_ei.plugins.overview import Overview, read_overview
-from airflow_provider_ei.plugins.task_instances import TaskKey, returned_value, task_records
+from airflow_provider_ei.plugins.task_instances import returned_value, task_records
+from airflow_provider_ei.plugins.task_keys import TaskKey
 from airflow_provider_ei.results import read_result
 from tests.plugins.conftest import NOW, URL, Rows, sync, upload
 
@@ -51,7 +52,7 @@ def classes(of: type) -> Iterator[type]:
 def test_the_queries_know_all_operators_by_name() -> None:
     modules = {module.__name__ for module in (task_groups, add_data, data)}
     names = {one.__name__ for one in classes(EdgeImpulseDatasetOperator) if one.__module__ in modules}
-    assert set(task_instances.OPERATORS) == names - {"_GroupedOperator"}
+    assert set(task_instances.DATASET_OPERATORS) == names - {"_GroupedOperator"}
     assert EdgeImpulseDatasetLink().xcom_key == task_instances.LINK_KEY
 
 

@@ -3,89 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from html.parser import HTMLParser
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from airflow.api_fastapi.app import get_auth_manager, init_auth_manager
 from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
-from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from airflow_provider_ei.plugins import formatting
 from airflow_provider_ei.plugins.app import create_app
 from airflow_provider_ei.plugins.chart import Bar, draw
-from airflow_provider_ei.plugins.plugin import URL_PREFIX, LazyApp
-from airflow_provider_ei.plugins.task_instances import TaskKey
+from airflow_provider_ei.plugins.plugin import URL_PREFIX
+from airflow_provider_ei.plugins.task_keys import TaskKey
 from tests.plugins.conftest import NOW, URL, Rows, sync, upload
 
 TASK = f"{URL_PREFIX}/task?dag_id=nightly&run_id=run-1&task_id=sync&map_index={{MAP_INDEX}}"
 EVIL = "<script>alert('x')</script>\" onload=\"alert(1)"
-
-
-@pytest.fixture(scope="module")
-def airflow(airflow_database: None) -> FastAPI:
-    """Airflow's part of it: who may do what, and the mount."""
-    app = FastAPI()
-    init_auth_manager(app)
-    app.mount(URL_PREFIX, LazyApp())
-    return app
-
-
-@pytest.fixture
-def client(airflow: FastAPI) -> Iterator[Callable[[str | None], TestClient]]:
-    """Gives a client of a user in a role: ``client("viewer")``; with None, of one who has not logged in."""
-
-    def of(role: str | None) -> TestClient:
-        if role is None:
-            return TestClient(airflow)
-        user = SimpleAuthManagerUser(username=role, role=None if role == "nobody" else role)
-        token = get_auth_manager().generate_jwt(user)
-        return TestClient(airflow, headers={"authorization": f"Bearer {token}"})
-
-    return of
-
-
-@pytest.fixture
-def page(client: Callable[[str | None], TestClient]) -> Callable[..., str]:
-    """Gives what a viewer sees."""
-
-    def get(address: str = f"{URL_PREFIX}/") -> str:
-        answer = client("viewer").get(address)
-        assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/html")
-        check_markup(answer.text)
-        return answer.text
-
-    return get
-
-
-def check_markup(text: str) -> None:
-    """Fail when tags are not closed, or anything would be loaded from elsewhere."""
-    open_tags: list[str] = []
-
-    class Checker(HTMLParser):
-        def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-            assert tag not in ("img", "link", "iframe", "object", "embed")
-            assert not {name for name, _ in attributes if name.startswith("on") or name == "src"}
-            if tag not in ("meta", "br"):
-                open_tags.append(tag)
-
-        def handle_endtag(self, tag: str) -> None:
-            assert open_tags.pop() == tag
-
-        def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-            pass
-
-    Checker().feed(text)
-    assert open_tags == []
-    assert text.count("<script") == 1 and "@import" not in text and "url(" not in text
 
 
 @pytest.mark.parametrize("address", [f"{URL_PREFIX}/", TASK])

@@ -12,8 +12,9 @@ ORGANIZATION = 7
 CREATE, ADD, UPDATE = "addOrganizationDataItem", "addOrganizationDataFile", "updateOrganizationDataItem"
 DELETE, DELETE_FILE = "deleteOrganizationDataItem", "deleteOrganizationDataFile"
 LIST, GET = "listOrganizationFiles", "getOrganizationDataItem"
-UPLOADS = (CREATE, ADD)
-CHANGING = (CREATE, ADD, UPDATE, DELETE, DELETE_FILE)
+UPLOAD_SAMPLES, EDIT_LABEL, MOVE, SET_METADATA = "uploadSamples", "editLabel", "moveSample", "setSampleMetadata"
+UPLOADS = (CREATE, ADD, UPLOAD_SAMPLES)
+CHANGING = (CREATE, ADD, UPDATE, DELETE, DELETE_FILE, UPLOAD_SAMPLES, EDIT_LABEL, MOVE, SET_METADATA)
 
 
 def reset(server: EmulatorServer, **switches: object) -> None:

@@ -23,7 +23,8 @@ from airflow_provider_ei.sources import content_types
 from airflow_provider_ei.sources.names import check_collisions, check_file_name, check_text, wire_forms
 from airflow_provider_ei.studio.models import DataFile, DataItem
 from airflow_provider_ei.sync.digest import files_digest, item_digest, sha256_of
-from airflow_provider_ei.sync.item.prepare import check_if_exists, want_item
+from airflow_provider_ei.sync.item.conflicts import check_if_exists
+from airflow_provider_ei.sync.item.wanted import want_item
 from airflow_provider_ei.sync.item_state import ItemState, carries, complete_metadata, pending_metadata
 from airflow_provider_ei.sync.metadata import STATE_KEY, metadata_strings
 from airflow_provider_ei.sync.stored_names import correspond, names_digest

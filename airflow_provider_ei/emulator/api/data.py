@@ -10,7 +10,7 @@ from airflow_provider_ei.emulator.api.operation import ORGANIZATION, Answer, Cal
 from airflow_provider_ei.emulator.downloads import download_file, download_item
 from airflow_provider_ei.emulator.filter_sql import EVERYTHING, FilterError, SqlCondition
 from airflow_provider_ei.emulator.filters import parse_filter
-from airflow_provider_ei.emulator.item_catalog import item_not_found
+from airflow_provider_ei.emulator.item_catalog import created_before, item_not_found
 from airflow_provider_ei.emulator.name_rules import stored_name
 from airflow_provider_ei.emulator.stored_data import StoreError
 from airflow_provider_ei.emulator.uploads import Upload
@@ -32,6 +32,10 @@ def list_data(call: Call) -> Answer:
 
 def list_files(call: Call) -> Answer:
     """``listOrganizationFiles``."""
+    if call.settings.file_listing == "missing":
+        raise StoreError("Not Found", 404)
+    if call.settings.file_listing == "slow":
+        raise StoreError("Gateway Timeout", 504)
     try:
         condition = _selection(call)
     except FilterError as error:
@@ -133,7 +137,13 @@ def _files(call: Call) -> Upload:
 
 
 def _selection(call: Call) -> SqlCondition:
-    condition = _filter(call)
+    condition = EVERYTHING
+    if call.settings.filters == "rejected" and call.query.text("filter"):
+        raise FilterError("Filters are not supported")
+    if call.settings.filters == "supported":
+        condition = _filter(call)
+    if delay := call.settings.listing_delay_seconds:
+        condition = condition.within("items.created <= ?", created_before(delay))
     if dataset := call.query.text("dataset"):
         return condition.within("items.dataset = ?", dataset)
     return condition

@@ -28,6 +28,9 @@ def check_metadata(metadata: Mapping[str, str]) -> None:
 
 def check_file_names(names: Iterable[str]) -> None:
     """Reject file names that cannot be encoded."""
+    names = list(names)
+    if is_unicode("".join(names)):
+        return
     for name in names:
         if not is_unicode(name):
             raise _lone_surrogate("files", name)

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from airflow_provider_ei.exceptions import (
+    EdgeImpulseFilterError,
     EdgeImpulseRefusedError,
     EdgeImpulseResponseError,
 )
 from airflow_provider_ei.studio.api.arguments import check_file_names, check_metadata, check_unicode
 from airflow_provider_ei.studio.api.pages import PageFetcher
+from airflow_provider_ei.studio.api.pages_with_files import PageWithFilesFetcher
 from airflow_provider_ei.studio.files import OnRead, UploadFile
 from airflow_provider_ei.studio.http import BeforeRetry, HttpClient
 from airflow_provider_ei.studio.listing import (
@@ -21,6 +23,7 @@ from airflow_provider_ei.studio.listing import (
     Listing,
     ListingMovedError,
     OffsetIgnoredError,
+    Page,
 )
 from airflow_provider_ei.studio.models import Answer, CreatedAnswer, DataItem, DataItemAnswer
 from airflow_provider_ei.studio.reading import LISTING_BYTES
@@ -68,7 +71,7 @@ class OrganizationDataApi:
 
     def list_pages(
         self, dataset: str | None = None, *, filter: str | None = None, with_files: bool = False
-    ) -> Iterator[ListedPage]:
+    ) -> Iterator[ListedPage[DataItem]]:
         """Yield all data items page by page, so that they need not be in memory all at once.
 
         While others change the dataset, a listing may move and must be repeated, up to three times, each time
@@ -100,10 +103,14 @@ class OrganizationDataApi:
         """
         check_unicode(dataset=dataset, filter=filter)
         operation = "listOrganizationFiles" if with_files else "listOrganizationData"
-        path = self._path + ("/files" if with_files else "")
-        fetches = [
-            PageFetcher(self.http, operation, path, {"dataset": spelling, "filter": filter})
-            for spelling in ((None,) if dataset is None else spellings(dataset))
+        queries = [
+            {"dataset": spelling, "filter": filter} for spelling in ((None,) if dataset is None else spellings(dataset))
+        ]
+        fetches: list[Callable[[int], Page[DataItem]]] = [
+            PageWithFilesFetcher(self.http, self._path, query, self.get_data_item)
+            if with_files
+            else PageFetcher(self.http, operation, self._path, query)
+            for query in queries
         ]
         listing = Listing(fetches, self.http.sleep)
         try:
@@ -128,7 +135,8 @@ class OrganizationDataApi:
         same applies to the dataset.
 
         How the service's filter escapes a quote or a backslash is not documented. A name that contains one of them, or
-        that may be stored in another form, is searched in the whole dataset instead, which is slower but always right.
+        that may be stored in another form, is searched in the whole dataset instead, which is slower but always right;
+        and so is any name if the service cannot parse filters.
         """
 
         check_unicode(name=name, dataset=dataset)
@@ -136,9 +144,13 @@ class OrganizationDataApi:
         def is_wanted(item: DataItem) -> bool:
             return may_be_stored_as(name, item.name) and may_be_stored_as(dataset, item.dataset)
 
-        if canonical_name(name) == name and not any(text in name for text in _UNSAFE_IN_FILTER):
-            listed = self.list_data_items(dataset, filter=f"name = '{name}'", with_files=True)
-            return list(filter(is_wanted, listed))
+        can_filter = canonical_name(name) == name and not any(text in name for text in _UNSAFE_IN_FILTER)
+        if can_filter and self.http.abilities.has("filters"):
+            try:
+                listed = self.list_data_items(dataset, filter=f"name = '{name}'", with_files=True)
+                return list(filter(is_wanted, listed))
+            except EdgeImpulseFilterError as error:
+                self.http.abilities.miss("filters", error)
         named = list(filter(is_wanted, self.list_data_items(dataset)))
         try:
             found = [self.get_data_item(item.id) for item in named]
@@ -166,8 +178,6 @@ class OrganizationDataApi:
 
         :raises EdgeImpulseResponseError: when the response is not a file, or may be incomplete.
         """
-        check_unicode(file_name=file_name)
-        path = f"{self._path}/{data_id}/files/download"
         digest = hashlib.sha256()
 
         def begin() -> Callable[[bytes], object]:
@@ -175,8 +185,21 @@ class OrganizationDataApi:
             digest = hashlib.sha256()
             return digest.update
 
-        self.http.download("downloadOrganizationDataFile", path, {"fileName": file_name}, begin)
+        self.download_file(data_id, file_name, begin)
         return digest.hexdigest()
+
+    def download_file(self, data_id: int, file_name: str, begin: Callable[[], Callable[[bytes], object]]) -> int:
+        """Download a file of a data item block by block (``downloadOrganizationDataFile``).
+
+        Each 128 KiB of it must arrive within the read timeout.
+
+        :param begin: called before the first block of each try; returns a function that is called with each block.
+        :return: the file's length in bytes.
+        :raises EdgeImpulseResponseError: when the response is not a file, or may be incomplete.
+        """
+        check_unicode(file_name=file_name)
+        path = f"{self._path}/{data_id}/files/download"
+        return self.http.download("downloadOrganizationDataFile", path, {"fileName": file_name}, begin)
 
     # --- changing -----------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import datetime
 
 from airflow_provider_ei.exceptions import EdgeImpulseRefusedError, EdgeImpulseResponseError
@@ -121,6 +121,13 @@ class JobsApi:
             # Pages overlap, so that no job is missed when another one is started in the meantime.
             offset += PAGE_JOBS // 2
         return [job for job in jobs.values() if since is None or job.created >= since]
+
+    def list_new_jobs(self, since: datetime, known: Set[int]) -> list[Job]:
+        """List the jobs that :meth:`list_jobs` has not listed earlier.
+
+        :param known: the ids of those that it has listed.
+        """
+        return [job for job in self.list_jobs(since) if job.id not in known]
 
     def get_job_log(self, job_id: int, limit: int = MAX_LOG_ENTRIES) -> JobLog:
         """Get the newest entries of a job's log (``getJobsLogs``, ``getOrganizationJobsLogs``)."""

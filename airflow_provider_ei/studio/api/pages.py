@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from functools import partial
 
-from airflow_provider_ei.exceptions import EdgeImpulseLargeResponseError, EdgeImpulseResponseError
+from airflow_provider_ei.exceptions import EdgeImpulseFilterError, EdgeImpulseLargeResponseError
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.listing import Page
-from airflow_provider_ei.studio.models import DataPageAnswer
+from airflow_provider_ei.studio.models import DataItem, DataPageAnswer
 from airflow_provider_ei.studio.reading import LISTING_BYTES
 from airflow_provider_ei.studio.repair import repair_page
 from airflow_provider_ei.studio.server_text import printable_excerpt
@@ -28,12 +28,12 @@ class PageFetcher:
         self._query = query
         self._limit = PAGE_ITEMS
 
-    def __call__(self, offset: int) -> Page:
+    def __call__(self, offset: int) -> Page[DataItem]:
         """Get the page at an offset."""
         answer = self._get(offset)
         if answer.filter_parse_error:
             words = printable_excerpt(str(answer.filter_parse_error))
-            raise EdgeImpulseResponseError(
+            raise EdgeImpulseFilterError(
                 f"Correct the filter: the service cannot read {self._query['filter']!r}: {words}. ({self._operation})",
                 operation=self._operation,
                 status=200,

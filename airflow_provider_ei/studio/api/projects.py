@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from airflow_provider_ei.studio.api.jobs import StartedAnswer
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.models import Answer, ApiModel, Id, Time
@@ -29,6 +31,18 @@ class ProjectKeyInfo(Answer, frozen=True, kw_only=True):
     project_id: Id
     role: str
     expires: Time | None = None
+
+
+class LastModification(Answer, frozen=True, kw_only=True):
+    """Response of ``getProjectLastModificationDate``. The time is as the service writes it."""
+
+    last_modification_date: str | None = None
+
+
+class SampleCount(Answer, frozen=True, kw_only=True):
+    """Response of ``countSamples``."""
+
+    count: int
 
 
 def list_projects(http: HttpClient) -> list[Project]:
@@ -71,3 +85,17 @@ class ProjectApi:
         path = f"{self._path}/jobs/retrain"
         query = {"impulseId": impulse_id}
         return self._http.request_json(operation, "POST", path, StartedAnswer, query=query, idempotent=False).id
+
+    def get_last_modification(self) -> str | None:
+        """Get the time when the project was last changed (``getProjectLastModificationDate``); None if it is not told.
+
+        Older services do not have this operation.
+        """
+        path = f"{self._path}/last-modification"
+        answer = self._http.request_json("getProjectLastModificationDate", "GET", path, LastModification)
+        return answer.last_modification_date
+
+    def count_samples(self, category: Literal["training", "testing"]) -> int:
+        """Count the samples of a set (``countSamples``)."""
+        path, query = f"{self._path}/raw-data/count", {"category": category}
+        return self._http.request_json("countSamples", "GET", path, SampleCount, query=query).count

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal, get_args
 
-from airflow_provider_ei.exceptions import EdgeImpulseConflictError
+from airflow_provider_ei.exceptions import EdgeImpulseConflictError, EdgeImpulseInputError
+from airflow_provider_ei.studio.known_service import KnownService
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.studio.spelling import canonical_name
 from airflow_provider_ei.sync.item.wanted import WantedItem
 from airflow_provider_ei.sync.item_state import ItemState
-from airflow_provider_ei.sync.stored_names import Correspondence
+from airflow_provider_ei.sync.stored_names import Correspondence, lost_in
 
 IfExists = Literal["update", "skip", "fail", "overwrite"]
+
+
+def check_if_exists(value: Any) -> IfExists:
+    """Return a valid ``if_exists``.
+
+    :raises EdgeImpulseInputError: for any other value.
+    """
+    known = get_args(IfExists)
+    if value not in known:
+        raise EdgeImpulseInputError(f"if_exists must be one of {', '.join(known)}, not {value!r}.")
+    return value  # type: ignore[no-any-return]
 
 
 def ambiguous_items(wanted: WantedItem, items: Sequence[DataItem]) -> str:
@@ -32,11 +44,24 @@ def lost_names(found: Correspondence) -> str | None:
         "for instance to '__'."
     )
     for form, group in found.merged.items():
-        return f"{way_out} Edge Impulse stored {' and '.join(map(repr, group))} as one file, {form!r}."
+        return f"{way_out} Edge Impulse stores {' and '.join(map(repr, group))} as one file, {form!r}."
     for name in found.missing:
         if re.split(r"[/\\]", name)[-1].strip() in ("", ".", ".."):
             return f"Rename {name!r}: Edge Impulse drops a file if nothing, or only dots, follow its name's last slash."
     return None
+
+
+def check_known_service(service: KnownService, wanted: WantedItem) -> None:
+    """Refuse files that the service would store as one, or drop, if a check has found that out.
+
+    :raises EdgeImpulseConflictError: naming the files and the way out. Nothing was sent.
+    """
+    lost = lost_names(lost_in(service, [file.name for file in wanted.files]))
+    if lost is not None:
+        raise EdgeImpulseConflictError(
+            f"{lost} That is known from the check of {service.checked or 'an unknown day'}, saved in the connection as "
+            "'service'; run it again if the service has changed. Nothing was sent."
+        )
 
 
 def check_spelling(wanted: WantedItem, item: DataItem) -> None:

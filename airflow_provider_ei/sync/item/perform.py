@@ -214,13 +214,13 @@ def _begin(attempt: Attempt, item: DataItem, *, changes: bool = True) -> None:
 
 
 def _note_sent(attempt: Attempt, hashes: Mapping[str, str]) -> None:
-    known = attempt.wanted.hashes
-    changed = next((name for name in hashes if known.get(name, hashes[name]) != hashes[name]), None)
+    known, sizes = attempt.wanted.hashes, attempt.wanted.sizes
+    changed = next((name for name in known.keys() & hashes.keys() if known[name] != hashes[name]), None)
     if changed is not None:
         raise EdgeImpulseFileError(f"{changed!r} was changed while it was being sent, without a new time or size.")
     known.update(hashes)
     attempt.stats.files_sent += len(hashes)
-    attempt.stats.bytes_sent += sum(attempt.wanted.sizes[name] for name in hashes)
+    attempt.stats.bytes_sent += sum(sizes[name] for name in hashes)
     attempt.run.sent.update(hashes)
 
 

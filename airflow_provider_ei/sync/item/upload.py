@@ -15,7 +15,7 @@ from airflow_provider_ei.results import AddDataResult, Outcome
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync.item.attempt import Attempt, SharedLimits
-from airflow_provider_ei.sync.item.conflicts import IfExists
+from airflow_provider_ei.sync.item.conflicts import IfExists, check_known_service
 from airflow_provider_ei.sync.item.perform import check_copies, perform
 from airflow_provider_ei.sync.item.plan import plan_item
 from airflow_provider_ei.sync.item.retry_checks import PlanAgain
@@ -101,6 +101,7 @@ class ItemUpload:
         return plan_item(attempt.wanted, listed, attempt.run, attempt.if_exists, attempt.shared.batches)
 
     def _until_done(self, listed: Sequence[DataItem], *, last_look: bool) -> Done | None:
+        check_known_service(self._attempt.api.http.settings.service, self._attempt.wanted)
         try:
             return self._go_on(listed, last_look=last_look)
         finally:

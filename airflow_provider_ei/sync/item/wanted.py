@@ -1,4 +1,4 @@
-"""The wanted data item."""
+"""The wanted data item. Invalid arguments are refused before any request."""
 
 from __future__ import annotations
 
@@ -6,11 +6,20 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.numeric import whole_number
+from airflow_provider_ei.sources.discover import discover_files
+from airflow_provider_ei.sources.file_specs import parse_file_specs
+from airflow_provider_ei.sources.literals import parse_literal
+from airflow_provider_ei.sources.names import check_text
+from airflow_provider_ei.sources.object_store import OpenStore
 from airflow_provider_ei.studio.files import UploadFile
 from airflow_provider_ei.studio.kept_files import KeptFiles
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.studio.read_ahead import ReadAhead
+from airflow_provider_ei.sync.checks import check_bucket, optional_text
 from airflow_provider_ei.sync.digest import files_digest, item_digest, sha256_of
+from airflow_provider_ei.sync.metadata import metadata_strings
 from airflow_provider_ei.sync.stored_names import Correspondence, correspond
 
 
@@ -106,6 +115,41 @@ class WantedItem:
             if file.size != size:
                 return f"{file.name!r} has {file.size} bytes there, {size} here"
         return None
+
+
+def want_item(
+    *,
+    name: object,
+    dataset: object,
+    files: object,
+    metadata: object,
+    bucket_name: object,
+    bucket_id: object,
+    bucket_path: object,
+    open_store: OpenStore,
+    origin: str | None = None,
+) -> WantedItem:
+    """Create the wanted item from the arguments of ``add_data``.
+
+    :raises EdgeImpulseInputError: naming the field, the item and the value or file.
+    """
+    name = check_text("name", name)
+    try:
+        check_bucket(bucket_name, bucket_id)
+        specs = parse_file_specs(files)
+        return WantedItem(
+            name=name,
+            dataset=check_text("dataset", dataset),
+            metadata=metadata_strings(parse_literal(metadata, "metadata") if isinstance(metadata, str) else metadata),
+            bucket_name=optional_text("bucket_name", bucket_name),
+            bucket_id=whole_number("bucket_id", bucket_id),
+            bucket_path=optional_text("bucket_path", bucket_path),
+            origin=origin,
+            uris=tuple(spec.path for spec in specs),
+            files=discover_files(specs, open_store),
+        )
+    except EdgeImpulseInputError as error:
+        raise EdgeImpulseInputError(f"Data item {name!r}: {error}") from error.__cause__
 
 
 def hash_files(wanted: WantedItem, check: Callable[[], None], kept: KeptFiles | None = None) -> int:

@@ -1,0 +1,1 @@
+"""Downloads data items into a folder or a bucket. Knows no Airflow."""

@@ -1,0 +1,1 @@
+"""Uploads files as samples of a project. Does not use Airflow."""

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
-from typing import Any
 
 from bench.clients.catalog import SYNC_SAMPLES
 from bench.clients.job import API_KEY, Item
@@ -75,8 +74,8 @@ def _changing_requests(url: str) -> int:
     """Return how many requests other than the first upload were to change something."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"{url}emulator/requests") as answer:
-        requests: list[dict[str, Any]] = json.load(answer)["requests"]
-    return sum(request["method"] != "GET" for request in requests) - 1
+        requests: list[dict[str, str]] = json.load(answer)["requests"]
+    return len([request for request in requests if request["method"] != "GET"]) - 1
 
 
 def _serve(samples: int) -> None:

@@ -185,8 +185,8 @@ class SampleCalls(ConnectedHook):
             None: the path begins with them, as in ``training/idle/1.csv``.
         :param metadata: a flat dict for all samples, or a function that returns one for a
             :class:`~airflow_provider_ei.sync.samples.options.PathContext`.
-        :param delete: ``never``; or ``extra``: delete samples of this sync whose file the source no longer has, once all
-            others are up to date and none has failed.
+        :param delete: ``never``; or ``extra``: delete samples of this sync whose file the source no longer has, once
+            all others are up to date and none has failed.
         :param max_delete: limit of the deletions: a number of samples, or a percentage such as ``80%``. By default, and
             in addition to a number, half of the sync's samples.
         :param dry_run: change nothing; ``plan`` in the returned summary shows what would be done.

@@ -29,7 +29,9 @@ def operator_lineage(sources: Iterable[str], result: Result) -> OperatorLineage[
     return _lineage(sources, [name], counts.sent_items, counts["bytes_sent"], counts["files_sent"])
 
 
-def project_lineage(sources: Iterable[str], result: UploadSamplesResult | SampleSyncSummary) -> OperatorLineage[Any, Any]:
+def project_lineage(
+    sources: Iterable[str], result: UploadSamplesResult | SampleSyncSummary
+) -> OperatorLineage[Any, Any]:
     """Return the lineage of a task that uploaded samples.
 
     :param sources: paths and URIs of its files.

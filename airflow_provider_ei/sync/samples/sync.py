@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from typing import cast
 
 from airflow_provider_ei.exceptions import EdgeImpulseSyncError
 from airflow_provider_ei.results import (
@@ -95,7 +96,7 @@ class SampleSync:
     def _summary(self, plan: SamplePlan) -> SampleSyncSummary:
         context, tally = self._context, self._context.tally
         requests, retries = context.requests()
-        return SampleSyncSummary(
+        summary = dict(
             **tally.item_counts(),
             files_sent=tally.stats.files_sent,
             bytes_sent=tally.stats.bytes_sent,
@@ -114,6 +115,7 @@ class SampleSync:
             failures=tally.failures,
             url=self._url,
         )
+        return cast("SampleSyncSummary", summary)  # mypy cannot join TypedDicts when a key is not required
 
     def _dry_run_summary(self, plan: SamplePlan, deletes: Sequence[str]) -> SampleSyncSummary:
         """Return what would be done, instead of what was done."""

@@ -164,6 +164,8 @@ class TestTransform:
         returned = run_dag("edge_impulse_transform").returned
         assert [item.name for item in quick_jobs.items("clean")] == ["a"]
         assert returned["to_project"][0]["project_id"] == 1
+        for key in (quick_jobs.api_key, quick_jobs.project_api_key):
+            assert key.encode() not in (HOME / "airflow.db").read_bytes()
         assert quick_jobs.projects.get().samples == 1
 
 

@@ -22,8 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path(airflow_provider_ei.__file__).resolve().parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-#: Imported in places that only that Airflow reaches: 3 serves its interface with FastAPI, 2 draws forms with Flask.
-AIRFLOW_3_HAS = {"fastapi"}
+#: Imported in places that only that Airflow reaches: 3 serves its interface with FastAPI and its standard provider asks
+#: people for approval, 2 draws forms with Flask.
+AIRFLOW_3_HAS = {"apache-airflow-providers-standard", "fastapi"}
 AIRFLOW_2_HAS = {"flask-appbuilder", "wtforms"}
 
 

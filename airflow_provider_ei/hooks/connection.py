@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_ei.exceptions import EdgeImpulseConfigError
 from airflow_provider_ei.numeric import read_number
+from airflow_provider_ei.redaction import know_secret
 from airflow_provider_ei.studio.known_service import KnownService
 from airflow_provider_ei.studio.settings import DEFAULT_BASE_URL, MAX_SECONDS, StudioSettings, parse_base_url
 
@@ -86,6 +87,10 @@ PROJECT_FIELDS = {
     ),
     "ingestion_host": ExtraField(
         "Ingestion host", f"Base URL of the ingestion service. Default: {DEFAULT_INGESTION_URL}.", "string"
+    ),
+    # Airflow masks an extra only if its name says that it is a secret.
+    "hmac_secret": ExtraField(
+        "HMAC key", "Only for transformations into the project, if the service asks for projectHmacKey.", "string"
     ),
     **{
         name: EXTRA_FIELDS[name]
@@ -189,6 +194,14 @@ def read_ingestion_url(connection: AirflowConnection) -> str:
             f"something else. (Connection {connection.conn_id!r}.)"
         )
     return text.rstrip("/")
+
+
+def read_hmac_key(connection: AirflowConnection) -> str | None:
+    """Return the HMAC key in a connection to a project; None when it has none."""
+    value = _read_extra(connection, PROJECT).get("hmac_secret")
+    key = str(value or "").strip()
+    know_secret(key)
+    return key or None
 
 
 def _read_extra(connection: AirflowConnection, kind: ConnectionType) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_ei.exceptions import EdgeImpulseError
-from airflow_provider_ei.hooks.connection import PROJECT, read_ingestion_url
+from airflow_provider_ei.hooks.connection import PROJECT, read_hmac_key, read_ingestion_url
 from airflow_provider_ei.hooks.interruptible import interruptible
 from airflow_provider_ei.hooks.project_models import ProjectModelCalls
 from airflow_provider_ei.hooks.sample_calls import SampleCalls
@@ -77,6 +77,16 @@ class EdgeImpulseProjectHook(SampleCalls, ProjectModelCalls):
         :raises EdgeImpulseConfigError: when the connection has something else there.
         """
         return read_ingestion_url(self.get_connection(self.edge_impulse_project_conn_id))
+
+    @property
+    def hmac_key(self) -> str | None:
+        """The HMAC key of the project, which some services ask for; None when the connection has none. It is masked."""
+        from airflow.providers.common.compat.sdk import mask_secret
+
+        key = read_hmac_key(self.get_connection(self.edge_impulse_project_conn_id))
+        if key is not None:
+            mask_secret(key)
+        return key
 
     @property
     def project_api(self) -> ProjectApi:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -70,6 +70,7 @@ class OrganizationJobCalls(ApiCalls):
         name: str,
         *,
         filter: str | None = None,
+        path_filters: Sequence[Mapping[str, str]] | None = None,
         transformation_block_id: int | str | None = None,
         builtin_block: Mapping[str, Any] | None = None,
         output_dataset: str | None = None,
@@ -90,6 +91,7 @@ class OrganizationJobCalls(ApiCalls):
 
         :param name: name of the job. A random token is appended, by which the job is found after a lost answer.
         :param filter: the data items to transform, as an SQL condition, such as ``dataset = 'raw'``.
+        :param path_filters: what to transform of datasets of files: a list of dicts with ``dataset`` and ``filter``.
         :param transformation_block_id: the organization's transformation block; or
         :param builtin_block: a block of Edge Impulse itself, in the form of the API.
         :param output_dataset: the dataset that gets the results; or

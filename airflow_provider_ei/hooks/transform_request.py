@@ -45,6 +45,7 @@ class TransformRequest:
         parameters = _mapping("parameters", given.parameters)
         fields = {
             "filter": given.filter or None,
+            "pathFilters": _path_filters(given.path_filters) or None,
             "transformationBlockId": block,
             "builtinTransformationBlock": dict(builtin) if builtin else None,
             "uploadType": "project" if dataset is None else "dataset",
@@ -70,9 +71,20 @@ class TransformRequest:
 
             with EdgeImpulseProjectHook(self.project_conn_id) as hook:  # it masks the key
                 body["projectApiKey"] = hook.settings.api_key
+                if hook.hmac_key is not None:
+                    body["projectHmacKey"] = hook.hmac_key
                 if hook.given_project_id is not None:
                     body["projectId"] = hook.given_project_id
         return body
+
+
+def _path_filters(value: object) -> list[dict[str, str]]:
+    if value is None or value == "":
+        return []
+    ones = value if isinstance(value, list | tuple) else None
+    if ones is None or not all(isinstance(one, Mapping) and set(one) == {"dataset", "filter"} for one in ones):
+        raise EdgeImpulseInputError("path_filters must be a list of dicts with 'dataset' and 'filter'.")
+    return [{name: str(text) for name, text in one.items()} for one in ones]
 
 
 def _mapping(field: str, value: object) -> Mapping[str, Any]:

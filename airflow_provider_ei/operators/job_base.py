@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_ei.hooks.job_calls import JobCalls
     from airflow_provider_ei.jobs.starting import JobStore
+    from airflow_provider_ei.studio.api.jobs import JobsApi
 
 link = EdgeImpulseJobLink()
 
@@ -356,16 +357,21 @@ class JobOperator(AuthoredTemplates, EdgeImpulseTask, ResumableJobMixin, BaseOpe
 
     def _cancel_what_was_started(self, context: Context) -> None:
         """Cancel the job of a task that was killed, also when its start request was under way."""
-        from airflow_provider_ei.jobs.starting import find_started
         from airflow_provider_ei.studio.http import HttpClient
 
         hook, job_id = self._hook, self._job_id
         if job_id is None and hook.knows_owner:
             with HttpClient(hook.settings.for_one_try(CANCEL_TIMEOUT)) as client:
                 client.sleep(min(hook.settings.settle_seconds, CANCEL_TIMEOUT))  # it may just arrive
-                job_id = find_started(hook.open_jobs_api(client), self._store(context), self.job_kind)
+                job_id = self._find_started(hook.open_jobs_api(client), context)
         if job_id is not None:
             self._cancel(job_id)
+
+    def _find_started(self, jobs: JobsApi, context: Context) -> int | None:
+        """Return the job whose start request was under way; None when there is none."""
+        from airflow_provider_ei.jobs.starting import find_started
+
+        return find_started(jobs, self._store(context), self.job_kind)
 
 
 def _retried_run(context: Context) -> Any:

@@ -15,6 +15,8 @@ from airflow_provider_ei.operators.organization_job import EdgeImpulseOrganizati
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_ei.studio.api.jobs import JobsApi
+
 #: Tries of a task whose jobs are looked for where Airflow keeps no state.
 MAX_EARLIER_TRIES = 20
 
@@ -31,6 +33,7 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
 
     :param name: name of the job, to which the token is appended.
     :param filter: the data items to transform, as an SQL condition, such as ``dataset = 'raw'``.
+    :param path_filters: what to transform of datasets of files: a list of dicts with ``dataset`` and ``filter``.
     :param transformation_block_id: the organization's transformation block; or
     :param builtin_block: a block of Edge Impulse itself, in the form of the API.
     :param output_dataset: the dataset that gets the results; or
@@ -47,6 +50,7 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
     template_fields: Sequence[str] = (
         "name",
         "filter",
+        "path_filters",
         "transformation_block_id",
         "builtin_block",
         "output_dataset",
@@ -59,7 +63,7 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
         "parallel",
         *EdgeImpulseOrganizationJobOperator.template_fields,
     )
-    collection_fields = frozenset({"builtin_block", "parameters"})
+    collection_fields = frozenset({"path_filters", "builtin_block", "parameters"})
     job_kind = "transform"
 
     def __init__(
@@ -67,6 +71,7 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
         *,
         name: str,
         filter: str | None = None,
+        path_filters: Sequence[Mapping[str, str]] | str | None = None,
         transformation_block_id: int | str | None = None,
         builtin_block: Mapping[str, Any] | str | None = None,
         output_dataset: str | None = None,
@@ -82,6 +87,7 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
         super().__init__(**kwargs)
         self.name = name
         self.filter = filter
+        self.path_filters = path_filters
         self.transformation_block_id = transformation_block_id
         self.builtin_block = builtin_block
         self.output_dataset = output_dataset
@@ -94,6 +100,7 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
         self.parallel = parallel
         self._job_name = ""
         self._failed_job_id: int | None = None
+        self._repeated_job_id: int | None = None
         self._make_plain()
 
     def _create_hook(self) -> TransformationsHook:  # type: ignore[override]
@@ -136,9 +143,13 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
         failed = self._failed_job_id
         if failed is not None and jobs.is_known(failed):
             self.log.info("Trying again what has failed of transformation job %d.", failed)
+            self._repeated_job_id = failed
             jobs.retry_failed(failed)
             return failed
         return hook.start(self._request.body(self._job_name))
+
+    def _find_started(self, jobs: JobsApi, context: Context) -> int | None:
+        return self._repeated_job_id or super()._find_started(jobs, context)
 
     def _fail(self, error: EdgeImpulseError, context: Context) -> NoReturn:
         """Raise an error. A job that has failed is remembered, so that a retry continues it."""

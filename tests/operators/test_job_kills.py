@@ -33,6 +33,7 @@ from airflow_provider_ei.operators.job_base import JobOperator
 from airflow_provider_ei.operators.pipeline import EdgeImpulseRunPipelineOperator
 from airflow_provider_ei.operators.retrain import EdgeImpulseRetrainOperator
 from airflow_provider_ei.operators.transform import EdgeImpulseTransformOperator
+from airflow_provider_ei.triggers.job import EdgeImpulseJobTrigger
 from tests.operators.test_jobs import FileStore
 from tests.support.airflow_runs import is_airflow_2
 
@@ -57,6 +58,7 @@ class Row:
     :param prepare: puts what the job needs into an emulator that was reset; returns the operator's own arguments.
     :param started: returns the ids of what was started, as in the result's ``job_id``; by default of the jobs of the
         kind.
+    :param fail_first: makes an earlier try fail, and returns what ends that; the next try is the one to kill.
     """
 
     operator: type[JobOperator]
@@ -64,6 +66,7 @@ class Row:
     starts: tuple[str, ...]
     prepare: Prepare = field(default=lambda server: {})
     started: Started | None = None
+    fail_first: Callable[[EmulatorServer], Callable[[], None]] | None = None
 
     def ids(self, server: EmulatorServer) -> list[int]:
         if self.started is not None:
@@ -110,6 +113,17 @@ def transformations(server: EmulatorServer) -> list[int]:
     return server.pipelines.transformation_ids()
 
 
+def fail_an_input(server: EmulatorServer) -> Callable[[], None]:
+    server.pipelines.fail_items("b")
+    return server.pipelines.fail_items
+
+
+def repetitions(server: EmulatorServer) -> list[int]:
+    """Return the transformation job once for each time that it was started again."""
+    (job_id,) = server.pipelines.transformation_ids()
+    return [job_id for job in server.jobs.list() if job.kind == "transform"][1:]
+
+
 ROWS = {
     "retrain": Row(EdgeImpulseRetrainOperator, "retrain", ("startRetrainJob",)),
     "pipeline": Row(
@@ -128,6 +142,14 @@ ROWS = {
         ("organizationCreateProject",),
         prepare_import_into_a_project,
         transformations,
+    ),
+    "transform what has failed": Row(
+        EdgeImpulseTransformOperator,
+        "transform",
+        ("retryOrganizationTransform",),
+        prepare_transform,
+        repetitions,
+        fail_an_input,
     ),
     "import folder": Row(EdgeImpulseImportFolderOperator, "add_folder", ("addOrganizationDataFolder",), prepare_folder),
     "refresh": Row(EdgeImpulseRefreshDatasetOperator, "refresh", ("refreshOrganizationData",), prepare_refresh),
@@ -181,6 +203,16 @@ def work(name: str, mode: Mode, values: Mapping[str, Any], path: str, connection
     execute(ROWS[name], mode, values, FileStore(Path(path)), 1)
 
 
+def trigger(arguments: Mapping[str, Any], connections: Mapping[str, str]) -> None:
+    """Be a triggerer, in a process of its own."""
+    os.environ.update(connections)
+    asyncio.run(_first_event(EdgeImpulseJobTrigger(**arguments)))
+
+
+def connections() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW_CONN_EDGE")}
+
+
 @pytest.fixture(scope="module")
 def processes() -> Any:
     """A server that has imported everything, and forks the processes to kill."""
@@ -195,7 +227,7 @@ class Lab:
     def __init__(self, server: EmulatorServer, processes: Any, name: str, mode: Mode, folder: Path) -> None:
         self.server, self.name, self.mode = server, name, mode
         self.row = ROWS[name]
-        self._processes = processes
+        self.processes = processes
         self._folder = folder
         self._tries = 0
         self.values: Mapping[str, Any] = {}
@@ -209,6 +241,11 @@ class Lab:
         self.values = self.row.prepare(self.server)
         self._tries += 1
         self.store = FileStore(self._folder / f"{self._tries}.json")
+        if self.row.fail_first is not None:
+            end_failures = self.row.fail_first(self.server)
+            with pytest.raises(EdgeImpulseJobError):
+                self.execute(1)
+            end_failures()
         self.server.clear_requests()
 
     def execute(self, try_number: int) -> Any:
@@ -241,12 +278,11 @@ class Lab:
                 raise ConnectionError("the client is gone")
 
         self.server.before_request(hold)
-        connections = {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW_CONN_EDGE")}
-        arguments = (self.name, self.mode, self.values, str(self._folder / f"{self._tries}.json"), connections)
-        worker = self._processes.Process(target=work, args=arguments)
+        arguments = (self.name, self.mode, self.values, str(self._folder / f"{self._tries}.json"), connections())
+        worker = self.processes.Process(target=work, args=arguments)
         worker.start()
         try:
-            self._wait(worker, lambda: reached.is_set() if side == "before" else self._is_carried_out(index))
+            self.wait(worker, lambda: reached.is_set() if side == "before" else self._is_carried_out(index))
         finally:
             worker.kill()
             worker.join()
@@ -259,7 +295,7 @@ class Lab:
         requests = self.server.requests()
         return len(requests) > index and (requests[index].changed or requests[index].method == "GET")
 
-    def _wait(self, worker: Any, condition: Callable[[], bool]) -> None:
+    def wait(self, worker: Any, condition: Callable[[], bool]) -> None:
         until = time.monotonic() + 120
         while not condition():
             assert worker.is_alive(), "the worker has ended before it was killed"
@@ -342,6 +378,31 @@ def test_a_job_without_success_fails_the_task(
     this.server.jobs.plan(this.row.kind, outcome=outcome)
     with pytest.raises(EdgeImpulseJobError):
         this.execute(1)
+
+
+@each_row
+def test_a_triggerer_that_is_killed_while_it_waits_leaves_the_job_to_the_next_one(
+    lab: Callable[[str, Mode], Lab], name: str
+) -> None:
+    this = lab(name, "deferred")
+    for kind in ("transform", this.row.kind):
+        this.server.jobs.plan(kind, running_seconds=0.5)
+    with pytest.raises(TaskDeferred) as deferred:
+        this.row.create("deferred", this.values).execute(context(this.store, 2))
+    path, arguments = json.loads(json.dumps(deferred.value.trigger.serialize()))
+    requests = len(this.server.requests())
+    triggerer = this.processes.Process(target=trigger, args=(arguments, connections()))
+    triggerer.start()
+    try:
+        this.wait(triggerer, lambda: len(this.server.requests()) > requests)
+    finally:
+        triggerer.kill()
+        triggerer.join()
+    assert path == f"{EdgeImpulseJobTrigger.__module__}.{EdgeImpulseJobTrigger.__qualname__}"
+    event = asyncio.run(_first_event(EdgeImpulseJobTrigger(**arguments)))
+    again = this.row.create("deferred", this.values)
+    result = again.execute_complete(context(this.store, 2), event, **(deferred.value.kwargs or {}))
+    assert (this.row.ids(this.server), result["state"], this.active()) == ([result["job_id"]], "succeeded", [])
 
 
 @each_row

@@ -16,7 +16,7 @@ from airflow_provider_ei.operators import base
 from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
 from airflow_provider_ei.operators.links import EdgeImpulseDatasetLink
-from airflow_provider_ei.task_groups import FinishSyncOperator, PlanShardsOperator, SyncShardOperator
+from airflow_provider_ei.task_groups.sync import FinishSyncOperator, PlanShardsOperator, SyncShardOperator
 from tests.support.airflow_runs import RunDag, is_airflow_2
 
 FUNCTIONS = {

@@ -20,7 +20,7 @@ from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.data import EdgeImpulseSyncDatasetOperator
 from airflow_provider_ei.results import SHARD_COUNTS
 from airflow_provider_ei.sync.dataset.options import DELETE_MODES
-from airflow_provider_ei.task_groups import FinishSyncOperator
+from airflow_provider_ei.task_groups.sync import FinishSyncOperator
 from tests.support.airflow_runs import HOME, RunDag, has_asset_state, is_airflow_2
 from tests.support.files import before_each_read
 from tests.support.s3 import airflow_connection, s3_client

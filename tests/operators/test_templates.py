@@ -18,7 +18,7 @@ RECORDERS = """
 from inspect import signature
 from airflow.providers.common.compat.sdk import task_decorator_factory
 from airflow_provider_ei.decorators.add_data import _AddDataDecoratedOperator
-from airflow_provider_ei.task_groups import FinishSyncOperator, PlanShardsOperator, SyncShardOperator
+from airflow_provider_ei.task_groups.sync import FinishSyncOperator, PlanShardsOperator, SyncShardOperator
 
 def shown(value):
     if isinstance(value, dict):

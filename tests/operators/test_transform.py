@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
-from airflow_provider_ei.emulator import FOREVER, EmulatorServer, Fault
+from airflow_provider_ei.emulator import FOREVER, EmulatorServer, EmulatorSettings, Fault
 from airflow_provider_ei.exceptions import EdgeImpulseJobError, EdgeImpulseJobTimeoutError, EdgeImpulseUnavailableError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+from airflow_provider_ei.hooks.organization_runs import TransformationsHook
 from airflow_provider_ei.operators.transform import EdgeImpulseTransformOperator
+from airflow_provider_ei.redaction import safe_text
+from airflow_provider_ei.studio.api.transformations import StartedTransformation
+from tests.conftest import API_KEY
 from tests.operators.test_job_kills import context
 from tests.operators.test_jobs import FileStore
 from tests.support.airflow_runs import is_airflow_2
@@ -201,8 +207,6 @@ def test_a_timeout_removes_the_job(organization: EmulatorServer) -> None:
 
 
 def test_a_job_that_has_ended_is_not_removed(organization: EmulatorServer) -> None:
-    from airflow_provider_ei.hooks.organization_runs import TransformationsHook
-
     job_id = transform(**TO_DATASET)["job_id"]
     with TransformationsHook() as hook:
         assert hook.cancel_job(job_id).state == "succeeded"
@@ -228,6 +232,7 @@ def test_failed_looks_are_survived_and_then_end_the_try(organization: EmulatorSe
         ({"transformation_block_id": 1, "builtin_block": {"type": "x"}}, "not both"),
         ({"category": "validation"}, "category must be one of"),
         ({"parameters": "[]"}, "parameters must be a dict"),
+        ({"path_filters": [{"dataset": "raw"}]}, "path_filters must be a list of dicts"),
         ({"parallel": 0}, "parallel must be"),
     ],
 )
@@ -237,6 +242,41 @@ def test_wrong_arguments_are_refused_before_anything_is_sent(
     with pytest.raises(AirflowFailException, match=words):
         transform(**{**TO_DATASET, **values})
     assert organization.requests() == []
+
+
+def test_the_hmac_key_of_the_connection_is_sent_where_the_service_asks_for_it(
+    organization: EmulatorServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    organization.settings.project_hmac_key = "required"
+    with pytest.raises(AirflowFailException, match="projectHmacKey"):
+        transform(**TO_PROJECT)
+    name = "AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT"
+    secret = "s3cret-of-the-project"
+    monkeypatch.setenv(name, json.dumps(json.loads(os.environ[name]) | {"extra": {"hmac_secret": secret}}))
+    caplog.set_level(logging.DEBUG)
+    assert transform(**TO_PROJECT)["file_count"] == 3
+    assert secret not in caplog.text
+    assert secret not in safe_text(f"the key {secret}")
+
+
+def test_path_filters_select_what_is_transformed(organization: EmulatorServer) -> None:
+    organization.put_item("z", "files", {}, {"x.csv": b"1"})
+    given = {"path_filters": [{"dataset": "files", "filter": "*"}], "output_dataset": "clean"}
+    assert transform(**given)["file_count"] == 1
+
+
+def test_the_key_in_the_answer_is_masked(monkeypatch: pytest.MonkeyPatch, connect: Callable[..., None]) -> None:
+    """It may be another key than that of the connection, and need not look like one."""
+    key = "not-like-other-keys"
+    masked: list[str] = []
+    monkeypatch.setattr("airflow.providers.common.compat.sdk.mask_secret", lambda secret: masked.append(secret))
+    with EmulatorServer(EmulatorSettings(api_key=API_KEY, organization_id=7, project_api_key=key)) as server:
+        connect(server.url, organization_id=7)
+        with TransformationsHook() as hook:
+            hook.start({"name": "n", "uploadType": "project", "projectApiKey": key})
+    assert masked == [API_KEY, key]
+    assert key not in safe_text(key)
+    assert key not in repr(StartedTransformation(1, key))
 
 
 def test_the_hook_transforms(organization: EmulatorServer) -> None:

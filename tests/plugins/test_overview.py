@@ -12,7 +12,6 @@ from sqlalchemy import event, select
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.orm import Session
 
-from airflow_provider_ei import task_groups
 from airflow_provider_ei.decorators import add_data
 from airflow_provider_ei.operators import data
 from airflow_provider_ei.operators.dataset_base import EdgeImpulseDatasetOperator
@@ -23,6 +22,7 @@ from airflow_provider_ei.plugins.overview import Overview, read_overview
 from airflow_provider_ei.plugins.task_instances import returned_value, task_records
 from airflow_provider_ei.plugins.task_keys import TaskKey
 from airflow_provider_ei.results import read_result
+from airflow_provider_ei.task_groups import sync as sync_group
 from tests.plugins.conftest import NOW, URL, Rows, sync, upload
 
 SINCE = NOW - timedelta(days=30)
@@ -50,7 +50,7 @@ def classes(of: type) -> Iterator[type]:
 
 
 def test_the_queries_know_all_operators_by_name() -> None:
-    modules = {module.__name__ for module in (task_groups, add_data, data)}
+    modules = {module.__name__ for module in (sync_group, add_data, data)}
     names = {one.__name__ for one in classes(EdgeImpulseDatasetOperator) if one.__module__ in modules}
     assert set(task_instances.DATASET_OPERATORS) == names - {"_GroupedOperator"}
     assert EdgeImpulseDatasetLink().xcom_key == task_instances.LINK_KEY

@@ -145,10 +145,10 @@ def test_a_kill_ends_the_sync(project: EmulatorServer, write_tree: WriteTree, mo
 
 def test_syncs_a_bucket(project: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
     with s3_client("recordings") as client:
-        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", airflow_connection(client))
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_OF_SAMPLES", airflow_connection(client))
         for name, data in FILES.items():
             client.put_object(Bucket="recordings", Key=f"gestures/{name}", Body=data)
-        arguments = {"source": "s3://aws_default@recordings/gestures", "sync_id": "s", "delete": "extra"}
+        arguments = {"source": "s3://aws_of_samples@recordings/gestures", "sync_id": "s", "delete": "extra"}
         assert EdgeImpulseProjectHook().sync_samples(**arguments)["created"] == 2
         project.clear_requests()
         assert EdgeImpulseProjectHook().sync_samples(**arguments)["unchanged"] == 2

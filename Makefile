@@ -6,8 +6,8 @@ PY := $(VENV)/bin/python
 SECONDS ?= 300
 PYTHONS_TESTS := tests/hooks tests/operators tests/plugins tests/sensors tests/test_*.py
 
-.PHONY: help setup demo demo-project test test-wheel test-slow soak test-pythons test-celery test-e2e coverage screenshots \
-	lint docs bench dist release-check lock clean
+.PHONY: help setup demo demo-project demo-release test test-wheel test-slow soak test-pythons test-celery test-e2e coverage \
+	screenshots lint docs bench dist release-check lock clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ demo: setup  ## upload recordings to an emulated Edge Impulse with real Airflow 
 
 demo-project: setup  ## the same recordings as samples of a project, without an organization (KEEP=1 as for demo)
 	@"$(PY)" scripts/demo.py --project $(if $(KEEP),--keep)
+
+demo-release: setup  ## from recordings to firmware with real Airflow, twice: worse recordings are stopped by the gate
+	@"$(PY)" scripts/demo_release.py
 
 test: setup  ## the fast tests
 	@"$(PY)" -m pytest -m "not slow" -n 2 $(ARGS)

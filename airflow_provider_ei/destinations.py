@@ -29,7 +29,7 @@ MAX_FILE_NAME = 200
 
 
 class IncomingFile:
-    """A file while it is downloaded. :meth:`begin` starts it anew.
+    """A file while it is downloaded. :meth:`begin` starts it again.
 
     :ivar size: number of bytes so far.
     """

@@ -147,7 +147,7 @@ def show(demo: Demo, home: Path, studio: EmulatorServer, screen: Screen) -> int:
     migrated = TEMPLATE.exists()
     doing = "Starting Airflow" if migrated else "Starting Airflow and migrating its database (once)"
     screen.say(f"{doing} ...")
-    load = prepare_airflow(demo, home, migrated=migrated)
+    load = prepare_airflow(demo.dag_id, home, migrated=migrated)
     screen.say(f"Airflow {version('apache-airflow')} is ready: {time.monotonic() - begun:.0f} s")
     rows = []
     for number in (1, 2):
@@ -230,11 +230,11 @@ def set_environment(home: Path, studio: EmulatorServer) -> None:
     }
 
 
-def prepare_airflow(demo: Demo, home: Path, *, migrated: bool) -> Callable[[], Any]:
-    """Give Airflow a database and a DAGs folder, and return what loads the demo's DAG as it does."""
+def prepare_airflow(dag_id: str, home: Path, *, migrated: bool) -> Callable[[], Any]:
+    """Give Airflow a database and a DAGs folder, and return what loads an example DAG as it does."""
     examples = ROOT / "example_dags"
     shutil.copytree(examples / "data", home / "dags" / "data")
-    dag_file = shutil.copy(examples / f"{demo.dag_id}.py", home / "dags")
+    dag_file = shutil.copy(examples / f"{dag_id}.py", home / "dags")
     if migrated:
         shutil.copy(TEMPLATE, home / "airflow.db")
     try:
@@ -251,7 +251,7 @@ def prepare_airflow(demo: Demo, home: Path, *, migrated: bool) -> Callable[[], A
         bag = DagBag(str(dag_file))
         if bag.import_errors:
             raise RuntimeError(f"{dag_file} cannot be imported: {bag.import_errors}")
-        dag = bag.dags[demo.dag_id]
+        dag = bag.dags[dag_id]
         if version("apache-airflow").startswith("2."):
             dag.sync_to_db()
         return dag

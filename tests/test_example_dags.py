@@ -270,6 +270,19 @@ class TestSyncSamples:
         assert (third["updated"], third["deleted"], third["changed"]) == (1, 1, names[:2])
 
 
+class TestDataToModel:
+    def test_recordings_become_firmware(
+        self, studio: EmulatorServer, model: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: Any
+    ) -> None:
+        tree(tmp_path / "motion", {f"idle-{number}/motion.csv": "timestamp,x\n0,1\n" for number in range(3)})
+        monkeypatch.setenv("DATA_TO_MODEL_SOURCE", str(tmp_path / "motion"))
+        monkeypatch.setenv("DATA_TO_MODEL_FIRMWARE", str(tmp_path / "motion.zip"))
+        done = run_dag("edge_impulse_data_to_model")
+        assert {state for states in done.states.values() for state in states} == {"success"}
+        assert model.projects.get().samples == 3
+        assert (tmp_path / "motion.zip").read_bytes() == model.projects.firmware(1)
+
+
 class TestNightlySync:
     def test_all_then_nothing_then_what_has_changed(
         self, studio: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

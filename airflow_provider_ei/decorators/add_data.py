@@ -19,7 +19,6 @@ from airflow_provider_ei.operators.data import (
     merge_metadata,
 )
 from airflow_provider_ei.operators.labels import label_mapped_task
-from airflow_provider_ei.operators.run_report import report_result
 from airflow_provider_ei.sources.names import check_text
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class _AddDataDecoratedOperator(DecoratedOperator, EdgeImpulseAddDataOperator):
             for upload in uploads:
                 self.name = upload["name"]
                 results.append(hook.add_data(**upload, origin=mapped_origin(context)))
-        report_result(context, results)
+        self._report(context, results)
         for result in results:
             emit_asset_events(self.outlets, context, result)
         return results if many else results[0]

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_ei.exceptions import EdgeImpulseAuthError, EdgeImpulseConfigError, EdgeImpulseError
-from airflow_provider_ei.hooks.connection import CONN_TYPE, HOOK_NAME, ORGANIZATION
+from airflow_provider_ei.hooks.connection import CONN_TYPE, DEFAULT_CONN_ID, HOOK_NAME, ORGANIZATION
 from airflow_provider_ei.hooks.job_calls import JobCalls
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class EdgeImpulseBaseHook(JobCalls):
     """
 
     conn_name_attr = "edge_impulse_conn_id"
-    default_conn_name = "edge_impulse_default"
+    default_conn_name = DEFAULT_CONN_ID
     conn_type = CONN_TYPE
     hook_name = HOOK_NAME
     connection_type = ORGANIZATION

@@ -27,6 +27,8 @@ _warned: set[tuple[str, tuple[str, ...]]] = set()
 
 CONN_TYPE = "edge_impulse"
 HOOK_NAME = "Edge Impulse"
+#: The connection that a task of an organization uses by default.
+DEFAULT_CONN_ID = "edge_impulse_default"
 #: The extra with what a check has found out.
 SERVICE_FIELD = "service"
 DEFAULT_INGESTION_URL = "https://ingestion.edgeimpulse.com"

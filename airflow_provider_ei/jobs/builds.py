@@ -37,7 +37,7 @@ _OTHER_BUILD = (
 
 @dataclass(frozen=True)
 class BuildOrder:
-    """What is to be built. ``target`` is the format of a deployment target; ``engine`` None for its preferred one."""
+    """A build to make. ``target`` is the format of a deployment target; ``engine`` None for its preferred one."""
 
     target: str
     engine: str | None
@@ -72,7 +72,7 @@ def choose_engine(targets: Sequence[DeploymentTarget], order: BuildOrder) -> str
 
 
 def notes_before(api: DeploymentsApi, order: BuildOrder) -> dict[str, Any]:
-    """Return what has to be known from before the build: the engine, and the version of the last build, or 0."""
+    """Return the notes from before the build: the engine, and the version of the last build, or 0."""
     engine = choose_engine(api.list_targets(order.impulse_id), order)
     last = api.get_last_build(order.impulse_id)
     return {ENGINE_NOTE: engine, LAST_BUILD_NOTE: last.version if last else 0}

@@ -101,9 +101,11 @@ class PipelineRuns(JobsApi):
         return self._job(self.get_outcome(job_id))
 
     def list_jobs(self, since: datetime | None = None) -> list[Job]:
-        """Return the runs that the pipeline shows: the current one, and the one that has ended last."""
-        runs = [_shown(run) for run in self._pipelines.get(self._pipeline_id).runs]
-        return [self._job(run) for run in runs if since is None or run.created >= since]
+        """Return the runs that the pipeline shows: the current one, and the one that has ended last.
+
+        They are returned whatever ``since`` is: a run is new only if its id is larger than that of every earlier one.
+        """
+        return [self._job(_shown(run)) for run in self._pipelines.get(self._pipeline_id).runs]
 
     def list_new_jobs(self, since: datetime, known: Set[int]) -> list[Job]:
         """Return the runs that :meth:`list_jobs` has not listed earlier, also those that later ones have pushed out.

@@ -156,7 +156,8 @@ def find_active(jobs: JobsApi, kind: str, since: datetime) -> int | None:
     :param since: when the DAG run started; older jobs are not ours.
     :raises EdgeImpulseJobConflictError: when nobody can tell which job is ours.
     """
-    return _only_one([job for job in jobs.list_jobs(since) if JobStatus.of(job).active], kind)
+    listed = [job for job in jobs.list_jobs(since) if job.created >= since]
+    return _only_one([job for job in listed if JobStatus.of(job).active], kind)
 
 
 def _find(jobs: JobsApi, store: JobStore, kind: str, intent: _Intent, ended_job_id: int | None) -> int | None:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError, EdgeImpulseError
-from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+from airflow_provider_ei.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_ei.operators.arguments import check_names, plain
 from airflow_provider_ei.operators.templates import AuthoredTemplates
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 
     _Base = BaseOperator
 else:
@@ -74,6 +76,8 @@ class EdgeImpulseTask(_Base):
                 setattr(self, field, plain(where + field, getattr(self, field)))
 
     def _create_hook(self) -> EdgeImpulseHook:
+        from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
+
         hook = self._hook = EdgeImpulseHook(self.edge_impulse_conn_id, organization_id=self.organization_id)
         return hook
 
@@ -93,7 +97,7 @@ class EdgeImpulseOperator(AuthoredTemplates, EdgeImpulseTask, BaseOperator):
         self,
         *,
         organization_id: int | str | None = None,
-        edge_impulse_conn_id: str = EdgeImpulseHook.default_conn_name,
+        edge_impulse_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

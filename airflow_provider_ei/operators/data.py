@@ -13,9 +13,7 @@ from airflow_provider_ei.operators.arguments import keyword_arguments
 from airflow_provider_ei.operators.asset_events import emit_asset_events
 from airflow_provider_ei.operators.dataset_base import EdgeImpulseDatasetOperator
 from airflow_provider_ei.operators.labels import label_mapped_task
-from airflow_provider_ei.operators.run_report import report_result
 from airflow_provider_ei.operators.templates import evaluated, has_item_templates, render_for_item
-from airflow_provider_ei.results import count_changes
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -93,7 +91,7 @@ class EdgeImpulseAddDataOperator(EdgeImpulseDatasetOperator):
         with self._working_hook(context) as hook:
             check_files_given(self.name, self.files)
             self._result = result = hook.add_data(**self._arguments(), origin=mapped_origin(context))
-        report_result(context, result)
+        self._report(context, result)
         emit_asset_events(self.outlets, context, result)
         return result
 
@@ -241,11 +239,13 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
             summary = hook.sync_dataset(dry_run=dry_run, **self._arguments(context))
         self._result = None if dry_run else summary
         if dry_run:
-            report_result(context, summary)
+            self._report(context, summary)
         return summary if dry_run else self._end(context, summary, skip_unchanged=skip_unchanged)
 
     def _end(self, context: Context, summary: SyncSummary, *, skip_unchanged: bool) -> SyncSummary:
-        report_result(context, summary)
+        from airflow_provider_ei.results import count_changes
+
+        self._report(context, summary)
         emit_asset_events(self.outlets, context, summary)
         if skip_unchanged and not count_changes(summary):
             raise AirflowSkipException("Nothing has changed.")

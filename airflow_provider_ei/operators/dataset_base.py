@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_ei.hooks.best_effort import best_effort
 from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.links import EdgeImpulseDatasetLink
-from airflow_provider_ei.operators.run_report import failure_reported
-from airflow_provider_ei.results import read_result
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -33,6 +31,8 @@ class EdgeImpulseDatasetOperator(EdgeImpulseOperator):
 
     @contextmanager
     def _observed(self, context: Context, hook: EdgeImpulseHook) -> Iterator[None]:
+        from airflow_provider_ei.operators.run_report import failure_reported
+
         with failure_reported(context, self, hook):
             # Without an id in the arguments or the connection, a request finds it; arguments are checked before that.
             linked = hook.given_organization_id is not None
@@ -44,6 +44,12 @@ class EdgeImpulseDatasetOperator(EdgeImpulseOperator):
                 if not linked and "organization_id" in vars(hook):
                     self._link(context, hook)
 
+    def _report(self, context: Context, returned: object) -> None:
+        """Push the report of what the task returns, for Airflow's page."""
+        from airflow_provider_ei.operators.run_report import report_result
+
+        report_result(context, returned)
+
     def _link(self, context: Context, hook: EdgeImpulseHook) -> None:
         with best_effort("The link to Edge Impulse Studio"):
             link.persist(context, hook)
@@ -52,6 +58,7 @@ class EdgeImpulseDatasetOperator(EdgeImpulseOperator):
         """Return the lineage of a finished task; None when it uploaded nothing."""
         with best_effort("OpenLineage"):
             from airflow_provider_ei.operators.openlineage import operator_lineage
+            from airflow_provider_ei.results import read_result
 
             result = read_result(self._result)
             uris = self._hook.source_uris if self._hook is not None else ()

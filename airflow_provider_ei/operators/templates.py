@@ -23,7 +23,7 @@ else:
     _Base = object
 
 #: How Airflow 2 writes the results of a mapped task when a template converts them to a string.
-_LAZY_TEXT = re.compile(r"\bLazy\w*Sequence\((\[\d+ items?\]|<unevaluated length>)\)")
+_LAZY_TEXT = r"\bLazy\w*Sequence\((\[\d+ items?\]|<unevaluated length>)\)"
 
 
 class AuthoredTemplates(_Base):
@@ -165,7 +165,7 @@ def _render(
     if collections and len(nodes) == 1 and _is_collection(nodes[0]):
         return evaluated(field, nodes[0])
     text = "".join(map(str, nodes))
-    if _LAZY_TEXT.search(text) and not _LAZY_TEXT.search(source):
+    if re.search(_LAZY_TEXT, text) and not re.search(_LAZY_TEXT, source):
         raise EdgeImpulseArgumentError(
             f"Give {field} the task's output ({field}=task.output), or add '| list' in the template: {source!r} is the "
             f"results of a mapped task, which renders to {text[:80]!r} only."

@@ -47,11 +47,12 @@ def database_text(stack: Stack) -> str:
 
 
 def trigger_arguments(stack: Stack) -> str:
-    """Return the decrypted arguments of the only trigger."""
+    """Return the arguments of the only trigger of a job, decrypted if Airflow has encrypted them."""
     from cryptography.fernet import Fernet
 
-    ((arguments,),) = rows(stack, f"select encrypted_kwargs from trigger where classpath = '{TRIGGER}'")
-    return Fernet(stack.fernet_key.encode()).decrypt(arguments.encode()).decode()
+    ((arguments,),) = rows(stack, f"select kwargs from trigger where classpath = '{TRIGGER}'")
+    is_plain = arguments.startswith("{")
+    return str(arguments) if is_plain else Fernet(stack.fernet_key.encode()).decrypt(arguments.encode()).decode()
 
 
 def new_jobs(studio: EmulatorServer, before: int) -> list[int]:
@@ -90,7 +91,7 @@ def test_a_killed_triggerer_loses_no_job_and_starts_none_twice(stack: Stack, slo
 
     arguments = trigger_arguments(stack)
     (job,) = new_jobs(slow_job, before)
-    assert f'"job_id": {job}' in arguments or f'"job_id":{job}' in arguments
+    assert f'"job_id": {job}' in arguments
     text = database_text(stack) + arguments
     for key in (API_KEY, PROJECT_API_KEY):
         assert key not in text and json.dumps(key)[1:-1] not in text

@@ -218,6 +218,25 @@ def s3() -> Iterator[Any]:
         yield client
 
 
+ODD_NAMES = {"a#b.csv": b"1", "50%25.csv": b"2", "naïve é.csv": b"3", "[x] {y}.csv": b"4", ".hidden": b"5"}
+
+
+def test_odd_names_are_kept_in_a_folder(studio: EmulatorServer, tmp_path: Path) -> None:
+    studio.put_item("odd #1%20", "d", {}, ODD_NAMES)
+    for destination in (str(tmp_path / "plain"), f"file://{tmp_path}/uri"):
+        download(destination, dataset="d")
+        assert download(destination, dataset="d")["unchanged"] == len(ODD_NAMES)
+    wanted = {f"odd #1%20/{name}": data for name, data in ODD_NAMES.items()}
+    assert tree(tmp_path / "plain") == tree(tmp_path / "uri") == wanted
+
+
+def test_two_items_of_one_name_are_refused(organization: EmulatorServer, tmp_path: Path) -> None:
+    organization.put_item("run-1", "motion", {}, {"x.csv": b"another"})
+    with pytest.raises(AirflowFailException, match="Rename one of two"):
+        download(tmp_path, dataset="motion")
+    assert tree(tmp_path) == {}
+
+
 class TestBucket:
     URI = "s3://lake@models/in"
 
@@ -239,6 +258,11 @@ class TestBucket:
         download(self.URI, dataset="motion")
         again = download(self.URI, dataset="motion")
         assert (again["downloaded"], again["unchanged"]) == (0, 4)
+
+    def test_odd_names_are_kept(self, studio: EmulatorServer, bucket: Any) -> None:
+        studio.put_item("odd #1%20", "d", {}, ODD_NAMES)
+        download(self.URI, dataset="d")
+        assert self.objects(bucket) == {f"in/odd #1%20/{name}": data for name, data in ODD_NAMES.items()}
 
     def test_a_download_that_fails_leaves_no_object(self, organization: EmulatorServer, bucket: Any) -> None:
         organization.inject(Fault(operation=FILE, kind="cut_response", after_bytes=500_000, count=100))

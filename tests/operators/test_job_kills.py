@@ -11,6 +11,7 @@ import asyncio
 import json
 import multiprocessing
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,10 +30,13 @@ from airflow_provider_ei.operators.bucket_data import (
     EdgeImpulseImportFolderOperator,
     EdgeImpulseRefreshDatasetOperator,
 )
+from airflow_provider_ei.operators.build import EdgeImpulseBuildModelOperator
 from airflow_provider_ei.operators.job_base import JobOperator
 from airflow_provider_ei.operators.pipeline import EdgeImpulseRunPipelineOperator
 from airflow_provider_ei.operators.retrain import EdgeImpulseRetrainOperator
+from airflow_provider_ei.operators.test_model import EdgeImpulseTestModelOperator
 from airflow_provider_ei.operators.transform import EdgeImpulseTransformOperator
+from airflow_provider_ei.operators.version import EdgeImpulseCreateVersionOperator
 from airflow_provider_ei.triggers.job import EdgeImpulseJobTrigger
 from tests.operators.test_jobs import FileStore
 from tests.support.airflow_runs import is_airflow_2
@@ -124,7 +128,20 @@ def repetitions(server: EmulatorServer) -> list[int]:
     return [job_id for job in server.jobs.list() if job.kind == "transform"][1:]
 
 
+def prepare_build(server: EmulatorServer) -> dict[str, Any]:
+    server.projects.add_build()
+    return {"target": "zip", "path": f"{tempfile.gettempdir()}/edge-impulse-kills-{os.getpid()}.zip"}
+
+
 ROWS = {
+    "test model": Row(
+        EdgeImpulseTestModelOperator,
+        "classify",
+        ("startClassifyJob",),
+        lambda server: {"min_accuracy": 0.9, "min_samples": 100},
+    ),
+    "version": Row(EdgeImpulseCreateVersionOperator, "version", ("startVersionJob",)),
+    "build": Row(EdgeImpulseBuildModelOperator, "build", ("buildOnDeviceModelJob",), prepare_build),
     "retrain": Row(EdgeImpulseRetrainOperator, "retrain", ("startRetrainJob",)),
     "pipeline": Row(
         EdgeImpulseRunPipelineOperator,

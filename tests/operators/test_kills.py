@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.exceptions import EdgeImpulseCancelledError
+from airflow_provider_ei.hooks import edge_impulse
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
-from airflow_provider_ei.operators import base
 from airflow_provider_ei.operators.base import EdgeImpulseOperator
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
 from airflow_provider_ei.operators.links import EdgeImpulseDatasetLink
@@ -115,7 +115,7 @@ def test_the_hook_is_closed_when_the_task_ends(
             closed.append(self)
             super().close()
 
-    monkeypatch.setattr(base, "EdgeImpulseHook", Hook)
+    monkeypatch.setattr(edge_impulse, "EdgeImpulseHook", Hook)
     operator = operators(recording)[number]
     if fails:
         operator.dataset = ""  # type: ignore[attr-defined]

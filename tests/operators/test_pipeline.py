@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +17,8 @@ from airflow_provider_ei.exceptions import EdgeImpulseJobConflictError, EdgeImpu
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.organization_runs import PipelineRunsHook
 from airflow_provider_ei.operators.pipeline import EdgeImpulseRunPipelineOperator
+from tests.operators.test_job_kills import context
+from tests.operators.test_jobs import FileStore
 
 STEPS = [
     {"name": "copy", "filter": "dataset = 'raw'", "uploadType": "dataset", "outputDatasetName": "clean"},
@@ -176,6 +181,32 @@ class TestPushedOut:
         with pytest.raises((AirflowFailException, EdgeImpulseJobConflictError), match=r"one of the jobs 1 .*, 2 "):
             run(pipeline)
         assert len(organization.pipelines.run_ids()) == 2
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
+def test_after_a_lost_answer_an_old_run_is_not_taken_for_the_own_one(
+    organization: EmulatorServer, pipeline: int, kind: Any
+) -> None:
+    days = 3 * 86_400
+    organization.clock.advance(-days)
+    EdgeImpulseHook().run_pipeline(pipeline, poll_interval=0.02)
+    organization.clock.advance(days)
+    organization.inject(Fault(operation="runOrganizationPipeline", kind=kind))
+    assert run(pipeline)["job_id"] == 2
+    assert organization.pipelines.run_ids() == [1, 2]
+
+
+def test_where_airflow_keeps_no_state_a_retry_finds_the_active_run(organization: EmulatorServer, pipeline: int) -> None:
+    organization.clock.advance(-60)
+    organization.jobs.plan("transform", running_seconds=FOREVER)
+    EdgeImpulseHook().run_pipeline(pipeline, wait_for_completion=False)  # before the DAG run
+    organization.clock.advance(60)
+    began = datetime.now(UTC) - timedelta(seconds=5)
+    retry: Any = {"ti": context(FileStore(Path("unused")), 2)["ti"], "dag_run": SimpleNamespace(start_date=began)}
+    values: Any = {"task_id": "run", "pipeline_id": pipeline, "wait_for_completion": False}
+    organization.jobs.plan("transform", running_seconds=FOREVER)
+    started = [EdgeImpulseRunPipelineOperator(**values).execute(retry)["job_id"] for _ in range(2)]
+    assert started == [2, 2]
 
 
 def test_the_hook_runs_a_pipeline(organization: EmulatorServer, pipeline: int) -> None:

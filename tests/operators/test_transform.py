@@ -7,7 +7,9 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -179,9 +181,6 @@ def test_the_name_is_that_of_the_task_and_its_try(organization: EmulatorServer, 
 
 
 def test_where_airflow_keeps_no_state_a_retry_finds_its_job_by_name(organization: EmulatorServer) -> None:
-    from datetime import UTC, datetime, timedelta
-    from types import SimpleNamespace
-
     organization.jobs.plan("transform", running_seconds=0.5, count=2)
     EdgeImpulseHook().transform("clean up", **TO_DATASET, wait_for_completion=False)
     stateless = {

@@ -491,9 +491,3 @@ class TestProject:
 def add_samples(project: EmulatorServer, count: int) -> None:
     for number in range(count):
         project.samples.put(f"{number}.csv", b"timestamp,x\n0,1\n", label="idle")
-
-
-@pytest.mark.skipif(not is_airflow_2(), reason="Airflow 3 has event triggers")
-def test_importing_the_module_on_airflow_2_says_what_to_use_instead() -> None:
-    with pytest.raises(ImportError, match="Use a sensor of "):
-        __import__("airflow_provider_ei.triggers.events")

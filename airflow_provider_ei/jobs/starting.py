@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from airflow_provider_ei.exceptions import (
+    EdgeImpulseConfigError,
     EdgeImpulseDeleteLimitError,
     EdgeImpulseInputError,
     EdgeImpulseJobConflictError,
@@ -125,7 +126,7 @@ def start_once(
     for number in range(1, MAX_STARTS + 1):
         try:
             return start()
-        except (EdgeImpulseInputError, EdgeImpulseDeleteLimitError):
+        except (EdgeImpulseConfigError, EdgeImpulseInputError, EdgeImpulseDeleteLimitError):
             store.delete(INTENT_KEY)  # nothing was sent
             raise
         except EdgeImpulseServiceError as error:

@@ -258,6 +258,16 @@ def test_the_hmac_key_of_the_connection_is_sent_where_the_service_asks_for_it(
     assert secret not in safe_text(f"the key {secret}")
 
 
+def test_the_key_of_a_project_is_not_sent_to_another_host(
+    organization: EmulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT"
+    monkeypatch.setenv(name, json.dumps(json.loads(os.environ[name]) | {"host": "https://studio.acme.example/v1"}))
+    with pytest.raises(AirflowFailException, match="Use connections to the same Studio"):
+        transform(**TO_PROJECT)
+    assert [request for request in organization.requests() if request.method != "GET"] == []
+
+
 def test_path_filters_select_what_is_transformed(organization: EmulatorServer) -> None:
     organization.put_item("z", "files", {}, {"x.csv": b"1"})
     given = {"path_filters": [{"dataset": "files", "filter": "*"}], "output_dataset": "clean"}

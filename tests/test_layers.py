@@ -60,7 +60,7 @@ IMPORTS: dict[str, set[str]] = {
         "triggers",
         "assets",
     },
-    "sensors": {"exceptions", "hooks", "jobs", "numeric", "polling", "operators", "triggers"},
+    "sensors": {"exceptions", "sources", "hooks", "jobs", "numeric", "polling", "operators", "triggers"},
     "decorators": {"exceptions", "sources", "operators"},
     "task_groups": {"hooks", "jobs", "numeric", "operators", "results", "sync"},
     "plugins": {"results", "operators"},

@@ -1,6 +1,6 @@
-"""Samples of a project in the emulator, compared with a loop of requests and with Edge Impulse's Python SDK.
+"""A project with many samples in the emulator: what a sync without a change needs.
 
-python -m bench.samples      runs an emulator; each line on standard input empties it, or asks how many samples it has
+python -m bench.samples SAMPLES      runs an emulator; fills it when a line arrives on standard input
 """
 
 from __future__ import annotations
@@ -9,102 +9,96 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
-from typing import IO
 
-from bench.clients.catalog import LOOP, SDK, UPLOAD_SAMPLES
+from bench.clients.catalog import SYNC_SAMPLES
 from bench.clients.job import API_KEY, Item
-from bench.measure import Bout, Load, Meter, Tell
-from bench.results import Row, Table, ratio
-from bench.uploads import LATENCY_MS, THREADS
+from bench.measure import Bout, Load, Meter
+from bench.results import Aim, Table
+from bench.uploads import THREADS
 
-_BYTES = 20 * 1024
-
-#: Clients that send one file after the other get a part of the files, and their times are multiplied.
-_PART = 10
-
-#: The beginning of a WAV file; the emulator looks at nothing else.
-_WAV = (
-    b"RIFF\x00\x50\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x80\x3e\x00\x00\x00\x7d\x00\x00\x02\x00\x10\x00data"
-)
+#: The category and label of all samples.
+_FOLDER = "training/idle"
+_BATCH = 1000
 
 
-def run(folder: Path, files: int, meter: Meter, rounds: int, tell: Tell) -> list[Table]:
-    """Upload files to an empty project."""
-    title = f"{files:,} samples of 20 KB to a project, {THREADS} at once, {LATENCY_MS} ms for each response"
-    tell(f"{title}: making the files")
-    made, some = _make(folder / "samples", files), _make(folder / "some-samples", max(files // _PART, 1))
-    with subprocess.Popen(
-        [sys.executable, "-m", "bench.samples"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
+def run(folder: Path, samples: int, meter: Meter) -> list[Table]:
+    """Fill an emulator, and sync its project without a change."""
+    title = f"{samples:,} samples of a project in the emulator, nothing has changed"
+    meter.tell(f"{title}: filling it")
+    source = folder / "samples"
+    first = _write(source, 0)
+    command = [sys.executable, "-m", "bench.samples", str(samples)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin is not None and server.stdout is not None
         try:
-            assert server.stdout is not None
-            started = json.loads(server.stdout.readline())
-            environment = {"BENCH_INGESTION_URL": started["ingestion"], "BENCH_PROJECT_KEY": started["key"]}
-
-            def load(key: str, items: list[Item], threads: int) -> Load:
-                return Load(key, items, threads, keeps=True, url=started["url"], environment=environment)
-
-            share = files / len(some)
-            bouts = [
-                Bout(UPLOAD_SAMPLES, load("samples", made, THREADS)),
-                Bout(LOOP, load("samples-loop", some, 1), share),
-                Bout(SDK, load("samples-sdk", made, THREADS)),
-            ]
-            for number in range(rounds):
-                for bout in bouts:
-                    tell(f"{title}, round {number + 1} of {rounds}: {bout.client.name}")
-                    _ask(server, "empty")
-                    bout.go(number, meter, "http")
-                    if bout.samples and (count := _ask(server, "count")) != str(len(bout.load.items)):
-                        bout.fail(f"{count} of {len(bout.load.items)} samples have arrived")
+            url = server.stdout.readline().strip()
+            load = Load(
+                "samples", [Item("first", [str(first)])], THREADS, source=str(source), keeps=True, url=f"{url}v1"
+            )
+            filling = meter.measure(SYNC_SAMPLES, load, "http")
+            assert filling.told["summary"]["created"] == 1, filling.told
+            for number in range(1, samples):
+                _write(source, number)
+            server.stdin.write("fill\n")
+            server.stdin.flush()
+            server.stdout.readline()
+            bout = Bout(SYNC_SAMPLES, load)
+            meter.in_turn([bout], title, rounds=1)
+            changes = _changing_requests(url)
         finally:
             server.kill()
-    remarks = [
-        "The server is the emulator, in a process of its own on the same cores. This package looks first whether the "
-        "project has samples; the others do not look.",
-        f"The loop gets {len(some):,} files; its time and requests are multiplied by {share:g}.",
+    bout.expect(lambda run: run.told["summary"]["unchanged"] == samples)
+    aims = [
+        Aim("changing requests", "≤", 0, changes),
+        Aim("memory of the whole process", "≤", 300, bout.median(lambda run: run.peak / 1e6), "MB"),
     ]
-    return [Table("samples", title, [_row(bout, bouts[0]) for bout in bouts], remarks=remarks)]
+    return [Table("samples", title, [bout.row(bout)], aims)]
 
 
-def _row(bout: Bout, base: Bout) -> Row:
-    row = bout.row(base)
-    requests = bout.median(lambda sample: sample.told["requests"] * bout.share)
-    return Row(row.client, row.seconds, ratio(bout.seconds, base.seconds), row.cpu, row.memory, requests, row.note)
+def _write(source: Path, number: int) -> Path:
+    """Make a small file: all have one content and one time, so that one state is that of all."""
+    path = source / _FOLDER / _name(number)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"timestamp,x\n0,1\n10,2\n")
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    return path
 
 
-def _make(folder: Path, files: int) -> list[Item]:
-    folder.mkdir()
-    made = []
-    for number in range(files):
-        path = folder / f"{number:05}.wav"
-        path.write_bytes(_WAV + os.urandom(_BYTES - len(_WAV)))
-        made.append(Item(path.stem, [str(path)]))
-    return made
+def _name(number: int) -> str:
+    return f"idle.{number:07}.csv"
 
 
-def _ask(server: subprocess.Popen[str], what: str) -> str:
-    stdin, stdout = server.stdin, server.stdout
-    assert stdin is not None and stdout is not None
-    print(what, file=stdin, flush=True)
-    return stdout.readline().strip()
+def _changing_requests(url: str) -> int:
+    """Return how many requests other than the first upload were to change something."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"{url}emulator/requests") as answer:
+        requests: list[dict[str, str]] = json.load(answer)["requests"]
+    return len([request for request in requests if request["method"] != "GET"]) - 1
 
 
-def _serve(questions: IO[str]) -> None:
+def _serve(samples: int) -> None:
     from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
 
-    with EmulatorServer(EmulatorSettings(api_key=API_KEY, organization_id=1)) as studio:
-        started = {"url": studio.url, "ingestion": studio.ingestion_url, "key": studio.project_api_key}
-        print(json.dumps(started), flush=True)
-        for question in questions:
-            if question.strip() == "count":
-                print(len(studio.samples.list()), flush=True)
-            else:
-                studio.reset()
-                studio.settings.change({"latency_seconds": LATENCY_MS / 1000})
-                print("empty", flush=True)
+    with EmulatorServer(EmulatorSettings(project_api_key=API_KEY)) as studio:
+        print(studio.page_url, flush=True)
+        sys.stdin.readline()
+        (first,) = studio.samples.list()
+        data = studio.samples.read(first.id)
+
+        def metadata(number: int) -> dict[str, str]:
+            return {key: value.replace(_name(0), _name(number)) for key, value in first.metadata.items()}
+
+        for begin in range(1, samples, _BATCH):
+            studio.samples.put_many(
+                {_name(number): metadata(number) for number in range(begin, min(begin + _BATCH, samples))},
+                data,
+                label=first.label,
+            )
+        print("filled", flush=True)
+        sys.stdin.read()
 
 
 if __name__ == "__main__":
-    _serve(sys.stdin)
+    _serve(int(sys.argv[1]))

@@ -92,11 +92,12 @@ _OURS = "airflow-provider-ei"
 ADD_DATA = _python(_OURS, "product", "add_data", is_ours=True)
 SYNC_ITEMS = _python(_OURS, "product", "sync_items", is_ours=True)
 SYNC_FOLDER = _python(_OURS, "product", "sync_folder", is_ours=True)
+SYNC_SAMPLES = _python(_OURS, "product", "sync_samples", is_ours=True)
 ADD_OBJECTS = _python(_OURS, "objects", "add_objects", is_ours=True)
-UPLOAD_SAMPLES = _python(_OURS, "samples", "upload_samples", is_ours=True)
-LOOP = _python("requests.post for each file", "samples", "loop")
+UPLOAD_SAMPLES = _python(_OURS, "sample_uploads", "upload_samples", is_ours=True)
+LOOP = _python("requests.post for each file", "sample_uploads", "loop")
 _SDK_MISSING = None if find_spec("edgeimpulse") else "edgeimpulse is not installed"
-SDK = _python("Edge Impulse's Python SDK", "samples", "sdk", missing=_SDK_MISSING)
+SDK = _python("Edge Impulse's Python SDK", "sample_uploads", "sdk", missing=_SDK_MISSING)
 CONNECT = _python(_OURS, "product", "connect", is_floor=True)
 CURL = _program("curl -F", "curl", _curl)
 #: Several items through ``xargs``, a process for each.

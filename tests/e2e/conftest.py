@@ -51,6 +51,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, study: Path, studio: Emula
     environment = {
         "MOTION_ETL_OUTPUT": str(folder / "motion"),
         "NIGHTLY_SYNC_SOURCE": str(study),
+        "RELEASE_OUTPUT": str(folder / "firmware.zip"),
         "AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT": json.dumps(project),
     }
     with Airflow(folder, environment) as running:

@@ -98,14 +98,26 @@ def test_the_page_lists_the_datasets(page: Page, airflow: Airflow, study: Path, 
     page.screenshot(path=pictures / "airflow-page.png")
 
 
-def test_the_page_shows_the_model_of_a_project(page: Page, airflow: Airflow, studio: EmulatorServer) -> None:
-    assert airflow.run("edge_impulse_retrain") == "success"
+def test_the_page_shows_a_model_with_its_accuracy_and_what_is_out(
+    page: Page, airflow: Airflow, studio: EmulatorServer
+) -> None:
+    studio.settings.job_queued_seconds = studio.settings.job_running_seconds = 0
+    assert airflow.run("edge_impulse_release") == "success"
     page.goto(airflow.url)
     page.get_by_role("link", name="Edge Impulse").click()
     card = page.frame_locator("iframe").get_by_role("region", name="Project 1")
-    expect(card.get_by_text("Last training")).to_be_visible()
-    studio_page = card.get_by_role("link", name="Open in Studio")
-    expect(studio_page).to_have_attribute("href", f"{studio.url.removesuffix('/v1')}/studio/1")
+    expect(card.get_by_text("Out: build 1, zip, int8")).to_be_visible()
+    expect(card.get_by_text("firmware.zip")).to_be_visible()
+    expect(card.get_by_role("img", name="Accuracy of the last 1 test, oldest first: 90.0 %")).to_be_visible()
+    expect(card.get_by_role("link", name="Open in Studio")).to_have_attribute("href", project_url(studio))
+
+
+def test_the_task_leads_to_its_job(page: Page, airflow: Airflow, studio: EmulatorServer) -> None:
+    (run,) = airflow.get("/api/v2/dags/edge_impulse_release/dagRuns")["dag_runs"]
+    task = f"{airflow.url}/dags/edge_impulse_release/runs/{run['dag_run_id']}/tasks/edge_impulse_release.retrain"
+    page.goto(f"{task}/details")
+    link = page.get_by_role("link", name="Edge Impulse job")
+    expect(link).to_have_attribute("href", f"{project_url(studio)}/jobs#show-job-1")
 
 
 def test_the_tab_tells_what_the_upload_did(page: Page, airflow: Airflow, pictures: Path) -> None:
@@ -127,3 +139,7 @@ def test_the_data_items_are_in_studio(page: Page, studio: EmulatorServer, pictur
 def ended_run(airflow: Airflow) -> dict[str, str] | None:
     runs = airflow.get(f"/api/v2/dags/{DAG}/dagRuns")["dag_runs"]
     return next((run for run in runs if run["state"] in ("success", "failed")), None)
+
+
+def project_url(studio: EmulatorServer) -> str:
+    return f"{studio.url.removesuffix('/v1')}/studio/1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sqlite3
@@ -48,14 +49,21 @@ class Triggerer:
         self.process: Process | None = None
         (folder / "dags").mkdir()
         (folder / "dags" / "watched.py").write_text(DAGS)
-        self._environment = os.environ | {
+        # The connection is in the database, as users enter it, and not in the environment.
+        connection = os.environ["AIRFLOW_CONN_EDGE_IMPULSE_DEFAULT"]
+        self._environment = {name: value for name, value in os.environ.items() if "AIRFLOW_CONN" not in name} | {
+            "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode(),
             "AIRFLOW_HOME": str(folder),
             "AIRFLOW__CORE__DAGS_FOLDER": str(folder / "dags"),
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "3",
         }
-        for arguments in (["db", "migrate"], ["dag-processor", "--num-runs", "1"]):
+        for arguments in (
+            ["db", "migrate"],
+            ["connections", "add", "edge_impulse_default", "--conn-json", connection],
+            ["dag-processor", "--num-runs", "1"],
+        ):
             command = [*_AIRFLOW, *arguments]
             done = subprocess.run(command, env=self._environment, capture_output=True, text=True)
             assert done.returncode == 0, done.stdout + done.stderr

@@ -1,6 +1,6 @@
 """Samples of a project in the emulator, compared with a loop of requests and with Edge Impulse's Python SDK.
 
-python -m bench.sample_uploads      runs an emulator; a line on standard input empties it, or asks for its number of samples
+python -m bench.sample_uploads      runs an emulator; standard input has questions, one a line
 """
 
 from __future__ import annotations

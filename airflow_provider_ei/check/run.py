@@ -141,9 +141,10 @@ class OrganizationCheck:
             names = ask_all(name_questions.QUESTIONS, trial)
             items = ask_all(item_questions.QUESTIONS, trial)
             service.sleep(delay)
-            return names, items, ask_all(listing_questions.QUESTIONS, service)
+            listings = ask_all(listing_questions.QUESTIONS, service)
         finally:
             self._clean_up(trial)
+        return names, [*items, *ask_all([item_questions.EMPTY_DATASET], trial)], listings
 
     def _clean_up(self, trial: Trial) -> None:
         try:

@@ -85,6 +85,7 @@ _OURS = "airflow-provider-ei"
 ADD_DATA = _python(_OURS, "product", "add_data", is_ours=True)
 SYNC_ITEMS = _python(_OURS, "product", "sync_items", is_ours=True)
 SYNC_FOLDER = _python(_OURS, "product", "sync_folder", is_ours=True)
+SYNC_SAMPLES = _python(_OURS, "product", "sync_samples", is_ours=True)
 ADD_OBJECTS = _python(_OURS, "objects", "add_objects", is_ours=True)
 CONNECT = _python(_OURS, "product", "connect", is_floor=True)
 CURL = _program("curl -F", "curl", _curl)

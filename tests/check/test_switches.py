@@ -73,6 +73,7 @@ def expected(switches: Switches) -> dict[str, Any]:
         "writes": True,
         "listing_delay_seconds": 0.0,
         "missing_item_status": 200,
+        "empty_dataset": "stays",
     }
 
 

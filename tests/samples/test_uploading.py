@@ -78,9 +78,9 @@ class TestNewFiles:
     ) -> None:
         tree = write_tree({"a.csv": csv(1), "b.csv": csv(2)})
         result = upload_samples(
-            any_project, tree, sample_label="größer, als 5%", category="testing", metadata={"ü": "ö\n"}
+            any_project, tree, sample_label="größer (5%)", category="testing", metadata={"ü": "ö\n"}
         )
-        assert stored(any_project) == dict.fromkeys(["a.csv", "b.csv"], ("testing", "größer, als 5%", {"ü": "ö\n"}))
+        assert stored(any_project) == dict.fromkeys(["a.csv", "b.csv"], ("testing", "größer (5%)", {"ü": "ö\n"}))
         assert counts(result) == {"created": 2}
         assert (result["files_sent"], result["bytes_sent"]) == (2, len(csv(1)) + len(csv(2)))
         assert result["categories"] == ["testing"]
@@ -237,7 +237,7 @@ class TestWhatIsThere:
     def test_a_large_project_is_not_listed_for_a_few_small_files(
         self, project: EmulatorServer, write_tree: WriteTree, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(stored_module, "PAGE_SAMPLES", 1)
+        monkeypatch.setattr(stored_module, "SMALL_PROJECT", 1)
         tree = write_tree({"a.csv": csv(1), "b.csv": csv(2)})
         upload_samples(project, tree, sample_label="x")
         project.clear_requests()

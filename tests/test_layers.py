@@ -62,7 +62,7 @@ IMPORTS: dict[str, set[str]] = {
     },
     "sensors": {"exceptions", "sources", "hooks", "jobs", "numeric", "polling", "operators", "triggers"},
     "decorators": {"exceptions", "sources", "operators"},
-    "task_groups": {"results", "sync", "operators"},
+    "task_groups": {"hooks", "jobs", "numeric", "operators", "results", "sync"},
     "plugins": {"results", "operators"},
     "get_provider_info": {"hooks"},
     "check": {"exceptions", "studio"},

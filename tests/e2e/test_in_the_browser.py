@@ -120,6 +120,32 @@ def test_the_task_leads_to_its_job(page: Page, airflow: Airflow, studio: Emulato
     expect(link).to_have_attribute("href", f"{project_url(studio)}/jobs#show-job-1")
 
 
+def test_a_person_approves_a_release(page: Page, airflow: Airflow, studio: EmulatorServer, firmware: Path) -> None:
+    dag = "release_with_approval"
+    run = airflow.start(dag)
+    tasks = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances"
+    waiting = ("awaiting_input", "deferred")
+    airflow.wait_for("approval is asked for", lambda: airflow.get(f"{tasks}/release.approve")["state"] in waiting)
+    assert not firmware.exists()
+    page.goto(f"{airflow.url}/dags/{dag}/runs/{run}/tasks/release.approve/required_actions")
+    expect(page.get_by_text("Accuracy 0.9 over 100 samples").first).to_be_visible()
+    page.get_by_role("button", name="Approve").first.click()
+    assert airflow.wait_for_run(dag, run) == "success"
+    build = studio.projects.get().deployments[-1]
+    assert firmware.read_bytes() == studio.projects.firmware(build.version)
+
+
+def test_each_job_of_a_release_leads_to_studio(page: Page, airflow: Airflow, studio: EmulatorServer) -> None:
+    dag = "release_with_approval"
+    (run,) = airflow.get(f"/api/v2/dags/{dag}/dagRuns")["dag_runs"]
+    jobs = {job.kind: job.id for job in studio.jobs.list()}  # the newest of each kind
+    for task, kind in (("retrain", "retrain"), ("test", "classify"), ("version", "version"), ("build", "build")):
+        page.goto(f"{airflow.url}/dags/{dag}/runs/{run['dag_run_id']}/tasks/release.{task}/details")
+        link = page.get_by_role("link", name="Edge Impulse job")
+        studio_page = f"{studio.url.removesuffix('/v1')}/studio/1/jobs#show-job-{jobs[kind]}"
+        expect(link).to_have_attribute("href", studio_page)
+
+
 def test_the_tab_tells_what_the_upload_did(page: Page, airflow: Airflow, pictures: Path) -> None:
     run = ended_run(airflow)
     assert run is not None

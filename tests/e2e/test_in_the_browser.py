@@ -112,14 +112,6 @@ def test_the_page_shows_a_model_with_its_accuracy_and_what_is_out(
     expect(card.get_by_role("link", name="Open in Studio")).to_have_attribute("href", project_url(studio))
 
 
-def test_the_task_leads_to_its_job(page: Page, airflow: Airflow, studio: EmulatorServer) -> None:
-    (run,) = airflow.get("/api/v2/dags/edge_impulse_release/dagRuns")["dag_runs"]
-    task = f"{airflow.url}/dags/edge_impulse_release/runs/{run['dag_run_id']}/tasks/edge_impulse_release.retrain"
-    page.goto(f"{task}/details")
-    link = page.get_by_role("link", name="Edge Impulse job")
-    expect(link).to_have_attribute("href", f"{project_url(studio)}/jobs#show-job-1")
-
-
 def test_a_person_approves_a_release(page: Page, airflow: Airflow, studio: EmulatorServer, firmware: Path) -> None:
     dag = "release_with_approval"
     run = airflow.start(dag)

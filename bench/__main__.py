@@ -13,12 +13,25 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import airflow, emulated, link, material, object_stores, pictures, results, samples, syncs, tables, uploads
+from bench import (
+    airflow,
+    emulated,
+    link,
+    material,
+    object_stores,
+    pictures,
+    results,
+    sample_uploads,
+    samples,
+    syncs,
+    tables,
+    uploads,
+)
 from bench.measure import Meter
 from bench.sink import Sink
 
 _DOCS = Path("docs")
-_PARTS = ("uploads", "first", "idle", "link", "emulator", "samples", "stores", "airflow")
+_PARTS = ("uploads", "first", "idle", "link", "emulator", "samples", "sample-uploads", "stores", "airflow")
 
 
 def main() -> None:
@@ -41,6 +54,7 @@ def main() -> None:
                 "link": lambda: link.run(folder, sizes, meter),
                 "emulator": lambda: emulated.run(folder, sizes.emulated, meter),
                 "samples": lambda: samples.run(folder, sizes.emulated, meter),
+                "sample-uploads": lambda: sample_uploads.run(folder, sizes.samples, meter),
                 "stores": lambda: object_stores.run(sizes.objects, meter),
                 "airflow": lambda: airflow.run(folder, sizes, rounds, _tell),
             }

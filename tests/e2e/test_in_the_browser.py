@@ -114,14 +114,6 @@ def test_the_page_shows_a_model_with_its_accuracy_and_what_is_out(
     page.screenshot(path=pictures / "airflow-page-models.png")
 
 
-def test_the_task_leads_to_its_job(page: Page, airflow: Airflow, studio: EmulatorServer) -> None:
-    (run,) = airflow.get("/api/v2/dags/edge_impulse_release/dagRuns")["dag_runs"]
-    task = f"{airflow.url}/dags/edge_impulse_release/runs/{run['dag_run_id']}/tasks/edge_impulse_release.retrain"
-    page.goto(f"{task}/details")
-    link = page.get_by_role("link", name="Edge Impulse job")
-    expect(link).to_have_attribute("href", f"{project_url(studio)}/jobs#show-job-1")
-
-
 def test_a_person_approves_a_release(
     page: Page, airflow: Airflow, studio: EmulatorServer, firmware: Path, pictures: Path
 ) -> None:

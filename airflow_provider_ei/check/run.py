@@ -135,7 +135,7 @@ class OrganizationCheck:
         self._say(f"Creating data items in dataset {trial.dataset}; they are deleted at the end.")
         try:
             try:
-                delay = trial.listing_delay  # first of all: it begins with the first item
+                delay = trial.listing_delay  # before anything else: it begins with the first item
             except (EdgeImpulseError, NotKnownError):
                 delay = 0.0
             names = ask_all(name_questions.QUESTIONS, trial)

@@ -126,7 +126,7 @@ def test_after_it_has_lost_the_service_at_any_request_cleaning_leaves_nothing(
 
         def fail(operation: str | None, at: int = at) -> Fault | None:
             count = len(check_studio.requests())
-            return Fault(kind=kind if count == at + 1 else "drop_before") if count > at else None
+            return Fault(kind=kind if count == at else "drop_before") if count >= at else None
 
         check_studio.choose_faults(fail)
         OrganizationCheck(settings(check_studio)).run(write=True)
@@ -198,10 +198,10 @@ def test_after_a_kill_at_any_request_cleaning_leaves_nothing(
 
 def stop_at(studio: EmulatorServer, at: int, is_stored: bool) -> Fault | None:
     """Let one request be carried out without an answer, or get an answer and not be carried out; after it, none is."""
-    count = len(studio.requests())
-    if count <= at:
+    count = len(studio.requests())  # before this one
+    if count < at:
         return None
-    return Fault(kind="slow", delay_seconds=3600) if count == at + 1 and is_stored else Fault(kind="status", status=503)
+    return Fault(kind="slow", delay_seconds=3600) if count == at and is_stored else Fault(kind="status", status=503)
 
 
 def test_a_second_ctrl_c_leaves_the_rest_and_names_it(

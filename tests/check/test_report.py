@@ -67,8 +67,8 @@ def test_the_table_has_every_question_that_was_asked_with_its_meaning(check: Che
 def test_the_picture_in_the_documentation_has_every_question() -> None:
     """It is drawn by scripts/check_picture.py, and its lines are folded."""
     picture = Path(__file__).resolve().parents[2] / "docs" / "images" / "check.svg"
-    texts = re.findall(r"<text [^>]*>([^<]*)</text>", picture.read_text())
-    words = set(" ".join(html.unescape(text).replace("\xa0", " ") for text in texts).split())
+    strings = re.findall(r"<text [^>]*>([^<]*)</text>", picture.read_text())
+    words = set(" ".join(html.unescape(text).replace("\xa0", " ") for text in strings).split())
     for module in (connection_questions, network_questions, listing_questions, name_questions, item_questions):
         for question in module.QUESTIONS:
             if question is not connection_questions.DATASET_TYPE:

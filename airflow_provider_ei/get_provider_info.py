@@ -52,6 +52,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_ei.operators.data",
                     "airflow_provider_ei.operators.retrain",
                     "airflow_provider_ei.operators.samples",
+                    "airflow_provider_ei.operators.sample_sync",
                     "airflow_provider_ei.operators.pipeline",
                     "airflow_provider_ei.operators.transform",
                     "airflow_provider_ei.operators.bucket_data",
@@ -65,7 +66,11 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [
             {
                 "integration-name": "Edge Impulse",
-                "python-modules": ["airflow_provider_ei.sensors.dataset", "airflow_provider_ei.sensors.job"],
+                "python-modules": [
+                    "airflow_provider_ei.sensors.dataset",
+                    "airflow_provider_ei.sensors.job",
+                    "airflow_provider_ei.sensors.samples",
+                ],
             }
         ],
         "triggers": [
@@ -75,6 +80,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_ei.triggers.dataset",
                     "airflow_provider_ei.triggers.job",
                     "airflow_provider_ei.triggers.events",
+                    "airflow_provider_ei.triggers.samples",
                 ],
             }
         ],

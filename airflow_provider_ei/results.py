@@ -218,6 +218,27 @@ class WorkCounts(TypedDict):
     ambiguous_reconciled: int
 
 
+class SampleSyncSummary(ItemCounts, WorkCounts):
+    """What a sync of samples did. Plain JSON of a bounded size, so that it can be an XCom.
+
+    The keys mean the same as in :class:`SyncSummary`, of samples in the place of data items: names are paths relative
+    to the source, and ``listed`` counts the samples of the project. ``updated`` includes files with new content, whose
+    sample with the earlier content was removed; ``deleted`` does not. ``categories``: those of the source's files.
+    """
+
+    project_id: int
+    categories: list[str]
+    sync_id: str
+    dry_run: bool
+    listed: int
+    seconds: float
+    changed: list[str]
+    kept_items: list[Failure]
+    failures: list[Failure]
+    url: str
+    plan: NotRequired[PlanNames]
+
+
 class SyncSummary(ItemCounts, WorkCounts):
     """What a sync did. Plain JSON of a bounded size, so that it can be an XCom.
 
@@ -307,8 +328,8 @@ COUNTS = (*ITEM_OUTCOMES, "files_sent", "bytes_sent")
 NUMBERS = (*COUNTS, "seconds")
 
 
-def count_changes(summary: SyncSummary) -> int:
-    """Return how many data items were changed or removed."""
+def count_changes(summary: SyncSummary | SampleSyncSummary) -> int:
+    """Return how many data items or samples were changed or removed."""
     return _total(summary, CHANGED_ITEMS)
 
 

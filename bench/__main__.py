@@ -13,12 +13,25 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import airflow, emulated, link, material, object_stores, pictures, results, syncs, tables, uploads
+from bench import (
+    airflow,
+    emulated,
+    link,
+    material,
+    object_stores,
+    pictures,
+    results,
+    sample_uploads,
+    samples,
+    syncs,
+    tables,
+    uploads,
+)
 from bench.measure import Meter
 from bench.sink import Sink
 
 _DOCS = Path("docs")
-_PARTS = ("uploads", "first", "idle", "link", "emulator", "stores", "airflow")
+_PARTS = ("uploads", "first", "idle", "link", "emulator", "samples", "sample-uploads", "stores", "airflow")
 
 
 def main() -> None:
@@ -40,6 +53,8 @@ def main() -> None:
                 "idle": lambda: syncs.idle(folder, sizes.idle, meter),
                 "link": lambda: link.run(folder, sizes, meter),
                 "emulator": lambda: emulated.run(folder, sizes.emulated, meter),
+                "samples": lambda: samples.run(folder, sizes.emulated, meter),
+                "sample-uploads": lambda: sample_uploads.run(folder, sizes.samples, meter),
                 "stores": lambda: object_stores.run(sizes.objects, meter),
                 "airflow": lambda: airflow.run(folder, sizes, rounds, _tell),
             }

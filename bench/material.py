@@ -28,6 +28,7 @@ class Sizes:
     :ivar new: items of ten files in a first sync.
     :ivar idle: items of ten files in datasets without a change, ascending.
     :ivar emulated: items of ten files in the emulator.
+    :ivar samples: samples that are uploaded to a project.
     :ivar objects: objects in a bucket.
     :ivar link: bytes of the file that goes over the emulated network.
     :ivar mapped: mapped tasks in real Airflow.
@@ -40,14 +41,15 @@ class Sizes:
     new: int
     idle: tuple[int, ...]
     emulated: int
+    samples: int
     objects: int
     link: int
     mapped: int
     page: float
 
 
-FULL = Sizes(1_000_000_000, 10_000, 400, 1_000, (10_000, 100_000, 1_000_000), 100_000, 2_500, 500_000_000, 40, 1)
-QUICK = Sizes(100_000_000, 1_000, 50, 100, (1_000, 10_000), 1_000, 50, 25_000_000, 5, 0.05)
+FULL = Sizes(1_000_000_000, 10_000, 400, 1_000, (10_000, 100_000, 1_000_000), 100_000, 5_000, 2_500, 500_000_000, 40, 1)
+QUICK = Sizes(100_000_000, 1_000, 50, 100, (1_000, 10_000), 1_000, 500, 50, 25_000_000, 5, 0.05)
 
 
 def item_name(number: int) -> str:

@@ -20,7 +20,13 @@ FIRMWARE = os.environ.get("DATA_TO_MODEL_FIRMWARE", "/srv/firmware/motion.zip")
 DATASET = "motion"
 
 
-@dag(schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False, tags=["edge-impulse", "example"])
+@dag(
+    schedule="@daily",
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,  # two runs would train the same model
+    tags=["edge-impulse", "example"],
+)
 def edge_impulse_data_to_model():
     """Every step waits for its job; the test decides whether there is firmware."""
     # [START data_to_model]

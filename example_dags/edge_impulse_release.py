@@ -18,6 +18,7 @@ from airflow_provider_ei.task_groups import edge_impulse_release
     schedule="@weekly",
     start_date=datetime(2026, 1, 1),
     catchup=False,
+    max_active_runs=1,  # two runs would train the same model
     tags=["edge-impulse", "example"],
 )
 def release():

@@ -240,6 +240,36 @@ class TestRelease:
         ]
 
 
+class TestSyncSamples:
+    def test_all_then_nothing_then_what_has_changed(
+        self, emulator: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connection = {
+            "conn_type": "edge_impulse_project",
+            "host": emulator.url,
+            "password": emulator.project_api_key,
+            "extra": {"ingestion_host": emulator.ingestion_url},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT", json.dumps(connection))
+        monkeypatch.setenv("SYNC_SAMPLES_SOURCE", str(tmp_path))
+        names = ["training/wave/wave.01.csv", "training/wave/wave.02.csv", "testing/wave/wave.17.csv"]
+        tree(tmp_path, {name: f"timestamp,x\n0,{number}\n" for number, name in enumerate(names)})
+        tree(tmp_path, {"notes.tmp": "not a sample"})
+        (first,) = run_dag("edge_impulse_sync_samples").returned["sync_samples"]
+        assert (first["created"], first["changed"]) == (3, sorted(names))
+        assert emulator.samples.counts() == {"training": {"wave": 2}, "testing": {"wave": 1}}
+        assert emulator.samples.list("testing")[0].metadata["recording"] == "wave.17"
+
+        emulator.clear_requests()
+        (second,) = run_dag("edge_impulse_sync_samples").returned["sync_samples"]
+        assert (second["unchanged"], changes(emulator)) == (3, [])
+
+        (tmp_path / names[1]).unlink()
+        tree(tmp_path, {names[0]: "timestamp,x\n0,100\n"})
+        (third,) = run_dag("edge_impulse_sync_samples").returned["sync_samples"]
+        assert (third["updated"], third["deleted"], third["changed"]) == (1, 1, names[:2])
+
+
 class TestDataToModel:
     def test_recordings_become_firmware(
         self, studio: EmulatorServer, model: EmulatorServer, airflow_database: None, tmp_path: Path, monkeypatch: Any

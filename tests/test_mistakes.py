@@ -5,6 +5,7 @@ Log viewers show about 90 characters of a line, so the remedy comes first.
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -292,6 +294,13 @@ def first_words() -> list[str]:
     return re.findall(r"^\| `([^`]+)` \|", section, re.M)
 
 
+def words_of_jobs() -> list[str]:
+    """Return the first words of each error of a job or a download on the page."""
+    _, _, rest = FAILURES_PAGE.read_text().partition("## Errors of jobs and downloads")
+    section, _, _ = rest.partition("\n## ")
+    return [words for line in re.findall(r"^\| (`.*?`) \|", section, re.M) for words in re.findall("`([^`]+)`", line)]
+
+
 def begins_with(message: str, words: str) -> bool:
     """Return whether a message begins with words of the page; ``…`` stands for anything."""
     return re.match(re.escape(words).replace("…", ".*?"), message) is not None
@@ -304,3 +313,31 @@ def test_the_page_lists_every_mistake_by_its_first_words() -> None:
 
 def test_the_page_lists_only_messages_of_the_table() -> None:
     assert [words for words in first_words() if not any(begins_with(one.says, words) for one in ALL)] == []
+
+
+@cache
+def messages() -> list[list[str | None]]:
+    """Return the strings in the code, each as its literal parts, with None for each placeholder."""
+    found = []
+    for path in (REPOSITORY / "airflow_provider_ei").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            parts = node.values if isinstance(node, ast.JoinedStr) else [node] if isinstance(node, ast.Constant) else []
+            found.append([one.value if isinstance(one, ast.Constant) else None for one in parts])
+    return [parts for parts in found if all(part is None or isinstance(part, str) for part in parts)]
+
+
+def can_begin(parts: list[str | None], words: str, literal: int = 0) -> bool:
+    """Return whether a message of these parts can begin with words, of which at least 10 characters are literal."""
+    if not words or not parts:
+        return not words and literal >= 10
+    part, rest = parts[0], parts[1:]
+    if part is None:
+        return any(can_begin(rest, words[length:], literal) for length in range(1, len(words) + 1))
+    length = min(len(part), len(words))
+    return part[:length] == words[:length] and can_begin(rest, words[length:], literal + length)
+
+
+@pytest.mark.parametrize("words", words_of_jobs())
+def test_the_code_has_each_error_of_a_job_on_the_page(words: str) -> None:
+    """Tests of the operators provoke the errors."""
+    assert any(can_begin(parts, words) for parts in messages())

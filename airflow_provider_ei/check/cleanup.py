@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_ei.check.questions import describe_error
-from airflow_provider_ei.check.trial_items import is_manifest, is_marked, is_unmarked_one, mark_of
+from airflow_provider_ei.check.trial_items import MANIFEST, is_manifest, is_marked, is_unmarked_one, mark_of
 from airflow_provider_ei.exceptions import EdgeImpulseAuthError, EdgeImpulseError, EdgeImpulseRefusedError
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
 from airflow_provider_ei.studio.models import DataItem
@@ -65,7 +65,9 @@ class _Cleanup:
     def run(self) -> list[Leftover]:
         listed = {item.id: item for item in self._api.list_data_items(self._dataset)}
         self.left |= listed.keys()
-        manifests = {data_id for data_id in self.left if self._is_manifest(data_id)}
+        # An item that is not listed yet may be the manifest, too.
+        candidates = {data_id for data_id in self.left if data_id not in listed or listed[data_id].name == MANIFEST}
+        manifests = {data_id for data_id in candidates if self._is_manifest(data_id)}
         kept = [left for data_id in sorted(self.left - manifests) if (left := self._delete(data_id, manifests))]
         if kept:
             return kept + [Leftover(self._dataset, data_id, "it names the others") for data_id in sorted(manifests)]

@@ -56,6 +56,17 @@ def _wrong_key_status(trial: Trial) -> Value:
     return trial.wrong_key.status
 
 
+def _empty_dataset(trial: Trial) -> Value:
+    if trial.leftovers:
+        raise NotKnownError("the check's dataset is not empty")
+    service = trial.service
+    datasets = service.need(service.probe.get("getOrganizationInfo", service.path)).get("datasets")
+    if not isinstance(datasets, list):
+        raise NotKnownError("the service does not list the datasets")
+    names = [dataset.get("dataset") for dataset in datasets if isinstance(dataset, dict)]
+    return "stays" if trial.dataset in names else "gone"
+
+
 _REPORT = "Please report this result."
 
 QUESTIONS: tuple[Question[Trial], ...] = (
@@ -140,4 +151,12 @@ QUESTIONS: tuple[Question[Trial], ...] = (
         {"zip": "As a ZIP file.", "tar": "As a tar file."},
         "Uploads do not need it.",
     ),
+)
+
+#: Asked at the very end.
+EMPTY_DATASET = Question(
+    "empty_dataset",
+    "What happens to a dataset without items?",
+    _empty_dataset,
+    {"stays": "It stays, and so does that of this check: hide it in Studio.", "gone": "It is gone."},
 )

@@ -44,7 +44,7 @@ def print_report(report: Report, console: Console) -> None:
             continue
         table = Table(title=_TITLES[group], title_justify="left", title_style="bold", expand=True)
         table.add_column("Question", ratio=5)
-        table.add_column("Answer", ratio=2)
+        table.add_column("Answer", no_wrap=True, min_width=13)
         table.add_column("What it means for you", ratio=6)
         for answer in asked:
             table.add_row(answer.text, _shown(answer), answer.meaning)

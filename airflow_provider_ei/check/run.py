@@ -135,15 +135,16 @@ class OrganizationCheck:
         self._say(f"Creating data items in dataset {trial.dataset}; they are deleted at the end.")
         try:
             try:
-                delay = trial.listing_delay  # first of all: it begins with the first item
+                delay = trial.listing_delay  # before anything else: it begins with the first item
             except (EdgeImpulseError, NotKnownError):
                 delay = 0.0
             names = ask_all(name_questions.QUESTIONS, trial)
             items = ask_all(item_questions.QUESTIONS, trial)
             service.sleep(delay)
-            return names, items, ask_all(listing_questions.QUESTIONS, service)
+            listings = ask_all(listing_questions.QUESTIONS, service)
         finally:
             self._clean_up(trial)
+        return names, [*items, *ask_all([item_questions.EMPTY_DATASET], trial)], listings
 
     def _clean_up(self, trial: Trial) -> None:
         try:

@@ -40,7 +40,7 @@ EMPTY = TrialFile("empty.csv", 0)
 ODD_FILES = {
     "folder": TrialFile("folder/in-folder.csv", 61),
     "letters": TrialFile("größe-測.csv", 62),
-    "quote": TrialFile('quo"te.csv', 63),
+    "quote": TrialFile('quotation"mark.csv', 63),
     "backslash": TrialFile("backslash\\", 64),
     "decomposed": TrialFile(unicodedata.normalize("NFD", "größe-2.csv"), 65),
     "spaces": TrialFile(" two  spaces.csv ", 66),

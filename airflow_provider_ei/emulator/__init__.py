@@ -24,6 +24,7 @@ from airflow_provider_ei.emulator.project_control import EmulatorProject, Projec
 from airflow_provider_ei.emulator.request_log import RequestRecord, UploadedFile
 from airflow_provider_ei.emulator.sample_control import SampleControl
 from airflow_provider_ei.emulator.sample_files import SampleFacts
+from airflow_provider_ei.emulator.service_file import read_service_file
 from airflow_provider_ei.emulator.stored_data import StoredItem, StoredItemFile
 from airflow_provider_ei.emulator.stored_samples import SampleLabels, StoredSample
 
@@ -46,4 +47,5 @@ __all__ = [
     "StoredItemFile",
     "StoredSample",
     "UploadedFile",
+    "read_service_file",
 ]

@@ -117,7 +117,7 @@ class OrganizationJobCalls(ApiCalls):
         jobs = self._lend_client(TransformationsHook(self.edge_impulse_conn_id, names=[job_name]))
         result = jobs._run_job(
             "transform",
-            lambda: jobs.start(request.body(job_name)),
+            lambda: jobs.start(request.body(job_name, self.settings.base_url)),
             wait_for_completion=wait_for_completion,
             poll_interval=poll_interval,
             timeout=timeout,

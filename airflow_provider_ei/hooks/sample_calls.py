@@ -15,10 +15,12 @@ from airflow_provider_ei.hooks.lineage import report_project_lineage
 from airflow_provider_ei.hooks.stores import open_store
 
 if TYPE_CHECKING:
-    from airflow_provider_ei.results import UploadSamplesResult
+    from airflow_provider_ei.results import SampleSyncSummary, UploadSamplesResult
     from airflow_provider_ei.samples.sample_file import GivenLabel, GivenMetadata
     from airflow_provider_ei.studio.api.samples import SamplesApi
     from airflow_provider_ei.studio.http import HttpClient
+    from airflow_provider_ei.sync.samples.options import GivenMetadata as SyncMetadata
+    from airflow_provider_ei.sync.samples.options import Layout
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ log = logging.getLogger(__name__)
 class SampleCalls(ConnectedHook):
     """Uploads files as samples of a project, through a second client for the ingestion service.
 
-    :ivar source_uris: the paths and URIs given to the last upload.
+    :ivar source_uris: the paths and URIs given to the last upload or sync.
     """
 
     source_uris: Sequence[str] = ()
@@ -155,3 +157,68 @@ class SampleCalls(ConnectedHook):
         self.source_uris = uris
         report_project_lineage(self, uris, result["project_id"], result["categories"])
         return result
+
+    @interruptible
+    def sync_samples(
+        self,
+        *,
+        source: Any,
+        include: Sequence[str] | str | None = None,
+        exclude: Sequence[str] | str | None = None,
+        layout: Layout | None = None,
+        metadata: SyncMetadata = None,
+        delete: str = "never",
+        max_delete: int | str | None = None,
+        dry_run: bool = False,
+        workers: int | str = 8,
+        sync_id: str | None = None,
+    ) -> SampleSyncSummary:
+        """Make the samples of the project equal to the files of a folder or bucket.
+
+        A repeated call sends only what has changed. Samples that were uploaded by hand or by another sync are never
+        deleted; one that is exactly what a file should be counts as that of the file.
+
+        :param source: a path or URI; each file in it is a sample.
+        :param include: patterns of the files to send, as in ``.gitignore``, relative to the source.
+        :param exclude: patterns of the files to leave out, as in ``.gitignore``.
+        :param layout: a function that returns the category and the label of a file for its path relative to the source.
+            None: the path begins with them, as in ``training/idle/1.csv``.
+        :param metadata: a flat dict for all samples, or a function that returns one for a
+            :class:`~airflow_provider_ei.sync.samples.options.PathContext`.
+        :param delete: ``never``; or ``extra``: delete samples of this sync whose file the source no longer has, once
+            all others are up to date and none has failed.
+        :param max_delete: limit of the deletions: a number of samples, or a percentage such as ``80%``. By default, and
+            in addition to a number, half of the sync's samples.
+        :param dry_run: change nothing; ``plan`` in the returned summary shows what would be done.
+        :param workers: how many samples to send at once, 1 to 64.
+        :param sync_id: identifies the samples of this sync; required to delete.
+        :return: counts and names; see :class:`~airflow_provider_ei.results.SampleSyncSummary`.
+        :raises EdgeImpulseInputError: before anything is sent, when an argument or the source cannot be used.
+        :raises EdgeImpulseDeleteLimitError: before anything is changed, when it would delete too many samples.
+        :raises EdgeImpulseSyncError: when samples have failed, after all others are up to date; contains the summary.
+        :raises EdgeImpulseServiceError: when the service refuses or fails every request.
+        """
+        from airflow_provider_ei.studio.api.ingestion import IngestionApi
+        from airflow_provider_ei.sync.samples.options import SampleSyncOptions
+        from airflow_provider_ei.sync.samples.sample_index import SampleIndex
+        from airflow_provider_ei.sync.samples.sync import SampleSync
+
+        options = SampleSyncOptions.check(
+            source=source,
+            include=include,
+            exclude=exclude,
+            layout=layout,
+            metadata=metadata,
+            delete=delete,
+            max_delete=max_delete,
+            workers=workers,
+            sync_id=sync_id,
+        )
+        index = SampleIndex(options)
+        index.read(open_store)
+        ingestion = IngestionApi(self.ingestion_client)
+        summary = SampleSync(self.samples_api, ingestion, index, options, url=self.data_url).run(dry_run=dry_run)
+        if not dry_run:
+            self.source_uris = [index.uri]
+            report_project_lineage(self, self.source_uris, summary["project_id"], summary["categories"])
+        return summary

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_ei.exceptions import EdgeImpulseInputError
+from airflow_provider_ei.exceptions import EdgeImpulseConfigError, EdgeImpulseInputError
 from airflow_provider_ei.numeric import whole_number
 
 CATEGORIES = ("training", "testing", "split")
@@ -59,17 +59,24 @@ class TransformRequest:
         }
         return cls(name, {name: value for name, value in fields.items() if value is not None}, conn_id)
 
-    def body(self, name: str) -> dict[str, Any]:
+    def body(self, name: str, base_url: str) -> dict[str, Any]:
         """Return the body of the request, with the project's key.
 
         :param name: the name of the job.
-        :raises EdgeImpulseConfigError: when the project's connection is incomplete.
+        :param base_url: where the request is sent.
+        :raises EdgeImpulseConfigError: when the project's connection is incomplete, or leads to another host, which
+            must not get the key.
         """
         body = {"name": name, **self.fields}
         if self.project_conn_id is not None:
             from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
 
             with EdgeImpulseProjectHook(self.project_conn_id) as hook:  # it masks the key
+                if hook.settings.base_url != base_url:
+                    raise EdgeImpulseConfigError(
+                        f"Use connections to the same Studio: connection {self.project_conn_id!r} of the project leads "
+                        f"to {hook.settings.base_url}, that of the organization to {base_url}. Nothing was sent."
+                    )
                 body["projectApiKey"] = hook.settings.api_key
                 if hook.hmac_key is not None:
                     body["projectHmacKey"] = hook.hmac_key

@@ -14,9 +14,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from airflow_provider_ei.exceptions import (
+    EdgeImpulseConfigError,
     EdgeImpulseDeleteLimitError,
     EdgeImpulseInputError,
     EdgeImpulseJobConflictError,
+    EdgeImpulseQualityError,
     EdgeImpulseServiceError,
 )
 from airflow_provider_ei.jobs.state import JobStatus
@@ -125,7 +127,12 @@ def start_once(
     for number in range(1, MAX_STARTS + 1):
         try:
             return start()
-        except (EdgeImpulseInputError, EdgeImpulseDeleteLimitError):
+        except (
+            EdgeImpulseConfigError,
+            EdgeImpulseInputError,
+            EdgeImpulseDeleteLimitError,
+            EdgeImpulseQualityError,
+        ):
             store.delete(INTENT_KEY)  # nothing was sent
             raise
         except EdgeImpulseServiceError as error:
@@ -171,7 +178,7 @@ def _find(jobs: JobsApi, store: JobStore, kind: str, intent: _Intent, ended_job_
 
 def _only_one(found: Iterable[Job], kind: str) -> int | None:
     candidates = [job for job in found if _may_be(job, kind)]
-    ours = [job for job in candidates if _is(job, kind)]
+    ours = [job for job in candidates if is_of_kind(job, kind)]
     if len(ours) == 1:
         return ours[0].id
     if not candidates:
@@ -183,10 +190,11 @@ def _only_one(found: Iterable[Job], kind: str) -> int | None:
     )
 
 
-def _is(job: Job, kind: str) -> bool:
+def is_of_kind(job: Job, kind: str) -> bool:
+    """Return whether the category or the key of a job says that it is of a kind."""
     text = f"{job.category} {job.key}".lower()
     return any(word in text for word in _KIND_WORDS[kind])
 
 
 def _may_be(job: Job, kind: str) -> bool:
-    return _is(job, kind) or not any(_is(job, other) for other in _KIND_WORDS)
+    return is_of_kind(job, kind) or not any(is_of_kind(job, other) for other in _KIND_WORDS)

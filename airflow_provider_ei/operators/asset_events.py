@@ -14,7 +14,13 @@ from airflow_provider_ei.hooks.best_effort import best_effort
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_ei.results import AddDataResult, BuildResult, SyncSummary, UploadSamplesResult
+    from airflow_provider_ei.results import (
+        AddDataResult,
+        BuildResult,
+        SampleSyncSummary,
+        SyncSummary,
+        UploadSamplesResult,
+    )
 
 #: Key of the last sync in an asset's state (Airflow 3.3 and later).
 STATE_KEY = "edge_impulse_sync"
@@ -32,7 +38,9 @@ def emit_asset_events(outlets: Sequence[Any], context: Context, summary: AddData
     _emit(outlets, context, summary, assets)
 
 
-def emit_project_events(outlets: Sequence[Any], context: Context, result: UploadSamplesResult) -> None:
+def emit_project_events(
+    outlets: Sequence[Any], context: Context, result: UploadSamplesResult | SampleSyncSummary
+) -> None:
     """Add the task's result, without its lists, to the events of its outlets.
 
     An alias gets an event for the asset of each category. Never raises an error, since the upload is complete.

@@ -40,7 +40,9 @@ class EdgeImpulseImportFolderOperator(_DatasetJobOperator):
     """Import a folder of a bucket into a dataset (``addOrganizationDataFolder``), and wait until that has succeeded.
 
     The data lies in the bucket already and is not moved: each folder below the path becomes a data item. Nothing is
-    removed. Cancelling leaves what was imported by then.
+    removed. Cancelling leaves what was imported by then. Give the tasks that import or refresh a pool with one slot:
+    the service does not say which dataset a job is for, so that after a lost answer another task's job could be taken
+    for this one's.
 
     :param dataset: name of the dataset; it is created if it does not exist.
     :param bucket_id: the organization's bucket.
@@ -96,7 +98,9 @@ class EdgeImpulseRefreshDatasetOperator(_DatasetJobOperator):
     the dataset of which not one file is in the bucket counts as missing. What is not: objects that vanish after the
     check, and single files of an item that remains. A bucket that cannot be listed, or a wrong URI, refuses.
 
-    Give a dataset one task that refreshes it, since what two refreshes at once do is not documented.
+    Give the tasks that import or refresh a pool with one slot: the service does not say which dataset a job is for, so
+    that after a lost answer another task's job could be taken for this one's. What two refreshes of one dataset at once
+    do is not documented either.
 
     :param dataset: name of the dataset.
     :param max_missing: how many data items the refresh may remove; None for no check.

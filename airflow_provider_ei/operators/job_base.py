@@ -57,7 +57,7 @@ class JobOperator(AuthoredTemplates, EdgeImpulseTask, ResumableJobMixin, BaseOpe
     :param timeout: seconds, or a timedelta, after which the job is cancelled and the task fails; None for no limit.
     :param cancel_on_kill: cancel the job when the task is killed, times out, or is ended by a user.
     :cvar job_kind: a kind of job that :mod:`~airflow_provider_ei.jobs.starting` knows, such as ``retrain``.
-    :ivar _notes: what has to be known when the job has ended: small JSON, kept beside the job's id. Empty when a try on
+    :ivar _notes: what must be known when the job has ended: small JSON, kept next to the job's id. Empty when a try on
         Airflow 2.11 has found the job of the try before.
     """
 
@@ -115,7 +115,7 @@ class JobOperator(AuthoredTemplates, EdgeImpulseTask, ResumableJobMixin, BaseOpe
         raise NotImplementedError
 
     def _prepare_start(self, hook: Any) -> None:
-        """Put into ``_notes`` what has to be known from before the start. Called right before each start request."""
+        """Put into ``_notes`` what must be known from before the start. Called right before each start request."""
 
     def _collect_result(self, hook: Any, job_id: int, context: Context) -> Mapping[str, Any]:
         """Return the task's result when the job has succeeded: small JSON.

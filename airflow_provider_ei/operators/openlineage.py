@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_ei.results import Result, UploadSamplesResult
+    from airflow_provider_ei.results import Result, SampleSyncSummary, UploadSamplesResult
 
 
 def operator_lineage(sources: Iterable[str], result: Result) -> OperatorLineage[Any, Any]:
@@ -29,7 +29,9 @@ def operator_lineage(sources: Iterable[str], result: Result) -> OperatorLineage[
     return _lineage(sources, [name], counts.sent_items, counts["bytes_sent"], counts["files_sent"])
 
 
-def project_lineage(sources: Iterable[str], result: UploadSamplesResult) -> OperatorLineage[Any, Any]:
+def project_lineage(
+    sources: Iterable[str], result: UploadSamplesResult | SampleSyncSummary
+) -> OperatorLineage[Any, Any]:
     """Return the lineage of a task that uploaded samples.
 
     :param sources: paths and URIs of its files.

@@ -146,7 +146,7 @@ class EdgeImpulseTransformOperator(EdgeImpulseOrganizationJobOperator):
             self._repeated_job_id = failed
             jobs.retry_failed(failed)
             return failed
-        return hook.start(self._request.body(self._job_name))
+        return hook.start(self._request.body(self._job_name, hook.settings.base_url))
 
     def _find_started(self, jobs: JobsApi, context: Context) -> int | None:
         return self._repeated_job_id or super()._find_started(jobs, context)

@@ -13,6 +13,9 @@ from airflow_provider_ei.studio.api.samples import PAGE_SAMPLES, Sample, Samples
 
 log = logging.getLogger(__name__)
 
+#: A project of at most so many samples is always listed, which takes one request for each category.
+SMALL_PROJECT = PAGE_SAMPLES
+
 #: Approximate size of a sample in a listing, in bytes. A long listing is read only if it is smaller than the files.
 LISTED_BYTES = 2000
 
@@ -42,7 +45,7 @@ def find_stored(
     total = sum(counts.values())
     if not total:
         return {}
-    if total > max(PAGE_SAMPLES, sum(sample.size for sample in samples) // LISTED_BYTES):
+    if total > max(SMALL_PROJECT, sum(sample.size for sample in samples) // LISTED_BYTES):
         log.info("All files are sent, since a listing of the project's %d samples would be larger.", total)
         return {}
     by_name: dict[str, list[SampleFile]] = {}

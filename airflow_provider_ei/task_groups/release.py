@@ -2,21 +2,26 @@
 
 ``retrain`` trains the model again; ``test`` measures it, and accepts it or not; ``approve`` waits for a person, if
 asked to; ``version`` keeps the state of the project; ``build`` builds the firmware and downloads it. Each task runs
-only if the one before it has succeeded.
+only if the one before it has succeeded. The last two refuse to start when the model was trained again since its test.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, TaskGroup
 
+from airflow_provider_ei.numeric import whole_number
 from airflow_provider_ei.operators.arguments import EdgeImpulseArgumentError
 from airflow_provider_ei.operators.build import EdgeImpulseBuildModelOperator
+from airflow_provider_ei.operators.project_job import EdgeImpulseProjectJobOperator
 from airflow_provider_ei.operators.retrain import EdgeImpulseRetrainOperator
 from airflow_provider_ei.operators.test_model import EdgeImpulseTestModelOperator
 from airflow_provider_ei.operators.version import EdgeImpulseCreateVersionOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
 
 
 def edge_impulse_release(
@@ -84,8 +89,10 @@ def edge_impulse_release(
             **after,
             **impulse,
         )
-        version = EdgeImpulseCreateVersionOperator(task_id="version", description=description, **after, **arguments)
-        build = EdgeImpulseBuildModelOperator(
+        # Empty for a test that a user has marked as success, which has no job.
+        after["test_job_id"] = f"{{{{ (ti.xcom_pull(task_ids={test.task_id!r}) or {{}}).get('job_id', '') }}}}"
+        version = CreateTestedVersionOperator(task_id="version", description=description, **after, **arguments)
+        build = BuildTestedModelOperator(
             task_id="build",
             target=target,
             path=path,
@@ -99,6 +106,40 @@ def edge_impulse_release(
         if approval:
             test >> _approval(test.task_id, approval if isinstance(approval, Mapping) else {}) >> version
     return group
+
+
+class _TestedModelOperator(EdgeImpulseProjectJobOperator):
+    """A task of the group that works with the model that was tested.
+
+    :param test_job_id: the job of the test; the task does not start its own job if the model was trained since.
+    """
+
+    def __init__(self, *, test_job_id: int | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.test_job_id = test_job_id
+
+    def _check_arguments(self) -> None:
+        super()._check_arguments()
+        self._test_job_id = whole_number("test_job_id", self.test_job_id)
+
+    def _prepare_start(self, hook: EdgeImpulseProjectHook) -> None:
+        from airflow_provider_ei.jobs.later_training import check_model_is_tested
+
+        if self._test_job_id is not None:
+            check_model_is_tested(hook.jobs_api, self._test_job_id)
+        super()._prepare_start(hook)
+
+
+class CreateTestedVersionOperator(_TestedModelOperator, EdgeImpulseCreateVersionOperator):
+    """Create a version of the project, if its model is still the one that was tested."""
+
+    template_fields: Sequence[str] = ("test_job_id", *EdgeImpulseCreateVersionOperator.template_fields)
+
+
+class BuildTestedModelOperator(_TestedModelOperator, EdgeImpulseBuildModelOperator):
+    """Build the model, if it is still the one that was tested."""
+
+    template_fields: Sequence[str] = ("test_job_id", *EdgeImpulseBuildModelOperator.template_fields)
 
 
 def _approval(test_id: str, arguments: Mapping[str, Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_ei.hooks.connected import ConnectedHook
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
 from airflow_provider_ei.hooks.organization_runs import PipelineRunsHook, TransformationsHook
@@ -15,16 +16,8 @@ if TYPE_CHECKING:
 REQUEST_TIMEOUT = 10.0
 
 
-class ShortRequestsProjectHook(EdgeImpulseProjectHook):
-    """Hook of a project whose requests have one try and short timeouts. The caller waits and retries."""
-
-    def _read_connection(self) -> tuple[StudioSettings, int | None]:
-        settings, project_id = super()._read_connection()
-        return settings.for_one_try(REQUEST_TIMEOUT), project_id
-
-
-class ShortRequestsHook(EdgeImpulseHook):
-    """Hook whose requests have one try and short timeouts. The caller waits and retries.
+class ShortRequests(ConnectedHook):
+    """Mixin for hooks: requests have one try and short timeouts. The caller waits and retries.
 
     :ivar allowed_tries: tries of a request that the connection allows.
     :ivar base_wait: base of the backoff in seconds, from the connection.
@@ -36,24 +29,24 @@ class ShortRequestsHook(EdgeImpulseHook):
     throttle_patience = 0.0
 
     def _read_connection(self) -> tuple[StudioSettings, int | None]:
-        settings, organization_id = super()._read_connection()
+        settings, owner_id = super()._read_connection()
         self.allowed_tries = settings.retry_attempts
         self.base_wait = settings.retry_wait
         self.throttle_patience = settings.throttle_patience
-        return settings.for_one_try(REQUEST_TIMEOUT), organization_id
+        return settings.for_one_try(REQUEST_TIMEOUT), owner_id
 
 
-class ShortRequestsPipelineRunsHook(PipelineRunsHook):
-    """Hook of a pipeline whose requests have one try and short timeouts. The caller waits and retries."""
-
-    def _read_connection(self) -> tuple[StudioSettings, int | None]:
-        settings, organization_id = super()._read_connection()
-        return settings.for_one_try(REQUEST_TIMEOUT), organization_id
+class ShortRequestsProjectHook(ShortRequests, EdgeImpulseProjectHook):
+    """Hook of a project with short requests."""
 
 
-class ShortRequestsTransformationsHook(TransformationsHook):
-    """Hook for transformation jobs whose requests have one try and short timeouts. The caller waits and retries."""
+class ShortRequestsHook(ShortRequests, EdgeImpulseHook):
+    """Hook of an organization with short requests."""
 
-    def _read_connection(self) -> tuple[StudioSettings, int | None]:
-        settings, organization_id = super()._read_connection()
-        return settings.for_one_try(REQUEST_TIMEOUT), organization_id
+
+class ShortRequestsPipelineRunsHook(ShortRequests, PipelineRunsHook):
+    """Hook of a pipeline with short requests."""
+
+
+class ShortRequestsTransformationsHook(ShortRequests, TransformationsHook):
+    """Hook for transformation jobs with short requests."""

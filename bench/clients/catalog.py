@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench.clients.job import API_KEY, CONTENT_TYPE, Job
@@ -33,7 +34,13 @@ class Client:
 
 
 def _python(
-    name: str, module: str, function: str, *, is_ours: bool = False, is_floor: bool = False, missing: str | None = None
+    name: str,
+    module: str,
+    function: str,
+    *,
+    is_ours: bool = False,
+    is_floor: bool = False,
+    missing: str | None = None,
 ) -> Client:
     def start(job: Path, idle: bool) -> list[str]:
         command = [sys.executable, "-m", f"bench.clients.{module}", function, str(job)]
@@ -85,7 +92,12 @@ _OURS = "airflow-provider-ei"
 ADD_DATA = _python(_OURS, "product", "add_data", is_ours=True)
 SYNC_ITEMS = _python(_OURS, "product", "sync_items", is_ours=True)
 SYNC_FOLDER = _python(_OURS, "product", "sync_folder", is_ours=True)
+SYNC_SAMPLES = _python(_OURS, "product", "sync_samples", is_ours=True)
 ADD_OBJECTS = _python(_OURS, "objects", "add_objects", is_ours=True)
+UPLOAD_SAMPLES = _python(_OURS, "sample_uploads", "upload_samples", is_ours=True)
+LOOP = _python("requests.post for each file", "sample_uploads", "loop")
+_SDK_MISSING = None if find_spec("edgeimpulse") else "edgeimpulse is not installed"
+SDK = _python("Edge Impulse's Python SDK", "sample_uploads", "sdk", missing=_SDK_MISSING)
 CONNECT = _python(_OURS, "product", "connect", is_floor=True)
 CURL = _program("curl -F", "curl", _curl)
 #: Several items through ``xargs``, a process for each.

@@ -7,6 +7,8 @@ from typing import Any
 
 from airflow_provider_ei.sources.object_store import OpenStore
 from airflow_provider_ei.studio.api.data import OrganizationDataApi
+from airflow_provider_ei.studio.api.ingestion import IngestionApi
+from airflow_provider_ei.studio.api.samples import SamplesApi
 from airflow_provider_ei.studio.http import HttpClient
 from airflow_provider_ei.studio.settings import StudioSettings
 from airflow_provider_ei.sync.dataset.options import SyncOptions
@@ -14,6 +16,9 @@ from airflow_provider_ei.sync.dataset.read_source import read_source
 from airflow_provider_ei.sync.dataset.sync import DatasetSync
 from airflow_provider_ei.sync.item.upload import ItemUpload
 from airflow_provider_ei.sync.item.wanted import want_item
+from airflow_provider_ei.sync.samples.options import SampleSyncOptions
+from airflow_provider_ei.sync.samples.sample_index import SampleIndex
+from airflow_provider_ei.sync.samples.sync import SampleSync
 from bench.clients import job
 
 
@@ -55,6 +60,22 @@ def sync_folder(given: job.Job) -> dict[str, Any]:
     return {"outcomes": ["created"] if summary["created"] else [], "summary": {key: summary[key] for key in counts}}
 
 
+def sync_samples(given: job.Job) -> dict[str, Any]:
+    """Sync the samples of a project with the job's folder, as ``hook.sync_samples`` does."""
+    settings = StudioSettings(api_key=job.API_KEY, base_url=given.base_url)
+    ingestion = settings.for_ingestion(given.base_url.removesuffix("/v1"))
+    options = SampleSyncOptions.check(source=given.source, workers=given.threads, sync_id="bench")
+    source = SampleIndex(options)
+    source.read(no_store)
+    with (
+        HttpClient(settings, connections=given.threads) as http,
+        HttpClient(ingestion, connections=given.threads) as other,
+    ):
+        summary = SampleSync(SamplesApi(http, 1), IngestionApi(other), source, options, url="").run()
+    counts = ("created", "updated", "unchanged", "failed", "requests")
+    return {"outcomes": [], "summary": {key: summary[key] for key in counts}}  # type: ignore[literal-required]
+
+
 def connect(given: job.Job) -> dict[str, Any]:
     """Send the first request of as many connections as there are threads, all at once."""
     data, barrier = _data(given), threading.Barrier(given.threads)
@@ -84,4 +105,4 @@ def _sync(given: job.Job, *, source: str | None = None, items: list[dict[str, An
 
 
 if __name__ == "__main__":
-    job.run(add_data, sync_items, sync_folder, connect)
+    job.run(add_data, sync_items, sync_folder, sync_samples, connect)

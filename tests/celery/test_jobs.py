@@ -99,9 +99,10 @@ def test_a_killed_triggerer_loses_no_job_and_starts_none_twice(stack: Stack, slo
 
     stack.kill_triggerer()
     seen = looks(slow_job)
-    stack.wait_for("another triggerer looks at the job", lambda: looks(slow_job) > seen + 1, run=run)
+    seconds = TRIGGERER_TIMEOUT + 90
+    stack.wait_for("another triggerer looks", lambda: looks(slow_job) > seen + 1, seconds=seconds, run=run)
     slow_job.clock.advance(20_000)
-    stack.finish(run, seconds=TRIGGERER_TIMEOUT + 90)
+    stack.finish(run)
     assert new_jobs(slow_job, before) == [job]
     assert stack.api.returned(run, "retrain")["job_id"] == job
     assert {number for worker in stack.workers for (task, number) in worker.attempts(run) if task == TASK} == {1}

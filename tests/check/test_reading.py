@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ei.check import item_questions, name_questions
+from airflow_provider_ei.check import item_questions, name_questions, network_questions
+from airflow_provider_ei.check.organization import OrganizationUnderCheck
+from airflow_provider_ei.check.questions import ask_all
 from airflow_provider_ei.check.run import OrganizationCheck
 from airflow_provider_ei.emulator import EmulatorServer, Fault
 from airflow_provider_ei.studio.settings import StudioSettings
@@ -126,11 +128,15 @@ def test_a_listing_that_is_too_slow_is_called_slow(check_studio: EmulatorServer)
     assert values(report)["file_listing"] == "slow"
 
 
-def test_a_proxy_is_seen(check: Check, with_items: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is for other hosts only, but a name in its place is found."""
+@pytest.mark.parametrize(("no_proxy", "is_used"), [("", True), ("studio.example", False)])
+def test_a_proxy_from_the_environment_is_seen(
+    check_studio: EmulatorServer, monkeypatch: pytest.MonkeyPatch, no_proxy: str, is_used: bool
+) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    assert values(check())["proxy"] is False
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    (question,) = [question for question in network_questions.QUESTIONS if question.id == "proxy"]
+    with OrganizationUnderCheck(settings(check_studio, base_url="http://studio.example/v1")) as service:
+        assert ask_all([question], service)[0].value is is_used
 
 
 def test_tls_and_an_authority_of_ones_own_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
+import re
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from airflow_provider_ei.check import (
+    connection_questions,
+    item_questions,
+    listing_questions,
+    name_questions,
+    network_questions,
+)
 from airflow_provider_ei.check.report import print_report, report_as_json
 from airflow_provider_ei.check.run import OrganizationCheck, Report, check_project
 from airflow_provider_ei.emulator import EmulatorServer
@@ -52,6 +62,18 @@ def test_the_table_has_every_question_that_was_asked_with_its_meaning(check: Che
         assert answer.meaning, answer.id
     assert "What it means for you" in lines
     assert "--write" not in shown(report).splitlines()[-1]
+
+
+def test_the_picture_in_the_documentation_has_every_question() -> None:
+    """It is drawn by scripts/check_picture.py, and its lines are folded."""
+    picture = Path(__file__).resolve().parents[2] / "docs" / "images" / "check.svg"
+    strings = re.findall(r"<text [^>]*>([^<]*)</text>", picture.read_text())
+    words = set(" ".join(html.unescape(text).replace("\xa0", " ") for text in strings).split())
+    for module in (connection_questions, network_questions, listing_questions, name_questions, item_questions):
+        for question in module.QUESTIONS:
+            if question is not connection_questions.DATASET_TYPE:
+                assert set(question.text.split()) <= words, "run scripts/check_picture.py"
+    assert "fonts" not in picture.read_text() and "cdnjs" not in picture.read_text()
 
 
 def test_the_json_has_all_answers_and_what_would_be_saved(check: Check) -> None:

@@ -26,7 +26,7 @@ SWITCHES: Mapping[str, Sequence[Any]] = {
 }
 #: Switches that act on the same thing.
 NAMES = ("file_names", "file_folders", "file_quotes", "trailing_backslash", "name_form")
-LISTINGS = ("listing_order", "listing_offset", "listing_totals", "filters", "file_listing", "duplicate_names")
+LISTINGS = ("listing_order", "listing_offset", "listing_totals", "filters", "file_listing")
 
 Switches = Mapping[str, Any]
 
@@ -73,6 +73,7 @@ def expected(switches: Switches) -> dict[str, Any]:
         "writes": True,
         "listing_delay_seconds": 0.0,
         "missing_item_status": 200,
+        "empty_dataset": "stays",
     }
 
 

@@ -17,7 +17,7 @@ from tests.support.sockets import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 
-_EXAMPLES = ("edge_impulse_motion_etl.py", "edge_impulse_nightly_sync.py", "edge_impulse_retrain.py")
+_EXAMPLES = ("edge_impulse_motion_etl.py", "edge_impulse_nightly_sync.py", "edge_impulse_release.py")
 
 
 class Airflow:
@@ -34,6 +34,7 @@ class Airflow:
         dags.mkdir()
         for name in _EXAMPLES:
             shutil.copy(ROOT / "example_dags" / name, dags)
+        shutil.copytree(Path(__file__).parent / "dags", dags, dirs_exist_ok=True)
         shutil.copytree(ROOT / "example_dags" / "data", dags / "data", dirs_exist_ok=True)
         own = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHONDONT"))}
         self._environment = own | {
@@ -84,8 +85,15 @@ class Airflow:
 
     def run(self, dag_id: str) -> str:
         """Run a DAG to its end and return the state in which it ended."""
-        begun = self._ask(f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})
-        path = f"/api/v2/dags/{dag_id}/dagRuns/{begun['dag_run_id']}"
+        return self.wait_for_run(dag_id, self.start(dag_id))
+
+    def start(self, dag_id: str) -> str:
+        """Start a run of a DAG and return its id."""
+        return str(self._ask(f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})["dag_run_id"])
+
+    def wait_for_run(self, dag_id: str, run_id: str) -> str:
+        """Return the state in which a run has ended."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}"
         ended = self.wait_for(f"{dag_id} has ended", lambda: self.get(path)["state"] in ("success", "failed"))
         return str(self.get(path)["state"]) if ended else ""
 

@@ -44,13 +44,23 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def airflow(tmp_path_factory: pytest.TempPathFactory, study: Path, studio: EmulatorServer) -> Iterator[Airflow]:
+def firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the release that a person approves."""
+    return tmp_path_factory.mktemp("firmware") / "motion.zip"
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    tmp_path_factory: pytest.TempPathFactory, study: Path, firmware: Path, studio: EmulatorServer
+) -> Iterator[Airflow]:
     """A running Airflow."""
     folder = tmp_path_factory.mktemp("airflow")
     project = {"conn_type": "edge_impulse_project", "host": studio.url, "password": studio.project_api_key}
     environment = {
         "MOTION_ETL_OUTPUT": str(folder / "motion"),
         "NIGHTLY_SYNC_SOURCE": str(study),
+        "APPROVED_OUTPUT": str(firmware),
+        "RELEASE_OUTPUT": str(folder / "firmware.zip"),
         "AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT": json.dumps(project),
     }
     with Airflow(folder, environment) as running:

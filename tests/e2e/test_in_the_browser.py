@@ -98,14 +98,44 @@ def test_the_page_lists_the_datasets(page: Page, airflow: Airflow, study: Path, 
     page.screenshot(path=pictures / "airflow-page.png")
 
 
-def test_the_page_shows_the_model_of_a_project(page: Page, airflow: Airflow, studio: EmulatorServer) -> None:
-    assert airflow.run("edge_impulse_retrain") == "success"
+def test_the_page_shows_a_model_with_its_accuracy_and_what_is_out(
+    page: Page, airflow: Airflow, studio: EmulatorServer
+) -> None:
+    studio.settings.job_queued_seconds = studio.settings.job_running_seconds = 0
+    assert airflow.run("edge_impulse_release") == "success"
     page.goto(airflow.url)
     page.get_by_role("link", name="Edge Impulse").click()
     card = page.frame_locator("iframe").get_by_role("region", name="Project 1")
-    expect(card.get_by_text("Last training")).to_be_visible()
-    studio_page = card.get_by_role("link", name="Open in Studio")
-    expect(studio_page).to_have_attribute("href", f"{studio.url.removesuffix('/v1')}/studio/1")
+    expect(card.get_by_text("Out: build 1, zip, int8")).to_be_visible()
+    expect(card.get_by_text("firmware.zip")).to_be_visible()
+    expect(card.get_by_role("img", name="Accuracy of the last 1 test, oldest first: 90.0 %")).to_be_visible()
+    expect(card.get_by_role("link", name="Open in Studio")).to_have_attribute("href", project_url(studio))
+
+
+def test_a_person_approves_a_release(page: Page, airflow: Airflow, studio: EmulatorServer, firmware: Path) -> None:
+    dag = "release_with_approval"
+    run = airflow.start(dag)
+    tasks = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances"
+    waiting = ("awaiting_input", "deferred")
+    airflow.wait_for("approval is asked for", lambda: airflow.get(f"{tasks}/release.approve")["state"] in waiting)
+    assert not firmware.exists()
+    page.goto(f"{airflow.url}/dags/{dag}/runs/{run}/tasks/release.approve/required_actions")
+    expect(page.get_by_text("Accuracy 0.9 over 100 samples").first).to_be_visible()
+    page.get_by_role("button", name="Approve").first.click()
+    assert airflow.wait_for_run(dag, run) == "success"
+    build = studio.projects.get().deployments[-1]
+    assert firmware.read_bytes() == studio.projects.firmware(build.version)
+
+
+def test_each_job_of_a_release_leads_to_studio(page: Page, airflow: Airflow, studio: EmulatorServer) -> None:
+    dag = "release_with_approval"
+    (run,) = airflow.get(f"/api/v2/dags/{dag}/dagRuns")["dag_runs"]
+    jobs = {job.kind: job.id for job in studio.jobs.list()}  # the newest of each kind
+    for task, kind in (("retrain", "retrain"), ("test", "classify"), ("version", "version"), ("build", "build")):
+        page.goto(f"{airflow.url}/dags/{dag}/runs/{run['dag_run_id']}/tasks/release.{task}/details")
+        link = page.get_by_role("link", name="Edge Impulse job")
+        studio_page = f"{studio.url.removesuffix('/v1')}/studio/1/jobs#show-job-{jobs[kind]}"
+        expect(link).to_have_attribute("href", studio_page)
 
 
 def test_the_tab_tells_what_the_upload_did(page: Page, airflow: Airflow, pictures: Path) -> None:
@@ -127,3 +157,7 @@ def test_the_data_items_are_in_studio(page: Page, studio: EmulatorServer, pictur
 def ended_run(airflow: Airflow) -> dict[str, str] | None:
     runs = airflow.get(f"/api/v2/dags/{DAG}/dagRuns")["dag_runs"]
     return next((run for run in runs if run["state"] in ("success", "failed")), None)
+
+
+def project_url(studio: EmulatorServer) -> str:
+    return f"{studio.url.removesuffix('/v1')}/studio/1"

@@ -136,7 +136,7 @@ def explore(
     def begin(variant: Variant) -> Uploads:
         monkeypatch.setattr(samples_module, "PAGE_SAMPLES", variant.page_samples)
         if not variant.listed:
-            monkeypatch.setattr(stored_module, "PAGE_SAMPLES", 0)
+            monkeypatch.setattr(stored_module, "SMALL_PROJECT", 0)
         return counted(Uploads(one_sample_lab, variant))
 
     return begin

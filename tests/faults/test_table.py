@@ -737,9 +737,6 @@ class TestListingThatCannotBeReliedOn:
     @pytest.mark.parametrize(
         "body",
         [
-            pytest.param(
-                '{"success": true, "data": [], "totalDataItemCount": 0, "filterParseError": "x"}', id="filter"
-            ),
             pytest.param('{"success": true, "totalDataItemCount": 0}', id="no data"),
             pytest.param('{"success": true, "data": null, "totalDataItemCount": 0}', id="null"),
             pytest.param('{"success": true, "data": [], "totalDataItemCount": 1}', id="fewer than the total"),
@@ -753,6 +750,15 @@ class TestListingThatCannotBeReliedOn:
             upload(api, NEW)
         assert changes(either_lab.server) == []
         assert_right(either_lab, OLD)
+
+    def test_a_filter_that_is_not_parsed_is_not_taken_for_nothing_there_either(self, either_lab: FaultLab) -> None:
+        prepare(either_lab, "files")
+        body = '{"success": true, "data": [], "totalDataItemCount": 0, "filterParseError": "x"}'
+        either_lab.inject("status", operation=LIST, status=200, body=body, count=99)
+        with either_lab.api() as api:
+            assert upload(api, NEW)["outcome"] == "updated"
+        assert len(either_lab.server.items()) == 1
+        assert_right(either_lab, NEW)
 
 
 class TestNetrc:

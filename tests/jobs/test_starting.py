@@ -11,6 +11,7 @@ from airflow_provider_ei.emulator import FOREVER, Fault
 from airflow_provider_ei.exceptions import (
     EdgeImpulseAuthError,
     EdgeImpulseJobConflictError,
+    EdgeImpulseQualityError,
     EdgeImpulseServiceError,
     EdgeImpulseUnavailableError,
 )
@@ -190,3 +191,14 @@ def test_without_a_store_the_only_active_job_since_the_run_began_is_found(projec
     project.retrain()
     with pytest.raises(EdgeImpulseJobConflictError):
         find_active(project.jobs, "retrain", began)
+
+
+def test_no_intent_is_left_of_a_start_that_was_refused_before_the_request(project: Project) -> None:
+    store = MemoryStore()
+
+    def refuse() -> int:
+        raise EdgeImpulseQualityError("not good enough")
+
+    with pytest.raises(EdgeImpulseQualityError):
+        start_once(project.jobs, store, "retrain", refuse)
+    assert store.get(INTENT_KEY) is None

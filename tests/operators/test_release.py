@@ -37,6 +37,21 @@ def release(run: RunDag, tmp_path: Path) -> Callable[..., Run]:
     return lambda arguments="", **more: run(dag_lines(tmp_path, arguments, **more))
 
 
+#: Somebody trains the model between its test and its version.
+TRAINED_BY_OTHERS = """
+from airflow_provider_ei.hooks.edge_impulse_project import EdgeImpulseProjectHook
+from airflow_provider_ei.exceptions import EdgeImpulseJobError
+@task
+def others():
+    try:
+        EdgeImpulseProjectHook().retrain()
+    except EdgeImpulseJobError:
+        pass
+tasks = group().children
+tasks["edge_impulse_release.test"] >> others() >> tasks["edge_impulse_release.version"]
+"""
+
+
 def dag_lines(folder: Path, arguments: str = "", *, before: str = "group()", dag_arguments: str = "") -> str:
     return f"""
 from airflow.providers.common.compat.sdk import AirflowSkipException
@@ -126,6 +141,23 @@ def test_default_args_cannot_build_a_model_that_was_not_accepted(
     rule = "{'trigger_rule': 'all_done', 'wait_for_completion': False}"
     release(f"min_accuracy=0.9, on_failure={outcome!r}, default_args={rule}", dag_arguments=f", default_args={rule}")
     assert jobs(project) == ["retrain", "classify"]
+
+
+def test_a_model_that_was_trained_again_after_its_test_is_not_released(
+    project: EmulatorServer, release: Callable[..., Run]
+) -> None:
+    done = release(before=TRAINED_BY_OTHERS)
+    assert states(done)["version"] == ["failed"] and states(done)["build"] == ["upstream_failed"]
+    assert jobs(project) == ["retrain", "classify", "retrain"]
+
+
+def test_a_training_that_failed_after_the_test_does_not_count(
+    project: EmulatorServer, release: Callable[..., Run]
+) -> None:
+    project.jobs.plan("retrain")
+    project.jobs.plan("retrain", outcome="failure")
+    done = release(before=TRAINED_BY_OTHERS)
+    assert states(done) == all_in("success")
 
 
 def test_the_last_accepted_model_limits_the_next_one(project: EmulatorServer, release: Callable[..., Run]) -> None:

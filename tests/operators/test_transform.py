@@ -25,7 +25,7 @@ from airflow_provider_ei.studio.api.transformations import StartedTransformation
 from tests.conftest import API_KEY
 from tests.operators.test_job_kills import context
 from tests.operators.test_jobs import FileStore
-from tests.support.airflow_runs import is_airflow_2
+from tests.support.airflow_runs import RunDag, is_airflow_2
 
 needs_store = pytest.mark.skipif(is_airflow_2(), reason="Airflow 2 has no task state store")
 both_modes = pytest.mark.parametrize("deferrable", [False, True])
@@ -258,6 +258,16 @@ def test_the_hmac_key_of_the_connection_is_sent_where_the_service_asks_for_it(
     assert secret not in safe_text(f"the key {secret}")
 
 
+def test_the_key_of_a_project_is_not_sent_to_another_host(
+    organization: EmulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT"
+    monkeypatch.setenv(name, json.dumps(json.loads(os.environ[name]) | {"host": "https://studio.acme.example/v1"}))
+    with pytest.raises(AirflowFailException, match="Use connections to the same Studio"):
+        transform(**TO_PROJECT)
+    assert [request for request in organization.requests() if request.method != "GET"] == []
+
+
 def test_path_filters_select_what_is_transformed(organization: EmulatorServer) -> None:
     organization.put_item("z", "files", {}, {"x.csv": b"1"})
     given = {"path_filters": [{"dataset": "files", "filter": "*"}], "output_dataset": "clean"}
@@ -276,6 +286,33 @@ def test_the_key_in_the_answer_is_masked(monkeypatch: pytest.MonkeyPatch, connec
     assert masked == [API_KEY, key]
     assert key not in safe_text(key)
     assert key not in repr(StartedTransformation(1, key))
+
+
+def test_in_airflow_every_argument_is_a_template_and_mapped_tasks_have_jobs_of_their_own(
+    organization: EmulatorServer, run: RunDag
+) -> None:
+    done = run(
+        """
+        from airflow_provider_ei.operators.transform import EdgeImpulseTransformOperator
+        @dag(schedule=None, params={"activity": "idle"})
+        def transforming():
+            EdgeImpulseTransformOperator.partial(
+                task_id="transform", name="{{ dag.dag_id }} {{ params.activity }}",
+                filter="dataset = 'raw' AND name = '{{ 'a' }}'",
+                parameters={"activity": "{{ params.activity }}"}, transformation_block_id="{{ 1 }}",
+                poll_interval="{{ 0.05 }}", parallel="{{ 2 }}", cancel_on_kill="{{ true }}",
+            ).expand(output_dataset=["one", "two"])
+        transforming()
+        """
+    )
+    assert [result["file_count"] for result in done.returned["transform"]] == [1, 1]
+    assert [organization.items(dataset)[0].name for dataset in ("one", "two")] == ["a", "a"]
+    first, second = names(organization)
+    assert first != second and first.startswith("transforming idle [") and second.startswith("transforming idle [")
+    bodies = [one.fields for one in organization.requests() if one.operation == "organizationCreateProject"]
+    for body in bodies:
+        assert (body["parameters"], body["transformationBlockId"]) == ({"activity": "idle"}, 1)
+        assert body["transformationParallel"] == 2
 
 
 def test_the_hook_transforms(organization: EmulatorServer) -> None:

@@ -17,6 +17,7 @@ from airflow_provider_ei.operators.links import EdgeImpulseProjectDataLink
 from airflow_provider_ei.operators.samples import EdgeImpulseUploadSamplesOperator
 from airflow_provider_ei.results import UploadSamplesResult
 from tests.support.airflow_runs import RunDag
+from tests.support.s3 import airflow_connection, s3_client
 from tests.support.samples import csv, sent_files, stored
 from tests.support.studio import UPLOAD_SAMPLES
 
@@ -124,6 +125,40 @@ mapped()
 """)
         assert done.states["upload"] == ["success", "success"]
         assert sorted(stored(project)) == ["a.csv", "b.csv"]
+
+    def test_a_label_that_upstream_does_not_return_is_an_error(
+        self, project: EmulatorServer, run: RunDag, write_tree: WriteTree, printed: Callable[[], str]
+    ) -> None:
+        tree = write_tree({"a.csv": csv(1)})
+        done = run(f"""{HEAD}
+@dag(schedule=None)
+def nothing():
+    @task
+    def label():
+        return None
+    Upload(task_id="upload", files={str(tree)!r}, sample_label=label(), retries=3)
+nothing()
+""")
+        assert done.states["upload"] == ["failed"]
+        assert "sample_label is None: the upstream task returned nothing" in printed()
+        assert project.samples.list() == []
+
+    def test_files_in_a_bucket_are_labeled_by_their_folders(
+        self, project: EmulatorServer, run: RunDag, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with s3_client("recordings") as client:
+            monkeypatch.setenv("AIRFLOW_CONN_STUDY_S3", airflow_connection(client))
+            for number, key in enumerate(["day1/idle/i.csv", "day1/walking/w.csv"]):
+                client.put_object(Bucket="recordings", Key=key, Body=csv(number))
+            for outcome in ("created", "unchanged"):
+                done = run(f"""{HEAD}
+@dag(schedule=None)
+def bucket():
+    Upload(task_id="upload", files="s3://study_s3@recordings/day1", sample_label="{{{{ file.folder }}}}")
+bucket()
+""")
+                assert done.returned["upload"][0][outcome] == 2
+        assert stored(project) == {"i.csv": ("training", "idle", {}), "w.csv": ("training", "walking", {})}
 
 
 class TestDecorator:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -17,6 +19,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.get_provider_info import get_provider_info
 from airflow_provider_ei.operators.links import EdgeImpulseJobLink
 from airflow_provider_ei.operators.model_report import MODEL_KINDS
@@ -28,6 +31,7 @@ from airflow_provider_ei.plugins.model_reports import read_model_report
 from airflow_provider_ei.plugins.overview import Overview, read_overview
 from airflow_provider_ei.plugins.plugin import URL_PREFIX
 from tests.plugins.conftest import NOW, Rows, model, sync
+from tests.support.airflow_runs import run_dag
 
 TAB = f"{URL_PREFIX}/task?dag_id=release&run_id=run-1&map_index={{MAP_INDEX}}&task_id="
 EVIL = "<script>alert('x')</script>\" onload=\"alert(1)"
@@ -99,6 +103,33 @@ def test_models_are_beside_datasets(page: Callable[..., str], rows: Rows) -> Non
     assert ">sleep-study</h2>" in text and text.index(">sleep-study</h2>") < text.index(">Project 1</h2>")
     assert '<a href="#models">1 model</a>' in text
     assert ">Project 1</h2>" not in page(f"{URL_PREFIX}/?skip=10")
+
+
+def test_a_release_appears_on_the_page_and_so_does_the_next_one_that_its_test_stops(
+    page: Callable[..., str],
+    emulator: EmulatorServer,
+    airflow_database: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the reports that the operators themselves leave."""
+    connection = {"conn_type": "edge_impulse_project", "host": emulator.url, "password": emulator.project_api_key}
+    monkeypatch.setenv("AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("RELEASE_OUTPUT", f"{tmp_path}/firmware.zip")
+    emulator.settings.job_queued_seconds = emulator.settings.job_running_seconds = 0
+    emulator.projects.set_results({"int8": {"idle": (95, 5), "walking": (91, 9)}})
+    run_dag("edge_impulse_release")
+    words = plain(page())
+    assert "accuracy, int8 93.0 %" in words and "test samples 200" in words
+    assert "Out: build 1, zip, int8, tflite-eon, " in words and "tested before with 93.0 %" in words
+    assert f"{tmp_path}/firmware.zip" in words and "Last 4 jobs" in words
+
+    emulator.projects.set_results({"int8": {"idle": (60, 40), "walking": (91, 9)}})
+    run_dag("edge_impulse_release")
+    words = plain(page())
+    assert "accuracy, int8 75.5 %" in words and "75.5 %, rejected" in words
+    assert "Out: build 1" in words and "tested before with 93.0 %" in words
+    assert emulator.project_api_key not in words
 
 
 def test_a_job_that_the_task_did_not_wait_for_has_built_nothing(overview: Callable[[], Overview], rows: Rows) -> None:
@@ -242,10 +273,11 @@ def classes(of: type) -> Iterator[type]:
 def test_the_queries_know_the_operators_of_projects_by_name() -> None:
     for module in get_provider_info()["operators"][0]["python-modules"]:
         importlib.import_module(module)
+    importlib.import_module("airflow_provider_ei.task_groups.release")
     found = {
         one.__name__
         for one in classes(EdgeImpulseProjectJobOperator)
         if one.__module__.startswith("airflow_provider_ei.") and getattr(one, "job_kind", None) in MODEL_KINDS
     }
-    assert found and found <= set(task_instances.MODEL_OPERATORS)
+    assert found == set(task_instances.MODEL_OPERATORS)
     assert EdgeImpulseJobLink().xcom_key == task_instances.JOB_LINK_KEY

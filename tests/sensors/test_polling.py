@@ -15,14 +15,14 @@ from airflow_provider_ei.emulator import EmulatorServer
 from airflow_provider_ei.exceptions import EdgeImpulseAuthError, EdgeImpulseInputError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.polling.dataset_criteria import DatasetCriteria
-from airflow_provider_ei.polling.dataset_poller import DatasetPoller
+from airflow_provider_ei.polling.poller import Poller
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync.item_state import ItemState, pending_metadata
 from airflow_provider_ei.triggers.short_requests import REQUEST_TIMEOUT, ShortRequestsHook
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
-LOGGER = "airflow_provider_ei.polling.dataset_poller"
+LOGGER = "airflow_provider_ei.polling.poller"
 
 
 def listed(number: int, *, age: float = 0, metadata: dict[str, str] | None = None, naive: bool = False) -> DataItem:
@@ -113,12 +113,10 @@ class TestPoller:
         self, upload: Callable[[str], None], caplog: pytest.LogCaptureFixture
     ) -> None:
         with EdgeImpulseHook() as hook, caplog.at_level(logging.INFO, LOGGER):
-            poller = DatasetPoller(DatasetCriteria("d", at_least=2), hook)
+            poller = Poller(DatasetCriteria("d", at_least=2), hook)
 
             def new_lines() -> list[str]:
-                lines = [
-                    r.getMessage() for r in caplog.records if r.name == "airflow_provider_ei.polling.dataset_poller"
-                ]
+                lines = [r.getMessage() for r in caplog.records if r.name == "airflow_provider_ei.polling.poller"]
                 caplog.clear()
                 return [line.partition(",")[0].partition(" (")[0] for line in lines]
 
@@ -143,7 +141,7 @@ class TestPoller:
     ) -> None:
         connect(emulator.url)  # without an organization id
         with EdgeImpulseHook() as hook:
-            poller = DatasetPoller(DatasetCriteria("d"), hook)
+            poller = Poller(DatasetCriteria("d"), hook)
             poller.poll()
             client = hook.client
             for _ in range(6):
@@ -158,7 +156,7 @@ class TestPoller:
     ) -> None:
         connect(emulator.url)
         with EdgeImpulseHook() as hook:
-            poller = DatasetPoller(DatasetCriteria("d"), hook)
+            poller = Poller(DatasetCriteria("d"), hook)
             poller.poll()
             first = hook.client
             connect(emulator.url, password="ei_revoked")
@@ -173,7 +171,7 @@ class TestPoller:
     ) -> None:
         connect(emulator.url, organization_id=7)
         with EdgeImpulseHook() as hook:
-            DatasetPoller(DatasetCriteria("d"), hook).poll()
+            Poller(DatasetCriteria("d"), hook).poll()
             assert hook.organization_id == 7
             connect(emulator.url, organization_id=8)
             hook.reload_connection()

@@ -20,7 +20,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseError
 from airflow_provider_ei.hooks.edge_impulse import EdgeImpulseHook
 from airflow_provider_ei.polling.dataset_criteria import DatasetCriteria
 from airflow_provider_ei.studio.settings import StudioSettings
-from airflow_provider_ei.triggers import dataset
+from airflow_provider_ei.triggers import criteria
 from airflow_provider_ei.triggers.dataset import EdgeImpulseDatasetTrigger
 from airflow_provider_ei.triggers.threads import MAX_THREADS
 from tests.support.sockets import open_connections
@@ -249,7 +249,7 @@ class TestOthersInTheTriggerer:
                 for _ in range(50):
                     await loop.run_in_executor(None, lambda: None)
                 await loop.getaddrinfo("localhost", 80)
-                assert time.monotonic() - begun < dataset.STALL_SECONDS / 2
+                assert time.monotonic() - begun < criteria.STALL_SECONDS / 2
                 assert look_threads() == MAX_THREADS
 
         asyncio.run(main())
@@ -285,7 +285,7 @@ class TestOthersInTheTriggerer:
     def test_a_poll_without_progress_is_ended_whatever_the_timeouts_are(
         self, stalled: Stalled, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(dataset, "STALL_SECONDS", 0.2)
+        monkeypatch.setattr(criteria, "STALL_SECONDS", 0.2)
         connect(stalled.url, organization_id=7, read_timeout=3600, retry_attempts=2, retry_wait=0.01)
         event = first_event(trigger_for())
         assert event["kind"] == "EdgeImpulseUnavailableError"

@@ -13,8 +13,10 @@ CREATE, ADD, UPDATE = "addOrganizationDataItem", "addOrganizationDataFile", "upd
 DELETE, DELETE_FILE = "deleteOrganizationDataItem", "deleteOrganizationDataFile"
 LIST, GET = "listOrganizationFiles", "getOrganizationDataItem"
 UPLOAD_SAMPLES, EDIT_LABEL, MOVE, SET_METADATA = "uploadSamples", "editLabel", "moveSample", "setSampleMetadata"
+DELETE_SAMPLE = "deleteSample"
 UPLOADS = (CREATE, ADD, UPLOAD_SAMPLES)
-CHANGING = (CREATE, ADD, UPDATE, DELETE, DELETE_FILE, UPLOAD_SAMPLES, EDIT_LABEL, MOVE, SET_METADATA)
+CHANGING_SAMPLES = (UPLOAD_SAMPLES, EDIT_LABEL, MOVE, SET_METADATA, DELETE_SAMPLE)
+CHANGING = (CREATE, ADD, UPDATE, DELETE, DELETE_FILE, *CHANGING_SAMPLES)
 
 
 def reset(server: EmulatorServer, **switches: object) -> None:

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from airflow_provider_ei.exceptions import EdgeImpulseLargeResponseError, EdgeImpulseResponseError
 from airflow_provider_ei.studio.api.arguments import check_metadata, check_unicode
-from airflow_provider_ei.studio.http import HttpClient
+from airflow_provider_ei.studio.http import BeforeRetry, HttpClient
 from airflow_provider_ei.studio.listing import (
     ATTEMPTS,
     ListedPage,
@@ -192,9 +192,12 @@ class SamplesApi:
         check_metadata(metadata)
         self._change("setSampleMetadata", sample_id, "metadata", {"metadata": dict(metadata)})
 
-    def delete_sample(self, sample_id: int) -> None:
-        """Delete a sample (``deleteSample``)."""
-        self.http.request_json("deleteSample", "DELETE", f"{self._path}/{sample_id}")
+    def delete_sample(self, sample_id: int, *, before_retry: BeforeRetry | None = None) -> None:
+        """Delete a sample (``deleteSample``).
+
+        :param before_retry: called before each retry.
+        """
+        self.http.request_json("deleteSample", "DELETE", f"{self._path}/{sample_id}", before_retry=before_retry)
 
     def _change(self, operation: str, sample_id: int, what: str, body: Mapping[str, object]) -> None:
         self.http.request_json(operation, "POST", f"{self._path}/{sample_id}/{what}", body=body)

@@ -75,12 +75,11 @@ class Transformation(ApiModel, frozen=True, kw_only=True):
 
 
 class ListedTransformation(ApiModel, frozen=True, kw_only=True):
-    """A transformation job in a listing. The contract of listings has no ``pipeline_run_id``."""
+    """A transformation job in a listing, which does not tell whether a pipeline's run has started it."""
 
     id: Id
     name: str
     created: Time
-    pipeline_run_id: int | None = None
 
 
 class TransformationAnswer(Answer, frozen=True, kw_only=True):

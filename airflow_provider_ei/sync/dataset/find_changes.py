@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseRefusedError
 from airflow_provider_ei.sources.local import LocalFile
+from airflow_provider_ei.sources.source_file import SourceFile
 from airflow_provider_ei.studio.models import DataItem
 from airflow_provider_ei.sync.dataset.comparison import Comparison
 from airflow_provider_ei.sync.dataset.context import SyncContext
@@ -41,7 +42,9 @@ def look_closer(context: SyncContext, plan: DatasetPlan) -> DatasetPlan:
         return plan
     log.info("%d of %d data items look new or changed.", len(closer), len(plan.items) + plan.unchanged)
     found = [replace(item, source=_read_again(context, item.name)) for item in closer]
-    _wait_for_the_clock(context, (item.source for item in found if item.source is not None))
+    sources = [item.source for item in found if item.source is not None]
+    files = (file for item in sources for file in (*item.files, item.sidecar))
+    wait_for_the_clock(files, context.api.http.sleep)
     planned: dict[str, PlannedItem] = {}
 
     def look(item: PlannedItem) -> None:
@@ -93,16 +96,15 @@ def _with_dropped(context: SyncContext, planned: PlannedItem, dropped: int) -> l
     return list(listed.values())
 
 
-def _wait_for_the_clock(context: SyncContext, items: Iterable[SourceItem]) -> None:
+def wait_for_the_clock(files: Iterable[SourceFile | None], sleep: Callable[[float], object]) -> None:
     """Wait for the next tick of the file system's clock if a file was written just now.
 
     Otherwise a file rewritten in the same tick with the same size would have an unchanged fingerprint.
     """
     now = time.time_ns()
-    files = (file for item in items for file in (*item.files, item.sidecar))
     times = (file.mtime_ns for file in files if isinstance(file, LocalFile))
     newest = max((mtime for mtime in times if mtime <= now), default=0)  # ignore times in the future
     tick = 2.0 if newest % 1_000_000_000 == 0 else 0.02  # some file systems store only whole seconds
     age = (now - newest) / 1e9
     if age < tick:
-        context.api.http.sleep(tick - age)
+        sleep(tick - age)

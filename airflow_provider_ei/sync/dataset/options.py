@@ -12,6 +12,7 @@ from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.numeric import whole_number
 from airflow_provider_ei.sources.names import check_text
 from airflow_provider_ei.sync.checks import check_bucket, check_choice, is_missing, optional_text
+from airflow_provider_ei.sync.dataset.delete_limit import DEFAULT_LIMIT, DeleteLimit, check_max_delete
 from airflow_provider_ei.sync.metadata import metadata_strings
 
 #: Maximum number of threads of one sync, and so of connections to the service.
@@ -63,18 +64,6 @@ class Shard:
         return int.from_bytes(hashlib.sha256(name.encode(errors="surrogatepass")).digest()[:8]) % self.of == self.number
 
 
-@dataclass(frozen=True)
-class DeleteLimit:
-    """The limits for the deletions of one run.
-
-    :ivar items: the maximum number of items; None for no such limit.
-    :ivar share: the maximum fraction of the sync's items.
-    """
-
-    items: int | None = None
-    share: float = 0.5
-
-
 def _check_source(name: str, value: object) -> str | None:
     return None if is_missing(value) else check_text(name, value if isinstance(value, str) else str(value))
 
@@ -105,29 +94,16 @@ def _check_comparison(name: str, value: object) -> str:
     return str(check_choice(name, value, ("digest", "size")))
 
 
-def _check_max_delete(name: str, value: object) -> DeleteLimit:
-    """Read a number, which adds to the default limit of half of the items; or a percentage, which replaces it."""
-    if isinstance(value, DeleteLimit):
-        return value
-    given = "" if value is None else str(value).strip()
-    if not given:
-        return DeleteLimit()
-    number = given.removesuffix("%").strip()
-    if not number.isdecimal() or isinstance(value, bool | float) or (given.endswith("%") and int(number) > 100):
-        raise EdgeImpulseInputError(
-            f"{name} must be a number of data items, such as 20, or a percentage such as '80%', not {value!r}."
-        )
-    return DeleteLimit(share=int(number) / 100) if given.endswith("%") else DeleteLimit(int(number))
-
-
-def _check_workers(name: str, value: object) -> int:
+def check_workers(name: str, value: object) -> int:
+    """Read the number of threads."""
     workers = whole_number(name, value)
     if workers is None or workers > MAX_WORKERS:
         raise EdgeImpulseInputError(f"{name} must be a number from 1 to {MAX_WORKERS}, not {value!r}.")
     return workers
 
 
-def _check_sync_id(name: str, value: object) -> str:
+def check_sync_id(name: str, value: object) -> str:
+    """Read a sync id; without one, it is the default."""
     return check_text(name, value or DEFAULT_SYNC_ID)
 
 
@@ -156,10 +132,10 @@ class SyncOptions:
     bucket_name: Annotated[str | None, optional_text] = None
     bucket_id: Annotated[int | None, whole_number] = None
     delete: Annotated[str, _check_delete] = "never"
-    max_delete: Annotated[DeleteLimit, _check_max_delete] = DeleteLimit()
+    max_delete: Annotated[DeleteLimit, check_max_delete] = DEFAULT_LIMIT
     comparison: Annotated[str, _check_comparison] = "digest"
-    workers: Annotated[int, _check_workers] = 8
-    sync_id: Annotated[str, _check_sync_id] = ""
+    workers: Annotated[int, check_workers] = 8
+    sync_id: Annotated[str, check_sync_id] = ""
     shard: Shard | None = None
 
     def __post_init__(self) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from airflow_provider_ei.exceptions import EdgeImpulseConflictError, EdgeImpulseDeleteLimitError, EdgeImpulseError
+from airflow_provider_ei.exceptions import EdgeImpulseConflictError, EdgeImpulseError
 from airflow_provider_ei.studio.models import DataItem
+from airflow_provider_ei.sync.dataset.delete_limit import check_delete_limit
 from airflow_provider_ei.sync.dataset.extra_item import ExtraItem
 from airflow_provider_ei.sync.dataset.options import SyncOptions
 from airflow_provider_ei.sync.dataset.source import SourceItem
@@ -100,25 +101,14 @@ def check_deletes(plan: DatasetPlan, options: SyncOptions) -> None:
 
     :raises EdgeImpulseDeleteLimitError: when a limit is exceeded, or when the source is empty.
     """
-    deletes = len(plan.deletes)
-    if not deletes:
-        return
-    what = f"{deletes} of the sync's data items are no longer in the source, such as {plan.deletes[0].name!r}"
-    if not plan.unchanged and not plan.items:
-        raise EdgeImpulseDeleteLimitError(
-            f"{what}; the source has no data item at all, so it is taken for lost. Nothing was changed. To empty the "
-            "dataset, do it in Studio."
-        )
-    there, limit = deletes + plan.own, options.max_delete
-    if limit.items is not None and deletes > limit.items:
-        raise EdgeImpulseDeleteLimitError(
-            f"{what}; max_delete allows {limit.items}. Nothing was changed. If they are to go, raise max_delete."
-        )
-    if deletes / there > limit.share:
-        raise EdgeImpulseDeleteLimitError(
-            f"{what}, that is {deletes / there:.0%} of the {there} that are there; {limit.share:.0%} may be "
-            "deleted. Nothing was changed. If they are to go, set max_delete to a percentage such as '100%'."
-        )
+    check_delete_limit(
+        [item.name for item in plan.deletes],
+        plan.own,
+        options.max_delete,
+        is_empty=not plan.unchanged and not plan.items,
+        noun="data item",
+        whole="dataset",
+    )
 
 
 def plan_read_item(item: SourceItem, listed: Sequence[DataItem], options: SyncOptions) -> PlannedItem:

@@ -1,14 +1,16 @@
-"""Checks whether one data item is still in the source, without using earlier listings."""
+"""Checks whether one data item or file is still in the source, without using earlier listings."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 from typing import Literal
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError, EdgeImpulseInputError
-from airflow_provider_ei.sources.folders import Entry, Folder
+from airflow_provider_ei.sources.folders import FILE, Entry, Folder
+from airflow_provider_ei.sources.ignore import Filter
 from airflow_provider_ei.sources.local import Disk
 from airflow_provider_ei.sources.object_store import OpenStore, open_folder
 from airflow_provider_ei.sources.problems import missing
@@ -32,20 +34,25 @@ class Presence:
     reason: str = ""
 
 
+#: Checks one name in the top folder of a source, whose path or URI is for messages.
+Check = Callable[[Folder, str, str], Presence]
+
+
 class LocalPresence:
-    """Checks single items of a folder on this machine.
+    """Checks single names in a folder on this machine.
 
     :param identity: the folder's identity when it was read; see :func:`identity_of`.
+    :param check: :func:`check_item` with its rules, or :func:`check_file` with its filter.
     """
 
-    def __init__(self, path: str, identity: tuple[int, int], rules: ItemRules) -> None:
+    def __init__(self, path: str, identity: tuple[int, int], check: Check) -> None:
         self._path = path
         self._identity = identity
-        self._rules = rules
+        self._check = check
 
     def __call__(self, name: str) -> Presence:
-        """Check the path of one item."""
-        presence = self._if_replaced() or _check(Folder(Disk(), self._path), name, self._rules, self._path)
+        """Check one name."""
+        presence = self._if_replaced() or self._check(Folder(Disk(), self._path), name, self._path)
         return (self._if_replaced() or presence) if presence.state == "absent" else presence
 
     def _if_replaced(self) -> Presence | None:
@@ -59,50 +66,39 @@ class LocalPresence:
 
 
 class StorePresence:
-    """Checks single items of a prefix in an object store, with uncached listings."""
+    """Checks single names below a prefix in an object store, with uncached listings.
 
-    def __init__(self, uri: str, open_store: OpenStore, rules: ItemRules) -> None:
+    :param check: as for :class:`LocalPresence`.
+    """
+
+    def __init__(self, uri: str, open_store: OpenStore, check: Check) -> None:
         self._uri = uri
         self._open_store = open_store
-        self._rules = rules
+        self._check = check
         # Otherwise a listing that another thread started earlier could be cached after the cache was cleared.
         self._lock = Lock()
 
     def __call__(self, name: str) -> Presence:
-        """Check the path of one item."""
+        """Check one name."""
         with self._lock:
             try:
                 top = open_folder("source", self._uri, self._open_store, flat=False)
             except Exception as error:  # opening a store can also raise Airflow's errors
                 return Presence("unknown", str(error) or type(error).__name__)
-            return _check(top, name, self._rules, self._uri)
+            return self._check(top, name, self._uri)
 
 
-def _check(top: Folder, name: str, rules: ItemRules, source: str) -> Presence:
-    """Descend to one item's path step by step, with the rules for reading the tree."""
-    steps = name.split("/")
-    folder, excluded, own = top, False, ""
+def check_item(rules: ItemRules, top: Folder, name: str, source: str) -> Presence:
+    """Descend to one item's folder step by step, with the rules for reading the tree."""
     try:
-        if all(entry.is_hidden for entry in top.entries):
-            return Presence("unknown", f"source: {source!r} has nothing at all any more")
-        for number, step in enumerate(steps):
-            entry = _find_entry(folder, step)
-            if entry is None:
-                if number and not excluded and all(entry.is_hidden for entry in folder.entries):
-                    return Presence("empty", f"{own!r} has nothing in it, as when a disk is not mounted there")
-                return Presence("absent")
-            own = f"{own}/{entry.name}" if own else entry.name
-            if not entry.is_folder:
-                if entry.error is not None and isinstance(entry.error, EdgeImpulseFileError):
-                    return Presence("unknown", str(entry.error))
-                return Presence("present", f"{own!r} is {entry.kind} now")
-            excluded = excluded or entry.is_hidden or not rules.takes.enters(own)
-            folder = folder.below(entry)
-        if len(steps) != rules.depth:
-            return Presence("unknown", f"{own!r} is there, but the items are folders {rules.depth} deep")
-        if excluded:
+        found = _descend(top, name, rules.takes, source)
+        if isinstance(found, Presence):
+            return found
+        if name.count("/") + 1 != rules.depth:
+            return Presence("unknown", f"{found.path!r} is there, but the items are folders {rules.depth} deep")
+        if found.excluded:
             return Presence("excluded")
-        item = ItemFolder(folder, own, rules.takes)
+        item = ItemFolder(found.folder, found.path, rules.takes)
         item.read(only_first=True)
     except EdgeImpulseInputError as error:
         return Presence("present", str(error))
@@ -111,6 +107,73 @@ def _check(top: Folder, name: str, rules: ItemRules, source: str) -> Presence:
     if item.files:
         return Presence("present")
     return Presence("excluded" if item.seen else "empty")
+
+
+def check_file(takes: Filter, top: Folder, path: str, source: str) -> Presence:
+    """Descend to one file step by step."""
+    above, _, name = path.rpartition("/")
+    try:
+        folder, excluded, own = top, False, ""
+        if above:
+            found = _descend(top, above, takes, source)
+            if isinstance(found, Presence):
+                return found
+            folder, excluded, own = found.folder, found.excluded, f"{found.path}/"
+        if all(entry.is_hidden for entry in folder.entries):
+            return _nothing_there(own.removesuffix("/"), source)
+        entry = _find_entry(folder, name)
+        if entry is None:
+            return Presence("absent")
+        if excluded or entry.is_hidden or not takes.takes(own + entry.name):
+            return Presence("excluded")
+        return Presence("present", "" if entry.kind == FILE else f"{own + entry.name!r} is {entry.kind} now")
+    except EdgeImpulseInputError as error:
+        return Presence("present", str(error))
+    except EdgeImpulseError as error:
+        return Presence("unknown", str(error))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A folder that was found.
+
+    :ivar path: its path, as the source spells it.
+    :ivar excluded: whether the patterns exclude it, or a folder above it.
+    """
+
+    folder: Folder
+    path: str
+    excluded: bool
+
+
+def _descend(top: Folder, name: str, takes: Filter, source: str) -> _Found | Presence:
+    """Return a folder, or what is there instead.
+
+    :raises EdgeImpulseError: when a folder on the way cannot be read.
+    """
+    folder, excluded, own = top, False, ""
+    if all(entry.is_hidden for entry in top.entries):
+        return _nothing_there("", source)
+    for step in name.split("/"):
+        entry = _find_entry(folder, step)
+        if entry is None:
+            if own and not excluded and all(entry.is_hidden for entry in folder.entries):
+                return _nothing_there(own, source)
+            return Presence("absent")
+        own = f"{own}/{entry.name}" if own else entry.name
+        if not entry.is_folder:
+            if entry.error is not None and isinstance(entry.error, EdgeImpulseFileError):
+                return Presence("unknown", str(entry.error))
+            return Presence("present", f"{own!r} is {entry.kind} now")
+        excluded = excluded or entry.is_hidden or not takes.enters(own)
+        folder = folder.below(entry)
+    return _Found(folder, own, excluded)
+
+
+def _nothing_there(folder: str, source: str) -> Presence:
+    if not folder:
+        return Presence("unknown", f"source: {source!r} has nothing at all any more")
+    return Presence("empty", f"{folder!r} has nothing in it, as when a disk is not mounted there")
 
 
 def _find_entry(folder: Folder, name: str) -> Entry | None:

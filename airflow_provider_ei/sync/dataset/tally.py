@@ -1,4 +1,4 @@
-"""Counts what the threads of a sync have done, and logs it every few seconds."""
+"""Counts what the threads of a sync of data items or samples have done, and logs it every few seconds."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ log = logging.getLogger(__name__)
 
 
 class Tally:
-    """Counts of the data items of a sync.
+    """Counts of a sync.
 
+    :param noun: what is counted: data items or samples.
     :param most_in_a_row: after this many consecutive items without a usable response, the service counts as down.
     :param clock: a clock in seconds.
     :ivar outcomes: number of items by outcome.
@@ -29,7 +30,10 @@ class Tally:
     :ivar failures: the first failed items; ``failed`` counts all; ``retryable``: whether a retry can fix any of them.
     """
 
-    def __init__(self, most_in_a_row: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, most_in_a_row: int, *, noun: str = "data item", clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._noun = noun
         self.outcomes: Counter[str] = Counter()
         self.stats = TransferStats()
         self.changed: list[str] = []
@@ -96,7 +100,7 @@ class Tally:
 
     def fail(self, name: str, error: EdgeImpulseError) -> None:
         """Count an item that failed."""
-        log.error("%s", f"Data item {name!r}: {error}" if repr(name) not in str(error) else error)
+        log.error("%s", self._begin(name) + str(error) if repr(name) not in str(error) else error)
         with self._lock:
             if isinstance(error, EdgeImpulseServiceError) and error.throttled:
                 # The client raises this only after all requests have been throttled for as long as the connection
@@ -111,7 +115,7 @@ class Tally:
 
     def keep(self, name: str, reason: str) -> None:
         """Count an item that should have been deleted and was not."""
-        log.warning("Data item %r is not deleted: %s", name, reason)
+        log.warning("%s %r is not deleted: %s", self._noun.capitalize(), name, reason)
         with self._lock:
             self.kept += 1
             _note(self.kept_items, name, reason)
@@ -123,19 +127,22 @@ class Tally:
             if self._throttled:
                 self._fail(name, "Not tried: the service has throttled all requests for longer than throttle_patience.")
             else:
-                self._fail(name, f"Not tried: the {self._in_a_row} data items before it had no usable answer.")
+                self._fail(name, f"Not tried: the {self._in_a_row} {self._noun}s before it had no usable answer.")
 
     def _service_answers(self) -> None:
         self._in_a_row, self._throttled = 0, False
 
     def _fail(self, name: str, reason: str) -> None:
         self.failed += 1
-        _note(self.failures, name, reason.removeprefix(f"Data item {name!r}: "))
+        _note(self.failures, name, reason.removeprefix(self._begin(name)))
+
+    def _begin(self, name: str) -> str:
+        return f"{self._noun.capitalize()} {name!r}: "
 
     def _line(self, seconds: float) -> str:
         done, stats = self._sent, self.stats
         return (
-            f"{done:,} of {self._expected:,} data items, {stats.files_sent:,} files, "
+            f"{done:,} of {self._expected:,} {self._noun}s, {stats.files_sent:,} files, "
             f"{format_bytes(stats.bytes_sent)}, {format_bytes(stats.bytes_sent / seconds)}/s, about "
             f"{format_seconds((self._expected - done) * seconds / done)} left."
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseInputError
 from airflow_provider_ei.sources.folders import Entry, Folder, Visit, Walk
@@ -18,7 +19,7 @@ from airflow_provider_ei.sources.locations import local_path
 from airflow_provider_ei.sources.object_store import OpenStore, open_folder
 from airflow_provider_ei.studio.spelling import canonical_name
 from airflow_provider_ei.sync.dataset.item_folder import ItemFolder, ItemRules
-from airflow_provider_ei.sync.dataset.presence import LocalPresence, Presence, StorePresence, identity_of
+from airflow_provider_ei.sync.dataset.presence import LocalPresence, Presence, StorePresence, check_item, identity_of
 from airflow_provider_ei.sync.dataset.source import SourceItem
 
 _Add = Callable[[SourceItem], None]
@@ -77,12 +78,12 @@ def read_tree(source: str, *, depth: int, takes: Filter, open_store: OpenStore, 
     if path is None:
         tree = Tree()
         _read(open_folder("source", source, open_store, flat=True), rules, tree, tree.items.append)
-        tree.check_presence = StorePresence(source, open_store, rules)
+        tree.check_presence = StorePresence(source, open_store, partial(check_item, rules))
     else:
         identity = identity_of(path)
         tree = Tree(read_item=None if add is None else LocalItems(path, rules))
         _read(Folder(Disk(), path), rules, tree, add or tree.items.append)
-        tree.check_presence = LocalPresence(path, identity, rules)
+        tree.check_presence = LocalPresence(path, identity, partial(check_item, rules))
     tree.uris = (source,)
     return tree
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.operators.asset_events import emit_project_events
 from airflow_provider_ei.operators.samples_base import EdgeImpulseSamplesOperator
 
@@ -74,6 +75,7 @@ class EdgeImpulseUploadSamplesOperator(EdgeImpulseSamplesOperator):
         self.if_exists = if_exists
         self.workers = workers
         self._make_plain()
+        self._given = {"sample_label": sample_label is not None, "metadata": metadata is not None}
 
     def execute(self, context: Context) -> Any:
         """Upload the files, and return what was done.
@@ -86,6 +88,9 @@ class EdgeImpulseUploadSamplesOperator(EdgeImpulseSamplesOperator):
         return self._end(context, result)
 
     def _upload(self, hook: EdgeImpulseProjectHook, context: Context, files: Any) -> UploadSamplesResult:
+        for field, is_given in self._given.items():
+            if is_given and getattr(self, field) is None:
+                raise EdgeImpulseInputError(f"{field} is None: the upstream task returned nothing, or has not run yet.")
         return hook.upload_samples(
             files=files,
             category=self.category,

@@ -50,6 +50,8 @@ MODEL_OPERATORS = (
     "EdgeImpulseTestModelOperator",
     "EdgeImpulseCreateVersionOperator",
     "EdgeImpulseBuildModelOperator",
+    "CreateTestedVersionOperator",
+    "BuildTestedModelOperator",
 )
 OPERATORS = (*DATASET_OPERATORS, *MODEL_OPERATORS)
 

@@ -99,7 +99,7 @@ def test_the_page_lists_the_datasets(page: Page, airflow: Airflow, study: Path, 
 
 
 def test_the_page_shows_a_model_with_its_accuracy_and_what_is_out(
-    page: Page, airflow: Airflow, studio: EmulatorServer
+    page: Page, airflow: Airflow, studio: EmulatorServer, pictures: Path
 ) -> None:
     studio.settings.job_queued_seconds = studio.settings.job_running_seconds = 0
     assert airflow.run("edge_impulse_release") == "success"
@@ -110,17 +110,13 @@ def test_the_page_shows_a_model_with_its_accuracy_and_what_is_out(
     expect(card.get_by_text("firmware.zip")).to_be_visible()
     expect(card.get_by_role("img", name="Accuracy of the last 1 test, oldest first: 90.0 %")).to_be_visible()
     expect(card.get_by_role("link", name="Open in Studio")).to_have_attribute("href", project_url(studio))
+    card.scroll_into_view_if_needed()
+    page.screenshot(path=pictures / "airflow-page-models.png")
 
 
-def test_the_task_leads_to_its_job(page: Page, airflow: Airflow, studio: EmulatorServer) -> None:
-    (run,) = airflow.get("/api/v2/dags/edge_impulse_release/dagRuns")["dag_runs"]
-    task = f"{airflow.url}/dags/edge_impulse_release/runs/{run['dag_run_id']}/tasks/edge_impulse_release.retrain"
-    page.goto(f"{task}/details")
-    link = page.get_by_role("link", name="Edge Impulse job")
-    expect(link).to_have_attribute("href", f"{project_url(studio)}/jobs#show-job-1")
-
-
-def test_a_person_approves_a_release(page: Page, airflow: Airflow, studio: EmulatorServer, firmware: Path) -> None:
+def test_a_person_approves_a_release(
+    page: Page, airflow: Airflow, studio: EmulatorServer, firmware: Path, pictures: Path
+) -> None:
     dag = "release_with_approval"
     run = airflow.start(dag)
     tasks = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances"
@@ -129,6 +125,7 @@ def test_a_person_approves_a_release(page: Page, airflow: Airflow, studio: Emula
     assert not firmware.exists()
     page.goto(f"{airflow.url}/dags/{dag}/runs/{run}/tasks/release.approve/required_actions")
     expect(page.get_by_text("Accuracy 0.9 over 100 samples").first).to_be_visible()
+    page.screenshot(path=pictures / "approval.png")
     page.get_by_role("button", name="Approve").first.click()
     assert airflow.wait_for_run(dag, run) == "success"
     build = studio.projects.get().deployments[-1]

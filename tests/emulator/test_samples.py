@@ -93,6 +93,7 @@ def test_changes_label_category_and_metadata(project: ProjectClient, ingestion: 
     assert project.studio.samples.get(sample_id).label == ""
     for action, body, error in (
         ("move", {"newCategory": "attic"}, "newCategory must be one of"),
+        ("move", {"newCategory": "anomaly"}, "newCategory must be one of"),
         ("edit-label", {}, "label must be a string"),
         ("metadata", {"metadata": {"a": 1}}, "strings"),
         ("metadata", {}, "Missing metadata"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from airflow_provider_ei.operators.links import EdgeImpulseProjectDataLink
 from airflow_provider_ei.operators.samples import EdgeImpulseUploadSamplesOperator
 from airflow_provider_ei.results import UploadSamplesResult
 from tests.support.airflow_runs import RunDag
+from tests.support.s3 import airflow_connection, s3_client
 from tests.support.samples import csv, sent_files, stored
 from tests.support.studio import UPLOAD_SAMPLES
 
@@ -124,6 +127,40 @@ mapped()
 """)
         assert done.states["upload"] == ["success", "success"]
         assert sorted(stored(project)) == ["a.csv", "b.csv"]
+
+    def test_a_label_that_upstream_does_not_return_is_an_error(
+        self, project: EmulatorServer, run: RunDag, write_tree: WriteTree, printed: Callable[[], str]
+    ) -> None:
+        tree = write_tree({"a.csv": csv(1)})
+        done = run(f"""{HEAD}
+@dag(schedule=None)
+def nothing():
+    @task
+    def label():
+        return None
+    Upload(task_id="upload", files={str(tree)!r}, sample_label=label(), retries=3)
+nothing()
+""")
+        assert done.states["upload"] == ["failed"]
+        assert "sample_label is None: the upstream task returned nothing" in printed()
+        assert project.samples.list() == []
+
+    def test_files_in_a_bucket_are_labeled_by_their_folders(
+        self, project: EmulatorServer, run: RunDag, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with s3_client("recordings") as client:
+            monkeypatch.setenv("AIRFLOW_CONN_STUDY_S3", airflow_connection(client))
+            for number, key in enumerate(["day1/idle/i.csv", "day1/walking/w.csv"]):
+                client.put_object(Bucket="recordings", Key=key, Body=csv(number))
+            for outcome in ("created", "unchanged"):
+                done = run(f"""{HEAD}
+@dag(schedule=None)
+def bucket():
+    Upload(task_id="upload", files="s3://study_s3@recordings/day1", sample_label="{{{{ file.folder }}}}")
+bucket()
+""")
+                assert done.returned["upload"][0][outcome] == 2
+        assert stored(project) == {"i.csv": ("training", "idle", {}), "w.csv": ("training", "walking", {})}
 
 
 class TestDecorator:
@@ -246,6 +283,24 @@ class TestKills:
         with pytest.raises(EdgeImpulseCancelledError):
             task.execute({})
         assert project.samples.list() == []
+
+    def test_a_kill_ends_the_task_while_the_service_hangs(self, project: EmulatorServer, write_tree: WriteTree) -> None:
+        """The answer would come in an hour; the kill comes as soon as the request has arrived."""
+        project.inject(Fault(operation=UPLOAD_SAMPLES, kind="slow", delay_seconds=3600.0))
+        task = operator(write_tree({"a.csv": csv(1)}), sample_label="x")
+
+        def kill() -> None:
+            while not project.samples.list():
+                time.sleep(0.01)
+            task.on_kill()
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        with pytest.raises(EdgeImpulseCancelledError):
+            task.execute({})
+        killer.join()
+        result = operator(write_tree({"a.csv": csv(1)}), sample_label="x").execute({})
+        assert result["unchanged"] == 1
 
     def test_a_kill_at_the_end_does_not_count_as_success(
         self, project: EmulatorServer, write_tree: WriteTree, monkeypatch: pytest.MonkeyPatch

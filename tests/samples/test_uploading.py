@@ -217,6 +217,13 @@ class TestWhatIsThere:
         tree = write_tree({"a.png": png(32, 24), "bounding_boxes.labels": boxes_file({"a.png": [box]})})
         assert "bounding boxes 0 instead of the 1 given, which the API cannot change" in str(failed(project, tree))
 
+    def test_a_sample_is_never_moved_to_the_anomalies(self, project: EmulatorServer, write_tree: WriteTree) -> None:
+        project.samples.put("a.csv", csv(1), label="x")
+        tree = write_tree({"a.csv": csv(1), "b.csv": csv(2)})
+        error = failed(project, tree, category="anomaly", sample_label="x")
+        assert "category 'training' instead of 'anomaly', which the API cannot change" in str(error)
+        assert stored(project) == {"a.csv": ("training", "x", {}), "b.csv": ("anomaly", "x", {})}
+
     def test_files_of_one_content_must_not_contradict_each_other(
         self, any_project: EmulatorServer, write_tree: WriteTree
     ) -> None:
@@ -334,10 +341,50 @@ class TestService:
         )
         assert slept == [7.5]
 
-    def test_throttling_slows_down_and_loses_nothing(self, project: EmulatorServer, write_tree: WriteTree) -> None:
-        project.inject(Fault(operation=UPLOAD, kind="status", status=429, headers={"Retry-After": "0"}, count=5))
+    @pytest.mark.parametrize("operation", [UPLOAD, "countSamples", "editLabel", "*"])
+    @pytest.mark.parametrize("headers", [{}, {"Retry-After": "7"}, {"Retry-After": "soon"}], ids=str)
+    def test_throttling_slows_down_and_loses_nothing(
+        self, project: EmulatorServer, write_tree: WriteTree, operation: str, headers: dict[str, str]
+    ) -> None:
+        """More refusals than a task has retries; those that come first hit everything that is under way."""
+        project.settings.change({"sample_hashes": "other"})
         tree = write_tree({f"{number}/{number}.csv": csv(number) for number in range(20)})
-        assert counts(upload_samples(project, tree, sample_label=lambda file: file.folder)) == {"created": 20}
+        for number in range(10):
+            project.samples.put(f"{number}.csv", csv(number), label="old")
+        project.inject(Fault(operation=operation, kind="status", status=429, headers=headers, count=40))
+        result = upload_samples(project, tree, sample_label=lambda file: file.folder)
+        assert counts(result) == {"created": 10, "updated": 10}
+        assert sorted(project.samples.counts()["training"].values()) == [1] * 20
+
+    def test_a_service_that_throttles_everything_is_not_asked_forever(
+        self, project: EmulatorServer, write_tree: WriteTree
+    ) -> None:
+        project.inject(Fault(operation=UPLOAD, kind="status", status=429, count=10**6))
+        tree = write_tree({f"{number}/{number}.csv": csv(number) for number in range(20)})
+        error = failed(project, tree, sample_label=lambda file: file.folder, workers=1)
+        assert error.retryable
+        assert "Not tried: the service has throttled all requests" in str(error)
+        assert project.samples.list() == []
+
+    def test_a_file_that_is_too_large_for_the_service_is_named(
+        self, project: EmulatorServer, write_tree: WriteTree
+    ) -> None:
+        project.settings.change({"max_sample_bytes": 100})
+        tree = write_tree({"a.csv": csv(1), "b.csv": csv(2) * 9})
+        error = failed(project, tree, sample_label="x")
+        assert "Edge Impulse refused: File too large" in str(error)
+        assert sorted(stored(project)) == ["a.csv"]
+
+    def test_a_key_that_may_only_upload(self, project: EmulatorServer, write_tree: WriteTree) -> None:
+        """A service may refuse all reads with such a key: new files arrive, and nothing is guessed about others."""
+        project.samples.put("a.csv", csv(1), label="old")
+        tree = write_tree({"a.csv": csv(1), "b.csv": csv(2)})
+        for operation in ("countSamples", "getSample", "listSamples"):
+            project.inject(Fault(operation=operation, kind="status", status=403, count=1000))
+        error = failed(project, tree, sample_label="x")
+        assert counts(error.summary) == {"created": 1, "failed": 1}
+        assert counts(upload_samples(project, tree, sample_label="x", if_exists="skip")) == {"skipped": 2}
+        assert stored(project)["a.csv"] == ("training", "old", {})
 
     def test_an_outage_ends_the_run_early(self, project: EmulatorServer, write_tree: WriteTree) -> None:
         project.inject(Fault(operation=UPLOAD, kind="status", status=503, count=10_000))

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_provider_ei.samples.sample_file import Annotation, Span
 from airflow_provider_ei.studio.api.samples import Sample
+from airflow_provider_ei.studio.spelling import may_be_stored_as
 
 #: Categories that satisfy what a file is uploaded to; any other one only satisfies itself.
 _SATISFIED_BY = {"split": ("training", "testing"), "anomaly": ("anomaly", "post-processing")}
@@ -33,7 +34,7 @@ def differences(sample: Sample, wanted: Annotation) -> list[Difference]:
     """Return in what a sample differs. Metadata under other keys, which others may have added, do not count."""
     found = []
     label = "" if wanted.unlabeled else wanted.label
-    if label is not None and sample.label != label:
+    if label is not None and not may_be_stored_as(label, sample.label):
         found.append(Difference("label", repr(sample.label), repr(label)))
     if sample.category not in _SATISFIED_BY.get(wanted.category, (wanted.category,)):
         found.append(Difference("category", repr(sample.category), repr(wanted.category)))

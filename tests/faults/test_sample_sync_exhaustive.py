@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from tests.support.sample_syncs import SYNC_ID, add, run, write
 from tests.support.samples import clients, csv
 
 from .explorer import Explorer
-from .kinds import KINDS, Kind
+from .kinds import KINDS, Kind, Place
 from .lab import SETTLE_SECONDS, FaultLab
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -99,6 +101,7 @@ class Variant:
 
     name: str
     attempts: int = 2
+    workers: int = 1
     switches: Mapping[str, Any] = field(default_factory=dict)
     page_samples: int = samples_module.PAGE_SAMPLES
 
@@ -136,7 +139,7 @@ class SampleSyncs(Explorer):
                 metadata=METADATA[letter],
                 delete="extra",
                 max_delete="100%",
-                workers=1,
+                workers=self.variant.workers,
             )
 
     def problem(self, letter: str) -> str | None:
@@ -246,6 +249,25 @@ class TestTwoFaults:
     def test_in_one_run(self, explore: Explore) -> None:
         explorer = explore(Variant("one try", attempts=1))
         explorer.follow_each("AB", 2, last="AB")
+        explorer.check()
+
+
+class TestManyWorkers:
+    """In whatever order their requests come."""
+
+    def test_the_next_run_makes_it_right(self, explore: Explore) -> None:
+        explorer = explore(Variant("one try", attempts=1, workers=4))
+        (begin,) = explorer.follow(FOREIGN, "A", 0)  # type: ignore[arg-type]
+        counts = Counter(request.operation for request in explorer.run(begin, "B", []))
+        for operation, count in sorted(counts.items()):
+            assert operation is not None
+            for at, kind in product(range(count), explorer.kinds):
+                if kind.at is None or operation in kind.at:
+                    explorer.restore(begin)
+                    explorer.run(begin, "B", [Place(at, kind, operation)], may_miss=True)
+                    after = explorer.lab.state()
+                    for letter in "AB":
+                        explorer.end(after, letter)
         explorer.check()
 
 

@@ -25,7 +25,7 @@ from .kinds import KINDS, Kind, Place
 from .lab import State
 from .sample_lab import FILES, Kept, SampleLab
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 OTHERS = (
     Kept("1.csv", csv(100), "of others", "training", (("by", "others"),)),

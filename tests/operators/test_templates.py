@@ -18,6 +18,7 @@ RECORDERS = """
 from inspect import signature
 from airflow.providers.common.compat.sdk import task_decorator_factory
 from airflow_provider_ei.decorators.add_data import _AddDataDecoratedOperator
+from airflow_provider_ei.operators.samples import EdgeImpulseUploadSamplesOperator
 from airflow_provider_ei.task_groups.sync import FinishSyncOperator, PlanShardsOperator, SyncShardOperator
 
 def shown(value):
@@ -34,8 +35,11 @@ class Recorder:
 OPERATORS = [
     type(each.__name__, (Recorder, each), {"execute": Recorder.execute, "__module__": __name__})
     for each in (EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator, PlanShardsOperator, SyncShardOperator,
-                 FinishSyncOperator)
+                 FinishSyncOperator, EdgeImpulseUploadSamplesOperator)
 ]
+
+def first(cls):
+    return "dataset" if "dataset" in cls.template_fields else "category"
 
 class Decorated(Recorder, _AddDataDecoratedOperator):
     execute = Recorder.execute
@@ -69,8 +73,8 @@ given, listed = one(), several()
 for cls in OPERATORS:
     fields = cls.template_fields
     cls(task_id=f"plain_{cls.__name__}", **{field: given for field in fields})
-    others = {field: given for field in fields if field != "dataset"}
-    cls.partial(task_id=f"partial_{cls.__name__}", **others).expand(dataset=listed)
+    others = {field: given for field in fields if field != first(cls)}
+    cls.partial(task_id=f"partial_{cls.__name__}", **others).expand(**{first(cls): listed})
     cls.partial(task_id=f"expand_{cls.__name__}").expand(**{field: listed for field in fields})
     kwargs = mappings.override(task_id=f"mappings_{cls.__name__}")(list(fields))
     cls.partial(task_id=f"kwargs_{cls.__name__}").expand_kwargs(kwargs)
@@ -91,7 +95,7 @@ function.override(task_id="kwargs_function").expand_kwargs(mappings(["x", "y"]))
 
 SECRET = "{{ conn.edge_impulse_default.password }}"
 NESTED = {SECRET: [SECRET, {"{% if %}": "1.10"}], "1": "2026_01_15"}
-WAYS = {"plain": 6, "partial": 6, "expand": 6, "kwargs": 6, "replaced": 5}
+WAYS = {"plain": 7, "partial": 7, "expand": 7, "kwargs": 7, "replaced": 6}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +136,7 @@ def test_values_that_a_task_group_is_mapped_over_arrive_unchanged(studio: Emulat
     for value in (SECRET, NESTED):
         done = run(dag(f"VALUE = {value!r}{dedent(lines)}"))
         results = [result for name, (result,) in done.returned.items() if name.startswith("group.")]
-        assert len(results) == 5
+        assert len(results) == 6
         for result in results:
             assert result == dict.fromkeys(result, value)
 
@@ -142,8 +146,8 @@ BY_THE_AUTHOR = """
 for cls in OPERATORS:
     fields = cls.template_fields
     cls(task_id=f"plain_{cls.__name__}", **{field: VALUE for field in fields})
-    others = {field: VALUE for field in fields if field != "dataset"}
-    cls.partial(task_id=f"partial_{cls.__name__}", **others).expand(dataset=[VALUE])
+    others = {field: VALUE for field in fields if field != first(cls)}
+    cls.partial(task_id=f"partial_{cls.__name__}", **others).expand(**{first(cls): [VALUE]})
     cls.partial(task_id=f"expand_{cls.__name__}").expand(**{field: [VALUE] for field in fields})
     cls.partial(task_id=f"kwargs_{cls.__name__}").expand_kwargs([{field: VALUE for field in fields}])
 
@@ -178,7 +182,7 @@ def test_templates_in_the_dag_file_render_to_strings(
 ) -> None:
     done = run(dag(f"VALUE = {value!r}{BY_THE_AUTHOR}", native=native))
     assert {state for states in done.states.values() for state in states} == {"success"}
-    assert len(done.returned) == 5 * 4 + 2
+    assert len(done.returned) == 6 * 4 + 2
     for task_id, (result,) in done.returned.items():
         fields = {field: got for field, got in result.items() if field not in CALL_FIELDS}
         assert fields == dict.fromkeys(fields, expected), task_id
@@ -212,10 +216,11 @@ def test_the_task_waits_for_the_tasks_that_return_its_arguments(airflow_database
             rest = {other: "x" for other in cls.template_fields if other != field}
             for way, value in (("direct", up()), ("nested", {"in": [up()]})):
                 cls(task_id=f"{cls.__name__}_{field}_{way}", **rest, **{field: value})
-                if field != "dataset":
+                if field != first(cls):
                     given = {**rest, field: value}
-                    del given["dataset"]
-                    cls.partial(task_id=f"{cls.__name__}_{field}_{way}_partial", **given).expand(dataset=["x"])
+                    del given[first(cls)]
+                    partial = cls.partial(task_id=f"{cls.__name__}_{field}_{way}_partial", **given)
+                    partial.expand(**{first(cls): ["x"]})
                 cls.partial(task_id=f"{cls.__name__}_{field}_{way}_expand", **rest).expand(**{field: up()})
 
     for field in [n for n in Decorated.template_fields if n not in ("op_args", "op_kwargs", "templates_dict")]:

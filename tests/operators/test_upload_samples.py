@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -281,6 +283,24 @@ class TestKills:
         with pytest.raises(EdgeImpulseCancelledError):
             task.execute({})
         assert project.samples.list() == []
+
+    def test_a_kill_ends_the_task_while_the_service_hangs(self, project: EmulatorServer, write_tree: WriteTree) -> None:
+        """The answer would come in an hour; the kill comes as soon as the request has arrived."""
+        project.inject(Fault(operation=UPLOAD_SAMPLES, kind="slow", delay_seconds=3600.0))
+        task = operator(write_tree({"a.csv": csv(1)}), sample_label="x")
+
+        def kill() -> None:
+            while not project.samples.list():
+                time.sleep(0.01)
+            task.on_kill()
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        with pytest.raises(EdgeImpulseCancelledError):
+            task.execute({})
+        killer.join()
+        result = operator(write_tree({"a.csv": csv(1)}), sample_label="x").execute({})
+        assert result["unchanged"] == 1
 
     def test_a_kill_at_the_end_does_not_count_as_success(
         self, project: EmulatorServer, write_tree: WriteTree, monkeypatch: pytest.MonkeyPatch

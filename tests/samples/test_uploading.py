@@ -217,6 +217,13 @@ class TestWhatIsThere:
         tree = write_tree({"a.png": png(32, 24), "bounding_boxes.labels": boxes_file({"a.png": [box]})})
         assert "bounding boxes 0 instead of the 1 given, which the API cannot change" in str(failed(project, tree))
 
+    def test_a_sample_is_never_moved_to_the_anomalies(self, project: EmulatorServer, write_tree: WriteTree) -> None:
+        project.samples.put("a.csv", csv(1), label="x")
+        tree = write_tree({"a.csv": csv(1), "b.csv": csv(2)})
+        error = failed(project, tree, category="anomaly", sample_label="x")
+        assert "category 'training' instead of 'anomaly', which the API cannot change" in str(error)
+        assert stored(project) == {"a.csv": ("training", "x", {}), "b.csv": ("anomaly", "x", {})}
+
     def test_files_of_one_content_must_not_contradict_each_other(
         self, any_project: EmulatorServer, write_tree: WriteTree
     ) -> None:

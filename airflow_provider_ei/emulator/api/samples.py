@@ -12,6 +12,7 @@ from airflow_provider_ei.emulator.sample_files import read_values
 from airflow_provider_ei.emulator.stored_data import StoreError
 from airflow_provider_ei.emulator.stored_samples import CATEGORIES, SampleFilter, StoredSample
 
+_MOVE_CATEGORIES = tuple(category for category in CATEGORIES if category != "anomaly")  # as the contract has it
 _DEFAULT_LIMIT = 100
 _DEFAULT_PAYLOAD_VALUES = 1_000
 _ORDERS: dict[str, SampleOrder] = {"id-desc": "newest", "id-asc": "oldest"}
@@ -83,8 +84,8 @@ def edit_label(call: Call) -> Answer:
 def move_sample(call: Call) -> Answer:
     """``moveSample``."""
     category = call.fields.required_text("newCategory")
-    if category not in CATEGORIES:
-        raise StoreError(f"newCategory must be one of {', '.join(CATEGORIES)}")
+    if category not in _MOVE_CATEGORIES:
+        raise StoreError(f"newCategory must be one of {', '.join(_MOVE_CATEGORIES)}")
     return _update(call, category=category)
 
 

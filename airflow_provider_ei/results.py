@@ -154,7 +154,7 @@ class ModelTestResult(JobResult):
 class VersionResult(JobResult):
     """The version of a project that was created. Plain JSON, so that it can be an XCom.
 
-    ``version`` is the number that Studio shows; None when the service does not list versions. ``description`` is as it
+    ``version`` is the number that Studio shows; None when the service does not list versions. ``description`` is what
     was sent, with the token of the run. Without waiting, it has only the fields of :class:`JobResult`.
     """
 

@@ -21,7 +21,7 @@ from bench.uploads import LATENCY_MS, THREADS
 _BYTES = 20 * 1024
 
 #: Clients that send one file after the other get a part of the files, and their times are multiplied.
-_PART = 10
+_PART = 20
 
 #: The beginning of a WAV file; the emulator looks at nothing else.
 _WAV = (

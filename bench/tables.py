@@ -39,14 +39,14 @@ def aims(facts: Facts) -> list[str]:
 
 
 def tables(facts: Facts, keys: Sequence[str]) -> list[str]:
-    """Return the tables of these keys, each below its title; a key ending in ``*`` stands for several.
+    """Return the tables of these keys, each below its title; a key ending in ``*`` stands for any number of tables.
 
-    :raises KeyError: when the run has no such table.
+    :raises KeyError: when the run has no table of a key without ``*``.
     """
     lines: list[str] = []
     for key in keys:
         found = [table for table in facts["tables"] if _matches(table["key"], key)]
-        if not found:
+        if not found and not key.endswith("*"):
             raise KeyError(key)
         for table in found:
             lines += [f"**{table['title']}**", "", *_table(table), ""]

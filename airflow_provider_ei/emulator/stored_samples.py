@@ -53,7 +53,7 @@ class StoredSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewSample(msgspec.Struct, frozen=True, kw_only=True):
-    """A sample that is to be stored: ``size`` bytes from ``offset`` of an upload."""
+    """A sample to store: ``size`` bytes from ``offset`` of an upload."""
 
     category: str
     name: str

@@ -30,7 +30,7 @@ class JobCalls(ConnectedHook):
     def open_jobs_api(self, client: HttpClient) -> JobsApi:
         """Return the operations on the owner's jobs, through a client.
 
-        :raises EdgeImpulseError: when the owner has to be asked for, and that fails.
+        :raises EdgeImpulseError: when the owner must be asked for, and that fails.
         """
         raise NotImplementedError
 

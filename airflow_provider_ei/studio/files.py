@@ -13,8 +13,8 @@ from typing import BinaryIO, Protocol
 from airflow_provider_ei.exceptions import EdgeImpulseError, EdgeImpulseFileError
 from airflow_provider_ei.studio.hashing import HashThread
 
-#: Smaller files are read whole. A file of this size or more is read in blocks and hashed in a separate thread, which
-#: would cost a smaller file more than it gains.
+#: Smaller files are read whole. A file of this size or more is read in blocks, in a separate thread, which would cost a
+#: smaller file more than it gains.
 LARGE_FILE_BYTES = 1024 * 1024
 
 _WAIT_FOR_WRITER = "Let the task that writes it finish first."
@@ -102,7 +102,7 @@ class PinnedReader:
     """Read a large file's pinned bytes, block by block, and hash them.
 
     :param file: a file of at least one byte.
-    :param thread: hashes the blocks while the caller uses them.
+    :param thread: reads and hashes the next blocks while the caller uses one.
     """
 
     def __init__(self, file: UploadFile, thread: HashThread) -> None:
@@ -121,8 +121,9 @@ class PinnedReader:
         try:
             handle = file.open()
             try:
+                self._thread.begin(handle, left, self._hash)
                 while left:
-                    block = self._thread.read(handle, left, self._hash)
+                    block = self._thread.next_block()
                     if not block:
                         raise _shrank(file, file.size - left)
                     left -= len(block)
@@ -132,6 +133,7 @@ class PinnedReader:
                         file.check_unchanged(handle)
                     yield block
             finally:
+                self._thread.end()
                 handle.close()
         except EdgeImpulseError:
             raise

@@ -83,12 +83,12 @@ def test_changes_label_category_and_metadata(project: ProjectClient, ingestion: 
     path = f"/raw-data/{sample_id}"
     assert project.call("POST", f"{path}/edit-label", json={"label": "walk"})["success"]
     assert project.call("POST", f"{path}/move", json={"newCategory": "testing"})["success"]
-    assert project.call("POST", f"{path}/metadata", json={"metadata": {"site": "Linz"}})["success"]
+    assert project.call("POST", f"{path}/metadata", json={"metadata": {"site": "Vienna"}})["success"]
     sample = project.studio.samples.get(sample_id)
-    assert (sample.label, sample.category, sample.metadata) == ("walk", "testing", {"site": "Linz"})
+    assert (sample.label, sample.category, sample.metadata) == ("walk", "testing", {"site": "Vienna"})
     project.studio.settings.metadata_update = "merge"
     assert project.call("POST", f"{path}/metadata", json={"metadata": {"run": "8"}})["success"]
-    assert project.studio.samples.get(sample_id).metadata == {"site": "Linz", "run": "8"}
+    assert project.studio.samples.get(sample_id).metadata == {"site": "Vienna", "run": "8"}
     assert project.call("POST", f"{path}/edit-label", json={"label": ""})["success"]
     assert project.studio.samples.get(sample_id).label == ""
     for action, body, error in (

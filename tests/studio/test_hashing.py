@@ -1,10 +1,12 @@
-"""Hashing while sending: the same digest for every kind of handle, and no thread that outlives its request."""
+"""Reading and hashing while sending: the digest is the same for every kind of handle, and no thread is left behind."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import random
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from airflow_provider_ei.studio.files import LARGE_FILE_BYTES, UploadFile
 from airflow_provider_ei.studio.hashing import BLOCKS
 from airflow_provider_ei.studio.multipart import MultipartBody
 from airflow_provider_ei.studio.transport import BLOCK_BYTES
-from tests.support.files import FailingFile, MeddledFile, pinned
+from tests.support.files import FailingFile, MadeUpFile, MeddledFile, pinned
 
 SIZES = [
     0,
@@ -70,4 +72,35 @@ def test_no_thread_is_left_when_the_request_is_given_up_midway(tmp_path: Path) -
         for _ in range(BLOCKS):
             body.read(BLOCK_BYTES)
         assert hash_threads()
+    assert not hash_threads()
+
+
+class _Slow(io.BytesIO):
+    """A handle that takes its time, and notices when it is closed during a read."""
+
+    closed_too_early = False
+    _reads = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._reads = True
+        time.sleep(0.02)
+        data = super().read(size)
+        self._reads = False
+        return data
+
+    def close(self) -> None:
+        self.closed_too_early = self._reads
+        super().close()
+
+
+@pytest.mark.parametrize("blocks", [1, 2, BLOCKS + 1])
+def test_a_file_is_not_closed_while_it_is_being_read_ahead(monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
+    handle = _Slow(bytes(LARGE_FILE_BYTES * 4))
+    file = MadeUpFile("slow.bin", handle.getvalue())
+    monkeypatch.setattr(MadeUpFile, "open", lambda _: handle)
+    with MultipartBody([], [file]) as body:
+        for _ in range(1 + blocks):  # the first one ends before the file
+            body.read(BLOCK_BYTES)
+    assert handle.closed
+    assert not handle.closed_too_early
     assert not hash_threads()

@@ -122,7 +122,7 @@ def test_metadata_of_the_sync_change_and_those_of_others_stay(server: EmulatorSe
         server.samples.edit(sample.id, metadata={**sample.metadata, "who": "Eva"})
     for update in ("replace", "merge"):
         server.settings.metadata_update = update
-        wanted = {"site": "Linz", update: "1"}
+        wanted = {"site": "Vienna", update: "1"}
         summary = sync(server, folder, metadata=wanted)
         assert (summary["updated"], summary["files_sent"]) == (3, 0)
         for _, metadata in stored(server).values():

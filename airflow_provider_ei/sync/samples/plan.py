@@ -19,8 +19,8 @@ from airflow_provider_ei.sync.samples.options import SampleSyncOptions
 from airflow_provider_ei.sync.samples.sample_index import SampleIndex, SourceSample, has_same_content
 from airflow_provider_ei.sync.samples.sample_state import SampleState, digest_of_values
 
-#: What to do with a file. ``look``: its fingerprint or its sample changed, so the file may have to be read before it is
-#: planned. ``update``: its content changed. ``repair``: somebody changed its sample. ``metadata``: what the sync sets
+#: What to do with a file. ``look``: its fingerprint or its sample changed, so the file is read before it is planned if
+#: necessary. ``update``: its content changed. ``repair``: somebody changed its sample. ``metadata``: what the sync sets
 #: changed. ``renew``: only its fingerprint changed. ``clean``: a sample with earlier content is left over.
 Action = Literal["look", "create", "update", "repair", "metadata", "renew", "clean", "unchanged", "fail"]
 

@@ -1,4 +1,4 @@
-"""The files of a source, each of which is to be a sample. Nothing is opened.
+"""The files of a source, each of which becomes a sample. Nothing is opened.
 
 The index keeps a few dozen bytes of each file, except for the files of an object store, whose listing is not repeated.
 """

@@ -310,12 +310,18 @@ class TestNightlySync:
         assert sorted(item.name for item in studio.items("sleep-study")) == ["s17-morning", "s17-night"]
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """An S3 server with the bucket of the examples, which the default connection leads to."""
+@pytest.fixture(scope="module")
+def one_bucket() -> Iterator[Any]:
+    """An S3 server with the bucket of the examples. It is one for all: Airflow keeps the store of a connection."""
     with s3_client("recordings") as client:
-        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", airflow_connection(client))
         yield client
+
+
+@pytest.fixture
+def bucket(one_bucket: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The same, and the default connection leads to it."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", airflow_connection(one_bucket))
+    return one_bucket
 
 
 def newest_event(dag_id: str) -> tuple[int, dict[str, Any]]:

@@ -17,7 +17,7 @@ from tests.support.sockets import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 
-_EXAMPLES = ("edge_impulse_motion_etl.py", "edge_impulse_nightly_sync.py", "edge_impulse_release.py")
+_EXAMPLES = ("edge_impulse_motion_etl.py", "edge_impulse_nightly_sync.py")
 
 
 class Airflow:

@@ -60,7 +60,6 @@ def airflow(
         "MOTION_ETL_OUTPUT": str(folder / "motion"),
         "NIGHTLY_SYNC_SOURCE": str(study),
         "APPROVED_OUTPUT": str(firmware),
-        "RELEASE_OUTPUT": str(folder / "firmware.zip"),
         "AIRFLOW_CONN_EDGE_IMPULSE_PROJECT_DEFAULT": json.dumps(project),
     }
     with Airflow(folder, environment) as running:

@@ -34,7 +34,7 @@ test-wheel: dist  ## the same tests on the installed wheel, with the sources out
 	@sh scripts/test_wheel.sh "$(PY)" -n 2 $(ARGS)
 
 test-slow: setup  ## the slow tests: gigabytes, kills, every fault at every request
-	@"$(PY)" -m pytest -m slow -n 2 tests/slow tests/faults tests/operators/test_job_kills.py $(ARGS)
+	@"$(PY)" -m pytest -m slow -n 2 tests/slow tests/faults tests/check tests/studio tests/operators/test_job_kills.py $(ARGS)
 
 soak: setup  ## syncs, uploads and kills under faults for minutes; memory must not grow (SECONDS=300)
 	@"$(PY)" -m tests.soak $(SECONDS)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any
 
+from airflow_provider_ei.sources.named_file import NamedFile
 from airflow_provider_ei.sources.source_file import SourceFile
 
 #: Categories that a sample can be uploaded to; ``split`` lets the service choose between training and testing.
@@ -87,45 +88,15 @@ class Annotation:
 
 
 @dataclass(frozen=True)
-class SampleFile:
-    """A file to upload, with the name under which it is sent; see ``UploadFile``.
+class SampleFile(NamedFile):
+    """A file to upload as a sample.
 
-    :ivar file: the pinned file.
     :ivar wanted: what the project should know about it.
     """
 
-    name: str
-    file: SourceFile
     wanted: Annotation = field(repr=False)
 
     def __post_init__(self) -> None:
         # Only a file that can be read in the background has this method.
         if (start_reading := getattr(self.file, "start_reading", None)) is not None:
             object.__setattr__(self, "start_reading", start_reading)
-
-    @property
-    def size(self) -> int:
-        """See ``UploadFile.size``."""
-        return self.file.size
-
-    @property
-    def content_type(self) -> str:
-        """See ``UploadFile.content_type``."""
-        return self.file.content_type
-
-    @property
-    def source(self) -> str:
-        """See ``UploadFile.source``."""
-        return self.file.source
-
-    def open(self) -> BinaryIO:
-        """See ``UploadFile.open``."""
-        return self.file.open()
-
-    def check_unchanged(self, handle: BinaryIO) -> None:
-        """See ``UploadFile.check_unchanged``."""
-        self.file.check_unchanged(handle)
-
-    def read_whole(self) -> bytes:
-        """See ``UploadFile.read_whole``."""
-        return self.file.read_whole()

@@ -8,8 +8,7 @@ project already has; the sample that it names is then looked at.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
-from typing import BinaryIO
+from dataclasses import replace
 
 from airflow_provider_ei.exceptions import (
     EdgeImpulseConflictError,
@@ -19,7 +18,7 @@ from airflow_provider_ei.exceptions import (
     EdgeImpulseRefusedError,
     EdgeImpulseResponseError,
 )
-from airflow_provider_ei.sources.source_file import SourceFile
+from airflow_provider_ei.sources.named_file import NamedFile
 from airflow_provider_ei.studio.api.samples import Sample
 from airflow_provider_ei.studio.responses import UPLOAD_SAMPLES
 from airflow_provider_ei.sync.metadata import STATE_KEY
@@ -43,41 +42,6 @@ MAX_ROUNDS = 4
 
 #: Maximum size of a file in bytes.
 MAX_FILE_BYTES = 100 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class _NamedFile:
-    """A file of the source, with the name under which it is sent; see ``UploadFile``."""
-
-    name: str
-    file: SourceFile
-
-    @property
-    def size(self) -> int:
-        """See ``UploadFile.size``."""
-        return self.file.size
-
-    @property
-    def content_type(self) -> str:
-        """See ``UploadFile.content_type``."""
-        return self.file.content_type
-
-    @property
-    def source(self) -> str:
-        """See ``UploadFile.source``."""
-        return self.file.source
-
-    def open(self) -> BinaryIO:
-        """See ``UploadFile.open``."""
-        return self.file.open()
-
-    def check_unchanged(self, handle: BinaryIO) -> None:
-        """See ``UploadFile.check_unchanged``."""
-        self.file.check_unchanged(handle)
-
-    def read_whole(self) -> bytes:
-        """See ``UploadFile.read_whole``."""
-        return self.file.read_whole()
 
 
 class SampleSender:
@@ -138,7 +102,7 @@ class SampleSender:
         state = wanted_state(source, self._context.options.sync_id, sha256)
         answers, digests = self._context.ingestion.upload_files(
             source.category,
-            [_NamedFile(source.name, file)],
+            [NamedFile(source.name, file)],
             label=source.label,
             metadata={**source.metadata, STATE_KEY: state.text()},
         )

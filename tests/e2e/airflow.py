@@ -61,7 +61,11 @@ class Airflow:
     def __enter__(self) -> Airflow:
         command = [sys.executable, "-m", "airflow", "standalone"]
         self._process = Process("airflow standalone", command, self._log, environment=self._environment)
-        self.wait_for("Airflow is healthy", self._healthy)
+        try:
+            self.wait_for("Airflow is healthy", self._healthy)
+        except BaseException:
+            self._process.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -149,14 +149,14 @@ nothing()
         self, project: EmulatorServer, run: RunDag, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with s3_client("recordings") as client:
-            monkeypatch.setenv("AIRFLOW_CONN_STUDY_S3", airflow_connection(client))
+            monkeypatch.setenv("AIRFLOW_CONN_SAMPLES_S3", airflow_connection(client))
             for number, key in enumerate(["day1/idle/i.csv", "day1/walking/w.csv"]):
                 client.put_object(Bucket="recordings", Key=key, Body=csv(number))
             for outcome in ("created", "unchanged"):
                 done = run(f"""{HEAD}
 @dag(schedule=None)
 def bucket():
-    Upload(task_id="upload", files="s3://study_s3@recordings/day1", sample_label="{{{{ file.folder }}}}")
+    Upload(task_id="upload", files="s3://samples_s3@recordings/day1", sample_label="{{{{ file.folder }}}}")
 bucket()
 """)
                 assert done.returned["upload"][0][outcome] == 2

@@ -105,7 +105,7 @@ SNIPPET = _python("the documented snippet", "scripts", "snippet")
 ENCODER = _python("the snippet with MultipartEncoder", "scripts", "encoder")
 RCLONE = _program("rclone copy, to S3", "rclone", _rclone)
 CURL_AND_SHA256 = _python(
-    "curl -F, and SHA-256 alone beside it", "floors", "curl_and_sha256", is_floor=True, missing=CURL.missing
+    "curl -F, and SHA-256 alone at the same time", "floors", "curl_and_sha256", is_floor=True, missing=CURL.missing
 )
 BARE_ITEMS = _python("these requests alone, by http.client", "floors", "bare_items", is_floor=True)
 SHA256 = _python("SHA-256 alone, no upload", "floors", "sha256", is_floor=True)

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+import airflow_provider_ei
 from airflow_provider_ei.emulator import EmulatorServer, EmulatorSettings
 from airflow_provider_ei.operators.data import EdgeImpulseAddDataOperator, EdgeImpulseSyncDatasetOperator
 from tests.conftest import API_KEY
@@ -319,7 +320,7 @@ def test_the_page_lists_only_messages_of_the_table() -> None:
 def messages() -> list[list[str | None]]:
     """Return the strings in the code, each as its literal parts, with None for each placeholder."""
     found = []
-    for path in (REPOSITORY / "airflow_provider_ei").rglob("*.py"):
+    for path in Path(airflow_provider_ei.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             parts = node.values if isinstance(node, ast.JoinedStr) else [node] if isinstance(node, ast.Constant) else []
             found.append([one.value if isinstance(one, ast.Constant) else None for one in parts])

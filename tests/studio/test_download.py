@@ -135,8 +135,9 @@ class TestAnswersThatAreNotAWholeFile:
 
 def test_begins_anew_with_each_try(studio_emulator: EmulatorServer, studio_open: OpenClient) -> None:
     """The bytes of a try that broke off are not part of the digest."""
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n" % len(FILE)
-    with raw_server(head + FILE[:5000], b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", head + FILE) as server:
+    ends = b"Connection: close\r\nContent-Length: %d\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n" + ends % len(FILE)
+    with raw_server(head + FILE[:5000], b"HTTP/1.1 503 No\r\n" + ends % 0, head + FILE) as server:
         assert download(studio_open(server.url, retry_attempts=3)) == sha256(FILE)
         assert server.connections == 3
     client = studio_open(studio_emulator.url, retry_attempts=6)

@@ -30,7 +30,7 @@ from airflow_provider_ei.studio.api.samples import Sample, SamplesApi
 from airflow_provider_ei.studio.responses import UPLOAD_SAMPLES
 from airflow_provider_ei.sync.concurrency import run_in_threads
 from airflow_provider_ei.sync.digest import sha256_of
-from airflow_provider_ei.sync.progress import format_bytes
+from airflow_provider_ei.sync.report_text import format_failures, format_work
 
 log = logging.getLogger(__name__)
 
@@ -83,10 +83,13 @@ class SampleUpload:
         self._hashes |= sent.hashes
         self._settle_existing(stored, sent)
         result = self._result()
-        log.info("%s", format_result(result))
+        owner = f"Project {result['project_id']}"
+        log.info("%s", format_work(owner, result, SAMPLE_COUNTS, nothing="no files"))
         if self._tally.failed:
             raise EdgeImpulseSamplesError(
-                format_failures(result, len(self._samples)), summary=result, retryable=self._tally.retryable
+                format_failures(result["failed"], len(self._samples), "files", result["failures"]),
+                summary=result,
+                retryable=self._tally.retryable,
             )
         return result
 
@@ -218,22 +221,3 @@ def _counts(tally: Tally) -> SampleCounts:
         skipped=outcomes["skipped"],
         failed=tally.failed,
     )
-
-
-def format_result(result: UploadSamplesResult) -> str:
-    """Describe what was done."""
-    counts = ((key, result[key]) for key in SAMPLE_COUNTS)  # type: ignore[literal-required]
-    done = ", ".join(f"{count:,} {key}" for key, count in counts if count)
-    return (
-        f"Project {result['project_id']}: {done or 'no files'}; {result['files_sent']:,} files, "
-        f"{format_bytes(result['bytes_sent'])} sent, {format_bytes(result['bytes_hashed'])} read to compare, "
-        f"{result['requests']:,} request{'s' * (result['requests'] != 1)}, {result['seconds']:.1f} s."
-    )
-
-
-def format_failures(result: UploadSamplesResult, files: int) -> str:
-    """Describe which files failed and why."""
-    lines = [f"  {failure['name']!r}: {failure['reason']}" for failure in result["failures"]]
-    if result["failed"] > len(lines):
-        lines.append(f"  and {result['failed'] - len(lines):,} more.")
-    return f"{result['failed']:,} of {files:,} files failed:\n" + "\n".join(lines)

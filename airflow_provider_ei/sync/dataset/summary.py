@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from airflow_provider_ei.results import ITEM_COUNTS, MAX_CHANGED_NAMES, Failure, PlanNames, SyncSummary
+from airflow_provider_ei.results import ITEM_COUNTS, MAX_CHANGED_NAMES, PlanNames, SyncSummary
 from airflow_provider_ei.sync.dataset.plan import DatasetPlan
-from airflow_provider_ei.sync.progress import format_bytes
+from airflow_provider_ei.sync.report_text import format_work
 
 
 def dry_run_summary(plan: DatasetPlan, summary: SyncSummary) -> SyncSummary:
@@ -40,19 +38,5 @@ def dry_run_summary(plan: DatasetPlan, summary: SyncSummary) -> SyncSummary:
 
 def format_summary(summary: SyncSummary) -> str:
     """Describe what was done."""
-    counts = ((key, summary[key]) for key in ITEM_COUNTS)  # type: ignore[literal-required]
-    done = ", ".join(f"{count:,} {key}" for key, count in counts if count)
-    return (
-        f"Dataset {summary['dataset']!r}: {done or 'no data items'}; {summary['files_sent']:,} files, "
-        f"{format_bytes(summary['bytes_sent'])} sent, {format_bytes(summary['bytes_hashed'])} read to compare, "
-        f"{summary['requests']:,} request{'s' * (summary['requests'] != 1)}, {summary['seconds']:.1f} s."
-        + (" Files of the same size counted as the same (comparison='size')." * (summary["comparison"] == "size"))
-    )
-
-
-def format_failures(failed: int, items: int, failures: Sequence[Failure]) -> str:
-    """Describe which items failed and why."""
-    lines = [f"  {failure['name']!r}: {failure['reason']}" for failure in failures]
-    if failed > len(failures):
-        lines.append(f"  and {failed - len(failures):,} more.")
-    return f"{failed:,} of {items:,} data items failed:\n" + "\n".join(lines)
+    done = format_work(f"Dataset {summary['dataset']!r}", summary, ITEM_COUNTS, nothing="no data items")
+    return done + " Files of the same size counted as the same (comparison='size')." * (summary["comparison"] == "size")

@@ -18,7 +18,8 @@ from airflow_provider_ei.sync.dataset.options import Shard, SyncOptions
 from airflow_provider_ei.sync.dataset.plan import DatasetPlan, PlannedItem, check_deletes
 from airflow_provider_ei.sync.dataset.send import check_duplicates, send_changes
 from airflow_provider_ei.sync.dataset.source_index import SourceIndex
-from airflow_provider_ei.sync.dataset.summary import dry_run_summary, format_failures, format_summary
+from airflow_provider_ei.sync.dataset.summary import dry_run_summary, format_summary
+from airflow_provider_ei.sync.report_text import format_failures
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class DatasetSync:
         log.info("%s", format_summary(summary))
         if tally.failed:
             raise EdgeImpulseSyncError(
-                format_failures(tally.failed, len(plan.items) + plan.unchanged, tally.failures),
+                format_failures(tally.failed, len(plan.items) + plan.unchanged, "data items", tally.failures),
                 summary=summary,
                 retryable=tally.retryable,
             )

@@ -11,14 +11,13 @@ from airflow_provider_ei.exceptions import EdgeImpulseSyncError
 from airflow_provider_ei.results import (
     ITEM_COUNTS,
     MAX_CHANGED_NAMES,
-    Failure,
     PlanNames,
     SampleSyncSummary,
 )
 from airflow_provider_ei.studio.api.ingestion import IngestionApi
 from airflow_provider_ei.studio.api.samples import SamplesApi
 from airflow_provider_ei.sync.dataset.delete_limit import check_delete_limit
-from airflow_provider_ei.sync.progress import format_bytes
+from airflow_provider_ei.sync.report_text import format_failures, format_work
 from airflow_provider_ei.sync.samples.context import SampleSyncContext
 from airflow_provider_ei.sync.samples.deletes import SampleRemover
 from airflow_provider_ei.sync.samples.find_changes import compare, look_closer
@@ -84,10 +83,11 @@ class SampleSync:
         SampleSender(self._context).send([sample for sample in plan.samples if sample.action != "fail"])
         remover.remove(plan.extras)
         summary = self._summary(plan)
-        log.info("%s", format_summary(summary))
+        owner = f"Project {summary['project_id']}"
+        log.info("%s", format_work(owner, summary, ITEM_COUNTS, nothing="no samples"))
         if tally.failed:
             raise EdgeImpulseSyncError(
-                format_failures(tally.failed, len(plan.samples) + plan.unchanged, tally.failures),
+                format_failures(tally.failed, len(plan.samples) + plan.unchanged, "samples", tally.failures),
                 summary=summary,
                 retryable=tally.retryable,
             )
@@ -141,22 +141,3 @@ class SampleSync:
             "changed": [],
             "plan": names,
         }
-
-
-def format_summary(summary: SampleSyncSummary) -> str:
-    """Describe what was done."""
-    counts = ((key, summary[key]) for key in ITEM_COUNTS)  # type: ignore[literal-required]
-    done = ", ".join(f"{count:,} {key}" for key, count in counts if count)
-    return (
-        f"Project {summary['project_id']}: {done or 'no samples'}; {summary['files_sent']:,} files, "
-        f"{format_bytes(summary['bytes_sent'])} sent, {format_bytes(summary['bytes_hashed'])} read to compare, "
-        f"{summary['requests']:,} request{'s' * (summary['requests'] != 1)}, {summary['seconds']:.1f} s."
-    )
-
-
-def format_failures(failed: int, samples: int, failures: Sequence[Failure]) -> str:
-    """Describe which samples failed and why."""
-    lines = [f"  {failure['name']!r}: {failure['reason']}" for failure in failures]
-    if failed > len(failures):
-        lines.append(f"  and {failed - len(failures):,} more.")
-    return f"{failed:,} of {samples:,} samples failed:\n" + "\n".join(lines)

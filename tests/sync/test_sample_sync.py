@@ -132,10 +132,10 @@ def test_metadata_of_the_sync_change_and_those_of_others_stay(server: EmulatorSe
 
 def test_what_somebody_has_changed_is_put_right(server: EmulatorServer, folder: Path) -> None:
     sync(server, folder, metadata={"site": "Graz"})
-    for sample, change in zip(
-        server.samples.list(), ({"label": "x"}, {"category": "testing"}, {"metadata": {}}), strict=True
-    ):
-        server.samples.edit(sample.id, **change)
+    relabeled, moved, stripped = server.samples.list()
+    server.samples.edit(relabeled.id, label="x")
+    server.samples.edit(moved.id, category="training" if moved.category == "testing" else "testing")
+    server.samples.edit(stripped.id, metadata={})
     # Without its metadata, a sample is no longer ours: it is found by its content and taken over, but never deleted.
     summary = sync(server, folder, metadata={"site": "Graz"})
     assert (summary["repaired"] + summary["updated"], summary["failed"]) == (3 - (contents(server) == {}), 0)

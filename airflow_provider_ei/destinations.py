@@ -87,13 +87,21 @@ def incoming_file(
         yield file, save
 
 
-@contextmanager
-def _local(field: str, path: str) -> Iterator[tuple[IncomingFile, Callable[[str], str]]]:
+def check_absolute(field: str, path: str) -> None:
+    """Check that a path means the same on every machine.
+
+    :raises EdgeImpulseInputError: when it is relative.
+    """
     if not os.path.isabs(path):
         raise EdgeImpulseInputError(
             f"{field}: write the absolute path: {path!r} is {os.path.abspath(path)!r} on the machine that runs this "
             "task."
         )
+
+
+@contextmanager
+def _local(field: str, path: str) -> Iterator[tuple[IncomingFile, Callable[[str], str]]]:
+    check_absolute(field, path)
     is_folder = path.endswith("/") or os.path.isdir(path)
     folder = path if is_folder else os.path.dirname(path)
     part = os.path.join(folder, f".{secrets.token_hex(8)}.part")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from airflow_provider_ei.destinations import IncomingFile, incoming_file
+from airflow_provider_ei.destinations import IncomingFile, check_absolute, incoming_file
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
 from airflow_provider_ei.sources.locations import local_path
 from airflow_provider_ei.sources.object_store import OpenStore, open_object_store
@@ -86,11 +86,7 @@ def open_target(destination: str, open_store: OpenStore) -> LocalFolder | Bucket
     path = local_path("destination", destination)
     if path is None:
         return Bucket(destination, open_store)
-    if not os.path.isabs(path):
-        raise EdgeImpulseInputError(
-            f"destination: write the absolute path: {path!r} is {os.path.abspath(path)!r} on the machine that runs "
-            "this task."
-        )
+    check_absolute("destination", path)
     return LocalFolder(path, open_store)
 
 

@@ -75,12 +75,13 @@ def _parameters(function: Any) -> dict[str, inspect.Parameter]:
     return {name: one for name, one in parameters.items() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}
 
 
-def read_flag(field: str, value: object) -> bool:
+def read_flag(field: str, value: object, *, empty: bool | None = None) -> bool:
     """Return a bool that a template may have turned into a string: ``true``, ``false``, in upper or lower case.
 
+    :param empty: what None and an empty string mean; None: they are errors.
     :raises EdgeImpulseInputError: when the value is anything else.
     """
-    known = {"true": True, "false": False}
+    known = {"true": True, "false": False, "": empty, "none": empty}
     flag = value if isinstance(value, bool) else known.get(str(value).strip().lower())
     if flag is None:
         raise EdgeImpulseInputError(f"{field} must be True or False, not {value!r}.")
@@ -118,3 +119,17 @@ def read_seconds(field: str, value: object) -> float | None:
     if number is None or number <= 0:
         raise EdgeImpulseInputError(f"{field} must be a positive number of seconds, not {value!r}.")
     return float(number)
+
+
+def check_mapped_delete(delete: object, sync_id: object, map_index: int, what: str) -> None:
+    """Check that the mapped tasks of a sync do not delete what the others have uploaded.
+
+    :param map_index: of the task; -1 if it is not mapped.
+    :param what: what is deleted, such as ``samples``.
+    :raises EdgeImpulseInputError: when they would.
+    """
+    if delete != "never" and not sync_id and map_index >= 0:
+        raise EdgeImpulseInputError(
+            f"delete={delete!r} in a mapped task needs a sync_id, another one for each source: by default all "
+            f"of them have the task's id, and would delete each other's {what}."
+        )

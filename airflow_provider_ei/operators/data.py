@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.operators.arguments import keyword_arguments
+from airflow_provider_ei.operators.arguments import check_mapped_delete, keyword_arguments, read_flag
 from airflow_provider_ei.operators.asset_events import emit_asset_events
 from airflow_provider_ei.operators.dataset_base import EdgeImpulseDatasetOperator
 from airflow_provider_ei.operators.labels import label_mapped_task
@@ -235,7 +235,9 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
         :raises EdgeImpulseError: for a transient error; Airflow retries, and the retry does only what is left.
         """
         with self._working_hook(context) as hook:
-            dry_run, skip_unchanged = _flag("dry_run", self.dry_run), _flag("skip_unchanged", self.skip_unchanged)
+            dry_run, skip_unchanged = (
+                read_flag(name, getattr(self, name), empty=False) for name in ("dry_run", "skip_unchanged")
+            )
             summary = hook.sync_dataset(dry_run=dry_run, **self._arguments(context))
         self._result = None if dry_run else summary
         if dry_run:
@@ -253,11 +255,7 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
 
     def _arguments(self, context: Context) -> dict[str, Any]:
         """Return the arguments for the hook."""
-        if self.delete != "never" and not self.sync_id and getattr(context.get("ti"), "map_index", -1) >= 0:
-            raise EdgeImpulseInputError(
-                f"delete={self.delete!r} in a mapped task needs a sync_id, another one for each source: by default all "
-                "of them have the task's id, and would delete each other's data items."
-            )
+        check_mapped_delete(self.delete, self.sync_id, getattr(context.get("ti"), "map_index", -1), "data items")
         arguments = {name: getattr(self, name) for name in EdgeImpulseSyncDatasetOperator.own_arguments}
         del arguments["dry_run"], arguments["skip_unchanged"]
         return arguments | {
@@ -282,13 +280,3 @@ class EdgeImpulseSyncDatasetOperator(EdgeImpulseDatasetOperator):
         if has_item_templates(self.metadata):
             return for_item
         return parse_literal(self.metadata, "metadata") if isinstance(self.metadata, str) else self.metadata  # type: ignore[return-value]
-
-
-def _flag(name: str, value: object) -> bool:
-    """Read a bool, which a template may have rendered to a string."""
-    strings = {"true": True, "false": False, "": False, "none": False}
-    if isinstance(value, bool):
-        return value
-    if str(value).strip().lower() not in strings:
-        raise EdgeImpulseInputError(f"{name} must be True or False, not {value!r}.")
-    return strings[str(value).strip().lower()]

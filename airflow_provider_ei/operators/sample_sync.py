@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_ei.exceptions import EdgeImpulseInputError
-from airflow_provider_ei.operators.arguments import keyword_arguments, read_flag
+from airflow_provider_ei.operators.arguments import check_mapped_delete, keyword_arguments, read_flag
 from airflow_provider_ei.operators.asset_events import emit_project_events
 from airflow_provider_ei.operators.samples_base import EdgeImpulseSamplesOperator
 from airflow_provider_ei.results import count_changes
@@ -110,11 +109,7 @@ class EdgeImpulseSyncSamplesOperator(EdgeImpulseSamplesOperator):
 
     def _arguments(self, context: Context) -> dict[str, Any]:
         """Return the arguments for the hook."""
-        if self.delete != "never" and not self.sync_id and getattr(context.get("ti"), "map_index", -1) >= 0:
-            raise EdgeImpulseInputError(
-                f"delete={self.delete!r} in a mapped task needs a sync_id, another one for each source: by default all "
-                "of them have the task's id, and would delete each other's samples."
-            )
+        check_mapped_delete(self.delete, self.sync_id, getattr(context.get("ti"), "map_index", -1), "samples")
         arguments = {name: getattr(self, name) for name in self.own_arguments}
         del arguments["dry_run"], arguments["skip_unchanged"]
         return arguments | {

@@ -35,7 +35,7 @@ class EdgeImpulseTestModelOperator(EdgeImpulseProjectJobOperator):
     :param min_accuracy_by_class: the lowest accuracy of each class of the test set; or a dict with limits for some.
     :param max_drop: how far the accuracy may be below that of the last accepted model. That is what this task has
         returned in the last DAG run, not later than this one, in which it has succeeded, for the same project and
-        variant. In the first run, there is no such limit.
+        variant. It does not apply to the first run.
     :param on_failure: ``fail`` the task without retries, or ``skip`` it, when the model is not accepted.
     :param impulse_id: the impulse; None for the project's default impulse.
     :return: what was measured; see :class:`~airflow_provider_ei.results.ModelTestResult`.
